@@ -1,0 +1,1 @@
+"""Multimodal variational autoencoders with a product-of-experts inference network."""

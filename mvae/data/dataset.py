@@ -1,0 +1,99 @@
+"""What a data set is, and what the sets in torchvision's MNIST layout share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mvae import vision
+from mvae.modality import Batch, Modality
+
+__all__ = ["Dataset", "DatasetError", "Split", "data_folder", "idx_split"]
+
+Split = Literal["train", "valid", "test"]
+
+VALIDATION_PER_CLASS = 500
+
+
+class DatasetError(Exception):
+    """Data that are not there or not as they should be; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set: its modalities, declared once, and how a split is loaded.
+
+    Args:
+        name: as in paths and links.
+        title: as people know it.
+        modalities: in the order of the models.
+        source: origin and licence.
+        load: gives a split as one batch; ``download`` allows it to fetch what is missing.
+    """
+
+    name: str
+    title: str
+    modalities: tuple[Modality, ...]
+    source: str
+    load: Callable[[Split, bool], Batch]
+
+
+def data_folder() -> Path:
+    """Give the folder of the raw data: ``$MVAE_DATA``, or ``~/.cache/mvae``."""
+    return Path(os.environ.get("MVAE_DATA", "~/.cache/mvae")).expanduser()
+
+
+def idx_split(
+    name: Literal["MNIST", "FashionMNIST"], split: Split, download: bool
+) -> tuple[Tensor, Tensor]:
+    """Load one split of a torchvision set: grey images in [0, 1] and labels.
+
+    Of the 60,000 training images, 500 of each class (stratified, a fixed seed) are the validation
+    split; the 10,000 test images are for reporting only.
+
+    Args:
+        name: torchvision's class, and the folder below the data folder.
+        split: train, valid or test.
+        download: whether torchvision may fetch what is missing.
+
+    Returns:
+        tuple: images ``(B, 1, 28, 28)`` and labels ``(B,)``.
+
+    Raises:
+        DatasetError: if the files are not there and could not be fetched.
+    """
+    folder = data_folder()
+    try:
+        raw = getattr(vision.datasets(), name)(folder, train=split != "test", download=download)
+    except (RuntimeError, OSError) as error:
+        raise DatasetError(
+            f"{name} is not in the data folder ({error}). With a network, "
+            f"`python -m mvae data` fetches it; else set MVAE_DATA to the folder "
+            f"that holds {name}/raw."
+        ) from None
+    images, labels = raw.data.unsqueeze(1).float() / 255, raw.targets
+    if split != "test":
+        held_out = validation_indices(labels)
+        keep = torch.zeros(len(labels), dtype=torch.bool)
+        keep[held_out] = True
+        keep = keep if split == "valid" else ~keep
+        images, labels = images[keep], labels[keep]
+    return images, labels
+
+
+def validation_indices(labels: Tensor) -> Tensor:
+    """Choose the same 500 samples of each class on every machine."""
+    generator = torch.Generator().manual_seed(20181205)
+    chosen = []
+    for c in range(int(labels.max()) + 1):
+        members = (labels == c).nonzero().squeeze(-1)
+        chosen.append(
+            members[torch.randperm(len(members), generator=generator)[:VALIDATION_PER_CLASS]]
+        )
+    return torch.cat(chosen)

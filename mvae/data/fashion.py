@@ -1,0 +1,46 @@
+"""Fashion-MNIST: a grey picture of a piece of clothing, and its label."""
+
+from __future__ import annotations
+
+from mvae.data.dataset import Dataset, Split, idx_split
+from mvae.modality import Batch, Modality
+
+__all__ = ["FASHION"]
+
+MODALITIES = (
+    Modality(name="image", kind="image", shape=(1, 28, 28), likelihood="bernoulli-cross-entropy"),
+    Modality(
+        name="label",
+        kind="label",
+        shape=(10,),
+        likelihood="categorical",
+        hidden=(128, 128),
+        categories=(
+            "T-shirt",
+            "trousers",
+            "pullover",
+            "dress",
+            "coat",
+            "sandal",
+            "shirt",
+            "sneaker",
+            "bag",
+            "ankle boot",
+        ),
+    ),
+)
+
+
+def load(split: Split, download: bool = False) -> Batch:
+    """Load a split."""
+    images, labels = idx_split("FashionMNIST", split, download)
+    return Batch.of(MODALITIES, {"image": images, "label": labels})
+
+
+FASHION = Dataset(
+    "fashion",
+    "Fashion-MNIST",
+    MODALITIES,
+    "Fashion-MNIST test images, Zalando SE, https://github.com/zalandoresearch/fashion-mnist, MIT",
+    load,
+)

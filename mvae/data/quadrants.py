@@ -1,0 +1,52 @@
+"""Quadrants: MNIST cut into its four quarters, and the label; evidence that arrives in pieces."""
+
+from __future__ import annotations
+
+from mvae.data.dataset import Dataset, Split, idx_split
+from mvae.data.mnist import MNIST_SOURCE
+from mvae.modality import Batch, Modality
+
+__all__ = ["QUADRANTS"]
+
+TILES = {
+    "top left": (0, 0),
+    "top right": (0, 1),
+    "bottom left": (1, 0),
+    "bottom right": (1, 1),
+}
+
+MODALITIES = (
+    *(
+        Modality(
+            name=name,
+            kind="image",
+            shape=(1, 14, 14),
+            likelihood="bernoulli",
+            hidden=(256, 256),
+            tile=tile,
+        )
+        for name, tile in TILES.items()
+    ),
+    Modality(
+        name="label",
+        kind="label",
+        shape=(10,),
+        likelihood="categorical",
+        hidden=(128, 128),
+        categories=tuple("0123456789"),
+    ),
+)
+
+
+def load(split: Split, download: bool = False) -> Batch:
+    """Load a split."""
+    images, labels = idx_split("MNIST", split, download)
+    binary = (images > 0.5).float()
+    quarters = {
+        name: binary[:, :, 14 * row : 14 * (row + 1), 14 * column : 14 * (column + 1)]
+        for name, (row, column) in TILES.items()
+    }
+    return Batch.of(MODALITIES, {**quarters, "label": labels})
+
+
+QUADRANTS = Dataset("quadrants", "MNIST in quarters", MODALITIES, MNIST_SOURCE, load)

@@ -1,0 +1,1 @@
+"""Evaluation: figures that anyone can repeat, on the test split, with their protocol."""

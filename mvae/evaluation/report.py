@@ -1,0 +1,153 @@
+"""Everything that metrics.json holds, computed on the test split with its protocol beside it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mvae.checkpoint import CHECKPOINTS, load_model, sha256, write_json
+from mvae.data import DATASETS
+from mvae.evaluation.classifier import load_classifier
+from mvae.evaluation.generation import label_accuracy, label_to_picture
+from mvae.evaluation.likelihood import ALPHA, log_likelihood
+from mvae.gaussian import conflict
+from mvae.modality import Batch
+from mvae.model import MultimodalModel
+from mvae.objective import elbo
+from mvae.pictures import assemble, picture_shape
+
+__all__ = ["REFERENCE", "evaluate", "subsets_of"]
+
+#: The model that others are compared with on the same images.
+REFERENCE = "mvae"
+#: Percentiles of conflict that are stored: 0, ½, 1, … 100 %.
+QUANTILES = 201
+
+
+def subsets_of(names: tuple[str, ...], smallest: int = 0) -> list[tuple[str, ...]]:
+    """List all subsets of the modalities, small ones first, in the order of the model.
+
+    Example:
+        >>> subsets_of(("image", "label"), smallest=1)
+        [('image',), ('label',), ('image', 'label')]
+    """
+    return [s for n in range(smallest, len(names) + 1) for s in combinations(names, n)]
+
+
+def figure(values: Tensor) -> dict[str, float]:
+    """Give the mean over samples, its standard error and their number."""
+    flat = values.double().flatten()
+    se = flat.std().item() / len(flat) ** 0.5
+    return {"mean": round(flat.mean().item(), 4), "se": round(se, 4), "n": len(flat)}
+
+
+@torch.no_grad()
+def conflict_quantiles(model: MultimodalModel, batch: Batch) -> dict[str, list[float]]:
+    """Percentiles of the conflict gauge over matched samples, for every subset of two or more."""
+    subsets = subsets_of(batch.names, smallest=2)
+    experts = model.experts(batch)
+    quantiles = {}
+    for subset in subsets:
+        gauge = conflict(experts, model.product(experts, batch.mask([subset])[0]))
+        points = gauge.double().quantile(torch.linspace(0, 1, QUANTILES, dtype=torch.float64))
+        quantiles["+".join(subset)] = [round(point, 3) for point in points.tolist()]
+    return quantiles
+
+
+def evaluate(
+    dataset: str,
+    name: str,
+    n: int = 1000,
+    k: int = 1000,
+    seed: int = 0,
+    root: Path = CHECKPOINTS,
+) -> Iterator[str]:
+    """Measure a checkpoint on the test split and write its metrics.json; yield what is done.
+
+    Args:
+        dataset: name of the data set.
+        name: name of the model.
+        n: test samples whose log-likelihood is estimated (the others take all of the split).
+        k: importance draws a sample.
+        seed: of all draws; two models with the same seed see the same noise.
+        root: the folder of checkpoints.
+
+    Raises:
+        CheckpointError: if a checkpoint or the classifier is missing or damaged.
+        DatasetError: if the raw data are not there.
+    """
+    model, config = load_model(dataset, name, root)
+    test = DATASETS[dataset].load("test", False)
+    label = next(m for m in config.modalities if m.kind == "label")
+    images = tuple(m.name for m in config.modalities if m.kind == "image")
+    everything = "+".join(test.names)
+
+    def generator() -> torch.Generator:
+        return torch.Generator().manual_seed(seed)
+
+    result: dict[str, Any] = {"conflict": conflict_quantiles(model, test)}
+    yield "conflict"
+
+    with torch.no_grad():
+        result["elbo"] = {everything: figure(elbo(model, test, generator()))}
+    chosen = test[torch.randperm(len(test), generator=generator())[:n]]
+    joint = log_likelihood(model, chosen, k, generator())
+    result["loglik"] = {
+        everything: figure(joint.value) | {"k_hat_over_0.7": int((joint.k_hat > 0.7).sum())}
+    }
+    yield "loglik"
+
+    if name != REFERENCE and (root / dataset / REFERENCE / "weights.safetensors").exists():
+        other, _ = load_model(dataset, REFERENCE, root)
+        difference = joint.value - log_likelihood(other, chosen, k, generator()).value
+        result["loglik_above"] = {REFERENCE: {everything: figure(difference)}}
+        yield "loglik_above"
+
+    accuracy, by_number = {}, {}
+    for count in range(len(images) + 1):
+        hits = []
+        for evidence in combinations(images, count):
+            hits.append(label_accuracy(model, test, evidence, label.name, generator=generator()))
+            if evidence:
+                accuracy[f"{'+'.join(evidence)}->{label.name}"] = figure(hits[-1])
+        # Several subsets share the samples, so the standard error is over samples.
+        by_number[str(count)] = figure(torch.stack(hits).mean(0))
+    result["accuracy"] = accuracy
+    result["accuracy_by_number"] = by_number
+    yield "accuracy"
+
+    shape = picture_shape(config.modalities)
+    assert shape is not None
+    path = root / dataset / "classifier.safetensors"
+    classifier = load_classifier(path, shape, label.shape[0])
+    real = classifier.name(assemble(config.modalities, test.values)) == test.values[label.name]
+    generation = label_to_picture(model, test, label.name, classifier, generator=generator())
+    target = f"{label.name}->{'+'.join(images)}"
+    result["classifier_accuracy"] = figure(real.float())
+    result["coherence"] = {target: figure(generation.coherent)}
+    result["diversity"] = {target: figure(generation.distance)}
+    yield "generation"
+
+    protocol = {
+        "split": "test",
+        "n": len(test),
+        "n_loglik": len(chosen),
+        "seed": seed,
+        "K": k,
+        "proposal": f"(1-α)·q(z|X_S) + α·p(z), α = {ALPHA}",
+        "accuracy": "argmax of E_q p(label|z), 64 draws",
+        "coherence": "100 draws of z a label, pixel means, named by a separate classifier",
+        "diversity": "mean pairwise pixel distance within a label over that of 100 real images",
+        "conflict": f"{QUANTILES} evenly spaced quantiles over matched test samples",
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "version": torch.__version__.split("+")[0],
+        "weights_sha256": sha256(root / dataset / name / "weights.safetensors"),
+        "command": f"python -m mvae evaluate {dataset}/{name} --n {n} --k {k} --seed {seed}",
+    }
+    write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": result})

@@ -1,0 +1,178 @@
+"""What a modality is, and a batch of samples in which any modality may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor
+
+from mvae.likelihood import LIKELIHOODS, Likelihood, elements
+
+__all__ = ["Batch", "Modality"]
+
+
+class Modality(BaseModel):
+    """One kind of evidence, described so that JSON can hold it.
+
+    Args:
+        name: unique within a model, shown to people.
+        kind: chooses encoder, decoder and input widget.
+        shape: of one event; for a categorical likelihood ``(number of categories,)``.
+        likelihood: a key of :data:`mvae.likelihood.LIKELIHOODS`.
+        weight: λ, the factor of log p(x_i|z) in the training objective (never in a reported one).
+        hidden: widths of the hidden layers of its encoder and, reversed, of its decoder.
+        categories: names of the categories, in order of their index.
+        tile: row and column, where the modality is one tile of a larger picture.
+
+    Raises:
+        pydantic.ValidationError: if a field is missing, unknown or inconsistent.
+
+    Example:
+        >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+        >>> digit.outputs
+        10
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9 -]{0,31}$")
+    kind: Literal["image", "label", "vector"]
+    shape: tuple[int, ...] = Field(min_length=1, max_length=3)
+    likelihood: Literal["bernoulli", "bernoulli-cross-entropy", "categorical", "gaussian"]
+    weight: float = Field(default=1.0, gt=0)
+    hidden: tuple[int, ...] = (512, 512)
+    categories: tuple[str, ...] = ()
+    tile: tuple[int, int] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.kind == "image" and len(self.shape) != 3:
+            raise ValueError(f"an image's shape is (channels, height, width), not {self.shape}")
+        if (self.kind == "label") != (self.likelihood == "categorical"):
+            raise ValueError("a label has a categorical likelihood, and nothing else has")
+        if self.categories and len(self.categories) != self.shape[0]:
+            raise ValueError(
+                f"{len(self.categories)} category names for {self.shape[0]} categories"
+            )
+        return self
+
+    @property
+    def distribution(self) -> Likelihood:
+        """The likelihood itself."""
+        return LIKELIHOODS[self.likelihood]
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one datum in a batch: a category is an index, so ``()``."""
+        return () if self.kind == "label" else self.shape
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the data: indices for categories, floats for the rest."""
+        return torch.long if self.kind == "label" else torch.get_default_dtype()
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers its decoder gives."""
+        return self.distribution.parameters * elements(self.shape)
+
+    def category(self, index: int) -> str:
+        """Name of a category; its index where it has no name of its own."""
+        return self.categories[index] if self.categories else str(index)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B samples of every modality, and which of them are there.
+
+    The mask is the only way in which missing evidence is expressed. What stands in ``values``
+    where the mask is false is never looked at.
+
+    Args:
+        values: modality name to tensor ``(B, *event shape)``, in the order of the model.
+        present: whether sample b has modality m, bool ``(B, M)``.
+
+    Example:
+        >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+        >>> batch = Batch.of([digit], {"label": torch.tensor([3, 8])})
+        >>> batch.supply([]).present.flatten().tolist()
+        [False, False]
+    """
+
+    values: dict[str, Tensor]
+    present: Tensor
+
+    @staticmethod
+    def of(modalities: Iterable[Modality], values: Mapping[str, Tensor]) -> Batch:
+        """Make a batch of what is there; the modalities left out are missing.
+
+        Raises:
+            ValueError: for an unknown modality, a wrong shape, a category out of range, a value
+                that is not finite, or when nothing tells the number of samples.
+        """
+        modalities = tuple(modalities)
+        names = [m.name for m in modalities]
+        if unknown := [name for name in values if name not in names]:
+            raise ValueError(f"no modality is called {unknown[0]!r}: there are {', '.join(names)}")
+        if not values:
+            raise ValueError("supply at least one modality; Batch.empty makes a batch without any")
+        size = len(next(iter(values.values())))
+        whole = {}
+        for m in modalities:
+            if m.name not in values:
+                whole[m.name] = torch.zeros(size, *m.event_shape, dtype=m.dtype)
+                continue
+            value = values[m.name].to(m.dtype)
+            if value.shape != (size, *m.event_shape):
+                raise ValueError(
+                    f"{m.name} must be of shape {(size, *m.event_shape)}, not {tuple(value.shape)}"
+                )
+            if m.kind == "label" and ((value < 0) | (value >= m.shape[0])).any():
+                raise ValueError(f"{m.name} must be an index from 0 to {m.shape[0] - 1}")
+            if not value.isfinite().all():
+                raise ValueError(f"{m.name} has values that are not finite; mask them as missing")
+            whole[m.name] = value
+        present = torch.tensor([[name in values for name in names]]).expand(size, -1)
+        return Batch(whole, present)
+
+    @staticmethod
+    def empty(modalities: Iterable[Modality], size: int = 1) -> Batch:
+        """Make a batch in which every modality is missing: its posterior is the prior."""
+        modalities = tuple(modalities)
+        values = {m.name: torch.zeros(size, *m.event_shape, dtype=m.dtype) for m in modalities}
+        return Batch(values, torch.zeros(size, len(values), dtype=torch.bool))
+
+    def __len__(self) -> int:
+        """Give the number of samples."""
+        return len(self.present)
+
+    def __getitem__(self, index: Tensor | slice) -> Batch:
+        """Take some of the samples."""
+        return Batch({name: x[index] for name, x in self.values.items()}, self.present[index])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the modalities, in order."""
+        return tuple(self.values)
+
+    def mask(self, subsets: Sequence[Iterable[str]]) -> Tensor:
+        """Give the masks of several subsets at once, ``(S, B, M)``: in the subset and present.
+
+        Raises:
+            ValueError: if a subset names a modality that is not in the batch.
+        """
+        wanted = [set(subset) for subset in subsets]
+        if unknown := sorted(set().union(*wanted) - set(self.names)):
+            raise ValueError(
+                f"no modality is called {unknown[0]!r}: there are {', '.join(self.names)}"
+            )
+        rows = torch.tensor([[name in subset for name in self.names] for subset in wanted])
+        return rows.to(self.present.device).reshape(-1, 1, len(self.names)) & self.present
+
+    def supply(self, subset: Iterable[str]) -> Batch:
+        """Keep only the named modalities as evidence."""
+        return Batch(self.values, self.mask([subset])[0])

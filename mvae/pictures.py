@@ -1,0 +1,72 @@
+"""Pictures: image modalities as one picture, whole or put together from its tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor
+
+from mvae.modality import Modality
+
+__all__ = ["assemble", "cut", "picture_shape"]
+
+
+def _grid(modalities: Iterable[Modality]) -> list[tuple[Modality, int, int]]:
+    """Image modalities with the row and the column at which their tiles begin."""
+    images = [m for m in modalities if m.kind == "image"]
+    grid = []
+    for m in images:
+        row, column = m.tile or (0, 0)
+        grid.append((m, row * m.shape[1], column * m.shape[2]))
+    return grid
+
+
+def picture_shape(modalities: Iterable[Modality]) -> tuple[int, int, int] | None:
+    """Give (channels, height, width) of the whole picture, or None if there is no image.
+
+    Example:
+        >>> from mvae.data import DATASETS
+        >>> picture_shape(DATASETS["quadrants"].modalities)
+        (1, 28, 28)
+    """
+    grid = _grid(modalities)
+    if not grid:
+        return None
+    return (
+        grid[0][0].shape[0],
+        max(top + m.shape[1] for m, top, _ in grid),
+        max(left + m.shape[2] for m, _, left in grid),
+    )
+
+
+def assemble(modalities: Iterable[Modality], values: Mapping[str, Tensor]) -> Tensor:
+    """Put the tiles together: ``(..., C, h, w)`` each, into ``(..., C, H, W)``.
+
+    Raises:
+        ValueError: if there is no image modality.
+    """
+    grid = _grid(modalities)
+    shape = picture_shape(m for m, _, _ in grid)
+    if shape is None:
+        raise ValueError("there is no image modality to make a picture of")
+    first = values[grid[0][0].name]
+    picture = torch.zeros(*first.shape[:-3], *shape)
+    for m, top, left in grid:
+        picture[..., top : top + m.shape[1], left : left + m.shape[2]] = values[m.name]
+    return picture
+
+
+def cut(modalities: Iterable[Modality], picture: Tensor) -> dict[str, Tensor]:
+    """Cut a picture ``(..., C, H, W)`` into the tiles of the image modalities.
+
+    Example:
+        >>> from mvae.data import DATASETS
+        >>> tiles = cut(DATASETS["quadrants"].modalities, torch.rand(1, 1, 28, 28))
+        >>> list(tiles), tiles["top left"].shape
+        (['top left', 'top right', 'bottom left', 'bottom right'], torch.Size([1, 1, 14, 14]))
+    """
+    return {
+        m.name: picture[..., top : top + m.shape[1], left : left + m.shape[2]]
+        for m, top, left in _grid(modalities)
+    }

@@ -1,0 +1,156 @@
+"""The training loop: it yields progress, keeps the best on validation, and can be resumed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mvae.checkpoint import ModelConfig, load_tensors, save_tensors
+from mvae.modality import Batch
+from mvae.model import MultimodalModel
+from mvae.objective import elbo
+
+__all__ = ["Progress", "Trainer"]
+
+#: The state of an unfinished run, beside the checkpoint that it will become.
+RESUME = "resume.safetensors"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a caller can show after each epoch; likelihoods in nats a sample.
+
+    Args:
+        epoch: how many are done.
+        epochs: how many there will be.
+        loss: mean training loss of the epoch, with its λ and its annealed β.
+        elbo: of the validation split, with λ = 1 and β = 1.
+        best: whether this is the best validation ELBO so far.
+        beta: at the end of the epoch.
+        seconds: spent so far, earlier runs included.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    elbo: float
+    best: bool
+    beta: float
+    seconds: float
+
+
+def rate_factor(done: float) -> float:
+    """Learning rate relative to its start, by the fraction of training that is done."""
+    return 1.0 if done < 0.7 else 0.1 if done < 0.9 else 0.03
+
+
+@torch.no_grad()
+def validation_elbo(model: MultimodalModel, valid: Batch, batch: int = 1000) -> float:
+    """Mean ELBO of complete samples, the same draws every time so that epochs compare."""
+    generator = torch.Generator().manual_seed(0)
+    parts = [
+        elbo(model, valid[slice(i, i + batch)], generator) for i in range(0, len(valid), batch)
+    ]
+    return torch.cat(parts).mean().item()
+
+
+class Trainer:
+    """Train a model; iterate over it for the progress, then take the best weights.
+
+    The data stay whole in memory and are indexed: small models starve behind a loader. The same
+    configuration gives the same weights on the same machine, interrupted or not.
+
+    Args:
+        config: the model, its objective and its budget.
+        data: the training split.
+        valid: the validation split, whose ELBO chooses the epoch that is kept.
+        folder: where to keep the state after each epoch, and to go on from it; None keeps nothing.
+
+    Raises:
+        FloatingPointError: while iterating, if the loss is no longer finite.
+    """
+
+    def __init__(
+        self, config: ModelConfig, data: Batch, valid: Batch, folder: Path | None = None
+    ) -> None:
+        self.config, self.data, self.valid, self.folder = config, data, valid, folder
+        torch.manual_seed(config.training.seed)
+        self.generator = torch.Generator().manual_seed(config.training.seed)
+        self.model = config.build()
+        self.optimiser = torch.optim.Adam(self.model.parameters(), config.training.rate, fused=True)
+        self.epoch, self.seconds = 0, 0.0
+        self.elbo = self.best_elbo = -float("inf")
+        self.best: dict[str, Tensor] = {}
+        self.history: list[tuple[float, ...]] = []
+        if folder is not None and (folder / RESUME).exists():
+            self._restore(load_tensors(folder / RESUME))
+
+    def __iter__(self) -> Iterator[Progress]:
+        """Run the epochs that are left, yielding after each."""
+        # Denormal numbers make the first steps up to twice as slow.
+        torch.set_flush_denormal(True)
+        epochs = self.config.training.epochs
+        while self.epoch < epochs:
+            started = time.monotonic()
+            loss, beta = self._run_epoch()
+            self.elbo = validation_elbo(self.model, self.valid)
+            self.epoch, self.seconds = self.epoch + 1, self.seconds + time.monotonic() - started
+            if best := self.elbo > self.best_elbo:
+                self.best_elbo = self.elbo
+                self.best = {n: w.clone() for n, w in self.model.state_dict().items()}
+            self.history.append((self.epoch, loss, self.elbo, beta, self.seconds))
+            if self.folder is not None:
+                save_tensors(self.folder / RESUME, self._state())
+            yield Progress(self.epoch, epochs, loss, self.elbo, best, beta, self.seconds)
+
+    def _run_epoch(self) -> tuple[float, float]:
+        """Give the epoch's mean loss and its last β."""
+        settings, loss_sum, beta = self.config.training, torch.zeros(()), 1.0
+        order = torch.randperm(len(self.data), generator=self.generator)
+        batches = order.split(settings.batch)
+        total = settings.epochs * len(batches)
+        for step, index in enumerate(batches, self.epoch * len(batches)):
+            beta = min(1.0, (step + 1) / max(settings.warmup * total, 1.0))
+            for group in self.optimiser.param_groups:
+                group["lr"] = settings.rate * rate_factor(step / total)
+            loss = self.config.objective(self.model, self.data[index], beta, self.generator)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            loss_sum += loss.detach() * len(index) / len(self.data)
+        if not loss_sum.isfinite():
+            raise FloatingPointError(f"the loss is {loss_sum.item()} in epoch {self.epoch + 1}")
+        return loss_sum.item(), beta
+
+    def _state(self) -> dict[str, Tensor]:
+        """Give everything that a resumed run needs to go on as if it had never stopped."""
+        numbers = [self.epoch, self.seconds, self.elbo, self.best_elbo]
+        tensors = {f"model/{name}": w for name, w in self.model.state_dict().items()}
+        tensors |= {f"best/{name}": w for name, w in self.best.items()}
+        for index, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"adam/{index}/{name}": w for name, w in moments.items()}
+        tensors["generator"] = self.generator.get_state()
+        tensors["history"] = torch.tensor(self.history, dtype=torch.float64)
+        tensors["numbers"] = torch.tensor(numbers, dtype=torch.float64)
+        return tensors
+
+    def _restore(self, tensors: dict[str, Tensor]) -> None:
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {n.removeprefix(prefix): w for n, w in tensors.items() if n.startswith(prefix)}
+
+        self.model.load_state_dict(part("model/"))
+        self.best = part("best/")
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in part("adam/").items():
+            index, moment = name.split("/")
+            moments.setdefault(int(index), {})[moment] = value
+        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})
+        self.generator.set_state(tensors["generator"])
+        epoch, self.seconds, self.elbo, self.best_elbo = tensors["numbers"].tolist()
+        self.epoch = int(epoch)
+        self.history = [(int(row[0]), *row[1:]) for row in tensors["history"].tolist()]
