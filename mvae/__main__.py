@@ -10,11 +10,13 @@ from typing import Annotated
 
 import torch
 import typer
+from pydantic import ValidationError
 from tqdm import tqdm
 
 from mvae.checkpoint import (
     CHECKPOINTS,
     CheckpointError,
+    ModelConfig,
     load_metrics,
     load_model,
     load_samples,
@@ -23,7 +25,7 @@ from mvae.checkpoint import (
 )
 from mvae.data import DATASETS, DatasetError, data_folder
 from mvae.evaluation.classifier import train_classifier
-from mvae.evaluation.likelihood import log_likelihood
+from mvae.evaluation.likelihood import FEWEST, log_likelihood
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.inference import Belief, believe, conflict_percentile
 from mvae.objective import Covering
@@ -80,6 +82,7 @@ def train(
     label_weight: Annotated[float | None, typer.Option(help="λ of labels, instead.")] = None,
     gamma: Annotated[float | None, typer.Option(help="γ of a covering objective, instead.")] = None,
     kappa: Annotated[float | None, typer.Option(help="κ of a covering objective, instead.")] = None,
+    rho: Annotated[float | None, typer.Option(help="ρ of a covering objective, instead.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order and draws.")] = 0,
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: all cores.")] = None,
     root: Root = CHECKPOINTS,
@@ -98,24 +101,27 @@ def train(
                 f"No recipe is called {model!r}. There are: {', '.join(RECIPES)}, classifier."
             )
         config = config_for(dataset, model)
-        training = {"seed": seed} | ({"epochs": epochs} if epochs else {})
+        training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
         objective = {
-            name: value for name, value in (("gamma", gamma), ("kappa", kappa)) if value is not None
+            name: value
+            for name, value in (("gamma", gamma), ("kappa", kappa), ("rho", rho))
+            if value is not None
         }
         if objective and not isinstance(config.objective, Covering):
-            raise fail(f"{model} is not trained with a covering objective: it has no γ and no κ.")
+            raise fail(f"{model} is not trained with a covering objective: it has no γ, κ or ρ.")
         config = config.model_copy(
             update={
                 "training": config.training.model_copy(update=training),
                 "objective": config.objective.model_copy(update=objective),
                 "modalities": tuple(
                     m.model_copy(update={"weight": label_weight})
-                    if label_weight and m.kind == "label"
+                    if label_weight is not None and m.kind == "label"
                     else m
                     for m in config.modalities
                 ),
             }
         )
+        config = ModelConfig.model_validate(config.model_dump())
         source = DATASETS[dataset]
         data, valid = source.load("train", False), source.load("valid", False)
         folder = root / dataset / model
@@ -129,6 +135,9 @@ def train(
                     elbo=f"{progress.elbo:.2f}",
                     best=f"{trainer.best_elbo:.2f}",
                 )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
     except (DatasetError, CheckpointError, FloatingPointError) as error:
         raise fail(error) from None
     save_model(folder, config, trainer.best)
@@ -152,8 +161,8 @@ def train(
 @app.command(epilog="Example: python -m mvae evaluate mnist/mvae-cover")
 def evaluate(
     checkpoint: CheckpointName,
-    n: Annotated[int, typer.Option(help="Test samples scored by log-likelihood.")] = 1000,
-    k: Annotated[int, typer.Option(help="Importance draws a sample.")] = 1000,
+    n: Annotated[int, typer.Option(min=2, help="Test samples scored by log-likelihood.")] = 1000,
+    k: Annotated[int, typer.Option(min=FEWEST, help="Importance draws a sample.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
     root: Root = CHECKPOINTS,
 ) -> None:
@@ -193,7 +202,7 @@ def infer(
     except (CheckpointError, ValueError) as error:
         raise fail(error) from None
     names = [m.name for m in model.modalities]
-    quantiles = metrics.test["conflict"] if metrics else {}
+    quantiles = metrics.test.get("conflict", {}) if metrics else {}
     summary = as_dict(belief) | {
         "conflict_percentile": conflict_percentile(belief, quantiles, names)
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -36,6 +36,8 @@ __all__ = [
     "write_atomically",
 ]
 
+#: What the app and the command line show first.
+DEFAULT_DATASET, DEFAULT_MODEL = "mnist", "mvae-cover"
 #: Where the bundled checkpoints lie, beside the package.
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 
@@ -58,7 +60,7 @@ class Training(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(gt=0)
-    batch: int = Field(default=256, gt=0)
+    batch: int = Field(default=128, gt=0)
     rate: float = Field(default=1e-3, gt=0)
     warmup: float = Field(default=0.2, ge=0, le=1)
     seed: int = 0
@@ -88,6 +90,14 @@ class ModelConfig(BaseModel):
     modalities: tuple[Modality, ...] = Field(min_length=1)
     objective: Objective
     training: Training
+
+    @field_validator("modalities")
+    @classmethod
+    def _different_names(cls, modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:
+        names = [m.name for m in modalities]
+        if len(set(names)) < len(names):
+            raise ValueError(f"modalities need different names, not {', '.join(names)}")
+        return modalities
 
     def build(self) -> MultimodalModel:
         """Make the model with fresh weights."""
@@ -142,7 +152,9 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"There is no file {_short(path)}; restore it or train again."
         ) from None
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
+        raise CheckpointError(f"{_short(path)} cannot be read: {error.strerror}.") from None
+    except SafetensorError as error:
         raise CheckpointError(f"{_short(path)} is damaged ({error}); restore it.") from None
 
 
@@ -281,11 +293,14 @@ def load_metrics(dataset: str, model: str, root: Path = CHECKPOINTS) -> Metrics 
 
 
 def available(root: Path = CHECKPOINTS) -> dict[str, list[str]]:
-    """List the checkpoints: data set to the names of its models."""
+    """List the checkpoints: data set to the names of its models, the defaults first."""
     found: dict[str, list[str]] = {}
-    for path in sorted(root.glob("*/*/config.json")):
-        if (path.parent / "weights.safetensors").exists():
-            found.setdefault(path.parent.parent.name, []).append(path.parent.name)
+    paths = root.glob("*/*/config.json")
+    for dataset, model in sorted(
+        (path.parts[-3:-1] for path in paths if (path.parent / "weights.safetensors").exists()),
+        key=lambda name: (name[0] != DEFAULT_DATASET, name[0], name[1] != DEFAULT_MODEL, name[1]),
+    ):
+        found.setdefault(dataset, []).append(model)
     return found
 
 

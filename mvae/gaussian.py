@@ -15,8 +15,18 @@ LOG_2PI = math.log(2.0 * math.pi)
 
 def saturating_exp(x: Tensor) -> Tensor:
     """Give exp(x), held below the largest float so that neither value nor gradient overflows."""
-    # exp(8) of room is left for the sums over dimensions that follow.
-    return x.clamp(max=math.log(torch.finfo(x.dtype).max) - 8.0).exp()
+    return x.clamp(max=_largest(x)).exp()
+
+
+def saturating_square(x: Tensor) -> Tensor:
+    """Give x², held below the largest float in the same way."""
+    limit = math.exp(0.5 * _largest(x))
+    return x.clamp(-limit, limit).square()
+
+
+def _largest(x: Tensor) -> float:
+    """Log of the largest value of x's type, less room for the sums over dimensions that follow."""
+    return math.log(torch.finfo(x.dtype).max) - 8.0
 
 
 @dataclass(frozen=True)
@@ -75,8 +85,8 @@ class Gaussian:
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Log density in nats, summed over dimensions: ``(..., D)`` to ``(...)``."""
         # log N(z; μ, σ²) = −½ [log 2π + log σ² + (z − μ)²/σ²]
-        scaled = (z - self.mean) * saturating_exp(-0.5 * self.logvar)
-        return -0.5 * (LOG_2PI + self.logvar + scaled.square()).sum(-1)
+        distance = saturating_square((z - self.mean) * saturating_exp(-0.5 * self.logvar))
+        return -0.5 * (LOG_2PI + self.logvar + distance).sum(-1)
 
     def entropy(self) -> Tensor:
         """Differential entropy in nats, ½ Σ_d (1 + log 2π + log σ_d²), of shape ``(...)``."""
@@ -105,7 +115,8 @@ class Gaussian:
             0.5
         """
         log_ratio = self.logvar - other.logvar
-        distance = (self.mean - other.mean).square() * saturating_exp(-other.logvar)
+        scale = saturating_exp(-0.5 * other.logvar)
+        distance = saturating_square((self.mean - other.mean) * scale)
         return 0.5 * (saturating_exp(log_ratio) + distance - 1.0 - log_ratio).sum(-1)
 
 
@@ -117,10 +128,12 @@ class Product:
         posterior: the product, ``(..., B, D)``.
         shares: each factor's share of the product's precision, ``(..., M + 1, B, D)``; the prior
             comes first, missing experts have share 0 and a dimension's shares sum to 1.
+        present: which experts were multiplied, bool ``(..., B, M)``.
     """
 
     posterior: Gaussian
     shares: Tensor
+    present: Tensor
 
 
 def product_of_experts(experts: Gaussian, present: Tensor) -> Product:
@@ -165,7 +178,7 @@ def product_of_experts(experts: Gaussian, present: Tensor) -> Product:
     shares = log_precision.softmax(-3)
     # A missing expert's mean is replaced, not multiplied by zero: 0 · NaN would be NaN.
     mean = (shares[..., 1:, :, :] * torch.where(mask, experts.mean, 0.0)).sum(-3)
-    return Product(Gaussian(mean, -log_precision.logsumexp(-3)), shares)
+    return Product(Gaussian(mean, -log_precision.logsumexp(-3)), shares, present)
 
 
 def conflict(experts: Gaussian, product: Product) -> Tensor:
@@ -189,9 +202,10 @@ def conflict(experts: Gaussian, product: Product) -> Tensor:
         >>> conflict(experts, product_of_experts(experts, torch.ones(1, 2, dtype=torch.bool)))
         tensor([18.])
     """
-    q = product.posterior
-    prior, shares = product.shares[..., :1, :, :], product.shares[..., 1:, :, :]
-    means = torch.where(shares > 0, experts.mean, 0.0)
-    distance = (shares * (means - q.mean.unsqueeze(-3)).square()).sum(-3)
-    distance = distance + prior.squeeze(-3) * q.mean.square()
-    return (distance * saturating_exp(-q.logvar)).sum(-1)
+    mean = product.posterior.mean
+    mask = product.present.transpose(-1, -2).unsqueeze(-1)  # (..., M, B, 1)
+    # Not by way of the shares: a weak expert's share may underflow beside a very sharp one.
+    width = saturating_exp(-0.5 * torch.where(mask, experts.logvar, 0.0))
+    apart = torch.where(mask, experts.mean - mean.unsqueeze(-3), 0.0)
+    distances = saturating_square(apart * width).sum(-3)
+    return (distances + saturating_square(mean)).sum(-1)

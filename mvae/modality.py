@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor
 
 from mvae.likelihood import LIKELIHOODS, Likelihood, elements
@@ -41,10 +41,10 @@ class Modality(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9 -]{0,31}$")
     kind: Literal["image", "label", "vector"]
-    shape: tuple[int, ...] = Field(min_length=1, max_length=3)
+    shape: tuple[PositiveInt, ...] = Field(min_length=1, max_length=3)
     likelihood: Literal["bernoulli", "bernoulli-cross-entropy", "categorical", "gaussian"]
     weight: float = Field(default=1.0, gt=0)
-    hidden: tuple[int, ...] = (512, 512)
+    hidden: tuple[PositiveInt, ...] = Field(default=(512, 512), min_length=1)
     categories: tuple[str, ...] = ()
     tile: tuple[int, int] | None = None
 
@@ -54,6 +54,8 @@ class Modality(BaseModel):
             raise ValueError(f"an image's shape is (channels, height, width), not {self.shape}")
         if (self.kind == "label") != (self.likelihood == "categorical"):
             raise ValueError("a label has a categorical likelihood, and nothing else has")
+        if self.kind == "label" and len(self.shape) != 1:
+            raise ValueError(f"a label's shape is (number of categories,), not {self.shape}")
         if self.categories and len(self.categories) != self.shape[0]:
             raise ValueError(
                 f"{len(self.categories)} category names for {self.shape[0]} categories"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Literal
 
 import torch
@@ -142,9 +144,16 @@ class SubSampled(BaseModel):
         counts = first_of_its_kind(subsets)  # (S, B)
         log_p = log_likelihoods(model, z, subsets & counts.unsqueeze(-1), batch, weighted=True)
         bound = torch.where(counts, log_p - beta * q.kl_to_prior(), 0.0)
-        return -bound.sum(0).mean() + beta * self.regulariser(q, z, model, batch)
+        return -bound.sum(0).mean() + beta * self.regulariser(q, z, model, batch, generator)
 
-    def regulariser(self, q: Gaussian, z: Tensor, model: MultimodalModel, batch: Batch) -> Tensor:
+    def regulariser(
+        self,
+        q: Gaussian,
+        z: Tensor,
+        model: MultimodalModel,
+        batch: Batch,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
         """Give what is added to the loss; the paper adds nothing."""
         return q.mean.new_zeros(())
 
@@ -159,20 +168,37 @@ class Covering(SubSampled):
 
     with the joint posterior q̄ held fixed, and j among the labels, whose decoders cost little. The
     first term is JMVAE's (Suzuki et al. 2016, https://arxiv.org/abs/1611.01891) applied to a
-    product of experts; compare MVTCAE (Hwang et al. 2021). Both are annealed with β: at full
-    weight while β is small they spoil the start of training for good.
+    product of experts; compare MVTCAE (Hwang et al. 2021). For each label j it gains, too,
+
+    .. math:: \rho\, E_{q(z|x_j)}\,E_{q(z'|\hat x(z))}[-\log p(x_j|z')],
+              \qquad \hat x_i(z) = E[x_i|z],\; i \text{ not a label}
+
+    What a label alone generates is *read back* by the model itself, which is held fixed meanwhile,
+    all but the decoders that generated. No Gaussian fits a label's true posterior; between its
+    lobes lie latents that no training picture ever reached, and this is what teaches the decoders
+    there. All three terms are annealed with β: at full weight while β is small they spoil the
+    start of training for good.
 
     Args:
         gamma: γ, the weight of covering.
         kappa: κ, the weight of naming the label from one other modality's posterior.
+        rho: ρ, the weight of reading back.
     """
 
     name: Literal["covering"] = "covering"  # type: ignore[assignment]
     gamma: float = Field(default=0.5, ge=0)
     kappa: float = Field(default=10.0, ge=0)
+    rho: float = Field(default=0.0, ge=0)
 
-    def regulariser(self, q: Gaussian, z: Tensor, model: MultimodalModel, batch: Batch) -> Tensor:
-        """Give γ KL + κ cross-reconstruction, averaged over the samples."""
+    def regulariser(
+        self,
+        q: Gaussian,
+        z: Tensor,
+        model: MultimodalModel,
+        batch: Batch,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Give γ KL + κ cross-reconstruction + ρ reading back, averaged over the samples."""
         n = len(model.modalities)
         joint, single = q[0], q[1 : n + 1]  # the order of `subsets`
         complete = batch.present.all(-1)  # (B,)
@@ -183,7 +209,55 @@ class Covering(SubSampled):
         others = cheap & ~torch.eye(n, dtype=torch.bool)  # (M, M): from i to j ≠ i
         wanted = others.to(complete.device).unsqueeze(1) & complete.unsqueeze(-1)  # (M, B, M)
         log_p = log_likelihoods(model, z[1 : n + 1], wanted, batch, weighted=False)
-        return (loss - self.kappa * log_p.sum(0)).mean()
+        loss = (loss - self.kappa * log_p.sum(0)).mean()
+        if self.rho and complete.any():
+            share = complete.double().mean().to(loss.dtype)
+            for j in cheap.nonzero().flatten().tolist():
+                name = model.modalities[j].name
+                label = batch.values[name][complete]
+                read = read_back(model, z[1 + j][complete], name, label, generator)
+                loss = loss - self.rho * share * read.mean()
+        return loss
+
+
+def read_back(
+    model: MultimodalModel,
+    z: Tensor,
+    name: str,
+    label: Tensor,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Give log p(label|z′) for z′ ~ q(z|x̂(z)), ``(B,)``; only the decoders of x̂ get a gradient.
+
+    Args:
+        model: generates, and reads.
+        z: latents drawn from the label's own posterior, ``(B, D)``.
+        name: of the label.
+        label: what should be read, ``(B,)``.
+        generator: the source of randomness.
+    """
+    z = z.detach()
+    generated = {
+        m.name: m.distribution.expected(model.decode(z, m.name))
+        for m in model.modalities
+        if m.kind != "label"
+    }
+    with held_fixed(model):
+        again = model.posterior(Batch.of(model.modalities, generated)).sample(generator=generator)
+        return model.decode(again, name).log_prob(label)
+
+
+@contextmanager
+def held_fixed(model: MultimodalModel) -> Iterator[None]:
+    """Let no gradient reach the model's weights from what is computed meanwhile."""
+    weights = [w for w in model.parameters() if w.requires_grad]
+    for w in weights:
+        w.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for w in weights:
+            w.requires_grad_(True)
 
 
 Objective = Annotated[SubSampled | Covering, Field(discriminator="name")]

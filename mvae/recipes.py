@@ -12,7 +12,7 @@ from mvae.objective import Covering, SubSampled
 __all__ = ["RECIPES", "Recipe", "config_for"]
 
 #: Passes over the training split, the same for all models of a data set.
-EPOCHS = {"mnist": 45, "fashion": 30, "quadrants": 30}
+EPOCHS = {"mnist": 40, "fashion": 20, "quadrants": 16}
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ RECIPES: dict[str, Recipe] = {
             "draws from a label alone look like no digit or garment.",
         ),
         latents=64,
-        objective=Covering(),
-        label_weight={"mnist": 10.0, "fashion": 10.0, "quadrants": 10.0},
+        objective=Covering(gamma=1.0, kappa=30.0, rho=20.0),
+        label_weight={"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0},
     ),
     "mvae-2d": Recipe(
         summary="A covering MVAE with two latents, so that all of its latent space can be seen.",
@@ -65,8 +65,8 @@ RECIPES: dict[str, Recipe] = {
             "ground, so a label or an image is sometimes taken for another.",
         ),
         latents=2,
-        objective=Covering(),
-        label_weight={"mnist": 10.0, "fashion": 10.0, "quadrants": 10.0},
+        objective=Covering(gamma=1.0, kappa=30.0, rho=20.0),
+        label_weight={"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0},
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mvae.checkpoint import ModelConfig, load_tensors, save_tensors
+from mvae.checkpoint import CheckpointError, ModelConfig, load_tensors, save_tensors
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
 from mvae.objective import elbo
@@ -73,6 +74,7 @@ class Trainer:
 
     Raises:
         FloatingPointError: while iterating, if the loss is no longer finite.
+        CheckpointError: if the folder keeps an unfinished run with other settings.
     """
 
     def __init__(
@@ -99,6 +101,8 @@ class Trainer:
             started = time.monotonic()
             loss, beta = self._run_epoch()
             self.elbo = validation_elbo(self.model, self.valid)
+            if not math.isfinite(self.elbo):
+                raise FloatingPointError(f"the validation ELBO is {self.elbo}")
             self.epoch, self.seconds = self.epoch + 1, self.seconds + time.monotonic() - started
             if best := self.elbo > self.best_elbo:
                 self.best_elbo = self.elbo
@@ -134,12 +138,25 @@ class Trainer:
         tensors |= {f"best/{name}": w for name, w in self.best.items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
             tensors |= {f"adam/{index}/{name}": w for name, w in moments.items()}
+        tensors["config"] = self._description()
         tensors["generator"] = self.generator.get_state()
         tensors["history"] = torch.tensor(self.history, dtype=torch.float64)
         tensors["numbers"] = torch.tensor(numbers, dtype=torch.float64)
         return tensors
 
+    def _description(self) -> Tensor:
+        """Give the configuration as bytes, by which a state tells whose it is."""
+        return torch.frombuffer(
+            bytearray(self.config.model_dump_json().encode()), dtype=torch.uint8
+        )
+
     def _restore(self, tensors: dict[str, Tensor]) -> None:
+        if not torch.equal(tensors.get("config", torch.empty(0)), self._description()):
+            raise CheckpointError(
+                f"An unfinished run with other settings is kept in {RESUME} of this checkpoint; "
+                "train with its settings to finish it, or delete the file to begin anew."
+            )
+
         def part(prefix: str) -> dict[str, Tensor]:
             return {n.removeprefix(prefix): w for n, w in tensors.items() if n.startswith(prefix)}
 

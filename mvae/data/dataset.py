@@ -71,9 +71,11 @@ def idx_split(
     folder = data_folder()
     try:
         raw = getattr(vision.datasets(), name)(folder, train=split != "test", download=download)
-    except (RuntimeError, OSError) as error:
+    # torchvision raises whatever its parser stumbles over.
+    except (RuntimeError, OSError, ValueError, AssertionError, KeyError) as error:
+        reason = " ".join(str(error).split()) or "its files are damaged"
         raise DatasetError(
-            f"{name} is not in the data folder ({error}). With a network, "
+            f"{name} is not in the data folder ({reason}). With a network, "
             f"`python -m mvae data` fetches it; else set MVAE_DATA to the folder "
             f"that holds {name}/raw."
         ) from None

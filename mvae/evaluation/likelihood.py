@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,8 @@ __all__ = ["LogLikelihood", "log_likelihood"]
 CHUNK = 16_384
 #: Share of the draws that come from the prior; see `log_likelihood`.
 ALPHA = 0.02
+#: Draws below which the tail of the weights has too few points.
+FEWEST = 25
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,14 @@ def log_likelihood(
     Args:
         model: decodes.
         batch: B samples, each with the modalities to be scored.
-        k: draws a sample.
+        k: draws a sample, at least 25.
         generator: the source of randomness.
-    """
-    # Imported here: it takes a second, and only an evaluation needs it.
-    from arviz_stats.base.array import array_stats
 
+    Raises:
+        ValueError: for fewer draws, of which no tail could be fitted.
+    """
+    if k < FEWEST:
+        raise ValueError(f"an estimate and its diagnostics need at least {FEWEST} draws, not {k}")
     posterior = model.posterior(batch)
     rows = max(1, CHUNK // k)
     log_weights = torch.cat(
@@ -71,8 +76,25 @@ def log_likelihood(
     value = log_weights.logsumexp(0) - math.log(k)
     weights = (log_weights - value).exp()  # mean 1
     se = weights.std(0) / math.sqrt(k)
-    _, k_hat = array_stats.psislw(log_weights.double().T.numpy(), r_eff=1.0, axis=-1)
-    return LogLikelihood(value, se, torch.as_tensor(k_hat, dtype=value.dtype))
+    return LogLikelihood(value, se, pareto_k(log_weights).to(value.dtype))
+
+
+def pareto_k(log_weights: Tensor) -> Tensor:
+    """Estimate the Pareto shape of each sample's weights, ``(K, B)`` to ``(B,)``.
+
+    −∞ where the largest weights are all equal: they have no tail.
+    """
+    # Imported here: it takes a second, and only an evaluation needs it.
+    from arviz_stats.base.array import array_stats
+
+    shapes = []
+    for weights in log_weights.double().T.numpy():
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            try:
+                shapes.append(float(array_stats.psislw(weights, r_eff=1.0)[1]))
+            except ValueError:
+                shapes.append(-math.inf)
+    return torch.tensor(shapes)
 
 
 def _log_weights(
