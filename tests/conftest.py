@@ -1,0 +1,175 @@
+"""Fixtures: small models, batches, and data in torchvision's layout that need no network."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+from torch import Tensor
+from typer.testing import CliRunner
+
+from mvae.__main__ import app
+from mvae.checkpoint import ModelConfig, Training
+from mvae.data import dataset as dataset_module
+from mvae.modality import Batch, Modality
+from mvae.model import MVAE
+from mvae.objective import SubSampled
+
+# The same examples in every run, and none kept in a folder.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.load_profile("repeatable")
+
+LABEL = Modality(name="label", kind="label", shape=(3,), likelihood="categorical", hidden=(8,))
+POINT = Modality(name="point", kind="vector", shape=(2,), likelihood="gaussian", hidden=(8,))
+IMAGE = Modality(name="image", kind="image", shape=(1, 2, 2), likelihood="bernoulli", hidden=(8, 6))
+COLOUR = Modality(
+    name="colour", kind="label", shape=(4,), likelihood="categorical", hidden=(5,), weight=3.0
+)
+TOYS = (IMAGE, LABEL, POINT, COLOUR)
+
+
+@pytest.fixture(autouse=True)
+def _same_arithmetic() -> None:
+    """Training flushes denormal numbers to zero for its whole process."""
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture
+def toys() -> tuple[Modality, ...]:
+    """Give an image, a label, a vector, and a label with λ = 3."""
+    return TOYS
+
+
+@pytest.fixture
+def toy_model() -> Callable[..., MVAE]:
+    """Make an MVAE of some toy modalities, with weights large enough to have opinions."""
+
+    def make(*modalities: Modality, latents: int = 2, scale: float = 2.0, seed: int = 0) -> MVAE:
+        torch.manual_seed(seed)
+        model = MVAE(modalities or TOYS, latents)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.mul_(scale)
+        return model
+
+    return make
+
+
+@pytest.fixture
+def toy_batch() -> Callable[..., Batch]:
+    """Make a batch of random samples that miss what a mask ``(B, M)`` says."""
+
+    def make(
+        *modalities: Modality, n: int = 5, present: Tensor | None = None, seed: int = 1
+    ) -> Batch:
+        source = torch.Generator().manual_seed(seed)
+        values = {}
+        for m in modalities or TOYS:
+            if m.kind == "label":
+                values[m.name] = torch.randint(m.shape[0], (n,), generator=source)
+            elif m.kind == "image":
+                values[m.name] = torch.randint(2, (n, *m.shape), generator=source).to(m.dtype)
+            else:
+                values[m.name] = torch.randn(n, *m.shape, generator=source)
+        batch = Batch.of(modalities or TOYS, values)
+        return batch if present is None else Batch(batch.values, present)
+
+    return make
+
+
+@pytest.fixture
+def toy_config() -> Callable[..., ModelConfig]:
+    """Describe a toy model that trains in a moment."""
+
+    def make(objective: SubSampled | None = None, **training: float) -> ModelConfig:
+        return ModelConfig(
+            dataset="toys",
+            model="mvae",
+            summary="A toy.",
+            limitations=("It knows nothing.",),
+            latents=2,
+            modalities=TOYS,
+            objective=objective or SubSampled(),
+            training=Training(**{"epochs": 4, "batch": 8, "rate": 1e-2, **training}),
+        )
+
+    return make
+
+
+def write_idx(path: Path, values: Tensor) -> None:
+    """Write bytes as an idx file: magic number, sizes, data."""
+    header = struct.pack(f">{1 + values.ndim}I", 0x800 + values.ndim, *values.shape)
+    path.write_bytes(header + values.to(torch.uint8).numpy().tobytes())
+
+
+def write_digits(folder: Path, train_per_class: int, test_per_class: int) -> Path:
+    """Write pictures, a noisy block at a place of each class's own, as MNIST and FashionMNIST."""
+    source = torch.Generator().manual_seed(3)
+    for name in ("MNIST", "FashionMNIST"):
+        raw = folder / name / "raw"
+        raw.mkdir(parents=True)
+        for split, per_class in (("train", train_per_class), ("t10k", test_per_class)):
+            labels = torch.arange(10).repeat(per_class)
+            pictures = torch.randint(60, (len(labels), 28, 28), generator=source)
+            for c in range(10):
+                top, left = 2 + 14 * (c // 5), 1 + 5 * (c % 5)
+                block = torch.randint(100, 256, (per_class, 10, 5), generator=source)
+                pictures[labels == c, top : top + 10, left : left + 5] = block
+            write_idx(raw / f"{split}-images-idx3-ubyte", pictures)
+            write_idx(raw / f"{split}-labels-idx1-ubyte", labels)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def _full_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_digits(tmp_path_factory.mktemp("full"), 508, 4)
+
+
+@pytest.fixture(scope="session")
+def _small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_digits(tmp_path_factory.mktemp("small"), 40, 6)
+
+
+@pytest.fixture
+def digits(_full_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Set the data folder to 5,080 training and 40 test pictures of either set."""
+    monkeypatch.setenv("MVAE_DATA", str(_full_folder))
+    return _full_folder
+
+
+@pytest.fixture
+def few_digits(_small_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Set the data folder to 400 training pictures, 100 of them held out, and 60 test ones."""
+    monkeypatch.setenv("MVAE_DATA", str(_small_folder))
+    monkeypatch.setattr(dataset_module, "VALIDATION_PER_CLASS", 10)
+    return _small_folder
+
+
+@pytest.fixture(scope="session")
+def trained_root(_small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give checkpoints made by the commands: a model after an epoch, a classifier, examples."""
+    root = tmp_path_factory.mktemp("checkpoints")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MVAE_DATA", str(_small_folder))
+        patch.setattr(dataset_module, "VALIDATION_PER_CLASS", 10)
+        for command in (
+            "train mnist --model mvae --epochs 1",
+            "train mnist --model mvae-2d --epochs 1",
+            "train mnist --model classifier",
+            "data mnist --write-samples",
+        ):
+            result = CliRunner().invoke(app, [*command.split(), "--root", str(root)])
+            assert result.exit_code == 0, result.output
+    return root

@@ -1,0 +1,265 @@
+"""Checkpoints: round trips, and a sentence for every way in which a file can be wrong."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import json
+import math
+import os
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+import mvae
+from mvae.checkpoint import (
+    CheckpointError,
+    available,
+    load_metrics,
+    load_model,
+    load_samples,
+    save_model,
+    save_tensors,
+    sha256,
+    write_atomically,
+)
+
+
+@pytest.fixture
+def folder(toy_config, tmp_path):
+    """Save a toy model as the checkpoint toys/mvae."""
+    torch.manual_seed(0)
+    config = toy_config()
+    save_model(tmp_path / "toys" / "mvae", config, config.build().state_dict())
+    return tmp_path / "toys" / "mvae"
+
+
+def assert_fails_with(folder: Path, *words: str) -> None:
+    """Loading fails, with these words and without saying where this machine keeps its files."""
+    with pytest.raises(CheckpointError) as caught:
+        load_model("toys", "mvae", folder.parent.parent)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert str(folder.parent.parent) not in message
+    assert "\n" not in message
+
+
+def test_weights_return_as_they_were_in_half_precision(toy_config, tmp_path):
+    torch.manual_seed(1)
+    config = toy_config()
+    model = config.build()
+    save_model(tmp_path / "toys" / "mvae", config, model.state_dict())
+    loaded, same = load_model("toys", "mvae", tmp_path)
+    assert same == config
+    assert available(tmp_path) == {"toys": ["mvae"]}
+    for name, weight in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], weight.half().float()), name
+    stored = safetensors.torch.load_file(tmp_path / "toys" / "mvae" / "weights.safetensors")
+    assert {w.dtype for w in stored.values()} == {torch.float16}
+
+
+def test_config_is_readable_json(folder):
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    assert config["objective"]["name"] == "sub-sampled"
+    assert [m["name"] for m in config["modalities"]] == ["image", "label", "point", "colour"]
+
+
+NAME = "decoders.1.net.0.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda w: w.pop(NAME), ["lacks", NAME]),
+        (lambda w: w.update(stranger=torch.zeros(2)), ["stranger", "does not know"]),
+        (lambda w: w.update({NAME: torch.zeros(5, 2)}), [NAME, "(5, 2)", "(8, 2)"]),
+        (lambda w: w[NAME].view(-1)[3:4].fill_(math.nan), [NAME, "not finite"]),
+        (lambda w: w[NAME].view(-1)[3:4].fill_(math.inf), [NAME, "not finite"]),
+    ],
+    ids=["missing", "extra", "shape", "nan", "infinity"],
+)
+def test_wrong_tensors_are_named(folder, change, words):
+    path = folder / "weights.safetensors"
+    weights = safetensors.torch.load_file(path)
+    change(weights)
+    save_tensors(path, weights)
+    assert_fails_with(folder, "toys/mvae/weights.safetensors", *words)
+
+
+@pytest.mark.parametrize("length", [0, 4, 100, -1])
+def test_truncated_weights_are_called_damaged(folder, length):
+    path = folder / "weights.safetensors"
+    path.write_bytes(path.read_bytes()[:length])
+    assert_fails_with(folder, "toys/mvae/weights.safetensors", "damaged")
+
+
+def test_weights_that_cannot_be_read_are_called_damaged(folder):
+    path = folder / "weights.safetensors"
+    path.unlink()
+    path.mkdir()
+    assert_fails_with(folder, "toys/mvae/weights.safetensors", "damaged")
+
+
+def change_config(folder: Path, **changes: object) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"latents": 2', b"[]", b"\xff\xfe", b"null"])
+def test_config_that_is_no_description_is_called_invalid(folder, text):
+    (folder / "config.json").write_bytes(text)
+    assert_fails_with(folder, "toys/mvae/config.json", "not valid")
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"latents": 0}, "latents"),
+        ({"latents": "many"}, "latents"),
+        ({"latents": 10**9}, "latents"),
+        ({"objective": {"name": "magic"}}, "objective"),
+        ({"modalities": []}, "modalities"),
+        ({"modalities": [{"name": "x"}]}, "modalities.0"),
+        ({"colour": "red"}, "colour"),
+        ({"training": {"epochs": -1}}, "training.epochs"),
+    ],
+)
+def test_config_with_a_wrong_field_names_it(folder, changes, word):
+    change_config(folder, **changes)
+    assert_fails_with(folder, "toys/mvae/config.json", "not valid", word)
+
+
+def test_config_with_doubled_modalities_is_refused(folder):
+    modalities = json.loads((folder / "config.json").read_text("utf-8"))["modalities"]
+    change_config(folder, modalities=[modalities[0], modalities[0]])
+    assert_fails_with(folder, "toys/mvae/config.json")
+
+
+@pytest.mark.parametrize("field", [{"hidden": [-3]}, {"shape": [1, -2, -2]}])
+def test_config_with_impossible_sizes_is_refused(folder, field):
+    modalities = json.loads((folder / "config.json").read_text("utf-8"))["modalities"]
+    change_config(folder, modalities=[modalities[0] | field, *modalities[1:]])
+    assert_fails_with(folder, "toys/mvae/config.json")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model"), [("toys", "other"), ("cats", "mvae"), ("..", "toys"), ("toys", "../mvae")]
+)
+def test_unknown_names_are_answered_with_the_known_ones(folder, dataset, model):
+    with pytest.raises(CheckpointError, match=r"no checkpoint .* There are: toys/mvae\."):
+        load_model(dataset, model, folder.parent.parent)
+
+
+def test_a_folder_without_checkpoints_says_none(tmp_path):
+    with pytest.raises(CheckpointError, match="There are: none"):
+        load_model("toys", "mvae", tmp_path)
+
+
+def test_a_checkpoint_without_weights_is_not_available(folder):
+    (folder / "weights.safetensors").unlink()
+    assert available(folder.parent.parent) == {}
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "chmod"])
+def test_failed_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"new" * 1000)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_interrupted_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writing_replaces_a_file_and_makes_its_folder(tmp_path):
+    path = tmp_path / "a" / "b" / "file"
+    for content in (b"old", b"new"):
+        write_atomically(path, content)
+        assert path.read_bytes() == content
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.fixture
+def samples(toys, tmp_path):
+    """Write three examples of the toys."""
+    tensors = {
+        "image": torch.tensor([0, 255, 51]).to(torch.uint8).reshape(3, 1, 1, 1).expand(3, 1, 2, 2),
+        "label": torch.tensor([0, 1, 2]),
+        "point": torch.zeros(3, 2),
+        "colour": torch.tensor([3, 2, 1]),
+    }
+    save_tensors(tmp_path / "toys" / "samples.safetensors", tensors)
+    return tensors
+
+
+def test_samples_are_a_batch_of_grey_values_between_0_and_1(samples, toys, tmp_path):
+    batch = load_samples("toys", toys, tmp_path)
+    assert batch.present.all()
+    torch.testing.assert_close(batch.values["image"][:, 0, 0, 0], torch.tensor([0.0, 1.0, 0.2]))
+    assert batch.values["label"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.pop("point"), "has no point"),
+        (lambda t: t.update(label=torch.tensor([0, 1, 9])), "label must be an index"),
+        (lambda t: t.update(point=torch.zeros(3, 5)), "point must be of shape"),
+        (lambda t: t.update(point=torch.full((3, 2), math.nan)), "not finite"),
+    ],
+)
+def test_samples_that_do_not_fit_are_refused(samples, toys, tmp_path, change, words):
+    change(samples)
+    save_tensors(tmp_path / "toys" / "samples.safetensors", samples)
+    with pytest.raises(CheckpointError, match=words) as caught:
+        load_samples("toys", toys, tmp_path)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_absent_samples_are_named(toys, tmp_path):
+    with pytest.raises(CheckpointError, match=r"no file .*toys/samples\.safetensors") as caught:
+        load_samples("toys", toys, tmp_path)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_metrics_belong_to_exactly_these_weights(folder):
+    root, path = folder.parent.parent, folder / "weights.safetensors"
+    assert load_metrics("toys", "mvae", root) is None
+    metrics = {"protocol": {"weights_sha256": sha256(path)}, "test": {"elbo": {"mean": 1.0}}}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert load_metrics("toys", "mvae", root).test == metrics["test"]
+    save_tensors(path, {"other": torch.zeros(1)})
+    assert load_metrics("toys", "mvae", root) is None
+    (folder / "metrics.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"toys/mvae/metrics\.json is not valid"):
+        load_metrics("toys", "mvae", root)
+
+
+def test_library_unpickles_nothing():
+    for path in Path(mvae.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = {alias.name for alias in getattr(node, "names", []) if hasattr(alias, "name")}
+            names |= {node.module} if isinstance(node, ast.ImportFrom) else set()
+            assert not names & {"pickle", "dill", "joblib", "cloudpickle", "shelve"}, path
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert (node.value.id, node.attr) not in {("torch", "load"), ("torch", "save")}

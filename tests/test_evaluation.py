@@ -1,0 +1,223 @@
+"""Estimators, held against quadrature and against models whose figures are known."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mvae.checkpoint import CheckpointError, save_tensors
+from mvae.evaluation.classifier import Classifier, load_classifier
+from mvae.evaluation.generation import label_accuracy, label_to_picture
+from mvae.evaluation.likelihood import log_likelihood
+from mvae.evaluation.report import conflict_quantiles, figure, subsets_of
+from mvae.gaussian import Gaussian, conflict, product_of_experts
+from mvae.inference import percentile
+from mvae.likelihood import LIKELIHOODS
+from mvae.modality import Batch, Modality
+from mvae.model import MultimodalModel
+from mvae.objective import elbo
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def by_quadrature(model: MultimodalModel, batch: Batch) -> torch.Tensor:
+    """Integrate p(z) Π p(x_i|z) over a grid of two latents."""
+    line = torch.linspace(-7, 7, 401)
+    z = torch.cartesian_prod(line, line)
+    log_p = Gaussian.standard((2,)).log_prob(z).unsqueeze(-1).repeat(1, len(batch))
+    for i, m in enumerate(model.modalities):
+        p = model.decode(z.unsqueeze(1), m.name)
+        log_p += torch.where(batch.present[:, i], p.log_prob(batch.values[m.name]), 0.0)
+    return log_p.logsumexp(0) + 2 * (line[1] - line[0]).log()
+
+
+SUBSETS = [["label"], ["point"], ["colour"], ["label", "point"], ["label", "point", "colour"]]
+
+
+@pytest.mark.parametrize("subset", SUBSETS, ids="+".join)
+def test_log_likelihood_agrees_with_quadrature(toy_model, toy_batch, toys, subset):
+    model = toy_model(*toys[1:], scale=1.6)
+    batch = toy_batch(*toys[1:], n=6).supply(subset)
+    estimate = log_likelihood(model, batch, 5000, seeded())
+    exact = by_quadrature(model, batch)
+    assert ((estimate.value - exact).abs() < 4 * estimate.se + 1e-3).all()
+    assert (estimate.se < 0.2).all()
+    assert estimate.k_hat.shape == (6,)
+    assert estimate.k_hat.isfinite().all()
+
+
+def test_log_likelihood_of_each_samples_own_modalities(toy_model, toy_batch, toys):
+    present = torch.tensor([[True, False, True], [False, True, False], [True, True, True]])
+    model, batch = toy_model(*toys[1:], scale=1.6), toy_batch(*toys[1:], n=3, present=present)
+    estimate = log_likelihood(model, batch, 5000, seeded())
+    exact = by_quadrature(model, batch)
+    assert ((estimate.value - exact).abs() < 4 * estimate.se + 1e-3).all()
+
+
+def test_log_likelihood_of_nothing_is_zero(toy_model, toys):
+    estimate = log_likelihood(toy_model(), Batch.empty(toys, 2), 200, seeded())
+    torch.testing.assert_close(estimate.value, torch.zeros(2))
+
+
+def test_standard_error_is_the_spread_of_repeated_estimates(toy_model, toy_batch, toys):
+    model, one = toy_model(*toys[1:], scale=1.6), toy_batch(*toys[1:], n=1)
+    repeated = one[torch.zeros(300, dtype=torch.long)]
+    estimate = log_likelihood(model, repeated, 400, seeded())
+    assert estimate.value.std() == pytest.approx(estimate.se.mean().item(), rel=0.25)
+
+
+def test_log_likelihood_is_above_the_bound(toy_model, toy_batch, toys):
+    model, one = toy_model(*toys[1:], scale=1.6), toy_batch(*toys[1:], n=1)
+    bound = elbo(model, one[torch.zeros(5000, dtype=torch.long)], seeded()).mean()
+    assert log_likelihood(model, one, 5000, seeded()).value > bound
+
+
+def test_an_over_confident_posterior_is_survived(toy_model, toy_batch, toys):
+    # Draws from the prior find what an expert of far too small a width leaves out.
+    model, batch = toy_model(toys[2], scale=1.0), toy_batch(toys[2], n=4)
+    with torch.no_grad():
+        model.encoders[0].rest[1][-1].bias[2:] -= 8
+    estimate = log_likelihood(model, batch, 20_000, seeded())
+    exact = by_quadrature(model, batch)
+    assert ((estimate.value - exact).abs() < 4 * estimate.se + 1e-3).all()
+
+
+def test_more_samples_than_fit_a_chunk_are_scored_like_few(toy_model, toy_batch):
+    model, batch = toy_model(scale=1.0), toy_batch(n=40)
+    whole = log_likelihood(model, batch, 1000, seeded())
+    part = log_likelihood(model, batch[slice(30, 34)], 1000, seeded(1))
+    tolerance = 5 * (whole.se[30:34] + part.se)
+    assert ((whole.value[30:34] - part.value).abs() < tolerance).all()
+
+
+PICTURE = Modality(name="picture", kind="image", shape=(1, 4, 4), likelihood="gaussian")
+DIGIT = Modality(name="digit", kind="label", shape=(3,), likelihood="categorical")
+
+
+class Code(MultimodalModel):
+    """One latent that holds the class; a picture's brightness is a tenth of it."""
+
+    reference = "a model whose figures are known"
+
+    def __init__(self, shift: float = 0.0) -> None:
+        super().__init__((PICTURE, DIGIT), 1)
+        self.shift = shift  # of the picture that a class generates
+
+    def experts(self, batch):
+        brightness = batch.values["picture"].mean((1, 2, 3))
+        mean = torch.stack((10 * brightness - self.shift, batch.values["digit"].double()))
+        return Gaussian(mean.unsqueeze(-1), torch.full((2, len(batch), 1), -6.0))
+
+    def product(self, experts, present):
+        return product_of_experts(experts, present)
+
+    def decode(self, z, name):
+        if name == "digit":
+            return LIKELIHOODS["categorical"].distribution(
+                -9 * (z - torch.arange(3)).square(), (3,)
+            )
+        brightness = ((z + self.shift) / 10).expand(*z.shape[:-1], 16)
+        output = torch.cat((brightness, torch.zeros_like(brightness)), -1)
+        return LIKELIHOODS["gaussian"].distribution(output, (1, 4, 4))
+
+
+class Brightness(Classifier):
+    """Names a picture by its brightness."""
+
+    def __init__(self) -> None:
+        super().__init__((1, 4, 4), 3)
+
+    def forward(self, pictures):
+        return -(10 * pictures.mean((1, 2, 3)).unsqueeze(-1) - torch.arange(3)).square()
+
+
+def coded_samples(model: Code, n: int = 40) -> Batch:
+    """Give n pictures of each class, drawn as the model draws them."""
+    digits = torch.arange(3).repeat_interleave(n)
+    q = model.posterior(Batch.of(model.modalities, {"digit": digits}))
+    pictures = model.expected(q.sample(generator=seeded(8)))["picture"]
+    return Batch.of(model.modalities, {"digit": digits, "picture": pictures})
+
+
+def test_label_accuracy_counts_the_samples_named_right():
+    model = Code()
+    batch = coded_samples(model)
+    assert label_accuracy(model, batch, ["picture"], "digit", 8, seeded()).mean() == 1
+    nothing = label_accuracy(model, batch, [], "digit", 8, seeded())
+    assert nothing.mean() == pytest.approx(1 / 3)
+    batch.values["digit"][:10] = 2
+    assert label_accuracy(model, batch, ["picture"], "digit", 8, seeded())[:10].sum() == 0
+
+
+def test_a_faithful_model_is_coherent_and_as_diverse_as_the_data():
+    model = Code()
+    result = label_to_picture(
+        model, coded_samples(model, 150), "digit", Brightness(), 150, seeded()
+    )
+    assert result.coherent.shape == (3, 150)
+    assert result.coherent.mean() == 1
+    torch.testing.assert_close(result.distance, torch.ones(3), atol=0.3, rtol=0)
+
+
+def test_a_model_that_draws_another_class_is_not_coherent():
+    result = label_to_picture(
+        Code(shift=1.0), coded_samples(Code()), "digit", Brightness(), 40, seeded()
+    )
+    assert result.coherent.mean(1).tolist() == [0, 0, 1]
+
+
+def test_a_model_that_repeats_itself_is_not_diverse():
+    batch = coded_samples(Code())
+    noisy = batch.values["picture"] + torch.randn(batch.values["picture"].shape, generator=seeded())
+    batch = Batch.of((PICTURE, DIGIT), {**batch.values, "picture": noisy})
+    result = label_to_picture(Code(), batch, "digit", Brightness(), 40, seeded())
+    assert (result.distance < 0.05).all()
+
+
+def test_subsets_are_all_there_and_small_ones_first():
+    subsets = subsets_of(("a", "b", "c"))
+    assert subsets[0] == ()
+    assert subsets[-1] == ("a", "b", "c")
+    assert len(set(subsets)) == 8
+    assert [len(s) for s in subsets] == sorted(len(s) for s in subsets)
+    assert subsets_of(("a", "b", "c"), 2) == [("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c")]
+
+
+def test_a_figure_has_its_standard_error():
+    values = torch.tensor([1.0, 2.0, 3.0, 6.0])
+    result = figure(values)
+    assert result["mean"] == 3
+    assert result["n"] == 4
+    assert result["se"] == pytest.approx(math.sqrt(14 / 3) / 2, abs=1e-4)
+
+
+def test_conflict_of_matched_samples_is_spread_evenly_over_its_percentiles(toy_model, toy_batch):
+    model, batch = toy_model(), toy_batch(n=1500)
+    quantiles = conflict_quantiles(model, batch)
+    assert len(quantiles) == 6 + 4 + 1
+    experts = model.experts(batch)
+    for key in ("image+point", "image+label+point+colour"):
+        gauge = conflict(experts, model.product(experts, batch.supply(key.split("+")).present))
+        places = [percentile(x, quantiles[key]) for x in gauge.tolist()]
+        assert sum(places) / len(places) == pytest.approx(50, abs=2)
+        assert sum(place < 10 for place in places) / len(places) == pytest.approx(0.1, abs=0.03)
+
+
+def test_classifier_survives_its_file_and_its_faults_are_named(tmp_path):
+    torch.manual_seed(0)
+    model, path = Classifier((1, 8, 8), 5).eval(), tmp_path / "toys" / "classifier.safetensors"
+    save_tensors(path, {n: w.half() for n, w in model.state_dict().items()})
+    pictures = torch.rand(6, 1, 8, 8)
+    loaded = load_classifier(path, (1, 8, 8), 5)
+    torch.testing.assert_close(loaded(pictures), model(pictures), atol=1e-2, rtol=1e-2)
+    with pytest.raises(CheckpointError, match=r"net\.11\.bias of shape \(5,\)"):
+        load_classifier(path, (1, 8, 8), 7)
+    path.unlink()
+    with pytest.raises(CheckpointError, match=r"no file .*classifier\.safetensors"):
+        load_classifier(path, (1, 8, 8), 5)

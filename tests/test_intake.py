@@ -1,0 +1,322 @@
+"""Pictures from visitors: any file becomes a digit as MNIST has them, or a sentence."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from torch import Tensor
+
+from mvae.intake import IntakeError, normalise_ink, pack_bits, picture_from_upload, unpack_bits
+
+FRAME = (1, 28, 28)
+FIVE = [(0.85, 0.0), (0.2, 0.0), (0.15, 0.45), (0.5, 0.38), (0.8, 0.65), (0.6, 0.98), (0.1, 0.92)]
+
+
+def five(side: int = 400, size: float = 0.6, at: tuple[float, float] = (0.2, 0.2)) -> Image.Image:
+    """Draw a 5, dark on light, anti-aliased."""
+    paper = Image.new("L", (side * 3, side * 3), 255)
+    points = [((at[0] + x * size * 0.7) * side * 3, (at[1] + y * size) * side * 3) for x, y in FIVE]
+    ImageDraw.Draw(paper).line(points, fill=0, width=int(0.1 * size * side * 3), joint="curve")
+    return paper.resize((side, side), Image.Resampling.BOX)
+
+
+def file_of(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def read(picture: Image.Image, kind: str = "PNG", **options: object) -> Tensor:
+    return picture_from_upload(file_of(picture, kind, **options), FRAME)
+
+
+REFERENCE = read(five())
+
+
+def check_as_mnist(picture: Tensor) -> None:
+    assert picture.shape == FRAME
+    assert picture.dtype == torch.float32
+    assert picture.min() == 0
+    assert picture.max() == 1
+    rows, columns = torch.nonzero(picture[0], as_tuple=True)
+    assert rows.max() - rows.min() < 20
+    assert columns.max() - columns.min() < 20
+    places = torch.arange(28.0)
+    for mass in (picture[0].sum(0), picture[0].sum(1)):
+        assert abs((mass * places).sum() / mass.sum() - 14) <= 0.5 + 1e-4
+
+
+def check_alike(picture: Tensor, other: Tensor = REFERENCE, bits: int = 12) -> None:
+    check_as_mnist(picture)
+    assert (picture - other).abs().mean() < 0.025
+    assert ((picture > 0.5) != (other > 0.5)).sum() <= bits
+
+
+def as_mode(mode: str) -> Image.Image:
+    grey = five()
+    if mode == "LA":
+        return Image.merge("LA", (Image.new("L", grey.size), ImageOps.invert(grey)))
+    if mode == "RGBA":
+        nothing = Image.new("L", grey.size)
+        return Image.merge("RGBA", (nothing, nothing, nothing, ImageOps.invert(grey)))
+    if mode == "I;16":
+        return Image.fromarray(np.asarray(grey, dtype=np.uint16) * 257)
+    if mode == "I":
+        return Image.fromarray(np.asarray(grey, dtype=np.int32) * 100 - 9000)
+    if mode == "F":
+        return Image.fromarray(np.asarray(grey, dtype=np.float32) * 3 - 1)
+    return grey.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [
+        ("1", "PNG"),
+        ("L", "PNG"),
+        ("LA", "PNG"),
+        ("P", "PNG"),
+        ("RGB", "PNG"),
+        ("RGBA", "PNG"),
+        ("I;16", "PNG"),
+        ("P", "GIF"),
+        ("RGB", "BMP"),
+        ("L", "JPEG"),
+        ("CMYK", "JPEG"),
+        ("RGBA", "WEBP"),
+        ("I", "TIFF"),
+        ("F", "TIFF"),
+        ("CMYK", "TIFF"),
+        ("LAB", "TIFF"),
+    ],
+)
+def test_every_mode_gives_the_same_digit(mode: str, kind: str) -> None:
+    check_alike(read(as_mode(mode), kind))
+
+
+def test_palette_with_transparency() -> None:
+    paper = five().point(lambda tone: 255 * (tone > 127)).convert("P")
+    check_alike(read(paper, transparency=255))
+
+
+def test_transparency_with_light_ink() -> None:
+    ink = ImageOps.invert(five())
+    white = Image.new("L", ink.size, 255)
+    check_alike(read(Image.merge("LA", (white, ink))))
+
+
+def test_cut_corners_are_not_ink() -> None:
+    alpha = Image.new("L", (400, 400))
+    ImageDraw.Draw(alpha).rounded_rectangle((0, 0, 399, 399), radius=60, fill=255)
+    dark = ImageOps.invert(five())
+    check_alike(read(Image.merge("LA", (dark, alpha))))
+
+
+@pytest.mark.parametrize("side", [120, 1300])
+@pytest.mark.parametrize(("size", "at"), [(0.6, (0.2, 0.2)), (0.4, (0.55, 0.05)), (0.9, (0, 0.05))])
+@pytest.mark.parametrize("light", [False, True])
+def test_size_place_and_polarity_do_not_matter(
+    side: int, size: float, at: tuple[float, float], light: bool
+) -> None:
+    picture = five(side, size, at)
+    # cropped at the border, the widest digit loses a corner of its stroke
+    check_alike(read(ImageOps.invert(picture) if light else picture), bits=25)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_respected(orientation: int) -> None:
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = five().transpose(undo[orientation]) if orientation > 1 else five()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    check_alike(read(stored, "JPEG", exif=exif, quality=90))
+
+
+@pytest.mark.parametrize("noise", [2, 6, 12])
+@pytest.mark.parametrize("light", [(0.9, 0.4), (0.5, 0.9), (0.8, 0.8)])
+def test_photograph_of_a_digit_on_paper(noise: float, light: tuple[float, float]) -> None:
+    drawn = five(1000).filter(ImageFilter.GaussianBlur(2))
+    y, x = np.mgrid[:1000, :1000] / 1000
+    lamp = light[0] + (light[1] - light[0]) * x - 0.15 * y * y
+    values = 255 * lamp * (0.2 + 0.8 * np.asarray(drawn) / 255)
+    values += np.random.default_rng(0).normal(0, noise, values.shape)
+    values[700:704, 60:64] = 0  # a crumb
+    photo = Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
+    check_alike(read(photo, "JPEG", quality=75))
+
+
+def test_thin_pen_is_drawn_on() -> None:
+    picture = Image.new("L", (900, 900), 255)
+    ImageDraw.Draw(picture).ellipse((200, 100, 600, 800), outline=0, width=6)
+    binary = read(picture)[0] > 0.5
+    assert 50 < binary.sum() < 130  # a closed ring, neither broken nor a blot
+    assert all(binary[row].any() for row in range(5, 23))
+
+
+def test_clothes_keep_their_greys_and_fill_the_frame() -> None:
+    shown = Image.new("L", (300, 300), 255)
+    draw = ImageDraw.Draw(shown)
+    draw.rectangle((100, 50, 199, 149), fill=0)
+    draw.rectangle((100, 150, 199, 249), fill=128)
+    picture = picture_from_upload(file_of(shown), FRAME, centred=False)[0]
+    assert picture[:14, 7:21].min() > 0.999
+    assert torch.allclose(picture[14:, 7:21], torch.tensor(127 / 255), atol=0.01)
+    assert max(picture[:, :7].max(), picture[:, 21:].max()) < 1e-6
+
+
+@pytest.mark.parametrize(("size", "wanted"), [((2000, 2), (1, 20)), ((2, 2000), (20, 1))])
+def test_extremely_thin_ink(size: tuple[int, int], wanted: tuple[int, int]) -> None:
+    line = torch.ones(size[1], size[0])
+    rows, columns = torch.nonzero(normalise_ink(line, FRAME)[0], as_tuple=True)
+    assert (len(rows.unique()), len(columns.unique())) == wanted
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 28), (5000, 1), (3, 3)])
+def test_tiny_blank_pictures(size: tuple[int, int]) -> None:
+    for tone in (0, 255):
+        with pytest.raises(IntakeError, match="no ink"):
+            read(Image.new("L", size, tone))
+
+
+def test_tiny_picture_with_ink() -> None:
+    line = Image.new("L", (28, 1), 255)
+    line.putpixel((20, 0), 0)
+    assert read(line)[0].sum() > 0
+
+
+def test_normalised_is_normalised_again_to_itself() -> None:
+    assert torch.allclose(normalise_ink(REFERENCE[0], FRAME), REFERENCE, atol=1e-6)
+    check_alike(read(Image.fromarray((REFERENCE[0] * 255).round().byte().numpy())), bits=2)
+
+
+def test_other_frames() -> None:
+    assert normalise_ink(REFERENCE[0], (1, 56, 42)).shape == (1, 56, 42)
+    with pytest.raises(ValueError, match="one channel"):
+        picture_from_upload(file_of(five()), (3, 28, 28))
+    with pytest.raises(ValueError, match="one channel"):
+        normalise_ink(torch.ones(2, 2), (3, 28, 28))
+    with pytest.raises(IntakeError, match="no ink"):
+        normalise_ink(torch.zeros(9, 9), FRAME)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Give a valid PNG that claims a size and holds next to nothing."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        )
+
+    size = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + size + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "empty"),
+        (b"\0" * (10 * 1024 * 1024 + 1), "10 MB"),
+        (b"This is a text.", "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
+        (png_header(5001, 5000), "25 million"),
+        (png_header(10_000, 10_000), "25 million"),  # Pillow would only warn
+        (png_header(20_000, 20_000), "25 million"),  # Pillow would raise
+        (png_header(28, 28), "damaged"),
+        (file_of(five())[:-900], "damaged"),
+        (file_of(five(), "JPEG")[:3000], "damaged"),
+        (file_of(five())[:20], "not a picture|damaged"),
+        (file_of(Image.new("RGB", (300, 200), "white")), "no ink"),
+        (file_of(Image.new("RGBA", (300, 200))), "no ink"),
+        (file_of(Image.linear_gradient("L")), "no ink"),
+    ],
+)
+def test_unusable_files_are_told_apart(data: bytes, sentence: str) -> None:
+    with pytest.raises(IntakeError, match=sentence) as caught:
+        picture_from_upload(data, FRAME)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_bomb_warning_turned_into_an_error_elsewhere(recwarn: pytest.WarningsRecorder) -> None:
+    import warnings
+
+    warnings.simplefilter("error")
+    with pytest.raises(IntakeError, match="25 million"):
+        picture_from_upload(png_header(10_000, 10_000), FRAME)
+
+
+def test_noise_alone_is_blank() -> None:
+    noise = np.random.default_rng(0).normal(200, 8, (300, 300)).clip(0, 255).astype(np.uint8)
+    with pytest.raises(IntakeError, match="no ink"):
+        read(Image.fromarray(noise))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
+def test_damage_gives_a_picture_or_a_sentence(kind: str) -> None:
+    whole = file_of(five(60), kind)
+    source = np.random.default_rng(1)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in source.integers(0, min(len(whole), 300), size=3):
+            damaged[place] = source.integers(256)
+        try:
+            picture = picture_from_upload(
+                bytes(damaged[: source.integers(1, len(whole) + 1)]), FRAME
+            )
+        except IntakeError:
+            continue
+        assert picture.isfinite().all()
+
+
+@settings(max_examples=25)
+@given(st.lists(st.booleans(), min_size=784, max_size=784))
+def test_bits_survive_a_link(bits: list[bool]) -> None:
+    picture = torch.tensor(bits).float().reshape(FRAME)
+    text = pack_bits(picture)
+    assert len(text) == 131
+    assert torch.equal(unpack_bits(text, FRAME), picture)
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_bits_of_every_shape(height: int, width: int) -> None:
+    picture = (torch.rand(1, height, width) > 0.5).float()
+    assert torch.equal(unpack_bits(pack_bits(picture), (1, height, width)), picture)
+
+
+GOOD = pack_bits(REFERENCE)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "not complete"),
+        (GOOD[:-1], "not complete"),
+        (GOOD + "A", "not complete"),
+        ("A" * 10_000_000, "not complete"),
+        ("+" + GOOD[1:], "damaged"),
+        ("é" + GOOD[1:], "damaged"),
+        (" " + GOOD[1:], "damaged"),
+        (GOOD[:-1] + "\n", "damaged"),
+        (GOOD[:-1] + "=", "damaged"),
+        (GOOD[:-1] + "B", "damaged"),  # a bit beyond the last
+    ],
+)
+def test_damaged_links(text: str, sentence: str) -> None:
+    with pytest.raises(IntakeError, match=sentence):
+        unpack_bits(text, FRAME)

@@ -1,0 +1,219 @@
+"""Training: repeatable, resumable to the bit, and keeping the best."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+
+import pytest
+import torch
+
+import mvae.training
+from mvae.checkpoint import CheckpointError
+from mvae.modality import Batch
+from mvae.objective import Covering, SubSampled, elbo
+from mvae.training import RESUME, Progress, Trainer
+
+OBJECTIVES = [SubSampled(k=2), Covering(k=1, gamma=0.3, kappa=0.5)]
+
+
+@pytest.fixture
+def data(toy_batch) -> Batch:
+    """Give 40 samples, of which every modality is missing now and then."""
+    present = torch.rand(40, 4, generator=torch.Generator().manual_seed(5)) < 0.8
+    return toy_batch(n=40, present=present)
+
+
+@pytest.fixture
+def valid(toy_batch) -> Batch:
+    return toy_batch(n=10, seed=7)
+
+
+def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: w.clone() for name, w in trainer.model.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def test_training_yields_its_progress_and_learns(toy_config, data, valid):
+    trainer = Trainer(toy_config(epochs=8), data, valid)
+    events = list(trainer)
+    assert all(isinstance(event, Progress) for event in events)
+    assert [event.epoch for event in events] == list(range(1, 9))
+    assert {event.epochs for event in events} == {8}
+    assert events[-1].elbo > events[0].elbo
+    seconds = [event.seconds for event in events]
+    assert seconds == sorted(seconds)
+    assert trainer.best_elbo == max(event.elbo for event in events)
+    assert [event.best for event in events] == [
+        event.elbo > max((e.elbo for e in events[:i]), default=-math.inf)
+        for i, event in enumerate(events)
+    ]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    toy_config, data, valid, objective
+):
+    runs = []
+    for seed in (3, 3, 4):
+        torch.rand(5)  # the state of the global generator must not matter
+        trainer = Trainer(toy_config(objective, seed=seed), data, valid)
+        elbos = [event.elbo for event in trainer]
+        runs.append((elbos, weights_of(trainer)))
+    assert runs[0][0] == runs[1][0]
+    assert same(runs[0][1], runs[1][1])
+    assert not same(runs[0][1], runs[2][1])
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("done", [1, 3])
+def test_resuming_after_an_epoch_changes_no_bit(toy_config, data, valid, tmp_path, objective, done):
+    config = toy_config(objective, epochs=5)
+    whole = Trainer(config, data, valid)
+    expected = list(whole)
+    first = list(islice(Trainer(config, data, valid, tmp_path), done))
+    torch.rand(7)
+    resumed = Trainer(config, data, valid, tmp_path)
+    rest = list(resumed)
+    assert same(weights_of(resumed), weights_of(whole))
+    assert same(resumed.best, whole.best)
+    facts = [(e.epoch, e.loss, e.elbo, e.best, e.beta) for e in expected]
+    assert [(e.epoch, e.loss, e.elbo, e.best, e.beta) for e in first + rest] == facts
+    assert [row[:4] for row in resumed.history] == [row[:4] for row in whole.history]
+    assert rest[-1].seconds >= first[-1].seconds
+
+
+def test_resuming_an_epoch_cut_short_changes_no_bit(toy_config, data, valid, tmp_path, monkeypatch):
+    config = toy_config(epochs=4)
+    whole = Trainer(config, data, valid)
+    list(whole)
+    steps, call = [], SubSampled.__call__
+
+    def interrupt(*args):
+        steps.append(1)
+        if len(steps) == 13:  # of 5 an epoch
+            raise KeyboardInterrupt
+        return call(*args)
+
+    monkeypatch.setattr(SubSampled, "__call__", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        list(Trainer(config, data, valid, tmp_path))
+    resumed = Trainer(config, data, valid, tmp_path)
+    assert resumed.epoch == 2
+    list(resumed)
+    assert same(weights_of(resumed), weights_of(whole))
+    assert same(resumed.best, whole.best)
+
+
+def test_resuming_a_finished_run_gives_its_result(toy_config, data, valid, tmp_path):
+    done = Trainer(toy_config(), data, valid, tmp_path)
+    list(done)
+    again = Trainer(toy_config(), data, valid, tmp_path)
+    assert list(again) == []
+    assert same(again.best, done.best)
+
+
+def test_training_without_a_folder_keeps_nothing(toy_config, data, valid, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    list(Trainer(toy_config(epochs=1), data, valid))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_state_is_reported_by_name(toy_config, data, valid, tmp_path):
+    list(islice(Trainer(toy_config(), data, valid, tmp_path), 1))
+    path = tmp_path / RESUME
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(CheckpointError, match=r"resume\.safetensors is damaged"):
+        Trainer(toy_config(), data, valid, tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"seed": 9}, {"batch": 4}, {"rate": 0.5}])
+def test_state_of_another_configuration_is_not_continued(toy_config, data, valid, tmp_path, change):
+    list(islice(Trainer(toy_config(), data, valid, tmp_path), 2))
+    config = toy_config(**change)
+    try:
+        mixed = Trainer(config, data, valid, tmp_path)
+    except CheckpointError:
+        return
+    list(mixed)
+    fresh = Trainer(config, data, valid)
+    list(fresh)
+    assert same(weights_of(mixed), weights_of(fresh))
+
+
+def test_the_best_epoch_on_validation_is_kept(toy_config, data, valid, monkeypatch):
+    scores = iter([-5.0, -3.0, -4.0, -3.5])
+    monkeypatch.setattr(mvae.training, "validation_elbo", lambda *_: next(scores))
+    trainer = Trainer(toy_config(), data, valid)
+    epochs, best = [], []
+    for event in trainer:
+        epochs.append(weights_of(trainer))
+        best.append(event.best)
+    assert best == [True, True, False, False]
+    assert trainer.best_elbo == -3.0
+    assert same(trainer.best, epochs[1])
+    assert not same(trainer.best, epochs[3])
+
+
+def test_the_best_epoch_survives_an_interruption(toy_config, data, valid, tmp_path, monkeypatch):
+    scores = iter([-3.0, -5.0, -4.0, -4.5])
+    monkeypatch.setattr(mvae.training, "validation_elbo", lambda *_: next(scores))
+    first = Trainer(toy_config(), data, valid, tmp_path)
+    best, _ = [weights_of(first) for _ in islice(first, 2)]
+    resumed = Trainer(toy_config(), data, valid, tmp_path)
+    assert [event.best for event in resumed] == [False, False]
+    assert resumed.best_elbo == -3.0
+    assert same(resumed.best, best)
+
+
+def test_validation_score_is_the_mean_elbo_of_the_validation_split(toy_config, data, valid):
+    trainer = Trainer(toy_config(epochs=1), data, valid)
+    (event,) = trainer
+    with torch.no_grad():
+        many = valid[torch.arange(10).repeat(2000)]
+        values = elbo(trainer.model, many, torch.Generator().manual_seed(1)).reshape(2000, 10)
+    spread = values.std(0).square().sum().sqrt() / 10
+    assert abs(event.elbo - values.mean()) < 4 * spread
+
+
+def test_validation_does_not_depend_on_the_size_of_its_parts(toy_config, data, valid):
+    trainer = Trainer(toy_config(epochs=1), data, valid)
+    score = mvae.training.validation_elbo
+    assert score(trainer.model, valid) == score(trainer.model, valid)
+    whole, parts = score(trainer.model, valid), score(trainer.model, valid, batch=10)
+    assert whole == pytest.approx(parts)
+
+
+def test_annealing_rises_linearly_to_one(toy_config, data, valid):
+    trainer = Trainer(toy_config(epochs=5, batch=40, warmup=0.8), data, valid)
+    betas = [event.beta for event in trainer]
+    assert betas == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+    assert [e.beta for e in Trainer(toy_config(epochs=2, warmup=0.0), data, valid)] == [1.0, 1.0]
+
+
+def test_learning_rate_falls_at_70_and_90_percent(toy_config, data, valid):
+    trainer = Trainer(toy_config(epochs=10, batch=40, rate=0.01), data, valid)
+    rates = [trainer.optimiser.param_groups[0]["lr"] for _ in trainer]
+    assert rates == pytest.approx([0.01] * 7 + [0.001] * 2 + [0.0003])
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_missing_modalities_may_hold_anything(toy_config, data, valid, objective):
+    junk = Batch({name: x.clone() for name, x in data.values.items()}, data.present)
+    for i, x in enumerate(junk.values.values()):
+        x[~data.present[:, i]] = math.nan if x.is_floating_point() else -100
+    trainers = [Trainer(toy_config(objective, epochs=2), d, valid) for d in (data, junk)]
+    for trainer in trainers:
+        list(trainer)
+    assert same(weights_of(trainers[0]), weights_of(trainers[1]))
+
+
+def test_a_loss_that_is_not_finite_stops_training(toy_config, data, valid, tmp_path):
+    values = {**data.values, "point": torch.full((40, 2), 1e30)}
+    trainer = Trainer(toy_config(), Batch(values, data.present), valid, tmp_path)
+    with pytest.raises(FloatingPointError, match="in epoch 1"):
+        list(trainer)
+    assert not (tmp_path / RESUME).exists()
