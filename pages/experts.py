@@ -1,0 +1,76 @@
+"""Experts: what each modality's expert says, what their product believes, what it generates."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mvae.inference import Belief, believe, conflict_percentile
+from pages.parts.belief import show_belief
+from pages.parts.code import experts_code, show_code
+from pages.parts.colours import colours_of
+from pages.parts.evidence import evidence_column, gather
+from pages.parts.loading import load, metrics_of, samples_of
+from pages.parts.view import MAX_DIMS, View, change
+from pages.parts.words import agreement, headline, what_changed
+
+
+def page() -> None:
+    """Show the evidence, the belief and what is generated, from left to right."""
+    view: View = st.session_state["view"]
+    model, config = load(view.data, view.model)
+    samples, metrics = samples_of(view.data, view.model), metrics_of(view.data, view.model)
+    colours = colours_of(config.modalities)
+    names = [m.name for m in config.modalities]
+    sample = gather(view, config.modalities, samples)
+    there = dict(zip(sample.names, sample.present[0].tolist(), strict=True))
+    evidence = tuple(name for name in view.supply if there[name])
+    belief = believe(model, sample, evidence, seed=view.seed)
+
+    quantiles = metrics.test.get("conflict", {}) if metrics else {}
+    words = [
+        agreement(conflict_percentile(belief, quantiles, names), len(evidence)),
+        _what_happened(view, evidence, belief.sharpness[-1]),
+    ]
+    st.markdown(f"### {headline(belief)}")
+    st.markdown(" ".join(filter(None, words)) or "Throw a switch to drop or supply evidence.")
+
+    left, right = st.columns([1, 3], gap="large")
+    with left:
+        evidence_column(view, config.modalities, samples, colours)
+    with right:
+        show_belief(belief, model, colours, view.dims)
+        with st.container(horizontal=True):
+            with st.popover("Choose dimensions"):
+                _choose_dimensions(view, belief)
+            st.button("Draw other samples", key="draw", on_click=lambda: change(seed=view.seed + 1))
+        show_code(experts_code(view, config.modalities, evidence))
+        st.markdown("###### What this model does badly")
+        st.markdown("\n".join(f"- {text}" for text in config.limitations))
+
+
+def _choose_dimensions(view: View, belief: Belief) -> None:
+    """Let a visitor choose the latent dimensions whose curves are shown."""
+    nats = belief.posterior.information()
+    st.session_state["dims"] = list(view.dims)
+    st.multiselect(
+        "Latent dimensions, by what the evidence told about them",
+        belief.informative(),
+        format_func=lambda d: f"z{d} · {nats[d]:.1f} nats",
+        placeholder="the most informative",
+        max_selections=MAX_DIMS,
+        key="dims",
+        on_change=lambda: change(dims=tuple(st.session_state["dims"])),
+    )
+
+
+def _what_happened(view: View, evidence: tuple[str, ...], nats: float) -> str:
+    """Compare with the run before, if only the evidence differs."""
+    situation = (view.data, view.model, view.source, view.sample, view.drawing, view.labels)
+    before = st.session_state.get("before")
+    st.session_state["before"] = (situation, evidence, nats)
+    if before is None or before[0] != situation:
+        return ""
+    return what_changed(before[1], evidence, nats - before[2])
+
+
+page()

@@ -1,0 +1,148 @@
+"""What stands around every page: navigation, and the choice of data set and model."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import streamlit as st
+
+from mvae import checkpoint
+from mvae.checkpoint import ModelConfig
+from mvae.data import DATASETS
+from pages.parts.loading import load, metrics_of
+from pages.parts.view import View, change, open_view
+
+STYLE = """<style>
+.block-container { padding-top: 4.2rem; padding-bottom: 3rem; max-width: 84rem; }
+h3 { font-size: clamp(1.15rem, 2.2vw, 1.6rem) !important; font-weight: 400 !important; }
+h3 strong { font-weight: 700; }
+h6 {
+  font-size: .8rem !important; letter-spacing: .06em; text-transform: uppercase;
+  padding: 0 !important;
+}
+[data-testid="stImage"] img { image-rendering: pixelated; }
+</style>"""
+
+
+def choose_data(there: dict[str, list[str]]) -> None:
+    """Change the data set: same model where there is one, everything supplied again."""
+    data = st.session_state["data"]
+    view: View = st.session_state["view"]
+    model = view.model if view.model in there[data] else there[data][0]
+    supply: tuple[str, ...] = ()
+    with suppress(checkpoint.CheckpointError):  # the page says so
+        supply = tuple(m.name for m in load(data, model)[1].modalities)
+    st.session_state["view"] = View(data, model, supply=supply)
+
+
+def chooser(view: View) -> None:
+    """Show the two choices side by side."""
+    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    st.session_state["data"], st.session_state["model"] = view.data, view.model
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(_summary(view), width="stretch")
+        st.selectbox(
+            "Data",
+            list(there),
+            format_func=lambda name: DATASETS[name].title if name in DATASETS else name,
+            key="data",
+            on_change=choose_data,
+            args=(there,),
+            label_visibility="collapsed",
+            width=190,
+        )
+        st.selectbox(
+            "Model",
+            there[view.data],
+            key="model",
+            on_change=lambda: change(model=st.session_state["model"]),
+            label_visibility="collapsed",
+            width=150,
+        )
+        with st.popover("About"):
+            about(view)
+
+
+def _summary(view: View) -> str:
+    try:
+        return load(view.data, view.model)[1].summary
+    except checkpoint.CheckpointError:
+        return ""
+
+
+def about(view: View) -> None:
+    """Say what the model is, what it does badly, and what it was trained with."""
+    try:
+        _, config = load(view.data, view.model)
+    except checkpoint.CheckpointError as error:
+        st.markdown(str(error))
+        return
+    st.markdown(f"**{view.model}** · {config.summary}")
+    measured(view, config)
+    likelihoods = "; ".join(
+        f"{m.name}: {m.distribution.title}, λ = {m.weight:g}" for m in config.modalities
+    )
+    st.caption(
+        f"{config.latents} latents · {config.training.epochs} epochs, {config.objective.name} "
+        f"objective · {likelihoods}"
+    )
+    if view.data in DATASETS:
+        st.caption(DATASETS[view.data].source)
+
+
+def measured(view: View, config: ModelConfig) -> None:
+    """Show the figures of metrics.json, if they are those of these weights."""
+    metrics = metrics_of(view.data, view.model)
+    if metrics is None:
+        st.caption(
+            "It has no figures measured on exactly these weights; "
+            f"`python -m mvae evaluate {view.data}/{view.model}` makes them."
+        )
+        return
+    exact = all(m.distribution.exact for m in config.modalities)
+    titles = {
+        "loglik": "log p, importance-weighted" if exact else "cross-entropy score (not a log p)",
+        "accuracy": "accuracy",
+        "coherence": "coherence",
+        "diversity": "diversity",
+    }
+    rows = [
+        {"figure": f"{title} · {what}", "test split": f"{x['mean']:.3f} ± {x['se']:.3f}"}
+        for name, title in titles.items()
+        for what, x in list(metrics.test[name].items())[-4:]
+    ]
+    st.dataframe(rows, hide_index=True)
+    protocol = metrics.protocol
+    st.caption(
+        f"± standard error; n = {protocol['n']}, log p on {protocol['n_loglik']} with K = "
+        f"{protocol['K']}, {protocol['proposal']}; accuracy: {protocol['accuracy']}; "
+        f"coherence: {protocol['coherence']}; diversity: {protocol['diversity']}. "
+        f"Measured on {protocol['date']} by `{protocol['command']}`."
+    )
+
+
+def frame() -> None:
+    """Run the page that was asked for."""
+    st.set_page_config("MVAE Explorer", page_icon="🔎", layout="wide")
+    page = st.navigation(
+        [
+            st.Page("experts.py", title="Experts", default=True),
+            st.Page("traverse.py", title="Traverse"),
+        ],
+        position="top",
+    )
+    st.html(STYLE)
+    view, problems = open_view()
+    if not view.data:
+        st.warning(problems[0])
+        st.stop()
+    chooser(view)
+    for problem in problems:
+        st.warning(problem)
+    try:
+        page.run()
+    except checkpoint.CheckpointError as error:
+        st.error(f"{error} Another model can be chosen above.")
+
+
+frame()

@@ -1,0 +1,117 @@
+"""Figures: pure functions, arrays in, Plotly figure out."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+import torch
+from torch import Tensor
+
+from pages.parts.pictures import as_image
+
+__all__ = ["mosaic"]
+
+#: Empty room between two pictures, relative to a picture.
+GAP = 0.08
+#: Empty room for the notes below the pictures of a grid.
+ROOM = 0.35
+
+
+def mosaic(
+    pictures: Tensor,
+    across: Sequence[str],
+    down: Sequence[str],
+    notes: Sequence[Sequence[str]],
+    titles: tuple[str, str],
+    mark: tuple[float, float] | None = None,
+) -> go.Figure:
+    """Lay out pictures in rows and columns, with what each shows as a note below it.
+
+    Args:
+        pictures: in [0, 1], ``(R, C, 1, H, W)``.
+        across: what stands at each column, C of them.
+        down: what stands at each row, R of them; one empty one for a strip.
+        notes: R rows of C notes.
+        titles: of the two axes.
+        mark: an interval of columns to mark below the axis, in units of columns.
+    """
+    rows, columns, _, height, width = pictures.shape
+    side, foot = round(width * GAP), round(height * (GAP if rows == 1 else ROOM))
+    tiles = torch.nn.functional.pad(pictures, (side, side, round(height * GAP), foot))
+    whole = tiles.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)  # (1, R·h, C·w)
+    png = io.BytesIO()
+    as_image(whole, 2 * whole.shape[-1]).save(png, "PNG")
+    source = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+    points = [(c, r) for r in range(rows) for c in range(columns)]
+    data: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "text",
+            "x": [c for c, _ in points],
+            "y": [r + 0.5 for _, r in points],
+            "text": [notes[r][c] for c, r in points],
+            "textposition": "bottom center" if rows == 1 else "top center",
+            "textfont": {"size": 11},
+            "hoverinfo": "skip",
+            "cliponaxis": False,
+        }
+    ]
+    shapes: list[dict[str, Any]] = []
+    if mark is not None:
+        low, high = (min(max(edge, -0.5), columns - 0.5) for edge in mark)
+        shapes.append(
+            {
+                "type": "rect",
+                "x0": low,
+                "x1": max(high, low + 0.03),
+                "y0": -0.02,
+                "y1": 0.0,
+                "yref": "paper",
+                "fillcolor": "#8b919c",
+                "line": {"width": 0},
+            }
+        )
+    axis = {"showgrid": False, "zeroline": False, "fixedrange": True}
+    layout = {
+        "images": [
+            {
+                "source": source,
+                "xref": "x",
+                "yref": "y",
+                "x": -0.5,
+                "y": -0.5,
+                "sizex": columns,
+                "sizey": rows,
+                "sizing": "stretch",
+                "layer": "below",
+            }
+        ],
+        "xaxis": axis
+        | {
+            "tickvals": list(range(columns)),
+            "ticktext": list(across),
+            "range": [-0.5, columns - 0.5],
+            "title": {"text": titles[0]},
+        },
+        "yaxis": axis
+        | {
+            "tickvals": list(range(rows)),
+            "ticktext": list(down),
+            "range": [rows - 0.5 + (0.25 if rows == 1 else 0.05), -0.5],
+            "title": {"text": titles[1]},
+            "scaleanchor": "x",
+            "scaleratio": tiles.shape[-2] / tiles.shape[-1],
+            "constrain": "domain",
+        },
+        "shapes": shapes,
+        "showlegend": False,
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "height": 235 if rows == 1 else 760,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+    }
+    return go.Figure({"data": data, "layout": layout}, skip_invalid=False)

@@ -1,0 +1,31 @@
+"""Checkpoints in memory: loaded once, shared by all visitors, never changed."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mvae import checkpoint
+from mvae.checkpoint import Metrics, ModelConfig
+from mvae.modality import Batch
+from mvae.model import MultimodalModel
+
+__all__ = ["load", "metrics_of", "samples_of"]
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def load(dataset: str, model: str) -> tuple[MultimodalModel, ModelConfig]:
+    """Load a model; a CheckpointError is not remembered, so a mended file works at once."""
+    return checkpoint.load_model(dataset, model, checkpoint.CHECKPOINTS)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def samples_of(dataset: str, model: str) -> Batch:
+    """Load the bundled test examples of a model's data set."""
+    _, config = load(dataset, model)
+    return checkpoint.load_samples(dataset, config.modalities, checkpoint.CHECKPOINTS)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def metrics_of(dataset: str, model: str) -> Metrics | None:
+    """Load a model's metrics, if there are any of exactly these weights."""
+    return checkpoint.load_metrics(dataset, model, checkpoint.CHECKPOINTS)

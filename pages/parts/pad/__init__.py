@@ -1,0 +1,62 @@
+"""The drawing pad: strokes become a picture as the data have them, in the browser."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import streamlit as st
+
+__all__ = ["pad"]
+
+
+def _read(name: str) -> str:
+    """Read one of the component's files, which lie beside this one."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    """Join the two modules into the one that a component may have."""
+    ink = re.sub(r"^export ", "", _read("ink.js"), flags=re.MULTILINE)
+    return ink + re.sub(r"^import .*$", "", _read("pad.js"), flags=re.MULTILINE)
+
+
+_mount = st.components.v2.component(
+    "mvae_pad", html=_read("pad.html"), css=_read("pad.css"), js=_script()
+)
+
+
+def pad(
+    key: str, height: int = 28, width: int = 28, centred: bool = True, value: str | None = None
+) -> str | None:
+    """Show a pad to draw on and give the drawing as text, anew whenever the pen is lifted.
+
+    Strokes are fitted and centred as :func:`mvae.intake.normalise_ink` does, and cut at 0.5.
+
+    Args:
+        key: names the pad; its drawing stays while this name is shown.
+        height: of the picture, in pixels.
+        width: of the picture, in pixels.
+        centred: as MNIST's digits are; otherwise the drawing fills the frame.
+        value: a drawing to begin with, from a link or an earlier visit, shown as pixels; later
+            changes of it are not looked at: use another key.
+
+    Returns:
+        Text for :func:`mvae.intake.unpack_bits`, which is not to be trusted, as nothing that a
+        browser sends is; None while nothing is drawn.
+    """
+    # a browser that lost the strokes, but not the session, begins with the last drawing
+    known = st.session_state.get(key)
+    result = _mount(
+        key=key,
+        data={
+            "height": height,
+            "width": width,
+            "centred": centred,
+            "value": known["drawing"] if known and "drawing" in known else value,
+        },
+        default={"drawing": value},
+        on_drawing_change=lambda: None,
+    )
+    drawing = result.get("drawing")  # there is none outside of a server
+    return drawing if isinstance(drawing, str) and drawing else None

@@ -1,0 +1,187 @@
+/*
+ * From strokes to the picture that a model sees, and to text: pure functions, no page.
+ *
+ * The same as normalise_ink, pack_bits and unpack_bits of mvae/intake.py. A drawing is
+ * { pixels, strokes }: strokes are lists of points [x, y] in units of the pad's width, and
+ * pixels is null or a restored picture { bits, height, width } that fills the pad.
+ */
+
+/** Diameter of the pen, in units of the pad's width. */
+export const PEN = 0.09;
+
+/* Strokes of MNIST's digits are this thick, in pixels, but for 5 % at either end. A digit drawn
+   small is enlarged, and its strokes would become blots. What fills the frame is no digit. */
+const THINNEST = 1.7;
+const THICKEST = 3.6;
+
+/* Samples a pixel and direction, by which areas are measured. */
+const FINE = 8;
+
+/** Whether nothing is drawn. */
+export function isEmpty(drawing) {
+  return !drawing.pixels && !drawing.strokes.length;
+}
+
+/** Thickness of the strokes, in pixels, when the drawing is enlarged by a scale. */
+function thickness(scale, centred) {
+  return centred ? Math.min(Math.max(PEN * scale, THINNEST), THICKEST) : PEN * scale;
+}
+
+/** Corners of the restored pixels that are ink, in units of the pad's width. */
+function squares({ bits, height, width }) {
+  const found = [];
+  for (let i = 0; i < height * width; i++) {
+    if (bits[i]) found.push([(i % width) / width, Math.floor(i / width) / width]);
+  }
+  return found;
+}
+
+/** Bounding box of the ink, in pixels, when the drawing is enlarged by a scale. */
+function bounds(drawing, scale, centred) {
+  const box = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
+  const include = (x, y, before, after) => {
+    box.left = Math.min(box.left, x * scale - before);
+    box.top = Math.min(box.top, y * scale - before);
+    box.right = Math.max(box.right, x * scale + after);
+    box.bottom = Math.max(box.bottom, y * scale + after);
+  };
+  const radius = thickness(scale, centred) / 2;
+  for (const stroke of drawing.strokes) {
+    for (const [x, y] of stroke) include(x, y, radius, radius);
+  }
+  if (drawing.pixels) {
+    const side = scale / drawing.pixels.width;
+    for (const [x, y] of squares(drawing.pixels)) include(x, y, 0, side);
+  }
+  return box;
+}
+
+/** Largest scale at which the ink fits into a box; it grows with the scale, so halve. */
+function largestScale(drawing, height, width, centred) {
+  let [low, high] = [0, 1000];
+  for (let i = 0; i < 50; i++) {
+    const middle = (low + high) / 2;
+    const { left, top, right, bottom } = bounds(drawing, middle, centred);
+    if (right - left <= width && bottom - top <= height) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Mark the samples of a fine grid that lie within a radius of the segment from a to b. */
+function capsule(grid, rows, columns, [ax, ay], [bx, by], radius) {
+  const first = (value, limit) => Math.min(Math.max(Math.ceil(value - 0.5), 0), limit);
+  const top = first(Math.min(ay, by) - radius, rows);
+  const bottom = first(Math.max(ay, by) + radius, rows);
+  const left = first(Math.min(ax, bx) - radius, columns);
+  const right = first(Math.max(ax, bx) + radius, columns);
+  const [dx, dy] = [bx - ax, by - ay];
+  const length = dx * dx + dy * dy || 1;
+  for (let row = top; row < bottom; row++) {
+    for (let column = left; column < right; column++) {
+      const [px, py] = [column + 0.5 - ax, row + 0.5 - ay];
+      const along = Math.min(Math.max((px * dx + py * dy) / length, 0), 1);
+      const [ex, ey] = [px - along * dx, py - along * dy];
+      if (ex * ex + ey * ey <= radius * radius) grid[row * columns + column] = 1;
+    }
+  }
+}
+
+/** Share of every pixel that is ink, row by row, the drawing enlarged and moved. */
+function coverage(drawing, height, width, scale, left, top, centred) {
+  const [rows, columns] = [height * FINE, width * FINE];
+  const grid = new Uint8Array(rows * columns);
+  const place = ([x, y]) => [(x * scale + left) * FINE, (y * scale + top) * FINE];
+  const radius = (thickness(scale, centred) / 2) * FINE;
+  for (const stroke of drawing.strokes) {
+    for (let i = 0; i < stroke.length; i++) {
+      const [a, b] = [place(stroke[Math.max(i - 1, 0)]), place(stroke[i])];
+      capsule(grid, rows, columns, a, b, radius);
+    }
+  }
+  if (drawing.pixels) {
+    const side = (scale / drawing.pixels.width) * FINE;
+    for (const corner of squares(drawing.pixels)) {
+      const [x, y] = place(corner);
+      const [right, bottom] = [Math.round(x + side), Math.round(y + side)];
+      for (let row = Math.round(y); row < Math.min(bottom, rows); row++) {
+        grid.fill(1, row * columns + Math.round(x), row * columns + Math.min(right, columns));
+      }
+    }
+  }
+  const shares = new Float64Array(height * width);
+  grid.forEach((there, i) => {
+    const row = Math.floor(i / columns / FINE);
+    shares[row * width + Math.floor((i % columns) / FINE)] += there / (FINE * FINE);
+  });
+  return shares;
+}
+
+/** Whole pixels to move by, so that the centre of mass comes within half a pixel of the middle. */
+function shift(mass, extent) {
+  const total = mass.reduce((sum, m) => sum + m, 0);
+  const centre = mass.reduce((sum, m, i) => sum + m * i, 0) / total;
+  const wanted = Math.ceil(Math.floor(mass.length / 2) - 0.5 - centre);
+  return Math.min(Math.max(wanted, 0), mass.length - Math.ceil(extent - 1e-6));
+}
+
+/**
+ * The grey picture of a drawing, height × width values from 0 to 1, row by row.
+ *
+ * Centred, the ink is fitted into 20/28 of the frame and its centre of mass is put in the middle
+ * by whole pixels, as MNIST's are; otherwise it is fitted into the frame.
+ */
+export function grey(drawing, height, width, centred) {
+  if (isEmpty(drawing)) return new Float64Array(height * width);
+  const part = centred ? 20 / 28 : 1;
+  const [high, broad] = [Math.round(height * part), Math.round(width * part)];
+  const scale = largestScale(drawing, high, broad, centred);
+  const box = bounds(drawing, scale, centred);
+  const [tall, wide] = [box.bottom - box.top, box.right - box.left];
+  let [left, top] = [-box.left, -box.top];
+  if (!centred) [left, top] = [left + (width - wide) / 2, top + (height - tall) / 2];
+  const shares = coverage(drawing, height, width, scale, left, top, centred);
+  let [down, across] = [0, 0];
+  if (centred) {
+    const [rows, columns] = [new Float64Array(height), new Float64Array(width)];
+    shares.forEach((share, i) => {
+      rows[Math.floor(i / width)] += share;
+      columns[i % width] += share;
+    });
+    [down, across] = [shift(rows, tall), shift(columns, wide)];
+  }
+  const most = Math.max(...shares) || 1;
+  const picture = new Float64Array(height * width);
+  shares.forEach((share, i) => {
+    if (share) picture[i + down * width + across] = share / most;
+  });
+  return picture;
+}
+
+/** The binary picture of a drawing: 0 or 1 a pixel, row by row. A restored one stays as it is. */
+export function picture(drawing, height, width, centred) {
+  if (drawing.pixels && !drawing.strokes.length) return drawing.pixels.bits;
+  return Uint8Array.from(grey(drawing, height, width, centred), (value) => (value > 0.5 ? 1 : 0));
+}
+
+/** Text of a binary picture: most significant bit first, base64url without padding. */
+export function pack(bits) {
+  const bytes = new Uint8Array(Math.ceil(bits.length / 8));
+  bits.forEach((bit, i) => {
+    if (bit) bytes[i >> 3] |= 128 >> (i & 7);
+  });
+  const text = btoa(String.fromCharCode(...bytes));
+  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** The binary picture of a text, or null if the text is damaged or has no ink. */
+export function unpack(text, size) {
+  if (typeof text !== "string" || !/^[A-Za-z0-9_-]+$/.test(text)) return null;
+  const bytes = Math.ceil(size / 8);
+  if (text.length !== Math.ceil((bytes * 4) / 3)) return null;
+  const plain = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+  const bits = Uint8Array.from({ length: size }, (_, i) => {
+    return (plain.charCodeAt(i >> 3) >> (7 - (i & 7))) & 1;
+  });
+  return bits.includes(1) ? bits : null;
+}

@@ -1,0 +1,229 @@
+"""What a visitor is looking at: one immutable value, kept in the session and in the URL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import streamlit as st
+
+from mvae import checkpoint
+from mvae.intake import IntakeError, unpack_bits
+from mvae.modality import Modality
+from mvae.pictures import picture_shape
+from pages.parts.loading import load, samples_of
+
+__all__ = ["MAX_DIMS", "SOURCES", "STARTS", "View", "change", "open_view", "parse", "url_of"]
+
+#: Where a picture comes from: value in the URL to words on the page.
+SOURCES = {"example": "Example", "drawing": "Draw", "upload": "Upload"}
+#: How many dimensions' curves may be asked for.
+MAX_DIMS = 12
+#: Where a traversal starts.
+STARTS = {"posterior": "the belief", "prior": "the prior"}
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that a link restores.
+
+    Args:
+        data: the data set.
+        model: the model.
+        source: where the picture comes from, a key of SOURCES.
+        sample: number of the test example.
+        drawing: a packed drawing, or None.
+        labels: category chosen for a label modality; where there is none, the example's own.
+        supply: the modalities that are supplied, in their order.
+        seed: of the draws.
+        start: where a traversal starts, a key of STARTS.
+        across: the latent dimension that a traversal follows; None is the most informative.
+        down: a second dimension, for a grid; None is a strip.
+        other: number of the test example to interpolate to.
+        dims: latent dimensions whose curves are shown; empty for the most informative.
+    """
+
+    data: str
+    model: str
+    source: str = "example"
+    sample: int = 0
+    drawing: str | None = None
+    labels: Mapping[str, int] = field(default_factory=dict)
+    supply: tuple[str, ...] = ()
+    seed: int = 0
+    start: str = "posterior"
+    across: int | None = None
+    down: int | None = None
+    other: int = 1
+    dims: tuple[int, ...] = ()
+
+
+def change(**updates: Any) -> None:
+    """Change what is looked at; for callbacks of widgets, which run before the page."""
+    st.session_state["view"] = replace(st.session_state["view"], **updates)
+
+
+def open_view() -> tuple[View, list[str]]:
+    """Give the current view, and sentences on what in the link could not be followed.
+
+    The URL is read when a session begins and whenever it is not what this session wrote last:
+    someone followed a link, or went back.
+    """
+    params = st.query_params.to_dict()
+    state = st.session_state
+    problems: list[str] = []
+    if "view" not in state or (params and params != state.get("written")):
+        state["view"], problems = parse(params)
+    state["view"] = repair(state["view"])
+    written = url_of(state["view"])
+    if params != written:
+        st.query_params.from_dict(written)
+    state["written"] = written
+    return state["view"], problems
+
+
+def repair(view: View) -> View:
+    """Fit a view to the modalities of its model, which may have been changed."""
+    try:
+        _, config = load(view.data, view.model)
+    except checkpoint.CheckpointError:
+        return view
+    names = [m.name for m in config.modalities]
+    supply = tuple(name for name in view.supply if name in names)
+    across, down = (
+        d if d is not None and d < config.latents else None for d in (view.across, view.down)
+    )
+    dims = tuple(d for d in view.dims if d < config.latents)
+    return replace(view, supply=supply, across=across, down=down, dims=dims)
+
+
+def url_of(view: View) -> dict[str, str]:
+    """Write a view as query parameters; what is as usual is left out."""
+    usual = View("", "")
+    params = {"data": view.data, "model": view.model, "supply": ",".join(view.supply)}
+    for name in ("source", "sample", "drawing", "seed", "start", "across", "down", "other"):
+        value = getattr(view, name)
+        if value is not None and value != getattr(usual, name):
+            params[name] = str(value)
+    if view.dims:
+        params["dims"] = ",".join(str(d) for d in view.dims)
+    for name, index in view.labels.items():
+        params[f"set-{name}"] = str(index)
+    return params
+
+
+def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
+    """Read a view from query parameters; what cannot be followed is replaced, with a sentence."""
+    problems: list[str] = []
+    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    if not there:
+        return View("", ""), ["There is no checkpoint to look at; README says how to train one."]
+    data = _choice(params, "data", list(there), "data set", problems)
+    model = _choice(params, "model", there[data], f"model of {data}", problems)
+    view = View(data, model)
+    try:
+        modalities = load(data, model)[1].modalities
+        count = len(samples_of(data, model))
+    except checkpoint.CheckpointError:
+        return view, problems  # the page says what is wrong with the checkpoint
+    latents = load(data, model)[1].latents
+
+    across = _number(params, "across", latents, "latent dimension", problems)
+    down = _number(params, "down", latents, "latent dimension", problems)
+    if down is not None and down == across:
+        problems.append(f"A grid needs two different dimensions, not z{across} twice.")
+        down = None
+    source = _choice(params, "source", list(SOURCES), "source of pictures", problems)
+    wanted = [text for text in dict.fromkeys(params.get("dims", "").split(",")) if text]
+    dims = [_number({"dims": d}, "dims", latents, "latent dimension", problems) for d in wanted]
+    view = View(
+        data,
+        model,
+        source=source,
+        sample=_number(params, "sample", count, "test example", problems) or 0,
+        drawing=_drawing(params.get("drawing"), modalities, problems),
+        labels=_labels(params, modalities, problems),
+        supply=_supply(params.get("supply"), modalities, problems),
+        seed=_number(params, "seed", 1_000_000, "seed", problems) or 0,
+        start=_choice(params, "start", list(STARTS), "start of a traversal", problems),
+        across=across,
+        down=down,
+        other=_number({"other": "1"} | dict(params), "other", count, "test example", problems) or 0,
+        dims=tuple(d for d in dims if d is not None)[:MAX_DIMS],
+    )
+    if view.source == "upload":
+        problems.append(
+            "This link was made with an uploaded picture, which links leave out; "
+            "a test example stands in for it."
+        )
+        view = replace(view, source="example")
+    return view, problems
+
+
+def _choice(
+    params: Mapping[str, str], name: str, options: list[str], what: str, problems: list[str]
+) -> str:
+    value = params.get(name, options[0])
+    if value in options:
+        return value
+    problems.append(
+        f"The link asks for a {what} called “{value[:40]}”, which is not here; "
+        f"shown is {options[0]} (there are: {', '.join(options)})."
+    )
+    return options[0]
+
+
+def _number(
+    params: Mapping[str, str], name: str, count: int, what: str, problems: list[str]
+) -> int | None:
+    value = params.get(name)
+    if value is None:
+        return None
+    if value.isdecimal() and value.isascii() and len(value) < 10 and int(value) < count:
+        return int(value)
+    problems.append(
+        f"The link asks for {what} “{value[:40]}”, which is not here: "
+        f"they are numbered 0 to {count - 1}."
+    )
+    return None
+
+
+def _drawing(text: str | None, modalities: tuple[Modality, ...], problems: list[str]) -> str | None:
+    shape = picture_shape(modalities)
+    if text is None or shape is None:
+        return None
+    try:
+        unpack_bits(text, shape)
+    except IntakeError as error:
+        problems.append(f"The drawing in the link could not be read. {error}")
+        return None
+    return text
+
+
+def _labels(
+    params: Mapping[str, str], modalities: tuple[Modality, ...], problems: list[str]
+) -> dict[str, int]:
+    chosen = {}
+    for m in modalities:
+        if m.kind == "label":
+            index = _number(params, f"set-{m.name}", m.shape[0], m.name, problems)
+            if index is not None:
+                chosen[m.name] = index
+    return chosen
+
+
+def _supply(
+    text: str | None, modalities: tuple[Modality, ...], problems: list[str]
+) -> tuple[str, ...]:
+    names = [m.name for m in modalities]
+    if text is None:
+        return tuple(names)
+    wanted = [name for name in dict.fromkeys(text.split(",")) if name]
+    for name in wanted:
+        if name not in names:
+            problems.append(
+                f"The link supplies a modality called “{name[:40]}”, which this model does not "
+                f"have (it has: {', '.join(names)})."
+            )
+    return tuple(name for name in wanted if name in names)

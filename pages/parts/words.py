@@ -1,0 +1,72 @@
+"""Sentences: what a belief says, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mvae.inference import Belief
+
+__all__ = ["agreement", "headline", "listing", "what_changed"]
+
+#: From this percentile on, evidence is said to disagree.
+DISAGREE = 95.0
+
+
+def listing(names: Sequence[str]) -> str:
+    """Join names as a person would.
+
+    Example:
+        >>> listing(["top left", "top right", "label"])
+        'top left, top right and label'
+    """
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def nats(value: float) -> str:
+    """Write a number of nats with as many digits as matter."""
+    return f"{value:.0f}" if abs(value) >= 20 else f"{value:.1f}"
+
+
+def headline(belief: Belief) -> str:
+    """Say in one sentence how sharp the belief is, and what the last modality brought."""
+    if not belief.evidence:
+        return "Given nothing, the belief is the prior: anything the model knows may be generated."
+    total = belief.sharpness[-1]
+    sentence = (
+        f"Given {listing([f'**{name}**' for name in belief.evidence])}, the belief is "
+        f"**{nats(total)} nats** sharper than the prior"
+    )
+    if len(belief.evidence) > 1:
+        brought = total - belief.sharpness[-2]
+        sentence += (
+            f"; the {belief.evidence[-1]}, supplied last, brought **{nats(brought)}** of them"
+        )
+    return sentence + "."
+
+
+def agreement(percentile: float | None, count: int) -> str:
+    """Say whether the supplied modalities agree, by the percentile of their conflict."""
+    if percentile is None:
+        return ""
+    these, real = ("These two", "real pairs") if count == 2 else ("These", "real test examples")
+    if percentile >= DISAGREE:
+        shown = "all" if percentile >= 100 else f"{min(percentile, 99.9):.1f} %"
+        return f"{these} disagree more than {shown} of {real} do."
+    return f"{these} agree: {100 - percentile:.0f} % of {real} disagree more."
+
+
+def what_changed(before: tuple[str, ...], after: tuple[str, ...], gain: float) -> str:
+    """Say what throwing one switch did to the belief; empty for any other change.
+
+    Example:
+        >>> what_changed(("image", "label"), ("image",), -2.13)
+        'Dropping the label widened the belief by 2.1 nats.'
+    """
+    dropped = [name for name in before if name not in after]
+    supplied = [name for name in after if name not in before]
+    if len(dropped) == 1 and not supplied:
+        return f"Dropping the {dropped[0]} widened the belief by {nats(-gain)} nats."
+    if len(supplied) == 1 and not dropped:
+        return f"Supplying the {supplied[0]} sharpened the belief by {nats(gain)} nats."
+    return ""

@@ -1,0 +1,177 @@
+"""The whole story in a browser: supply, drop, supply again, draw, upload, follow links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+APP = "app.py"
+
+
+class Visitor:
+    """A page of which every console error and every request is kept."""
+
+    def __init__(self, context: BrowserContext, address: str, settled) -> None:
+        self.page, self.address, self.settled = context.new_page(), address, settled
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on(
+            "console", lambda m: self.errors.append(m.text) if m.type == "error" else None
+        )
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+
+    def open(self, path: str = "/") -> Page:
+        self.page.goto(self.address + path)
+        self.settled(self.page)
+        expect(self.page.get_by_role("heading", level=3).first).to_be_visible()
+        return self.page
+
+    def check(self) -> None:
+        """Nothing went wrong, and nobody outside was asked for anything."""
+        assert not self.errors
+        # Data and blob addresses have no host.
+        assert self.hosts - {""} == {urlsplit(self.address).netloc}
+
+
+@pytest.fixture
+def visitor(context, serve, settled) -> Iterator[Visitor]:
+    guest = Visitor(context, serve(APP), settled)
+    yield guest
+    guest.check()
+
+
+def headline(page: Page):
+    return page.get_by_role("heading", level=3).first
+
+
+def switch(page: Page, name: str):
+    """The visible part of a toggle."""
+    return page.locator(f".st-key-supply-{name.replace(' ', '-')} label").first
+
+
+def test_dropping_the_label_widens_the_belief_and_supplying_it_sharpens_it(visitor):
+    page = visitor.open("/?sample=3")
+    expect(headline(page)).to_contain_text("Given image and label")
+    expect(page.get_by_text("label’s expert")).to_be_visible()
+    switch(page, "label").click()
+    expect(page.get_by_text("Dropping the label widened the belief")).to_be_visible()
+    expect(headline(page)).to_contain_text("Given image, the belief is")
+    expect(page.get_by_text("label’s expert")).to_have_count(0)
+    assert "supply=image" in page.url.replace("%2C", ",").split("&")
+    switch(page, "label").click()
+    expect(page.get_by_text("Supplying the label sharpened the belief")).to_be_visible()
+    expect(page.get_by_text("label’s expert")).to_be_visible()
+
+
+def test_what_is_generated_is_painted(visitor):
+    page = visitor.open("/?sample=3")
+    canvas = page.get_by_label("mean generated image")
+    expect(canvas).to_be_visible()
+    opaque = canvas.evaluate(
+        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data"
+        ".filter((v, i) => i % 4 === 3 && v > 128).length"
+    )
+    assert 20 < opaque < 400
+    expect(page.get_by_label("generated image, sample 6")).to_be_visible()
+
+
+def test_the_belief_in_the_browser_is_a_curve_for_every_factor(visitor):
+    page = visitor.open("/?data=quadrants&sample=4")
+    first = page.locator(".curves svg[role=img]").first
+    expect(first.locator("path.curve")).to_have_count(1 + 1 + 5)
+    switch(page, "top left").click()
+    expect(first.locator("path.curve")).to_have_count(1 + 1 + 4)
+
+
+def test_a_reload_restores_the_view(visitor):
+    page = visitor.open("/?data=fashion&model=mvae&sample=12&supply=label")
+    expect(headline(page)).to_contain_text("Given label")
+    sentence = headline(page).inner_text()
+    page.reload()
+    visitor.settled(page)
+    expect(headline(page)).to_have_text(sentence)
+
+
+def test_a_deep_link_on_a_fresh_server(context, serve, settled):
+    """The first request that a server ever gets is for a page of its own, not for the root."""
+    guest = Visitor(context, serve(APP, "--server.maxMessageSize", "199"), settled)
+    page = guest.open("/traverse?data=quadrants&sample=9&supply=label")
+    expect(page.get_by_text("The belief is that of the Experts page")).to_be_visible()
+    expect(page.locator(".js-plotly-plot, [data-testid=stPlotlyChart]").first).to_be_visible()
+    page.get_by_role("link", name="Experts").click()
+    expect(headline(page)).to_contain_text("Given label")
+    guest.check()
+
+
+def test_a_digit_drawn_by_hand_is_named(visitor):
+    page = visitor.open("/")
+    page.get_by_role("radio", name="Draw").or_(page.get_by_text("Draw", exact=True)).first.click()
+    pad = page.locator("canvas[tabindex]").first
+    expect(pad).to_be_visible()
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    middle = box["x"] + box["width"] / 2
+    page.mouse.move(middle, box["y"] + 0.15 * box["height"])
+    page.mouse.down()
+    for step in range(1, 11):
+        page.mouse.move(middle, box["y"] + (0.15 + 0.07 * step) * box["height"])
+    page.mouse.up()
+    expect(headline(page)).to_contain_text("Given image")
+    expect(page.locator(".generated .title", has_text="label")).to_contain_text("1, ")
+    page.wait_for_url("**drawing=**")
+
+
+def test_an_uploaded_picture_is_evidence_and_a_text_file_is_explained(visitor, tmp_path):
+    page = visitor.open("/")
+    page.get_by_text("Upload", exact=True).first.click()
+    one = Image.new("L", (200, 300), 255)
+    one.paste(0, (90, 40, 115, 260))
+    one.save(tmp_path / "one.png")
+    page.set_input_files("input[type=file]", tmp_path / "one.png")
+    expect(headline(page)).to_contain_text("Given image")
+    expect(page.locator(".generated .title", has_text="label")).to_contain_text("1, ")
+    (tmp_path / "text.png").write_text("This is a letter, not a picture.")
+    page.set_input_files("input[type=file]", tmp_path / "text.png")
+    expect(page.get_by_test_id("stAlert")).to_be_visible()
+    expect(headline(page)).to_contain_text("Given image")
+
+
+def test_a_link_that_cannot_be_followed_gets_a_sentence(visitor):
+    page = visitor.open("/?data=imagenet&sample=99999")
+    expect(page.get_by_text("a data set called “imagenet”")).to_be_visible()
+    expect(headline(page)).to_contain_text("Given image and label")
+
+
+PATHS = ["/?sample=3", "/?data=quadrants&sample=4&supply=top left", "/traverse?sample=3&down=2"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PATHS)
+def test_axe_finds_nothing(browser: Browser, serve, settled, path, scheme):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+    try:
+        page = Visitor(context, serve(APP), settled).open(path)
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_phone_shows_everything_without_scrolling_sideways(browser, serve, settled, path):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    try:
+        page = Visitor(context, serve(APP), settled).open(path)
+        widest = page.evaluate(
+            "Math.max(...[document.documentElement, ...document.querySelectorAll("
+            "'[data-testid=stMain], .block-container')].map(e => e.scrollWidth))"
+        )
+        assert widest <= 390
+    finally:
+        context.close()

@@ -1,0 +1,215 @@
+"""The Experts page: every widget's effect on what is supplied, believed and generated."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from mvae.intake import pack_bits
+
+DATASETS = ("mnist", "fashion", "quadrants")
+
+
+def drawing() -> str:
+    picture = torch.zeros(1, 28, 28)
+    picture[:, 4:24, 13:15] = 1  # a one
+    return pack_bits(picture)
+
+
+def png(mode: str = "L") -> bytes:
+    image = Image.new("L", (60, 90), 255)
+    ImageDraw.Draw(image).line((30, 10, 30, 80), fill=0, width=8)
+    file = io.BytesIO()
+    image.convert(mode).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("data", DATASETS)
+def test_every_data_set_and_model_opens_with_everything_supplied(visit, data):
+    page = visit(data=data)
+    models = page.app.selectbox(key="model").options
+    assert len(models) == 3
+    for model in models:
+        page.set("selectbox", "model", model)
+        assert page.url["model"] == model
+        assert not page.problems
+        assert "sharper than the prior" in page.headline
+        assert len(page.belief["factors"]) == len(page.app.toggle) + 1
+
+
+def test_dropping_the_label_widens_the_belief_and_supplying_it_sharpens_it_again(visit):
+    page = visit(sample="3")
+    both = page.belief["sharpness"]
+    page.switch("label", False)
+    assert page.belief["sharpness"] == both[:2]
+    assert "Dropping the label widened the belief" in page.remarks
+    assert page.url["supply"] == "image"
+    page.switch("label", True)
+    assert page.belief["sharpness"] == both
+    assert "Supplying the label sharpened the belief" in page.remarks
+    assert "the label, supplied last, brought" in page.headline
+
+
+def test_what_is_supplied_first_stands_first(visit):
+    page = visit().switch("image", False).switch("image", True)
+    assert page.url["supply"] == "label,image"
+    assert [factor["name"] for factor in page.belief["factors"]] == ["prior", "label", "image"]
+    assert "the image, supplied last" in page.headline
+
+
+def test_without_evidence_the_belief_is_the_prior(visit):
+    page = visit(supply="")
+    assert "the belief is the prior" in page.headline
+    assert page.belief["sharpness"] == [0.0]
+    for dimension in page.belief["dimensions"]:
+        assert dimension["product"] == [0.0, 1.0]
+        assert dimension["shares"] == [1.0]
+
+
+def test_shares_of_every_dimension_sum_to_one(visit):
+    for dimension in visit(data="quadrants").belief["dimensions"]:
+        assert sum(dimension["shares"]) == pytest.approx(1, abs=1e-4)
+        assert len(dimension["experts"]) == 5
+
+
+def test_a_label_that_contradicts_the_image_is_said_to_disagree(visit):
+    page = visit(sample="3")
+    assert "agree: " in page.remarks
+    page.set("button_group", "label label", 8)
+    assert page.url["set-label"] == "8"
+    assert "disagree more than" in page.remarks
+    assert "not necessarily the example's own label" in page.remarks
+
+
+def test_choosing_a_label_supplies_it(visit):
+    page = visit(supply="image").set("button_group", "label label", 5)
+    assert page.url["supply"] == "image,label"
+
+
+def test_another_example_brings_its_own_label_back(visit):
+    page = visit(**{"sample": "3", "set-label": "8"})
+    page.set("number_input", "sample", 7)
+    assert "set-label" not in page.url
+    assert page.app.button_group(key="label label").value == 7
+    page.app.button(key="next").click().run()
+    assert page.check().url["sample"] == "8"
+
+
+def test_other_samples_keep_the_belief(visit):
+    page = visit(supply="label")
+    before = page.belief
+    page.app.button(key="draw").click().run()
+    after = page.check().belief
+    assert after["sharpness"] == before["sharpness"]
+    assert after["picture"]["samples"] != before["picture"]["samples"]
+
+
+def test_chosen_dimensions_are_shown_and_linked(visit):
+    page = visit().set("multiselect", "dims", [7, 3])
+    assert [curve["name"] for curve in page.belief["curves"]] == ["z7", "z3"]
+    assert page.url["dims"] == "7,3"
+    page.set("multiselect", "dims", [])
+    assert len(page.belief["curves"]) == 6
+    assert "dims" not in page.url
+
+
+def test_another_data_set_supplies_all_that_it_has(visit):
+    page = visit(supply="image").set("selectbox", "data", "quadrants")
+    assert [toggle.value for toggle in page.app.toggle] == [True] * 5
+    assert page.url["data"] == "quadrants"
+
+
+def test_another_model_keeps_the_evidence(visit):
+    page = visit(sample="4", supply="label").set("selectbox", "model", "mvae-2d")
+    assert (page.url["sample"], page.url["supply"]) == ("4", "label")
+    assert len(page.belief["dimensions"]) == 2
+
+
+def test_a_drawing_is_evidence_and_stands_in_the_link(visit):
+    page = visit(source="drawing", drawing=drawing(), supply="image")
+    assert not page.problems
+    assert page.url["drawing"] == drawing()
+    assert page.belief["labels"][0]["probabilities"][1] > 0.5
+    assert page.app.toggle(key="supply label").disabled
+
+
+def test_a_drawing_is_cut_into_quarters(visit):
+    page = visit(data="quadrants", source="drawing", drawing=drawing())
+    assert [toggle.value for toggle in page.app.toggle] == [True] * 4 + [False]
+
+
+def test_without_a_drawing_there_is_nothing_to_supply(visit):
+    page = visit().set("button_group", "source", "drawing")
+    assert all(toggle.disabled for toggle in page.app.toggle)
+    assert "the belief is the prior" in page.headline
+
+
+def test_a_drawing_on_the_pad_reaches_the_belief(visit):
+    page = visit().set("button_group", "source", "drawing")
+    page.app.session_state["pad mnist"] = {"drawing": drawing()}
+    page.app.run()
+    assert page.check().url["drawing"] == drawing()
+    assert page.belief["sharpness"][-1] > 5
+
+
+def upload(page, content: bytes, name: str = "picture.png"):
+    page.app.file_uploader[0].set_value((name, content, "image/png"))
+    page.app.run()
+    return page.check()
+
+
+def test_an_uploaded_picture_is_evidence_of_this_session_only(visit):
+    page = upload(visit().set("button_group", "source", "upload"), png("RGBA"))
+    assert not page.problems
+    assert page.belief["labels"][0]["probabilities"][1] > 0.5
+    assert "drawing" not in page.url
+
+
+@pytest.mark.parametrize(
+    "content", [b"not an image at all", png()[:60], b"", b"\x89PNG\r\n\x1a\n" + b"\0" * 50]
+)
+def test_a_bad_upload_gets_a_sentence_and_the_picture_before_stays(visit, content):
+    page = upload(visit().set("button_group", "source", "upload"), png())
+    before = page.belief["sharpness"]
+    upload(page, content)
+    assert page.problems.strip()
+    assert page.belief["sharpness"] == before
+
+
+def test_a_link_made_with_an_upload_says_that_it_leaves_it_out(visit):
+    page = visit(source="upload", sample="5")
+    assert "links leave out" in page.problems
+    assert page.url["sample"] == "5"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"sample": "3", "supply": "label,image", "set-label": "8"},
+        {"data": "quadrants", "sample": "4", "supply": "top left,label", "seed": "7"},
+        {"source": "drawing", "drawing": drawing(), "supply": "image"},
+        {"data": "fashion", "model": "mvae-2d", "supply": ""},
+    ],
+)
+def test_the_code_shown_gives_the_numbers_shown(visit, params):
+    page = visit(**params)
+    scope: dict[str, object] = {}
+    exec(page.app.code[0].value, scope)
+    belief = scope["belief"]
+    shown = page.belief
+    assert belief.sharpness == pytest.approx(shown["sharpness"], abs=1e-3)
+    for dimension in shown["dimensions"]:
+        d = int(dimension["name"][1:])
+        assert belief.posterior.mean[d].item() == pytest.approx(dimension["product"][0], abs=1e-4)
+        assert belief.posterior.std[d].item() == pytest.approx(dimension["product"][1], abs=1e-5)
+    for label in shown["labels"]:
+        expected = belief.expected[label["name"]].tolist()
+        assert expected == pytest.approx(label["probabilities"], abs=1e-4)
+
+
+def test_the_page_says_what_the_model_does_badly(visit):
+    page = visit(model="mvae")
+    assert "over-confident" in page.remarks

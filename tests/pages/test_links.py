@@ -1,0 +1,135 @@
+"""Links: what they restore, and what they say when they cannot be followed; bad checkpoints."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mvae import checkpoint
+from mvae.checkpoint import load_tensors, save_tensors
+from pages.parts import loading
+from pages.parts.view import View, parse, url_of
+
+SUBSETS = st.permutations(["image", "label"]).flatmap(
+    lambda names: st.integers(0, 2).map(lambda n: tuple(names[:n]))
+)
+VIEWS = st.builds(
+    View,
+    data=st.sampled_from(["mnist", "fashion"]),
+    model=st.sampled_from(["mvae", "mvae-cover"]),
+    sample=st.integers(0, 499),
+    labels=st.dictionaries(st.just("label"), st.integers(0, 9)),
+    supply=SUBSETS,
+    seed=st.integers(0, 99),
+    start=st.sampled_from(["posterior", "prior"]),
+    across=st.none() | st.integers(0, 31),
+    down=st.none() | st.integers(32, 63),
+    other=st.integers(0, 499),
+    dims=st.lists(st.integers(0, 63), unique=True, max_size=12).map(tuple),
+)
+
+
+@given(VIEWS)
+def test_a_link_restores_the_view(view):
+    assert parse(url_of(view)) == (view, [])
+
+
+@pytest.mark.parametrize(
+    ("params", "words", "shown"),
+    [
+        ({"data": "imagenet"}, "data set called “imagenet”", {"data": "mnist"}),
+        ({"model": "gpt"}, "model of mnist called “gpt”", {"model": "mvae-cover"}),
+        ({"sample": "500"}, "numbered 0 to 499", {}),
+        ({"sample": "-1"}, "numbered 0 to 499", {}),
+        ({"sample": "three"}, "test example “three”", {}),
+        ({"supply": "image,smell"}, "modality called “smell”", {"supply": "image"}),
+        ({"set-label": "10"}, "numbered 0 to 9", {}),
+        ({"drawing": "!!"}, "drawing in the link", {}),
+        ({"source": "camera"}, "source of pictures", {}),
+        ({"seed": "9" * 99}, "seed", {}),
+        ({"across": "64"}, "latent dimension", {}),
+        ({"across": "3", "down": "3"}, "two different dimensions", {"across": "3"}),
+    ],
+)
+def test_a_link_that_cannot_be_followed_gets_a_sentence_and_a_page(visit, params, words, shown):
+    page = visit(**params)
+    assert words in page.problems
+    assert "sharper than the prior" in page.headline
+    for name, value in shown.items():
+        assert page.url[name] == value
+    for name in params.keys() - shown.keys():
+        assert name not in page.url
+
+
+def test_the_sentence_about_a_link_is_gone_after_the_next_step(visit):
+    page = visit(sample="500")
+    page.switch("label", False)
+    assert not page.problems
+
+
+@pytest.fixture
+def damaged(tmp_path, monkeypatch):
+    """Put checkpoints that a test may damage in the place of the bundled ones."""
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    for name in ("mvae", "mvae-cover"):
+        shutil.copytree(checkpoint.CHECKPOINTS / "mnist" / name, folder / name)
+    shutil.copy(checkpoint.CHECKPOINTS / "mnist" / "samples.safetensors", folder)
+    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    for cached in (loading.load, loading.samples_of, loading.metrics_of):
+        cached.clear()
+    yield folder
+    for cached in (loading.load, loading.samples_of, loading.metrics_of):
+        cached.clear()
+
+
+def spoil(path, change):
+    tensors = load_tensors(path)
+    change(tensors)
+    save_tensors(path, tensors)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda w: w.pop("encoders.0.first.1.weight"), "lacks the tensor"),
+        (lambda w: w.update({"encoders.0.first.1.weight": torch.zeros(2, 2)}), "of shape (2, 2)"),
+        (lambda w: w["encoders.0.first.1.weight"].fill_(torch.nan), "not finite"),
+    ],
+)
+def test_a_damaged_checkpoint_gets_a_sentence_and_another_can_be_chosen(
+    visit, damaged, change, words
+):
+    spoil(damaged / "mvae-cover" / "weights.safetensors", change)
+    page = visit()
+    assert words in page.problems
+    assert "Another model can be chosen above" in page.problems
+    page.set("selectbox", "model", "mvae")
+    assert not page.problems
+    assert "sharper than the prior" in page.headline
+
+
+def test_a_truncated_file_gets_a_sentence(visit, damaged):
+    path = damaged / "samples.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert "is damaged" in visit().problems
+
+
+def test_figures_of_other_weights_are_not_shown(visit, damaged):
+    spoil(
+        damaged / "mvae-cover" / "weights.safetensors",
+        lambda w: w["encoders.0.first.1.bias"].add_(0.01),
+    )
+    page = visit(**{"set-label": "8"})
+    assert "disagree" not in page.remarks
+
+
+def test_a_view_without_anything_unusual_has_a_short_link():
+    view = View("mnist", "mvae", supply=("image",))
+    assert url_of(view) == {"data": "mnist", "model": "mvae", "supply": "image"}
+    assert url_of(replace(view, seed=1))["seed"] == "1"
