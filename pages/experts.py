@@ -8,7 +8,7 @@ from mvae.inference import Belief, believe, conflict_percentile
 from pages.parts.belief import show_belief
 from pages.parts.code import experts_code, show_code
 from pages.parts.colours import colours_of
-from pages.parts.evidence import evidence_column, gather
+from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.loading import load, metrics_of, samples_of
 from pages.parts.view import MAX_DIMS, View, change
 from pages.parts.words import agreement, headline, what_changed
@@ -22,8 +22,7 @@ def page() -> None:
     colours = colours_of(config.modalities)
     names = [m.name for m in config.modalities]
     sample = gather(view, config.modalities, samples)
-    there = dict(zip(sample.names, sample.present[0].tolist(), strict=True))
-    evidence = tuple(name for name in view.supply if there[name])
+    evidence = supplied(view, sample)
     belief = believe(model, sample, evidence, seed=view.seed)
 
     quantiles = metrics.test.get("conflict", {}) if metrics else {}

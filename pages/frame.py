@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import streamlit as st
 
 from mvae import checkpoint
@@ -29,10 +27,7 @@ def choose_data(there: dict[str, list[str]]) -> None:
     data = st.session_state["data"]
     view: View = st.session_state["view"]
     model = view.model if view.model in there[data] else there[data][0]
-    supply: tuple[str, ...] = ()
-    with suppress(checkpoint.CheckpointError):  # the page says so
-        supply = tuple(m.name for m in load(data, model)[1].modalities)
-    st.session_state["view"] = View(data, model, supply=supply)
+    st.session_state["view"] = View(data, model)
 
 
 def chooser(view: View) -> None:

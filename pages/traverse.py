@@ -13,7 +13,7 @@ from mvae.modality import Modality
 from mvae.model import MultimodalModel
 from mvae.pictures import assemble, picture_shape
 from pages.parts.code import REACH, STEPS, show_code, traverse_code
-from pages.parts.evidence import gather
+from pages.parts.evidence import gather, supplied
 from pages.parts.figures import mosaic
 from pages.parts.loading import load, samples_of
 from pages.parts.view import STARTS, View, change
@@ -116,8 +116,7 @@ def page() -> None:
     model, config = load(view.data, view.model)
     samples = samples_of(view.data, view.model)
     sample = gather(view, config.modalities, samples)
-    there = dict(zip(sample.names, sample.present[0].tolist(), strict=True))
-    evidence = tuple(name for name in view.supply if there[name])
+    evidence = supplied(view, sample)
     belief = believe(model, sample, evidence, seed=view.seed)
     q = belief.posterior
     given = (

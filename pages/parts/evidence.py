@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 import torch
-from pages.parts.pad import pad
 from torch import Tensor
 
 from mvae.intake import IntakeError, picture_from_upload, unpack_bits
 from mvae.modality import Batch, Modality
 from mvae.pictures import cut, picture_shape
+from pages.parts.pad import pad
 from pages.parts.pictures import as_image
 from pages.parts.view import SOURCES, View, change
 
-__all__ = ["evidence_column", "gather"]
+__all__ = ["evidence_column", "gather", "supplied"]
 
 #: Width of a card's picture, and of a tile's, in pixels.
 WHOLE, TILE = 140, 70
@@ -49,6 +49,12 @@ def gather(view: View, modalities: tuple[Modality, ...], samples: Batch) -> Batc
         if m.distribution.binary and m.name in values:
             values[m.name] = (values[m.name] > 0.5).to(m.dtype)
     return Batch.of(modalities, values) if values else Batch.empty(modalities)
+
+
+def supplied(view: View, sample: Batch) -> tuple[str, ...]:
+    """Name the modalities that are supplied and there, in the order of supply."""
+    there = dict(zip(sample.names, sample.present[0].tolist(), strict=True))
+    return tuple(name for name in view.supply or () if there[name])
 
 
 def evidence_column(
@@ -175,7 +181,7 @@ def _style(modalities: tuple[Modality, ...], colours: dict[str, str]) -> None:
 def _card(m: Modality, view: View, sample: Batch, there: bool) -> None:
     """Show one modality: its switch and its input."""
     with st.container(border=True, key=f"card-{m.name.replace(' ', '-')}"):
-        st.session_state[f"supply {m.name}"] = there and m.name in view.supply
+        st.session_state[f"supply {m.name}"] = there and m.name in (view.supply or ())
         st.toggle(
             f"**{m.name}**",
             key=f"supply {m.name}",
@@ -197,7 +203,7 @@ def _card(m: Modality, view: View, sample: Batch, there: bool) -> None:
 def _switch(name: str) -> None:
     """Supply a modality as the last one, or drop it."""
     view: View = st.session_state["view"]
-    supply = tuple(other for other in view.supply if other != name)
+    supply = tuple(other for other in view.supply or () if other != name)
     change(supply=(*supply, name) if st.session_state[f"supply {name}"] else supply)
 
 
@@ -220,5 +226,6 @@ def _label(m: Modality, view: View, chosen: int | None) -> None:
 
 def _choose_label(name: str) -> None:
     view: View = st.session_state["view"]
-    supply = view.supply if name in view.supply else (*view.supply, name)
+    supply = view.supply or ()
+    supply = supply if name in supply else (*supply, name)
     change(labels={**view.labels, name: int(st.session_state[f"label {name}"])}, supply=supply)

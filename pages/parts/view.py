@@ -35,7 +35,8 @@ class View:
         sample: number of the test example.
         drawing: a packed drawing, or None.
         labels: category chosen for a label modality; where there is none, the example's own.
-        supply: the modalities that are supplied, in their order.
+        supply: the modalities that are supplied, in their order; None for all that there are,
+            until the model is known.
         seed: of the draws.
         start: where a traversal starts, a key of STARTS.
         across: the latent dimension that a traversal follows; None is the most informative.
@@ -50,7 +51,7 @@ class View:
     sample: int = 0
     drawing: str | None = None
     labels: Mapping[str, int] = field(default_factory=dict)
-    supply: tuple[str, ...] = ()
+    supply: tuple[str, ...] | None = None
     seed: int = 0
     start: str = "posterior"
     across: int | None = None
@@ -90,7 +91,9 @@ def repair(view: View) -> View:
     except checkpoint.CheckpointError:
         return view
     names = [m.name for m in config.modalities]
-    supply = tuple(name for name in view.supply if name in names)
+    supply = tuple(
+        name for name in (names if view.supply is None else view.supply) if name in names
+    )
     across, down = (
         d if d is not None and d < config.latents else None for d in (view.across, view.down)
     )
@@ -101,7 +104,9 @@ def repair(view: View) -> View:
 def url_of(view: View) -> dict[str, str]:
     """Write a view as query parameters; what is as usual is left out."""
     usual = View("", "")
-    params = {"data": view.data, "model": view.model, "supply": ",".join(view.supply)}
+    params = {"data": view.data, "model": view.model}
+    if view.supply is not None:
+        params["supply"] = ",".join(view.supply)
     for name in ("source", "sample", "drawing", "seed", "start", "across", "down", "other"):
         value = getattr(view, name)
         if value is not None and value != getattr(usual, name):
@@ -215,10 +220,10 @@ def _labels(
 
 def _supply(
     text: str | None, modalities: tuple[Modality, ...], problems: list[str]
-) -> tuple[str, ...]:
+) -> tuple[str, ...] | None:
     names = [m.name for m in modalities]
     if text is None:
-        return tuple(names)
+        return None
     wanted = [name for name in dict.fromkeys(text.split(",")) if name]
     for name in wanted:
         if name not in names:

@@ -20,9 +20,7 @@ class Visitor:
         self.page, self.address, self.settled = context.new_page(), address, settled
         self.errors: list[str] = []
         self.hosts: set[str] = set()
-        self.page.on(
-            "console", lambda m: self.errors.append(m.text) if m.type == "error" else None
-        )
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
 
