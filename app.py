@@ -48,6 +48,10 @@ async def say_where_the_server_is(request: Request, call_next: RequestResponseEn
     Without it a link to a page makes the front end try the page's own address first, which fails
     with two errors in the browser's console before it tries the right one.
     """
+    if "text/html" in request.headers.get("accept", ""):
+        # What is to be changed must not come compressed.
+        headers = [h for h in request.scope["headers"] if h[0] != b"accept-encoding"]
+        request.scope["headers"] = headers
     response = await call_next(request)
     if not response.headers.get("content-type", "").startswith("text/html"):
         return response
@@ -55,10 +59,10 @@ async def say_where_the_server_is(request: Request, call_next: RequestResponseEn
     script = (
         b"<script>window.__streamlit={BACKEND_BASE_URL:new URL('.',location.href).href}</script>"
     )
-    headers = dict(response.headers)
-    for name in ("content-length", "etag", "last-modified"):  # they described the body as it was
-        headers.pop(name, None)
-    return Response(body.replace(b"<head>", b"<head>" + script, 1), response.status_code, headers)
+    described = dict(response.headers)
+    for name in ("content-length", "etag", "last-modified"):  # of the body as it was
+        described.pop(name, None)
+    return Response(body.replace(b"<head>", b"<head>" + script, 1), response.status_code, described)
 
 
 app = st.App(

@@ -43,7 +43,7 @@ def page() -> None:
                 _choose_dimensions(view, belief)
             st.button("Draw other samples", key="draw", on_click=lambda: change(seed=view.seed + 1))
         show_code(experts_code(view, config.modalities, evidence))
-        st.markdown("###### What this model does badly")
+        st.markdown("#### What this model does badly")
         st.markdown("\n".join(f"- {text}" for text in config.limitations))
 
 

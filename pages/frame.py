@@ -14,9 +14,9 @@ STYLE = """<style>
 .block-container { padding-top: 4.2rem; padding-bottom: 3rem; max-width: 84rem; }
 h3 { font-size: clamp(1.15rem, 2.2vw, 1.6rem) !important; font-weight: 400 !important; }
 h3 strong { font-weight: 700; }
-h6 {
+h4 {
   font-size: .8rem !important; letter-spacing: .06em; text-transform: uppercase;
-  padding: 0 !important;
+  padding: 0 0 .3rem !important;
 }
 [data-testid="stImage"] img { image-rendering: pixelated; }
 </style>"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,7 +14,7 @@ from torch import Tensor
 from mvae import vision
 from mvae.modality import Batch, Modality
 
-__all__ = ["Dataset", "DatasetError", "Split", "data_folder", "idx_split"]
+__all__ = ["Dataset", "DatasetError", "Split", "data_folder", "idx_split", "label"]
 
 Split = Literal["train", "valid", "test"]
 
@@ -42,6 +42,19 @@ class Dataset:
     modalities: tuple[Modality, ...]
     source: str
     load: Callable[[Split, bool], Batch]
+
+
+def label(categories: Iterable[str]) -> Modality:
+    """Describe the label of a data set by the names of its categories."""
+    names = tuple(categories)
+    return Modality(
+        name="label",
+        kind="label",
+        shape=(len(names),),
+        likelihood="categorical",
+        hidden=(128, 128),
+        categories=names,
+    )
 
 
 def data_folder() -> Path:

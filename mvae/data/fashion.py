@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from mvae.data.dataset import Dataset, Split, idx_split
+from mvae.data.dataset import Dataset, Split, idx_split, label
 from mvae.modality import Batch, Modality
 
 __all__ = ["FASHION"]
 
 MODALITIES = (
     Modality(name="image", kind="image", shape=(1, 28, 28), likelihood="bernoulli-cross-entropy"),
-    Modality(
-        name="label",
-        kind="label",
-        shape=(10,),
-        likelihood="categorical",
-        hidden=(128, 128),
-        categories=(
+    label(
+        (
             "T-shirt",
             "trousers",
             "pullover",
@@ -26,7 +21,7 @@ MODALITIES = (
             "sneaker",
             "bag",
             "ankle boot",
-        ),
+        )
     ),
 )
 

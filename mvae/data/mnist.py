@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from mvae.data.dataset import Dataset, Split, idx_split
+from mvae.data.dataset import Dataset, Split, idx_split, label
 from mvae.modality import Batch, Modality
 
-__all__ = ["MNIST", "MNIST_SOURCE"]
+__all__ = ["DIGIT", "MNIST", "MNIST_SOURCE"]
 
 MNIST_SOURCE = (
     "MNIST test images, Y. LeCun, C. Cortes and C. J. C. Burges, "
     "http://yann.lecun.com/exdb/mnist, CC BY-SA 3.0"
 )
 
+#: The label of a digit.
+DIGIT = label("0123456789")
+
 MODALITIES = (
     Modality(name="image", kind="image", shape=(1, 28, 28), likelihood="bernoulli"),
-    Modality(
-        name="label",
-        kind="label",
-        shape=(10,),
-        likelihood="categorical",
-        hidden=(128, 128),
-        categories=tuple("0123456789"),
-    ),
+    DIGIT,
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mvae.data.dataset import Dataset, Split, idx_split
-from mvae.data.mnist import MNIST_SOURCE
+from mvae.data.mnist import DIGIT, MNIST_SOURCE
 from mvae.modality import Batch, Modality
 
 __all__ = ["QUADRANTS"]
@@ -27,14 +27,7 @@ MODALITIES = (
         )
         for name, tile in TILES.items()
     ),
-    Modality(
-        name="label",
-        kind="label",
-        shape=(10,),
-        likelihood="categorical",
-        hidden=(128, 128),
-        categories=tuple("0123456789"),
-    ),
+    DIGIT,
 )
 
 

@@ -61,7 +61,7 @@ def evidence_column(
     view: View, modalities: tuple[Modality, ...], samples: Batch, colours: dict[str, str]
 ) -> None:
     """Show the source of the picture and the cards, in the order of the model."""
-    st.markdown("###### Evidence")
+    st.markdown("#### Evidence")
     if picture_shape(modalities) is not None:
         _source(view, modalities, len(samples))
     sample = gather(view, modalities, samples)

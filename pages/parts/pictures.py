@@ -14,7 +14,7 @@ __all__ = ["as_bytes", "as_image", "ink"]
 
 def ink() -> tuple[int, int, int]:
     """Give the colour of ink in the visitor's theme, as red, green and blue."""
-    return (236, 238, 242) if st.context.theme.type == "dark" else (26, 28, 33)
+    return (236, 238, 242) if st.context.theme.type == "dark" else (17, 19, 24)
 
 
 def as_image(picture: Tensor, width: int) -> Image.Image:

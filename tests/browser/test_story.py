@@ -128,6 +128,9 @@ def test_a_digit_drawn_by_hand_is_named(visitor):
 def test_an_uploaded_picture_is_evidence_and_a_text_file_is_explained(visitor, tmp_path):
     page = visitor.open("/")
     page.get_by_text("Upload", exact=True).first.click()
+    expect(page.get_by_text("A picture: PNG, JPEG")).to_be_visible()
+    expect(headline(page)).to_contain_text("Given nothing")
+    visitor.settled(page)
     one = Image.new("L", (200, 300), 255)
     one.paste(0, (90, 40, 115, 260))
     one.save(tmp_path / "one.png")

@@ -162,18 +162,18 @@ export default function ({ data, parentElement }) {
   const curves = make("div", { class: "curves" });
   for (const d of data.curves) curves.append(panel(d, data.factors, range));
   parentElement.querySelector(".believed").replaceChildren(
-    make("h6", {}, "Belief"),
+    make("h4", {}, "Belief"),
     curves,
     legend(data.factors),
     make("p", { class: "note" }, 
       (data.chosen ? "" : "The dimensions that the evidence told most about. ") + "Narrow peaks run off the top."),
-    make("h6", {}, "Who decides: share of precision"),
+    make("h4", {}, "Who decides: share of precision"),
     shares(data),
-    make("h6", {}, "How sharp, as evidence arrives"),
+    make("h4", {}, "How sharp, as evidence arrives"),
     sharpness(data),
   );
   parentElement.querySelector(".generated").replaceChildren(
-    make("h6", {}, "Generated"),
+    make("h4", {}, "Generated"),
     ...(data.picture ? picture(data.picture, ink) : []),
     ...data.labels.flatMap(label),
   );
