@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from mvae import checkpoint
-from mvae.checkpoint import ModelConfig
 from mvae.data import DATASETS
-from pages.parts.loading import load, metrics_of
+from pages.parts.about import about
+from pages.parts.loading import load
 from pages.parts.view import View, change, open_view
 
 STYLE = """<style>
@@ -63,57 +63,6 @@ def _summary(view: View) -> str:
         return load(view.data, view.model)[1].summary
     except checkpoint.CheckpointError:
         return ""
-
-
-def about(view: View) -> None:
-    """Say what the model is, what it does badly, and what it was trained with."""
-    try:
-        _, config = load(view.data, view.model)
-    except checkpoint.CheckpointError as error:
-        st.markdown(str(error))
-        return
-    st.markdown(f"**{view.model}** · {config.summary}")
-    measured(view, config)
-    likelihoods = "; ".join(
-        f"{m.name}: {m.distribution.title}, λ = {m.weight:g}" for m in config.modalities
-    )
-    st.caption(
-        f"{config.latents} latents · {config.training.epochs} epochs, {config.objective.name} "
-        f"objective · {likelihoods}"
-    )
-    if view.data in DATASETS:
-        st.caption(DATASETS[view.data].source)
-
-
-def measured(view: View, config: ModelConfig) -> None:
-    """Show the figures of metrics.json, if they are those of these weights."""
-    metrics = metrics_of(view.data, view.model)
-    if metrics is None:
-        st.caption(
-            "It has no figures measured on exactly these weights; "
-            f"`python -m mvae evaluate {view.data}/{view.model}` makes them."
-        )
-        return
-    exact = all(m.distribution.exact for m in config.modalities)
-    titles = {
-        "loglik": "log p, importance-weighted" if exact else "cross-entropy score (not a log p)",
-        "accuracy": "accuracy",
-        "coherence": "coherence",
-        "diversity": "diversity",
-    }
-    rows = [
-        {"figure": f"{title} · {what}", "test split": f"{x['mean']:.3f} ± {x['se']:.3f}"}
-        for name, title in titles.items()
-        for what, x in list(metrics.test[name].items())[-4:]
-    ]
-    st.dataframe(rows, hide_index=True)
-    protocol = metrics.protocol
-    st.caption(
-        f"± standard error; n = {protocol['n']}, log p on {protocol['n_loglik']} with K = "
-        f"{protocol['K']}, {protocol['proposal']}; accuracy: {protocol['accuracy']}; "
-        f"coherence: {protocol['coherence']}; diversity: {protocol['diversity']}. "
-        f"Measured on {protocol['date']} by `{protocol['command']}`."
-    )
 
 
 def frame() -> None:

@@ -85,7 +85,18 @@ def traverse_code(
     ]
     if down is not None:
         lines.append(f"z[..., {down}] = {values}.unsqueeze(1)")
-    return "\n".join([*lines, "print(model.expected(z))"])
+    lines += [
+        "print(model.expected(z))",
+        "",
+        "# between two examples",
+        f'samples = load_samples("{view.data}", model.modalities)',
+        f"other = samples[slice({view.other}, {view.other + 1})]",
+        "end = believe(model, other, other.names).posterior.mean",
+        f"weights = torch.linspace(0, 1, {STEPS}).unsqueeze(-1)",
+        "path = (1 - weights) * belief.posterior.mean + weights * end",
+        "print(model.expected(path))",
+    ]
+    return "\n".join(lines)
 
 
 def _intake(view: View) -> str:

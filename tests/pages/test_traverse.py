@@ -89,3 +89,6 @@ def test_the_code_shown_gives_the_labels_shown(visit, params, capsys):
     named = expected["label"].argmax(-1).flatten().tolist()
     assert [int(text.split()[0]) for text in texts(page)] == named
     assert torch.isfinite(expected["label"]).all()
+    path = scope["model"].expected(scope["path"])["label"]
+    likeliest = [(int(p.argmax()), f"{p.max():.0%}") for p in path]
+    assert texts(page, 1) == [f"{name} {percent}" for name, percent in likeliest]
