@@ -19,9 +19,9 @@ def colours_of(modalities: Iterable[Modality]) -> dict[str, str]:
     """Give each modality its colour.
 
     Example:
-        >>> from mvae.data import DATASETS
-        >>> colours_of(DATASETS["mnist"].modalities)
-        {'image': '#0072b2', 'label': '#d55e00'}
+        >>> digit = Modality(name="digit", kind="label", shape=(10,), likelihood="categorical")
+        >>> colours_of([digit])
+        {'digit': '#d55e00'}
     """
     colours, labels, others = {}, 0, 0
     for m in modalities:
