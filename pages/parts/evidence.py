@@ -131,7 +131,9 @@ def _source(view: View, modalities: tuple[Modality, ...], count: int) -> None:
         )
         if problem := st.session_state.get("upload problem"):
             st.warning(problem)
-        st.caption("It is seen by this session only, and never kept.")
+        st.caption(
+            "Seen by this session only, never kept; the last good one stays until another comes."
+        )
 
 
 def _centred(modalities: tuple[Modality, ...]) -> bool:
@@ -153,11 +155,11 @@ def _choose_example(number: int) -> None:
 
 def _take_upload(data: str, modalities: tuple[Modality, ...]) -> None:
     """Turn an upload into a picture; a bad one is explained, and the one before stays."""
-    st.session_state["upload problem"] = None
     file = st.session_state[f"upload {data}"]
     if file is None:
-        st.session_state.pop(f"uploaded {data}", None)
+        # Also the moment between two files: the last good picture stays until the next one.
         return
+    st.session_state["upload problem"] = None
     shape = picture_shape(modalities)
     assert shape is not None
     try:
