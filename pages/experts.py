@@ -33,7 +33,7 @@ def page() -> None:
     st.markdown(f"### {headline(belief)}")
     st.markdown(" ".join(filter(None, words)) or "Throw a switch to drop or supply evidence.")
 
-    left, right = st.columns([1, 3], gap="large")
+    left, right = st.columns([1.15, 3], gap="medium")
     with left:
         evidence_column(view, config.modalities, samples, colours)
     with right:

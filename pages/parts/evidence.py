@@ -177,6 +177,7 @@ def _style(modalities: tuple[Modality, ...], colours: dict[str, str]) -> None:
     ]
     rules.append(".st-key-card-prior{border-left:5px dashed #8b919c}")
     rules.append("[class*=st-key-card-]{padding:.6rem .8rem;gap:.5rem}")
+    rules.append("[class*=st-key-card-] label p{overflow-wrap:normal;word-break:keep-all}")
     st.html(f"<style>{''.join(rules)}</style>")
 
 
@@ -188,7 +189,8 @@ def _card(m: Modality, view: View, sample: Batch, there: bool) -> None:
             f"**{m.name}**",
             key=f"supply {m.name}",
             disabled=not there,
-            help="Supply it as evidence, or drop it." if there else "Nothing to supply yet.",
+            # A tile's card has no room for it.
+            help=None if m.tile else "Supply it as evidence, or drop it.",
             on_change=_switch,
             args=(m.name,),
         )
