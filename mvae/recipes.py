@@ -11,7 +11,7 @@ from mvae.objective import Covering, SubSampled
 
 __all__ = ["RECIPES", "Recipe", "config_for"]
 
-#: Passes over the training split, by data set; a model of two latents levels off earlier.
+#: Passes over the training split, by data set; for two latents fewer, see README.
 EPOCHS = {"mnist": 40, "fashion": 20, "quadrants": 16}
 EPOCHS_2D = {"mnist": 20, "fashion": 20, "quadrants": 10}
 
