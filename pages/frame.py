@@ -18,6 +18,11 @@ h4 {
   font-size: .8rem !important; letter-spacing: .06em; text-transform: uppercase;
   padding: 0 0 .3rem !important;
 }
+/* On a phone a row of pictures is dragged sideways rather than shrunk beyond recognition. */
+@media (max-width: 640px) {
+  [class*="st-key-pictures"] { overflow-x: auto; display: block; }
+  [class*="st-key-pictures"] > div { width: 46rem; max-width: none; }
+}
 [data-testid="stImage"] img { image-rendering: pixelated; }
 </style>"""
 

@@ -55,7 +55,8 @@ def show(
         return
     figure = mosaic(assemble(model.modalities, expected), across, down, notes, titles, mark)
     words = f"{len(z)} by {z.shape[1]} generated pictures; {titles[0]}"
-    st.plotly_chart(figure, config={"displayModeBar": False, "staticPlot": True}, alt=words)
+    with st.container(key=f"pictures {titles[0]}"):
+        st.plotly_chart(figure, config={"displayModeBar": False, "staticPlot": True}, alt=words)
 
 
 def _note(
@@ -141,7 +142,7 @@ def page() -> None:
         model, plane(start, across, down), ticks, [""] if down is None else ticks, titles, interval
     )
     if down is None:
-        st.caption("The grey mark below the strip is where the belief holds 95 % of its mass.")
+        st.caption("The grey mark above the strip is where the belief holds 95 % of its mass.")
 
     st.markdown("### Between two examples")
     other = st.session_state["other"] = view.other

@@ -37,7 +37,7 @@ def mosaic(
         down: what stands at each row, R of them; one empty one for a strip.
         notes: R rows of C notes.
         titles: of the two axes.
-        mark: an interval of columns to mark below the axis, in units of columns.
+        mark: an interval to mark above the pictures, in units of columns.
     """
     rows, columns, _, height, width = pictures.shape
     side, foot = round(width * GAP), round(height * (GAP if rows == 1 else ROOM))
@@ -68,9 +68,8 @@ def mosaic(
                 "type": "rect",
                 "x0": low,
                 "x1": max(high, low + 0.03),
-                "y0": 0.0,
-                "y1": 0.025,
-                "yref": "paper",
+                "y0": -0.5,
+                "y1": -0.46,
                 "fillcolor": "#8b919c",
                 "line": {"width": 0},
             }
@@ -103,6 +102,7 @@ def mosaic(
             "ticktext": list(down),
             "range": [rows - 0.5 + (0.25 if rows == 1 else 0.05), -0.5],
             "title": {"text": titles[1]},
+            "visible": rows > 1,
             "scaleanchor": "x",
             "scaleratio": tiles.shape[-2] / tiles.shape[-1],
             "constrain": "domain",

@@ -182,3 +182,14 @@ def test_a_phone_shows_everything_without_scrolling_sideways(browser, serve, set
         assert widest <= 390
     finally:
         context.close()
+
+
+def test_a_row_of_pictures_stays_readable_on_a_phone(browser, serve, settled):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
+    try:
+        page = Visitor(context, serve(APP), settled).open("/traverse?sample=3")
+        strip = page.get_by_test_id("stPlotlyChart").first
+        expect(strip).to_be_visible()
+        assert strip.bounding_box()["width"] / 9 > 60
+    finally:
+        context.close()

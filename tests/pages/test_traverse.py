@@ -25,6 +25,18 @@ def test_it_starts_with_a_strip_along_the_most_informative_dimension(visit):
     assert page.app.selectbox(key="across").value == int(options[0].split()[0][1:])
 
 
+def test_the_mark_spans_what_the_belief_holds_likely(visit):
+    page = visit("traverse.py", across="12")
+    scope: dict[str, object] = {}
+    exec(page.app.code[0].value, scope)
+    q = scope["belief"].posterior
+    edges = [(q.mean[12] + side * 2 * q.std[12]).item() for side in (-1, 1)]
+    (mark,) = chart(page)["layout"]["shapes"]
+    # Nine columns, 0 to 8, stand for −3 to 3.
+    assert [mark["x0"], mark["x1"]] == pytest.approx([(z + 3) * 8 / 6 for z in edges], abs=1e-4)
+    assert mark.get("yref", "y") == "y"
+
+
 def test_a_second_dimension_makes_a_grid_and_taking_it_away_a_strip(visit):
     page = visit("traverse.py", data="fashion")
     other = int(page.app.selectbox(key="down").options[3].split()[0][1:])
