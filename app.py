@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import mvae.inference  # noqa: F401  imported now, so that no visitor waits for it
+from pages.parts.assets import routes
 
 logger = logging.getLogger("mvae")
 
@@ -68,6 +69,7 @@ async def say_where_the_server_is(request: Request, call_next: RequestResponseEn
 app = st.App(
     "pages/frame.py",
     lifespan=lifespan,
+    routes=routes,
     on_script_error=on_script_error,
     middleware=[Middleware(BaseHTTPMiddleware, dispatch=say_where_the_server_is)],
 )

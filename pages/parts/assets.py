@@ -1,0 +1,66 @@
+"""What a browser fetches once and keeps: decoders' weights and the pictures of the examples."""
+
+from __future__ import annotations
+
+import safetensors.torch
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from mvae import checkpoint
+from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_samples, load_tensors, sha256
+from mvae.pictures import assemble, picture_shape
+from pages.parts.loading import load
+
+__all__ = ["decoders_path", "pictures_path", "routes"]
+
+
+def decoders_path(dataset: str, model: str) -> str:
+    """Say where, below the server's root, a model's decoders are; its hash renews it."""
+    version = sha256(CHECKPOINTS / dataset / model / "weights.safetensors")[:16]
+    return f"assets/{dataset}/{model}/decoders?v={version}"
+
+
+def pictures_path(dataset: str, model: str) -> str:
+    """Say where the pictures of the bundled examples are, N·H·W bytes."""
+    version = sha256(CHECKPOINTS / dataset / "samples.safetensors")[:16]
+    return f"assets/{dataset}/{model}/pictures?v={version}"
+
+
+def decoders(dataset: str, model: str) -> bytes:
+    """Take the decoders' float16 tensors out of a checkpoint, as safetensors."""
+    weights = load_tensors(CHECKPOINTS / dataset / model / "weights.safetensors")
+    return safetensors.torch.save(
+        {name: w for name, w in weights.items() if name.startswith("decoders.")}
+    )
+
+
+def pictures(dataset: str, model: str) -> bytes:
+    """Put the examples' pictures together as bytes."""
+    modalities = load(dataset, model)[1].modalities
+    if picture_shape(modalities) is None:
+        raise CheckpointError(f"{dataset} has no pictures.")
+    samples = load_samples(dataset, modalities, CHECKPOINTS)
+    whole = assemble(modalities, samples.values)
+    return (whole.clamp(0, 1) * 255).round().byte().numpy().tobytes()
+
+
+def _serve(request: Request) -> Response:
+    """Answer with one of the two; the address changes with the content, so it may be kept."""
+    dataset, model = request.path_params["dataset"], request.path_params["model"]
+    content = {"decoders": decoders, "pictures": pictures}.get(request.path_params["what"])
+    if content is None or model not in checkpoint.available(CHECKPOINTS).get(dataset, ()):
+        return PlainTextResponse("There is no such asset.", 404)
+    try:
+        body = content(dataset, model)
+    except CheckpointError as error:
+        return PlainTextResponse(str(error), 404)
+    return Response(
+        body,
+        media_type="application/octet-stream",
+        headers={"cache-control": "public, max-age=31536000, immutable"},
+    )
+
+
+#: For the server; checkpoints are public, a visitor's own data never pass here.
+routes = [Route("/assets/{dataset}/{model}/{what}", _serve)]
