@@ -12,7 +12,7 @@ from mvae.gaussian import Gaussian, conflict
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
 
-__all__ = ["DRAWS", "Belief", "believe", "conflict_percentile", "percentile"]
+__all__ = ["DRAWS", "Belief", "believe", "conflict_percentile", "noise", "percentile"]
 
 #: Draws of z behind every expectation.
 DRAWS = 64
@@ -53,6 +53,11 @@ class Belief:
         """List the dimensions that the evidence told most about, first the most informative."""
         order = self.posterior.information().argsort(descending=True, stable=True)
         return [int(d) for d in order[:n]]
+
+
+def noise(draws: int, latents: int, seed: int) -> Tensor:
+    """Give the ε of z = μ + σε, ``(draws, D)``: the same noise for any evidence."""
+    return torch.randn(draws, latents, generator=torch.Generator().manual_seed(seed))
 
 
 @torch.no_grad()
@@ -98,7 +103,7 @@ def believe(
     product = model.product(experts, masks[-1])
     entropies = products.posterior.entropy().squeeze(-1)  # (S,)
     q = product.posterior[0]
-    z = q.sample(draws, torch.Generator().manual_seed(seed))
+    z = q.mean + q.std * noise(draws, model.latents, seed)
     samples = model.expected(z)
     shares = dict(zip(("prior", *sample.names), product.shares[:, 0], strict=True))
     return Belief(

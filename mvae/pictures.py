@@ -9,11 +9,11 @@ from torch import Tensor
 
 from mvae.modality import Modality
 
-__all__ = ["assemble", "cut", "picture_shape"]
+__all__ = ["assemble", "cut", "picture_shape", "tiles"]
 
 
-def _grid(modalities: Iterable[Modality]) -> list[tuple[Modality, int, int]]:
-    """Image modalities with the row and the column at which their tiles begin."""
+def tiles(modalities: Iterable[Modality]) -> list[tuple[Modality, int, int]]:
+    """List the image modalities with the row and the column at which their tiles begin."""
     images = [m for m in modalities if m.kind == "image"]
     grid = []
     for m in images:
@@ -30,7 +30,7 @@ def picture_shape(modalities: Iterable[Modality]) -> tuple[int, int, int] | None
         >>> picture_shape(DATASETS["quadrants"].modalities)
         (1, 28, 28)
     """
-    grid = _grid(modalities)
+    grid = tiles(modalities)
     if not grid:
         return None
     return (
@@ -46,7 +46,7 @@ def assemble(modalities: Iterable[Modality], values: Mapping[str, Tensor]) -> Te
     Raises:
         ValueError: if there is no image modality.
     """
-    grid = _grid(modalities)
+    grid = tiles(modalities)
     shape = picture_shape(m for m, _, _ in grid)
     if shape is None:
         raise ValueError("there is no image modality to make a picture of")
@@ -68,5 +68,5 @@ def cut(modalities: Iterable[Modality], picture: Tensor) -> dict[str, Tensor]:
     """
     return {
         m.name: picture[..., top : top + m.shape[1], left : left + m.shape[2]]
-        for m, top, left in _grid(modalities)
+        for m, top, left in tiles(modalities)
     }

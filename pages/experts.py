@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
 from mvae.inference import Belief, believe, conflict_percentile
-from pages.parts.belief import show_belief
+from pages.parts.assets import decoders_path
 from pages.parts.code import experts_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.loading import load, metrics_of, samples_of
-from pages.parts.view import MAX_DIMS, View, change
+from pages.parts.stage import describe, show_stage
+from pages.parts.stage.planes import plane_of
+from pages.parts.view import MAX_DIMS, View, change, place
 from pages.parts.words import agreement, headline, what_changed
 
 
@@ -37,14 +42,53 @@ def page() -> None:
     with left:
         evidence_column(view, config.modalities, samples, colours)
     with right:
-        show_belief(belief, model, colours, view.dims)
+        plane = plane_of(view.data, view.model, view.plane)
+        decoders = decoders_path(view.data, view.model)
+        data = describe(belief, model, decoders, view.seed, view.dims, plane, view.at)
+        show_stage("stage", data, _take)
         with st.container(horizontal=True):
             with st.popover("Choose dimensions"):
                 _choose_dimensions(view, belief)
+            if config.latents > 2:
+                with st.popover("Choose the plane"):
+                    _choose_plane(view, belief)
             st.button("Draw other samples", key="draw", on_click=lambda: change(seed=view.seed + 1))
         show_code(experts_code(view, config.modalities, evidence))
         st.markdown("#### What this model does badly")
         st.markdown("\n".join(f"- {text}" for text in config.limitations))
+
+
+def _take(deed: Mapping[str, Any]) -> None:
+    """Follow what was done on the stage: a switch thrown, a latent held or let go."""
+    view: View = st.session_state["view"]
+    supply = deed.get("supply")
+    if isinstance(supply, list):
+        names = [m.name for m in load(view.data, view.model)[1].modalities]
+        wanted = [name for name in dict.fromkeys(map(str, supply)) if name in names]
+        change(supply=tuple(wanted))
+    else:
+        change(at=place(deed.get("at")))
+
+
+def _choose_plane(view: View, belief: Belief) -> None:
+    """Let a visitor choose the two dimensions of the plane."""
+    nats = belief.posterior.information()
+    st.session_state["plane"] = list(view.plane)
+
+    def chosen() -> None:
+        dims = tuple(st.session_state["plane"])
+        if len(dims) != 1:
+            change(plane=dims)
+
+    st.multiselect(
+        "Two latent dimensions; none for the directions in which the examples vary most",
+        belief.informative(),
+        format_func=lambda d: f"z{d} · {nats[d]:.1f} nats",
+        placeholder="the principal directions",
+        max_selections=2,
+        key="plane",
+        on_change=chosen,
+    )
 
 
 def _choose_dimensions(view: View, belief: Belief) -> None:

@@ -14,12 +14,24 @@ from mvae.modality import Modality
 from mvae.pictures import picture_shape
 from pages.parts.loading import load, samples_of
 
-__all__ = ["MAX_DIMS", "SOURCES", "STARTS", "View", "change", "open_view", "parse", "url_of"]
+__all__ = [
+    "MAX_DIMS",
+    "SOURCES",
+    "STARTS",
+    "View",
+    "change",
+    "open_view",
+    "parse",
+    "place",
+    "url_of",
+]
 
 #: Where a picture comes from: value in the URL to words on the page.
 SOURCES = {"example": "Example", "drawing": "Draw", "upload": "Upload"}
 #: How many dimensions' curves may be asked for.
 MAX_DIMS = 12
+#: How far on a plane a latent may be held.
+FARTHEST = 20
 #: Where a traversal starts.
 STARTS = {"posterior": "the belief", "prior": "the prior"}
 
@@ -43,6 +55,8 @@ class View:
         down: a second dimension, for a grid; None is a strip.
         other: number of the test example to interpolate to.
         dims: latent dimensions whose curves are shown; empty for the most informative.
+        plane: the two latent dimensions of the plane; empty for the principal directions.
+        at: the latent held, in coordinates of the plane.
     """
 
     data: str
@@ -58,10 +72,18 @@ class View:
     down: int | None = None
     other: int = 1
     dims: tuple[int, ...] = ()
+    plane: tuple[int, ...] = ()
+    at: tuple[float, float] | None = None
+
+
+#: Changes of these leave the latent that is held where it is.
+HOLDING = {"at", "seed", "dims", "start", "across", "down", "other"}
 
 
 def change(**updates: Any) -> None:
     """Change what is looked at; for callbacks of widgets, which run before the page."""
+    if not updates.keys() <= HOLDING:
+        updates = {"at": None} | updates
     st.session_state["view"] = replace(st.session_state["view"], **updates)
 
 
@@ -98,7 +120,8 @@ def repair(view: View) -> View:
         d if d is not None and d < config.latents else None for d in (view.across, view.down)
     )
     dims = tuple(d for d in view.dims if d < config.latents)
-    return replace(view, supply=supply, across=across, down=down, dims=dims)
+    plane = view.plane if all(d < config.latents for d in view.plane) else ()
+    return replace(view, supply=supply, across=across, down=down, dims=dims, plane=plane)
 
 
 def url_of(view: View) -> dict[str, str]:
@@ -111,8 +134,9 @@ def url_of(view: View) -> dict[str, str]:
         value = getattr(view, name)
         if value is not None and value != getattr(usual, name):
             params[name] = str(value)
-    if view.dims:
-        params["dims"] = ",".join(str(d) for d in view.dims)
+    for name in ("dims", "plane", "at"):
+        if numbers := getattr(view, name):
+            params[name] = ",".join(f"{number:g}" for number in numbers)
     for name, index in view.labels.items():
         params[f"set-{name}"] = str(index)
     return params
@@ -140,8 +164,6 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         problems.append(f"A grid needs two different dimensions, not z{across} twice.")
         down = None
     source = _choice(params, "source", list(SOURCES), "source of pictures", problems)
-    wanted = [text for text in dict.fromkeys(params.get("dims", "").split(",")) if text]
-    dims = [_number({"dims": d}, "dims", latents, "latent dimension", problems) for d in wanted]
     view = View(
         data,
         model,
@@ -155,8 +177,13 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         across=across,
         down=down,
         other=_number({"other": "1"} | dict(params), "other", count, "test example", problems) or 0,
-        dims=tuple(d for d in dims if d is not None)[:MAX_DIMS],
+        dims=_dimensions(params, "dims", latents, problems)[:MAX_DIMS],
+        plane=_dimensions(params, "plane", latents, problems),
+        at=_place(params.get("at"), problems),
     )
+    if len(view.plane) not in (0, 2):
+        problems.append("A plane needs two different dimensions; shown is the usual one.")
+        view = replace(view, plane=(), at=None)
     if view.source == "upload":
         problems.append(
             "This link was made with an uploaded picture, which links leave out; "
@@ -192,6 +219,37 @@ def _number(
         f"they are numbered 0 to {count - 1}."
     )
     return None
+
+
+def _dimensions(
+    params: Mapping[str, str], name: str, latents: int, problems: list[str]
+) -> tuple[int, ...]:
+    wanted = [text for text in dict.fromkeys(params.get(name, "").split(",")) if text]
+    found = [_number({name: d}, name, latents, "latent dimension", problems) for d in wanted]
+    return tuple(d for d in found if d is not None)
+
+
+def place(values: object) -> tuple[float, float] | None:
+    """Read two coordinates on a plane, rounded as links have them; None if they are none."""
+    match values:
+        case (int() | float() as u, int() | float() as v) if max(abs(u), abs(v)) <= FARTHEST:
+            return round(float(u), 3), round(float(v), 3)
+    return None
+
+
+def _place(text: str | None, problems: list[str]) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        found = place([float(part) for part in text.split(",")])
+    except ValueError:
+        found = None
+    if found is None:
+        problems.append(
+            f"The link holds a latent at “{text[:40]}”, which is not two numbers "
+            f"between −{FARTHEST} and {FARTHEST}; shown is the belief."
+        )
+    return found
 
 
 def _drawing(text: str | None, modalities: tuple[Modality, ...], problems: list[str]) -> str | None:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import streamlit as st
+
+from pages.parts.modules import files_of
 
 __all__ = ["pad"]
 
 
-def _read(name: str) -> str:
-    """Read one of the component's files, which lie beside this one."""
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def _script() -> str:
-    """Join the two modules into the one that a component may have."""
-    ink = re.sub(r"^export ", "", _read("ink.js"), flags=re.MULTILINE)
-    return ink + re.sub(r"^import .*$", "", _read("pad.js"), flags=re.MULTILINE)
-
-
-_mount = st.components.v2.component(
-    "mvae_pad", html=_read("pad.html"), css=_read("pad.css"), js=_script()
-)
+_mount = st.components.v2.component("mvae_pad", **files_of(__file__, "pad"))
 
 
 def pad(

@@ -1,0 +1,38 @@
+"""A component's files: ES modules joined into the one script that a component may have."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+__all__ = ["files_of"]
+
+IMPORT = re.compile(r'^import [^;]*? from "\./([a-z]+\.js)";\n', re.MULTILINE)
+
+
+def script(folder: Path, name: str, seen: set[str] | None = None) -> str:
+    """Put a module behind those that it imports, each of them once.
+
+    They then share one scope, so names at their top level must differ.
+    """
+    seen = set() if seen is None else seen
+    if name in seen:
+        return ""
+    seen.add(name)
+    text = (folder / name).read_text("utf-8")
+    before = "".join(script(folder, other, seen) for other in IMPORT.findall(text))
+    own = re.sub(r"^export (?!default)", "", IMPORT.sub("", text), flags=re.MULTILINE)
+    return before + own
+
+
+def files_of(init: str, name: str) -> dict[str, str]:
+    """Read the html, css and js of the component whose ``__init__.py`` asks for them.
+
+    Example:
+        >>> import pages.parts.pad
+        >>> sorted(files_of(pages.parts.pad.__file__, "pad"))
+        ['css', 'html', 'js']
+    """
+    folder = Path(init).parent
+    plain = {kind: (folder / f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css")}
+    return {**plain, "js": script(folder, f"{name}.js")}

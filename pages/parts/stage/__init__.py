@@ -1,0 +1,170 @@
+"""The stage: the belief, the latent plane and what is generated, live in the browser."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+from torch import Tensor
+
+from mvae.gaussian import Gaussian
+from mvae.inference import DRAWS, Belief, noise
+from mvae.likelihood import elements
+from mvae.modality import Modality
+from mvae.model import MultimodalModel
+from mvae.pictures import picture_shape, tiles
+from pages.parts.colours import PRIOR, colours_of
+from pages.parts.modules import files_of
+
+__all__ = ["Plane", "describe", "show_stage"]
+
+#: Generated samples that are shown.
+SAMPLES = 6
+
+_component = st.components.v2.component("mvae_stage", **files_of(__file__, "stage"))
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plane through latent space, and the examples on it.
+
+    Args:
+        axes: two orthonormal directions, ``(2, D)``.
+        names: of the two coordinates.
+        oblique: whether it lies askew to the latent dimensions.
+        reach: the second coordinate shown goes from −reach to reach.
+        means: posterior means of the examples, ``(N, D)``.
+        categories: N of them, by which the examples are coloured.
+        titles: of the categories.
+    """
+
+    axes: Tensor
+    names: tuple[str, str]
+    oblique: bool
+    reach: float
+    means: Tensor
+    categories: Tensor
+    titles: tuple[str, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """Put it into plain data."""
+        return {
+            "axes": [pack(axis) for axis in self.axes],
+            "names": list(self.names),
+            "oblique": self.oblique,
+            "reach": self.reach,
+            "points": {
+                "places": pack(self.means @ self.axes.T),
+                "categories": self.categories.tolist(),
+                "titles": list(self.titles),
+            },
+        }
+
+
+def pack(x: Tensor) -> str:
+    """Pack numbers as little-endian float32 in base64."""
+    return base64.b64encode(x.float().contiguous().numpy().astype("<f4").tobytes()).decode()
+
+
+def describe(
+    belief: Belief,
+    model: MultimodalModel,
+    decoders: str,
+    seed: int = 0,
+    chosen: Sequence[int] = (),
+    plane: Plane | None = None,
+    at: tuple[float, float] | None = None,
+) -> dict[str, Any]:
+    """Put a belief into plain data for the stage, which computes the rest itself.
+
+    Args:
+        belief: what is believed; experts of what is not supplied are taken along.
+        model: whose belief it is.
+        decoders: where the browser finds the decoders.
+        seed: of the draws.
+        chosen: dimensions whose curves are wanted; none are the most informative ones.
+        plane: through latent space, or None where there is none to show.
+        at: the latent held, in coordinates of the plane.
+    """
+    colours = colours_of(model.modalities)
+
+    def gaussian(q: Gaussian) -> dict[str, str]:
+        return {"mean": pack(q.mean), "logvar": pack(q.logvar)}
+
+    return {
+        "scene": "belief",
+        "key": decoders,
+        "decoders": decoders,
+        "latents": model.latents,
+        "prior": PRIOR,
+        "modalities": [
+            {
+                "name": m.name,
+                "kind": m.kind,
+                "colour": colours[m.name],
+                "likelihood": m.likelihood,
+                "elements": elements(m.shape),
+                "categories": [m.category(c) for c in range(m.shape[0])]
+                if m.kind == "label"
+                else [],
+                "there": m.name in belief.experts,
+            }
+            for m in model.modalities
+        ],
+        "experts": {name: gaussian(q) for name, q in belief.experts.items()},
+        "evidence": list(belief.evidence),
+        "chosen": list(chosen),
+        "noise": pack(noise(DRAWS, model.latents, seed)),
+        "draws": DRAWS,
+        "samples": SAMPLES,
+        "picture": _picture(model.modalities, colours),
+        "plane": plane and plane.describe(),
+        "at": list(at) if at and plane else None,
+        "exact": None,
+    }
+
+
+def _picture(modalities: tuple[Modality, ...], colours: Mapping[str, str]) -> dict[str, Any] | None:
+    """Say how the picture is put together: each image modality's box, and its frame if a tile."""
+    shape = picture_shape(modalities)
+    if shape is None:
+        return None
+    boxes = [
+        (modalities.index(m), [left, top, m.shape[2], m.shape[1]])
+        for m, top, left in tiles(modalities)
+    ]
+    single = modalities[boxes[0][0]].name if len(boxes) == 1 else None
+    return {
+        "name": single or "picture",
+        "colour": colours[single] if single else None,
+        "height": shape[1],
+        "width": shape[2],
+        "boxes": boxes,
+        "frames": [
+            {"name": modalities[i].name, "colour": colours[modalities[i].name], "box": box}
+            for i, box in boxes
+            if not single
+        ],
+    }
+
+
+def show_stage(
+    key: str, data: dict[str, Any], on_deed: Callable[[Mapping[str, Any]], None]
+) -> None:
+    """Show the stage, and hear once of each thing done on it.
+
+    Args:
+        key: names the stage.
+        data: of :func:`describe`.
+        on_deed: gets what was done, which comes from a browser and is not to be trusted.
+    """
+
+    def heard() -> None:
+        deed = st.session_state[key].get("deed")
+        if isinstance(deed, Mapping):
+            on_deed(deed)
+
+    _component(key=key, data=data, on_deed_change=heard)

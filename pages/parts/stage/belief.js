@@ -1,0 +1,249 @@
+/*
+ * The scene of a model's belief: which modalities are supplied, what follows from it, what is
+ * generated. All of it is computed here from the experts and the decoders, so that a switch and a
+ * moving hand wait for nobody; the server hears of them afterwards.
+ */
+import { beside, between, information, lift, product, project, sharpness } from "./algebra.js";
+import { decoders } from "./decoder.js";
+import { floats, make, number, rgb, still } from "./dom.js";
+import { generated } from "./generated.js";
+import { curves, growth, legend, shares } from "./panels.js";
+import { heatMap, plane } from "./plane.js";
+
+/** Milliseconds of moving from one belief to the next; and of trusting a switch of one's own. */
+const MOVE = 350, TRUST = 500;
+/** Dimensions whose curves are shown, and whose shares are. */
+const CURVES = 6, BARS = 10;
+
+/** Decoders by address: fetched once, whatever is drawn with them. */
+const fetched = new Map();
+
+function fetchDecoders(address, modalities) {
+  if (!fetched.has(address)) {
+    const root = window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI;
+    const answer = fetch(new URL(address, root)).then((response) => {
+      if (!response.ok) throw new Error(`status ${response.status}`);
+      return response.arrayBuffer();
+    });
+    fetched.set(address, answer.then((buffer) => decoders(buffer, modalities)));
+    fetched.get(address).catch(() => fetched.delete(address));
+  }
+  return fetched.get(address);
+}
+
+const same = (a, b) => a.length === b.length && a.every((x, i) => x === b[i]);
+/** The class that Streamlit gives the switch of a modality. */
+const switchClass = (name) => `st-key-supply-${name.replaceAll(" ", "-")}`;
+
+export function beliefScene(root) {
+  const [believed, made] = [make("section", { class: "believed", "aria-label": "Belief" }), make("section", { class: "generated", "aria-label": "Generated" })];
+  const status = make("p", { class: "unseen", role: "status" });
+  root.replaceChildren(believed, made, status);
+  let data, send, experts, noise, exact, decode, axes;
+  let [supplied, held, goal, shown, map, column, moving, switched] = [[], null, null, null, null, null, 0, -TRUST];
+  let [structure, offered, key, drawn] = ["", "", "", null];
+
+  const slots = {};
+  for (const name of ["curves", "legend", "note", "plane", "exact", "growth", "shares"]) slots[name] = make("div");
+  const letGo = make("button", { type: "button", class: "quiet", onclick: () => hold(null, true) }, "Back to the belief");
+  const mapTitle = make("h4", {}, "A plane through latent space");
+  believed.append(
+    make("h4", {}, "Belief"), slots.curves, slots.legend, slots.note,
+    make("div", { class: "heading" }, mapTitle, letGo), slots.plane, slots.exact,
+    make("h4", {}, "How sharp, as evidence arrives"), slots.growth,
+    make("h4", {}, "Who decides: share of precision"), slots.shares,
+  );
+
+  const factorsOf = (names) => [
+    { name: "prior", colour: data.prior, mean: new Float64Array(data.latents), logvar: new Float64Array(data.latents) },
+    ...names.map((name) => ({ name, colour: data.modalities.find((m) => m.name === name).colour, ...experts[name] })),
+  ];
+  const multiply = (names) => product(names.map((name) => experts[name]), data.latents);
+  const ink = () => rgb(getComputedStyle(root).color);
+
+  /** Lay out what depends on the model and the plane, not on the evidence. */
+  function build() {
+    column?.stop();
+    map?.stop();
+    column = generated(data, ink());
+    made.replaceChildren(make("h4", {}, "Generated"), column.element);
+    axes = data.plane && data.plane.axes.map(floats);
+    const points = data.plane && { ...data.plane.points, places: floats(data.plane.points.places) };
+    map = data.plane && plane({ ...data.plane, axes, points }, hold);
+    mapTitle.hidden = !map;
+    slots.plane.replaceChildren(...(map ? [map.element] : []));
+  }
+
+  /** Draw the belief as it is at one moment of its way from the old to the new one. */
+  function frame() {
+    drawn.move(shown);
+    if (!map) return;
+    const factors = factorsOf(supplied);
+    map.show({
+      factors, product: shown, rest: beside(shown.mean, axes), exact: exactNow(),
+      held: held !== null, at: held ?? project(shown.mean, axes),
+    });
+  }
+
+  const exactNow = () => (exact && same([...exact.evidence].sort(), [...supplied].sort()) ? exact : null);
+
+  function animate(from) {
+    cancelAnimationFrame(moving);
+    const begun = performance.now();
+    function step(now) {
+      const part = Math.min(Math.max((now - begun) / MOVE, 0), 1);
+      shown = part < 1 ? between(from, goal, part * (2 - part)) : goal;
+      frame();
+      if (part < 1) moving = requestAnimationFrame(step);
+    }
+    if (from && from.mean.length === goal.mean.length && !still()) step(begun);
+    else {
+      shown = goal;
+      frame();
+    }
+  }
+
+  /** Work out and draw everything that follows from the evidence. */
+  function refresh() {
+    const steps = Array.from({ length: supplied.length + 1 }, (_, n) => multiply(supplied.slice(0, n)));
+    goal = steps.at(-1);
+    const factors = factorsOf(supplied);
+    const nats = information(goal);
+    const order = Array.from(nats.keys()).sort((a, b) => nats[b] - nats[a] || a - b);
+    const chosen = data.chosen.length ? data.chosen : order.slice(0, CURVES);
+    drawn = curves(chosen, factors, goal);
+    slots.curves.replaceChildren(drawn.element);
+    slots.note.replaceChildren(make("p", { class: "note" },
+      `${data.chosen.length ? "" : "The dimensions that the evidence told most about. "}Narrow peaks run off the top.`));
+    slots.growth.replaceChildren(growth(steps, factors));
+    slots.shares.replaceChildren(shares(order.slice(0, BARS), factors, goal));
+    offer();
+    if (map) slots.exact.replaceChildren(caption());
+    column.supplied(supplied);
+    animate(shown);
+    generate();
+  }
+
+  /** Renew the switches; in place where they are the same ones, so that none loses its focus. */
+  function offer() {
+    const now = JSON.stringify(data.modalities.map((m) => [m.name, m.there]));
+    if (now !== offered) slots.legend.replaceChildren(legend(data.modalities, supplied, toggle));
+    offered = now;
+    for (const button of slots.legend.querySelectorAll("button")) {
+      button.setAttribute("aria-checked", String(supplied.includes(button.dataset.of)));
+    }
+  }
+
+  function caption() {
+    const { oblique } = data.plane;
+    const ellipses = oblique
+      ? "Ellipses are slices through the current latent, at two standard deviations: slices multiply as the experts do. The plane follows the two directions in which the examples’ beliefs vary most"
+      : "Ellipses are drawn at two standard deviations";
+    const found = exactNow();
+    const gap = found && make("p", { class: "gap" },
+      "Shaded: the exact posterior. The belief misses it by ", make("b", {}, `${number(found.gap, 2)} nats`),
+      ` (KL(q‖p)); ${found.title} = ${number(found.evidenceNats, 1)} nats.`);
+    const points = oblique ? "; dots are the projections of these." : "; dots are the test examples’ beliefs.";
+    return make("div", {}, ...(gap ? [gap] : []), make("p", { class: "note" }, `Drag anywhere to hold a latent. ${ellipses}${points}`));
+  }
+
+  function generate() {
+    letGo.hidden = held === null;
+    if (!decode) return;
+    if (held) {
+      const means = column.hold(decode, lift(held, axes, beside(goal.mean, axes)));
+      map.say(words(means));
+    } else {
+      column.believe(decode, goal, noise, data.draws);
+      map?.say("the mean of the belief");
+    }
+  }
+
+  const words = (means) => data.modalities.flatMap((m, i) => {
+    if (m.kind !== "label") return [];
+    const likeliest = means[i].indexOf(Math.max(...means[i]));
+    return [`${m.name} ${m.categories[likeliest]}, ${number(100 * means[i][likeliest], 0)} %`];
+  }).join("; ");
+
+  /** Hold a latent on the plane, or let go of it; the server hears of it at the end. */
+  function hold(coordinates, done) {
+    held = coordinates;
+    if (!done || coordinates === null) generate();
+    if (coordinates === null) frame();
+    if (done) send({ at: held });
+  }
+
+  /** Supply a modality as the last one, or drop it. */
+  function turn(name, on) {
+    if (supplied.includes(name) === on || !(name in experts)) return;
+    supplied = on ? [...supplied, name] : supplied.filter((other) => other !== name);
+    [held, switched] = [null, performance.now()];
+    refresh();
+    const given = supplied.length ? supplied.join(" and ") : "nothing";
+    status.textContent = `Given ${given}: ${number(sharpness(goal))} nats sharper than the prior.`;
+  }
+
+  function toggle(name) {
+    turn(name, !supplied.includes(name));
+    send({ supply: supplied });
+  }
+
+  /** The switches of the cards beside are not ours, but they are heard here first. */
+  function listen(event) {
+    const { target } = event;
+    if (target?.type !== "checkbox") return;
+    const found = data.modalities.find((m) => target.closest(`.${CSS.escape(switchClass(m.name))}`));
+    if (found) turn(found.name, target.checked);
+  }
+
+  /** Take over what the server knows; shortly after a switch it may still know the old state. */
+  function adopt() {
+    const wait = switched + TRUST - performance.now();
+    const news = !same(supplied, data.evidence);
+    if (news && wait > 0) return setTimeout(adopt, wait);
+    if (!map?.busy()) held = data.at;
+    supplied = data.evidence;
+    refresh();
+    return null;
+  }
+
+  return {
+    update(next, tell) {
+      [data, send] = [next, tell];
+      experts = Object.fromEntries(Object.entries(data.experts).map(([name, { mean, logvar }]) =>
+        [name, { mean: floats(mean), logvar: floats(logvar) }]));
+      noise = floats(data.noise);
+      supplied = supplied.filter((name) => name in experts);
+      exact = data.exact && {
+        ...data.exact, ...picture(data.exact), inset: data.exact.inset && picture(data.exact.inset),
+      };
+      const laid = JSON.stringify([data.key, data.picture, data.plane && [data.plane.axes, data.plane.names]]);
+      if (laid !== structure) build();
+      structure = laid;
+      if (key !== data.decoders) decode = null;
+      key = data.decoders;
+      fetchDecoders(key, data.modalities).then((ready) => {
+        if (key !== data.decoders || decode === ready) return;
+        decode = ready;
+        generate();
+      }, () => column.element.replaceChildren(make("p", {}, "The decoders could not be fetched. Reload the page.")));
+      adopt();
+      document.addEventListener("change", listen);
+    },
+    /** Draw anew in other colours, or with another modality lit up. */
+    repaint() {
+      structure = "";
+      build();
+      refresh();
+    },
+    relight: () => map?.later(),
+    leave() {
+      document.removeEventListener("change", listen);
+    },
+  };
+
+  function picture({ low, high, size, bytes }) {
+    const values = Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0));
+    return { low, high, image: heatMap({ size, bytes: values }, ink()) };
+  }
+}

@@ -1,0 +1,61 @@
+/* Small helpers for the document: elements, drawings, colours. */
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Make an element with attributes and children; `data` attributes and handlers included. */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "style") element.style.cssText = value;
+    else if (name.startsWith("on")) element[name] = value;
+    else if (value !== null && value !== false) element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** Make a part of a drawing. */
+export function draw(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/** A number as it is printed: a true minus sign, so many digits. */
+export const number = (value, digits = 1) => value.toFixed(digits).replace("-", "−");
+
+/** Numbers out of packed little-endian float32. */
+export function floats(text) {
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  return new Float32Array(bytes.buffer);
+}
+
+/** A colour of the theme as red, green and blue. */
+export function rgb(text) {
+  const probe = document.createElement("canvas").getContext("2d");
+  probe.fillStyle = text;
+  probe.fillRect(0, 0, 1, 1);
+  return [...probe.getImageData(0, 0, 1, 1).data.slice(0, 3)];
+}
+
+/** Whether the visitor asked for as little motion as possible. */
+export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+/**
+ * Light up whatever belongs to the modality that is pointed at or focused, and dim the rest.
+ * Everything that belongs to one carries its name in `data-of`.
+ */
+export function lightUp(root) {
+  const light = (event) => {
+    const name = event.target.closest?.("[data-of]")?.dataset.of ?? null;
+    if (name === (root.dataset.lit ?? null)) return;
+    if (name === null) delete root.dataset.lit;
+    else root.dataset.lit = name;
+    for (const element of root.querySelectorAll("[data-of]")) {
+      element.classList.toggle("lit", element.dataset.of === name);
+    }
+    root.dispatchEvent(new CustomEvent("lit"));
+  };
+  root.onpointerover = root.onfocusin = light;
+  root.onpointerleave = root.onfocusout = () => light({ target: root });
+}

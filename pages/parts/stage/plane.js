@@ -1,0 +1,302 @@
+/*
+ * A plane through latent space: the examples as points, the exact posterior as a heat map where
+ * there is one, the prior, the experts and the product as ellipses, and a handle on the latent.
+ */
+import { ellipse, slice } from "./algebra.js";
+import { make, number } from "./dom.js";
+
+/** Ellipses are drawn at so many standard deviations; the plane is so much wider than high. */
+const DEVIATIONS = 2, ASPECT = 1.25;
+/** An ellipse with a half axis below so many pixels gets a magnified inset; its side; its margin. */
+const SMALL = 14, INSET = 128, MARGIN = 8;
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+/** Colours of categories, apart in lightness too; beyond ten they begin again. */
+export const CATEGORIES = [
+  "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#999933", "#44aa99", "#cc6633", "#8877cc",
+];
+
+/** A view of part of the plane: from coordinates to pixels of a box and back. */
+function viewOf([u, v], halfWidth, { x, y, width, height }) {
+  const scale = width / (2 * halfWidth);
+  return {
+    x, y, width, height, scale,
+    to: ([a, b]) => [x + width / 2 + (a - u) * scale, y + height / 2 - (b - v) * scale],
+    from: ([a, b]) => [u + (a - x - width / 2) / scale, v - (b - y - height / 2) / scale],
+  };
+}
+
+/** A heat map's picture: the colour of ink, as opaque as the density is high there. */
+export function heatMap({ size, bytes }, ink) {
+  const canvas = make("canvas", { width: size, height: size });
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(size, size);
+  bytes.forEach((value, i) => image.data.set([...ink, value * 0.75], 4 * i));
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+function drawEllipse(context, view, gaussian, { stroke, fill, dash, width }) {
+  const { long, short, angle } = ellipse(gaussian);
+  const [x, y] = view.to(gaussian.mean);
+  const size = DEVIATIONS * view.scale;
+  context.beginPath();
+  context.ellipse(x, y, long * size, short * size, -angle, 0, 2 * Math.PI);
+  if (fill) {
+    context.globalAlpha *= 0.12;
+    context.fillStyle = fill;
+    context.fill();
+    context.globalAlpha /= 0.12;
+  }
+  context.setLineDash(dash ?? []);
+  context.strokeStyle = stroke;
+  context.lineWidth = width;
+  context.stroke();
+  context.setLineDash([]);
+}
+
+/** Paint a heat map whose rows go down from the highest second coordinate. */
+function drawHeat(context, view, { image, low, high }) {
+  const [left, bottom] = view.to(low);
+  const [right, top] = view.to(high);
+  context.imageSmoothingEnabled = true;
+  context.drawImage(image, left, top, right - left, bottom - top);
+}
+
+function drawAxes(context, view, names, reach, colours) {
+  const [x, y] = view.to([0, 0]);
+  context.strokeStyle = colours.border;
+  context.lineWidth = 1;
+  context.beginPath();
+  context.moveTo(view.x, y);
+  context.lineTo(view.x + view.width, y);
+  context.moveTo(x, view.y);
+  context.lineTo(x, view.y + view.height);
+  context.stroke();
+  context.fillStyle = colours.quiet;
+  context.font = "11px system-ui, sans-serif";
+  context.textAlign = "center";
+  for (let tick = -Math.floor(reach); tick <= reach; tick += reach > 6 ? 4 : 2) {
+    if (!tick) continue;
+    context.fillText(number(tick, 0), view.to([tick, 0])[0], Math.min(y + 13, view.height - 4));
+    if (Math.abs(tick) < reach - 0.5) context.fillText(number(tick, 0), x + 10, view.to([0, tick])[1] + 4);
+  }
+  context.textAlign = "right";
+  context.fillText(`${names[0]} →`, view.x + view.width - 5, y - 6);
+  context.textAlign = "left";
+  context.fillText(`↑ ${names[1]}`, x + 6, view.y + 13);
+}
+
+const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+/** The examples as dots, and in the middle of each category's its name. */
+function drawPoints(context, view, { places, categories, titles }, strength, colours) {
+  const found = titles.map(() => [[], []]);
+  context.globalAlpha = strength;
+  categories.forEach((category, i) => {
+    const [x, y] = view.to([places[2 * i], places[2 * i + 1]]);
+    context.fillStyle = CATEGORIES[category % CATEGORIES.length];
+    context.fillRect(x - 1.75, y - 1.75, 3.5, 3.5);
+    found[category]?.[0].push(x);
+    found[category]?.[1].push(y);
+  });
+  context.globalAlpha = 1;
+  context.textAlign = "center";
+  context.font = "bold 13px system-ui, sans-serif";
+  context.lineWidth = 3;
+  context.strokeStyle = colours.paper;
+  titles.forEach((title, category) => {
+    const [x, y] = found[category].map(median);
+    if (x === undefined) return;
+    context.strokeText(title, x, y + 4);
+    context.fillStyle = colours.text;
+    context.fillText(title, x, y + 4);
+  });
+}
+
+/** The bar that says how long something is in the inset. */
+function drawScale(context, view, colours) {
+  const wanted = 0.4 * (view.width / view.scale);
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  const length = [5, 2, 1].find((n) => n * power <= wanted) * power;
+  const [x, y] = [view.x + 8, view.y + view.height - 8];
+  context.strokeStyle = context.fillStyle = colours.text;
+  context.lineWidth = 2;
+  context.beginPath();
+  context.moveTo(x, y);
+  context.lineTo(x + length * view.scale, y);
+  context.stroke();
+  context.font = "11px system-ui, sans-serif";
+  context.textAlign = "left";
+  context.fillText(String(+length.toPrecision(1)), x, y - 4);
+}
+
+/**
+ * The plane's canvas and handle.
+ *
+ * `show(scene)` draws: {factors, product, rest, exact, held}; the first factor is the prior, and
+ * Gaussians are those of the whole latent space. `onmove(coordinates, done)` hears of the handle.
+ */
+export function plane({ axes, names, reach, points }, onmove) {
+  const canvas = make("canvas", { class: "space", role: "img" });
+  const handle = make("div", {
+    class: "handle", role: "slider", tabindex: 0, "aria-label": "the latent; arrow keys move it",
+    "aria-valuemin": -reach, "aria-valuemax": reach,
+  });
+  const element = make("div", { class: "plane" }, canvas, handle);
+  let [scene, view, at, dragging, waiting] = [null, null, [0, 0], null, false];
+
+  function coloursOf() {
+    const style = getComputedStyle(element);
+    const value = (name) => style.getPropertyValue(name).trim();
+    return { text: style.color, border: value("--st-border-color"), quiet: value("--quiet"), paper: value("--st-background-color") };
+  }
+
+  function ellipses(context, within, lit, colours) {
+    const sliced = (gaussian) => slice(gaussian, axes, scene.rest);
+    const dim = (name) => (lit && lit !== name ? 0.25 : 1);
+    scene.factors.forEach((factor, i) => {
+      context.globalAlpha = dim(factor.name);
+      const line = { stroke: i ? factor.colour : colours.prior, width: lit === factor.name ? 3.5 : 2 };
+      drawEllipse(context, within, sliced(factor), i ? line : { ...line, dash: [5, 4], width: 1.5 });
+    });
+    context.globalAlpha = dim("product");
+    drawEllipse(context, within, sliced(scene.product), { stroke: colours.text, fill: colours.text, width: 2.4 });
+    context.globalAlpha = 1;
+  }
+
+  /** A magnified view of where the belief is, in the corner that is farthest from it. */
+  function inset(context, lit, colours) {
+    const product = slice(scene.product, axes, scene.rest);
+    const { long } = ellipse(product);
+    if (long * view.scale * DEVIATIONS > SMALL) return;
+    const [x, y] = view.to(product.mean);
+    const box = {
+      x: x > view.width / 2 ? MARGIN : view.width - INSET - MARGIN,
+      y: y > view.height / 2 ? MARGIN : view.height - INSET - MARGIN,
+      width: INSET, height: INSET,
+    };
+    const near = scene.exact?.inset;
+    const centre = near ? near.low.map((low, i) => (low + near.high[i]) / 2) : product.mean;
+    const halfWidth = near ? (near.high[0] - near.low[0]) / 2 : 2.2 * DEVIATIONS * long;
+    const within = viewOf(centre, halfWidth, box);
+    context.save();
+    context.beginPath();
+    context.rect(box.x, box.y, INSET, INSET);
+    context.fillStyle = colours.paper;
+    context.fill();
+    context.clip();
+    if (near) drawHeat(context, within, near);
+    ellipses(context, within, lit, colours);
+    drawScale(context, within, colours);
+    context.restore();
+    context.strokeStyle = colours.quiet;
+    context.lineWidth = 1;
+    context.strokeRect(box.x, box.y, INSET, INSET);
+    const side = Math.max(2 * halfWidth * view.scale, 6);
+    const [cx, cy] = view.to(centre);
+    context.strokeRect(cx - side / 2, cy - side / 2, side, side);
+  }
+
+  function paint() {
+    waiting = false;
+    const width = element.clientWidth;
+    if (!scene || !width) return;
+    const height = Math.round(width / ASPECT);
+    const ratio = devicePixelRatio;
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+    element.style.height = `${height}px`;
+    view = viewOf([0, 0], reach * ASPECT, { x: 0, y: 0, width, height });
+    const context = canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    const colours = { ...coloursOf(), prior: scene.factors[0].colour };
+    const lit = element.closest("[data-lit]")?.dataset.lit;
+    if (scene.exact) drawHeat(context, view, scene.exact);
+    drawAxes(context, view, names, reach, colours);
+    drawPoints(context, view, points, scene.exact || lit ? 0.35 : 0.8, colours);
+    ellipses(context, view, lit, colours);
+    inset(context, lit, colours);
+    place();
+  }
+
+  /** Put the handle where the latent is. */
+  function place() {
+    if (!view) return;
+    const [x, y] = view.to(at);
+    handle.style.transform = `translate(${x}px, ${y}px)`;
+    handle.setAttribute("aria-valuenow", at[0].toFixed(2));
+  }
+
+  const bounded = ([u, v]) => {
+    const limit = (value, most) => Math.min(Math.max(value, -most), most);
+    return [limit(u, reach * ASPECT), limit(v, reach)];
+  };
+
+  function move(coordinates, done) {
+    at = bounded(coordinates);
+    place();
+    onmove(at, done);
+  }
+
+  function pointed({ clientX, clientY }) {
+    const box = canvas.getBoundingClientRect();
+    return view.from([clientX - box.left, clientY - box.top]);
+  }
+
+  element.onpointerdown = (event) => {
+    if (event.button !== 0 || !event.isPrimary || !view) return;
+    element.setPointerCapture(event.pointerId);
+    dragging = event.pointerId;
+    element.classList.add("dragging");
+    handle.focus({ preventScroll: true });
+    event.preventDefault();
+    move(pointed(event), false);
+  };
+  element.onpointermove = (event) => {
+    if (event.pointerId === dragging) move(pointed(event), false);
+  };
+  element.onpointerup = element.onpointercancel = (event) => {
+    if (event.pointerId !== dragging) return;
+    dragging = null;
+    element.classList.remove("dragging");
+    move(at, true);
+  };
+  handle.onkeydown = (event) => {
+    const arrow = ARROWS[event.key];
+    if (event.key === "Escape") onmove(null, true);
+    else if (!arrow) return;
+    else {
+      const step = (reach / 40) * (event.shiftKey ? 0.2 : 1);
+      move([at[0] + step * arrow[0], at[1] + step * arrow[1]], false);
+    }
+    event.preventDefault();
+  };
+  handle.onkeyup = (event) => {
+    if (ARROWS[event.key]) move(at, true);
+  };
+
+  const later = () => {
+    if (!waiting) requestAnimationFrame(paint);
+    waiting = true;
+  };
+  const observer = new ResizeObserver(later);
+  observer.observe(element);
+  return {
+    element,
+    later,
+    busy: () => dragging !== null,
+    show(next) {
+      scene = next;
+      if (dragging === null) at = scene.at;
+      handle.classList.toggle("held", scene.held || dragging !== null);
+      later();
+    },
+    /** Say what is at the handle. */
+    say(words) {
+      handle.setAttribute("aria-valuetext", `${names.map((n, i) => `${n} ${number(at[i], 2)}`).join(", ")}: ${words}`);
+      canvas.setAttribute("aria-label", `A plane through latent space. ${words}`);
+    },
+    stop: () => observer.disconnect(),
+  };
+}

@@ -1,0 +1,53 @@
+"""Which plane through latent space is looked at, and where the examples lie on it."""
+
+from __future__ import annotations
+
+import streamlit as st
+import torch
+
+from mvae.embedding import posterior_means, principal_axes
+from pages.parts.loading import load, samples_of
+from pages.parts.stage import Plane
+
+__all__ = ["plane_of"]
+
+#: How far a plane is shown at least, and at most, in standard deviations of the prior.
+LEAST, MOST = 3.2, 8.0
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | None:
+    """Give the plane through two latent dimensions, or the one along which the examples vary most.
+
+    Args:
+        dataset: the data set.
+        model_name: the model.
+        dims: two dimensions; anything else asks for the principal directions, or for the whole
+            space where it has only two dimensions.
+
+    Returns:
+        Plane: or None for a model of a single latent.
+    """
+    model, config = load(dataset, model_name)
+    samples = samples_of(dataset, model_name)
+    if config.latents < 2:
+        return None
+    means = posterior_means(model, samples, samples.names)
+    if config.latents == 2:
+        dims = (0, 1)
+    oblique = len(dims) != 2
+    if oblique:
+        axes, names = principal_axes(means), ("1st direction", "2nd direction")
+    else:
+        axes, names = torch.eye(config.latents)[list(dims)], (f"z{dims[0]}", f"z{dims[1]}")
+    label = next((m for m in config.modalities if m.kind == "label"), None)
+    farthest = (means @ axes.T).abs().max().item() + 0.3
+    return Plane(
+        axes=axes,
+        names=names,
+        oblique=oblique,
+        reach=round(min(max(farthest, LEAST), MOST), 1),
+        means=means,
+        categories=samples.values[label.name] if label else torch.zeros(len(samples)).long(),
+        titles=tuple(label.category(c) for c in range(label.shape[0])) if label else (),
+    )

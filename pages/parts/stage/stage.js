@@ -1,0 +1,27 @@
+/*
+ * The stage: one component for everything that moves under a hand. What it shows is a scene;
+ * which one, the data say.
+ */
+import { beliefScene } from "./belief.js";
+import { lightUp } from "./dom.js";
+
+const SCENES = { belief: beliefScene };
+
+/* This module's function runs again at every update of the page; a stage outlives that here. */
+const stages = new WeakMap();
+
+export default function ({ data, parentElement, setStateValue }) {
+  const root = parentElement.querySelector(".stage");
+  let stage = stages.get(parentElement);
+  if (!stage || stage.scene !== data.scene) {
+    stage = { scene: data.scene, deeds: 0, ...SCENES[data.scene](root) };
+    stages.set(parentElement, stage);
+    lightUp(root);
+    root.addEventListener("lit", () => stage.relight());
+    // Colours of the theme reach what is painted only by painting it again.
+    root.ontransitionend = (event) => event.target === root && event.propertyName === "color" && stage.repaint();
+  }
+  // A number makes every deed differ from the one before, or the server would not hear of it.
+  stage.update(data, (deed) => setStateValue("deed", { ...deed, n: Date.now() }));
+  return () => stage.leave();
+}
