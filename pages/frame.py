@@ -73,10 +73,12 @@ def _summary(view: View) -> str:
 def frame() -> None:
     """Run the page that was asked for."""
     st.set_page_config("MVAE Explorer", page_icon="🔎", layout="wide")
+    learn = st.Page("learn.py", title="Learn")
     page = st.navigation(
         [
             st.Page("experts.py", title="Experts", default=True),
             st.Page("traverse.py", title="Traverse"),
+            learn,
         ],
         position="top",
     )
@@ -85,7 +87,8 @@ def frame() -> None:
     if not view.data:
         st.warning(problems[0])
         st.stop()
-    chooser(view)
+    if page != learn:  # which brings its own models
+        chooser(view)
     for problem in problems:
         st.warning(problem)
     try:

@@ -12,6 +12,7 @@ from mvae import checkpoint
 from mvae.intake import IntakeError, unpack_bits
 from mvae.modality import Modality
 from mvae.pictures import picture_shape
+from pages.parts.lesson import STEPS
 from pages.parts.loading import load, samples_of
 
 __all__ = [
@@ -32,6 +33,8 @@ SOURCES = {"example": "Example", "drawing": "Draw", "upload": "Upload"}
 MAX_DIMS = 12
 #: How far on a plane a latent may be held.
 FARTHEST = 20
+#: Characters that the state of a lesson's stage may have.
+LONGEST = 200
 #: Where a traversal starts.
 STARTS = {"posterior": "the belief", "prior": "the prior"}
 
@@ -57,6 +60,9 @@ class View:
         dims: latent dimensions whose curves are shown; empty for the most informative.
         plane: the two latent dimensions of the plane; empty for the principal directions.
         at: the latent held, in coordinates of the plane.
+        step: of the lesson, from 1.
+        lesson: how the stage of that step was left; None as it begins.
+        training: which of the trainings that a step compares.
     """
 
     data: str
@@ -74,8 +80,16 @@ class View:
     dims: tuple[int, ...] = ()
     plane: tuple[int, ...] = ()
     at: tuple[float, float] | None = None
+    step: int = 1
+    lesson: str | None = None
+    training: int = 0
 
 
+#: Those that stand in the URL under their own name, as they are.
+SIMPLE = (
+    *("source", "sample", "drawing", "seed", "start", "across", "down", "other"),
+    *("step", "lesson", "training"),
+)
 #: Changes of these leave the latent that is held where it is.
 HOLDING = {"at", "seed", "dims", "start", "across", "down", "other"}
 
@@ -130,7 +144,7 @@ def url_of(view: View) -> dict[str, str]:
     params = {"data": view.data, "model": view.model}
     if view.supply is not None:
         params["supply"] = ",".join(view.supply)
-    for name in ("source", "sample", "drawing", "seed", "start", "across", "down", "other"):
+    for name in SIMPLE:
         value = getattr(view, name)
         if value is not None and value != getattr(usual, name):
             params[name] = str(value)
@@ -180,6 +194,9 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         dims=_dimensions(params, "dims", latents, problems)[:MAX_DIMS],
         plane=_dimensions(params, "plane", latents, problems),
         at=_place(params.get("at"), problems),
+        step=_step(params, problems),
+        lesson=params.get("lesson", "")[:LONGEST] if "lesson" in params else None,
+        training=int(params.get("training") == "1"),
     )
     if len(view.plane) not in (0, 2):
         problems.append("A plane needs two different dimensions; shown is the usual one.")
@@ -250,6 +267,17 @@ def _place(text: str | None, problems: list[str]) -> tuple[float, float] | None:
             f"between −{FARTHEST} and {FARTHEST}; shown is the belief."
         )
     return found
+
+
+def _step(params: Mapping[str, str], problems: list[str]) -> int:
+    text = params.get("step", "1")
+    if text in map(str, range(1, len(STEPS) + 1)):
+        return int(text)
+    problems.append(
+        f"The link asks for step “{text[:40]}” of the lesson, which has {len(STEPS)}; "
+        "it begins at the first."
+    )
+    return 1
 
 
 def _drawing(text: str | None, modalities: tuple[Modality, ...], problems: list[str]) -> str | None:

@@ -17,10 +17,13 @@ from mvae.modality import Modality
 from mvae.model import MultimodalModel
 from mvae.pictures import picture_shape, tiles
 from pages.parts.colours import PRIOR, colours_of
+from pages.parts.lesson import Witnesses
 from pages.parts.modules import files_of
 
-__all__ = ["Plane", "describe", "show_stage"]
+__all__ = ["Plane", "describe", "describe_witnesses", "show_stage"]
 
+#: What the stage can show of a belief, in this order.
+PANELS = ("curves", "plane", "growth", "shares")
 #: Generated samples that are shown.
 SAMPLES = 6
 
@@ -77,6 +80,8 @@ def describe(
     chosen: Sequence[int] = (),
     plane: Plane | None = None,
     at: tuple[float, float] | None = None,
+    panels: Sequence[str] = PANELS,
+    exact: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Put a belief into plain data for the stage, which computes the rest itself.
 
@@ -88,6 +93,8 @@ def describe(
         chosen: dimensions whose curves are wanted; none are the most informative ones.
         plane: through latent space, or None where there is none to show.
         at: the latent held, in coordinates of the plane.
+        panels: those that are shown.
+        exact: the exact posterior for the same evidence; see :func:`pages.parts.exact.exact_of`.
     """
     colours = colours_of(model.modalities)
 
@@ -123,7 +130,28 @@ def describe(
         "picture": _picture(model.modalities, colours),
         "plane": plane and plane.describe(),
         "at": list(at) if at and plane else None,
-        "exact": None,
+        "panels": list(panels),
+        "exact": exact,
+    }
+
+
+def describe_witnesses(scene: Witnesses, colours: Sequence[str]) -> dict[str, Any]:
+    """Put Gaussians that can be grabbed into plain data for the stage."""
+    return {
+        "scene": "witnesses",
+        "dims": len(scene.witnesses[0].mean),
+        "prior": scene.prior,
+        "mixture": scene.mixture,
+        "witnesses": [
+            {
+                "name": w.name,
+                "colour": colour,
+                "mean": list(w.mean),
+                "std": list(w.std),
+                "on": w.on,
+            }
+            for w, colour in zip(scene.witnesses, colours, strict=False)
+        ],
     }
 
 

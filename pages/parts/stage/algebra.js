@@ -3,13 +3,16 @@
  * {mean, logvar}, arrays of D numbers. Nothing here knows of a page.
  */
 
-/** The prior N(0, I) and experts multiplied: {mean, logvar, shares}, shares[0] the prior's. */
-export function product(experts, latents) {
+/**
+ * The prior N(0, I) and experts multiplied: {mean, logvar, shares}, shares[0] the prior's, which
+ * a lesson may leave out where there is an expert.
+ */
+export function product(experts, latents, prior = true) {
   const [mean, logvar] = [new Float64Array(latents), new Float64Array(latents)];
   const shares = Array.from({ length: experts.length + 1 }, () => new Float64Array(latents));
   for (let d = 0; d < latents; d++) {
     // log precisions: 0 for the prior; softmax and logsumexp, so that nothing overflows
-    const logs = [0, ...experts.map((expert) => -expert.logvar[d])];
+    const logs = [prior ? 0 : -Infinity, ...experts.map((expert) => -expert.logvar[d])];
     const largest = Math.max(...logs);
     const weights = logs.map((log) => Math.exp(log - largest));
     const total = weights.reduce((sum, weight) => sum + weight, 0);

@@ -5,7 +5,7 @@
  */
 import { beside, between, information, lift, product, project, sharpness } from "./algebra.js";
 import { decoders } from "./decoder.js";
-import { floats, make, number, rgb, still } from "./dom.js";
+import { floats, light, make, number, rgb, still } from "./dom.js";
 import { generated } from "./generated.js";
 import { curves, growth, legend, shares } from "./panels.js";
 import { heatMap, plane } from "./plane.js";
@@ -45,14 +45,14 @@ export function beliefScene(root) {
 
   const slots = {};
   for (const name of ["curves", "legend", "note", "plane", "exact", "growth", "shares"]) slots[name] = make("div");
+  const title = (words) => make("h4", {}, words);
   const letGo = make("button", { type: "button", class: "quiet", onclick: () => hold(null, true) }, "Back to the belief");
-  const mapTitle = make("h4", {}, "A plane through latent space");
-  believed.append(
-    make("h4", {}, "Belief"), slots.curves, slots.legend, slots.note,
-    make("div", { class: "heading" }, mapTitle, letGo), slots.plane, slots.exact,
-    make("h4", {}, "How sharp, as evidence arrives"), slots.growth,
-    make("h4", {}, "Who decides: share of precision"), slots.shares,
-  );
+  const panels = {
+    curves: [title("Belief"), slots.curves, slots.note],
+    plane: [make("div", { class: "heading" }, title("A plane through latent space"), letGo), slots.plane, slots.exact],
+    growth: [title("How sharp, as evidence arrives"), slots.growth],
+    shares: [title("Who decides: share of precision"), slots.shares],
+  };
 
   const factorsOf = (names) => [
     { name: "prior", colour: data.prior, mean: new Float64Array(data.latents), logvar: new Float64Array(data.latents) },
@@ -70,8 +70,10 @@ export function beliefScene(root) {
     axes = data.plane && data.plane.axes.map(floats);
     const points = data.plane && { ...data.plane.points, places: floats(data.plane.points.places) };
     map = data.plane && plane({ ...data.plane, axes, points }, hold);
-    mapTitle.hidden = !map;
     slots.plane.replaceChildren(...(map ? [map.element] : []));
+    const wanted = data.panels.filter((name) => name !== "plane" || map);
+    const [first, ...rest] = wanted.map((name) => make("div", { class: "panel" }, ...panels[name]));
+    believed.replaceChildren(first, slots.legend, ...rest);
   }
 
   /** Draw the belief as it is at one moment of its way from the old to the new one. */
@@ -120,6 +122,7 @@ export function beliefScene(root) {
     offer();
     if (map) slots.exact.replaceChildren(caption());
     column.supplied(supplied);
+    light(root);
     animate(shown);
     generate();
   }
@@ -217,7 +220,7 @@ export function beliefScene(root) {
       exact = data.exact && {
         ...data.exact, ...picture(data.exact), inset: data.exact.inset && picture(data.exact.inset),
       };
-      const laid = JSON.stringify([data.key, data.picture, data.plane && [data.plane.axes, data.plane.names]]);
+      const laid = JSON.stringify([data.key, data.panels, data.picture, data.plane && [data.plane.axes, data.plane.names]]);
       if (laid !== structure) build();
       structure = laid;
       if (key !== data.decoders) decode = null;

@@ -41,21 +41,26 @@ export function rgb(text) {
 /** Whether the visitor asked for as little motion as possible. */
 export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+/** Mark what belongs to the modality that is lit, also what has just been drawn. */
+export function light(root) {
+  for (const element of root.querySelectorAll("[data-of]")) {
+    element.classList.toggle("lit", element.dataset.of === root.dataset.lit);
+  }
+}
+
 /**
  * Light up whatever belongs to the modality that is pointed at or focused, and dim the rest.
  * Everything that belongs to one carries its name in `data-of`.
  */
-export function lightUp(root) {
-  const light = (event) => {
+export function lightUp(root, changed) {
+  const follow = (event) => {
     const name = event.target.closest?.("[data-of]")?.dataset.of ?? null;
     if (name === (root.dataset.lit ?? null)) return;
     if (name === null) delete root.dataset.lit;
     else root.dataset.lit = name;
-    for (const element of root.querySelectorAll("[data-of]")) {
-      element.classList.toggle("lit", element.dataset.of === name);
-    }
-    root.dispatchEvent(new CustomEvent("lit"));
+    light(root);
+    changed();
   };
-  root.onpointerover = root.onfocusin = light;
-  root.onpointerleave = root.onfocusout = () => light({ target: root });
+  root.onpointerover = root.onfocusin = follow;
+  root.onpointerleave = root.onfocusout = () => follow({ target: root });
 }

@@ -89,7 +89,7 @@ export function legend(modalities, supplied, toggle) {
 export function bar(name, parts, { text, aria }, attributes = {}) {
   const stack = make("span", { class: "stack", role: "img", "aria-label": `${name}: ${aria ?? text}`, ...attributes });
   for (const { width, colour, of, opacity } of parts) {
-    const style = `width:${width.toFixed(3)}%;background:${colour};opacity:${opacity ?? 1}`;
+    const style = `width:${width.toFixed(3)}%;background:${colour};--strength:${opacity ?? 1}`;
     stack.append(make("i", { style, "data-of": of ?? null }));
   }
   return [make("span", {}, name), stack, make("span", { class: "amount" }, text)];

@@ -76,7 +76,8 @@ function drawAxes(context, view, names, reach, colours) {
   context.fillStyle = colours.quiet;
   context.font = "11px system-ui, sans-serif";
   context.textAlign = "center";
-  for (let tick = -Math.floor(reach); tick <= reach; tick += reach > 6 ? 4 : 2) {
+  const apart = reach > 6 ? 4 : reach > 3 ? 2 : 1;
+  for (let tick = -apart * Math.floor(reach / apart); tick <= reach; tick += apart) {
     if (!tick) continue;
     context.fillText(number(tick, 0), view.to([tick, 0])[0], Math.min(y + 13, view.height - 4));
     if (Math.abs(tick) < reach - 0.5) context.fillText(number(tick, 0), x + 10, view.to([0, tick])[1] + 4);
@@ -160,9 +161,8 @@ export function plane({ axes, names, reach, points }, onmove) {
       const line = { stroke: i ? factor.colour : colours.prior, width: lit === factor.name ? 3.5 : 2 };
       drawEllipse(context, within, sliced(factor), i ? line : { ...line, dash: [5, 4], width: 1.5 });
     });
-    context.globalAlpha = dim("product");
-    drawEllipse(context, within, sliced(scene.product), { stroke: colours.text, fill: colours.text, width: 2.4 });
     context.globalAlpha = 1;
+    drawEllipse(context, within, sliced(scene.product), { stroke: colours.text, fill: colours.text, width: 2.4 });
   }
 
   /** A magnified view of where the belief is, in the corner that is farthest from it. */

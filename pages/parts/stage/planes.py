@@ -12,7 +12,9 @@ from pages.parts.stage import Plane
 __all__ = ["plane_of"]
 
 #: How far a plane is shown at least, and at most, in standard deviations of the prior.
-LEAST, MOST = 3.2, 8.0
+LEAST, MOST = 2.6, 8.0
+#: How much wider than high it is drawn.
+ASPECT = 1.25
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -41,7 +43,8 @@ def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | No
     else:
         axes, names = torch.eye(config.latents)[list(dims)], (f"z{dims[0]}", f"z{dims[1]}")
     label = next((m for m in config.modalities if m.kind == "label"), None)
-    farthest = (means @ axes.T).abs().max().item() + 0.3
+    across, down = (means @ axes.T).abs().amax(0).tolist()
+    farthest = max(across / ASPECT, down) + 0.3
     return Plane(
         axes=axes,
         names=names,

@@ -4,8 +4,9 @@
  */
 import { beliefScene } from "./belief.js";
 import { lightUp } from "./dom.js";
+import { witnessScene } from "./witnesses.js";
 
-const SCENES = { belief: beliefScene };
+const SCENES = { belief: beliefScene, witnesses: witnessScene };
 
 /* This module's function runs again at every update of the page; a stage outlives that here. */
 const stages = new WeakMap();
@@ -16,8 +17,7 @@ export default function ({ data, parentElement, setStateValue }) {
   if (!stage || stage.scene !== data.scene) {
     stage = { scene: data.scene, deeds: 0, ...SCENES[data.scene](root) };
     stages.set(parentElement, stage);
-    lightUp(root);
-    root.addEventListener("lit", () => stage.relight());
+    lightUp(root, () => stage.relight());
     // Colours of the theme reach what is painted only by painting it again.
     root.ontransitionend = (event) => event.target === root && event.propertyName === "color" && stage.repaint();
   }

@@ -1,0 +1,190 @@
+"""Learn: the product of experts in a few steps, each with something to do and a question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from mvae.checkpoint import ModelConfig
+from mvae.inference import Belief, believe, conflict_percentile
+from mvae.modality import Batch
+from mvae.pictures import assemble, picture_shape
+from pages.parts.assets import decoders_path
+from pages.parts.colours import OTHERS
+from pages.parts.exact import exact_of
+from pages.parts.lesson import STEPS, Scene, Step, Witnesses
+from pages.parts.lesson_scenes import (
+    checkpoints_for,
+    example,
+    read_witnesses,
+    supplied,
+    write_witnesses,
+)
+from pages.parts.loading import load, metrics_of, samples_of
+from pages.parts.pictures import as_image
+from pages.parts.stage import describe, describe_witnesses, show_stage
+from pages.parts.stage.planes import plane_of
+from pages.parts.view import View, change, place
+from pages.parts.words import agreement, listing
+
+
+def page() -> None:
+    """Show a step: what it says beside the stage."""
+    view: View = st.session_state["view"]
+    step = STEPS[view.step - 1]
+    st.markdown(f"### {step.title}")
+    _steps(view)
+    left, right = st.columns([1, 2], gap="large")
+    with left:
+        st.markdown(step.text)
+        st.markdown(f"**Do:** {step.task}")
+    with right:
+        if isinstance(step.scene, Witnesses):
+            _witnesses(view, step.scene)
+        else:
+            _belief(view, step.scene, left)
+    with left:
+        _question(view, step)
+
+
+def _steps(view: View) -> None:
+    """Show where one is, and the ways on and back."""
+    st.session_state["step"] = view.step
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.segmented_control(
+            "Step",
+            range(1, len(STEPS) + 1),
+            key="step",
+            required=True,
+            label_visibility="collapsed",
+            on_change=lambda: _go(st.session_state["step"]),
+        )
+        st.button("Back", disabled=view.step == 1, on_click=_go, args=(view.step - 1,))
+        st.button(
+            "Next",
+            type="primary",
+            disabled=view.step == len(STEPS),
+            on_click=_go,
+            args=(view.step + 1,),
+        )
+
+
+def _go(step: int) -> None:
+    change(step=step, lesson=None, training=0)
+
+
+def _question(view: View, step: Step) -> None:
+    """Ask, and reply to what is chosen."""
+    chosen = st.radio(
+        f"**{step.question}**",
+        step.options,
+        format_func=lambda option: option.text,
+        index=None,
+        key=f"answer {view.step}",
+    )
+    if chosen is None:
+        return
+    if chosen.right:
+        st.success(chosen.reply)
+    else:
+        st.warning(f"Not quite. {chosen.reply}")
+
+
+def _witnesses(view: View, scene: Witnesses) -> None:
+    """Show Gaussians that can be grabbed, where the link or the visitor left them."""
+    now = read_witnesses(view.lesson, scene)
+    if view.lesson is not None and now is None:
+        st.warning("The link places witnesses that this step does not have; they stand as usual.")
+
+    def take(deed: Mapping[str, Any]) -> None:
+        text = write_witnesses(deed.get("witnesses"))
+        if read_witnesses(text, scene) is not None:
+            change(lesson=text)
+
+    show_stage(f"lesson {view.step}", describe_witnesses(now or scene, OTHERS), take)
+
+
+def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
+    """Show a model's belief, and beside it what it is told."""
+    found = checkpoints_for(scene)
+    if not found:
+        st.info("This step needs a checkpoint that is not here; README says how to train one.")
+        return
+    data, name = found[min(view.training, len(found) - 1)]
+    model, config = load(data, name)
+    sample = example(scene, config, samples_of(data, name))
+    evidence = supplied(scene, view.lesson, config)
+    belief = believe(model, sample, evidence, seed=view.seed)
+
+    def take(deed: Mapping[str, Any]) -> None:
+        supply = deed.get("supply")
+        if isinstance(supply, list):
+            names = dict.fromkeys(n for n in map(str, supply) if n in sample.names)
+            change(lesson=",".join(names))
+        else:
+            change(at=place(deed.get("at")))
+
+    with aside:
+        _told(belief, data, name, config, sample)
+    if len(found) > 1:
+        _trainings(view, found)
+    show_stage(
+        f"lesson {view.step}",
+        describe(
+            belief,
+            model,
+            decoders_path(data, name),
+            seed=view.seed,
+            panels=scene.panels,
+            plane=plane_of(data, name, ()) if "plane" in scene.panels else None,
+            at=view.at,
+            exact=exact_of(data, name, sample, belief) if scene.flat else None,
+        ),
+        take,
+    )
+
+
+def _told(belief: Belief, data: str, name: str, config: ModelConfig, sample: Batch) -> None:
+    """Show the evidence, and say whether it agrees."""
+    if picture_shape(config.modalities) is not None:
+        picture = assemble(config.modalities, sample.values)[0]
+        st.image(as_image(picture, 112), output_format="PNG", alt="the picture of this step")
+    labels = [
+        f"{m.name} {m.category(int(sample.values[m.name][0]))}"
+        for m in config.modalities
+        if m.kind == "label"
+    ]
+    metrics = metrics_of(data, name)
+    quantiles = metrics.test.get("conflict", {}) if metrics else {}
+    names = [m.name for m in config.modalities]
+    words = agreement(conflict_percentile(belief, quantiles, names), len(belief.evidence))
+    st.caption(f"The example: this picture, {listing(labels)}. {words}")
+
+
+def _trainings(view: View, found: list[tuple[str, str]]) -> None:
+    """Let a visitor change the training, and show what was measured of each."""
+    st.session_state["training"] = view.training
+
+    def words(index: int) -> str:
+        return load(*found[index])[1].objective.name
+
+    st.segmented_control(
+        "Training",
+        range(len(found)),
+        format_func=words,
+        key="training",
+        required=True,
+        on_change=lambda: change(training=st.session_state["training"]),
+    )
+    lines = []
+    for index, (data, name) in enumerate(found):
+        metrics = metrics_of(data, name)
+        for what, figure in (metrics.test["coherence"] if metrics else {}).items():
+            lines.append(f"{words(index)}: {what} is right in {figure['mean']:.1%}")
+    st.caption(f"Measured on the test split, {'; '.join(lines)}. About tells the protocol.")
+
+
+page()

@@ -1,0 +1,85 @@
+"""What the lesson's scenes stand for: checkpoints, examples, and the state that a link holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+import torch
+
+from mvae import checkpoint
+from mvae.checkpoint import ModelConfig
+from mvae.modality import Batch
+from pages.parts.lesson import Scene, Witness, Witnesses
+from pages.parts.loading import load
+
+__all__ = ["checkpoints_for", "example", "read_witnesses", "supplied", "write_witnesses"]
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def checkpoints_for(scene: Scene) -> list[tuple[str, str]]:
+    """Find the first data set with a model of each objective that fits a scene, in that order."""
+    for data, names in checkpoint.available(checkpoint.CHECKPOINTS).items():
+        fitting = {}
+        for name in names:
+            try:
+                config = load(data, name)[1]
+            except checkpoint.CheckpointError:
+                continue
+            tiles = any(m.tile is not None for m in config.modalities)
+            if tiles == scene.tiles and (config.latents == 2) == scene.flat:
+                fitting.setdefault(config.objective.name, (data, name))
+        if all(objective in fitting for objective in scene.objectives):
+            return [fitting[objective] for objective in scene.objectives]
+    return []
+
+
+def example(scene: Scene, config: ModelConfig, samples: Batch) -> Batch:
+    """Take the example of a scene, its label changed if the scene says so."""
+    values = dict(samples[slice(scene.sample, scene.sample + 1)].values)
+    label = next((m.name for m in config.modalities if m.kind == "label"), None)
+    if label and scene.label is not None:
+        values[label] = torch.tensor([scene.label])
+    return Batch.of(config.modalities, values)
+
+
+def supplied(scene: Scene, text: str | None, config: ModelConfig) -> tuple[str, ...]:
+    """Name what is supplied: as a link or the visitor left it, or as the scene begins."""
+    names = [m.name for m in config.modalities]
+    if text is not None:
+        return tuple(name for name in dict.fromkeys(text.split(",")) if name in names)
+    return tuple(m.name for m in config.modalities if m.kind in scene.supply)[: scene.limit]
+
+
+def write_witnesses(rows: object) -> str:
+    """Write where witnesses stand: means, standard deviations and 1 or 0, for each of them.
+
+    Example:
+        >>> write_witnesses([[1.5, 0.25, 1], [-2, 1, 0]])
+        '1.5,0.25,1;-2,1,0'
+    """
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+        return ""
+    numbers = [[value if isinstance(value, int | float) else 0 for value in row] for row in rows]
+    return ";".join(",".join(f"{round(value, 3):g}" for value in row) for row in numbers)
+
+
+def read_witnesses(text: str | None, scene: Witnesses) -> Witnesses | None:
+    """Read where witnesses stand; None if that does not fit the scene."""
+    if text is None:
+        return None
+    dims = len(scene.witnesses[0].mean)
+    try:
+        rows = [[float(part) for part in row.split(",")] for row in text.split(";")]
+    except ValueError:
+        return None
+    if [len(row) for row in rows] != [2 * dims + 1] * len(scene.witnesses):
+        return None
+    placed = []
+    for witness, row in zip(scene.witnesses, rows, strict=True):
+        mean, std = tuple(row[:dims]), tuple(row[dims : 2 * dims])
+        # written so that what is not a number fails it too
+        if not all(abs(m) <= 5 for m in mean) or not all(0.1 <= s <= 5 for s in std):
+            return None
+        placed.append(Witness(witness.name, mean, std, row[-1] == 1))
+    return replace(scene, witnesses=tuple(placed))

@@ -1,0 +1,304 @@
+/*
+ * The scene of experts that can be grabbed: Gaussian witnesses on a line or in a plane, each with
+ * handles on its mean and its width, and their product with its arithmetic.
+ */
+import { conflict, density, product, sharpness } from "./algebra.js";
+import { draw, light, make, number } from "./dom.js";
+import { bar } from "./panels.js";
+
+/** The drawing in its own units; ellipses are drawn at two standard deviations. */
+const BREADTH = 640, LINE = { height: 300, range: 5 }, AREA = { height: 440, range: 4.5 };
+const FLOOR = 26, DEVIATE = 2;
+const NARROWEST = 0.2, WIDEST = 3, NUDGE = 0.1;
+const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, 1], ArrowDown: [1, -1] };
+
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+const asGaussian = ({ mean, std }) => ({
+  mean: Float64Array.from(mean), logvar: Float64Array.from(std, (s) => 2 * Math.log(s)),
+});
+
+/** From numbers to the drawing and back, for one dimension or two. */
+function scaleOf(dims) {
+  const { height, range } = dims === 1 ? LINE : AREA;
+  const unit = BREADTH / (2 * range);
+  const scale = {
+    height, range, unit,
+    top: 1, // the density at the top of a line
+    x: (z) => BREADTH / 2 + z * unit,
+    y: dims === 1
+      ? (p) => height - FLOOR - (p / scale.top) * (height - FLOOR - 8)
+      : (z) => height / 2 - z * unit,
+    from: (x, y) => [(x - BREADTH / 2) / unit, (height / 2 - y) / unit],
+  };
+  return scale;
+}
+
+/** The path of a density on the line. */
+function outline(scale, p, places) {
+  const step = scale.range / 200;
+  const all = [...places.flat()];
+  for (let z = -scale.range; z <= scale.range; z += step) all.push(z);
+  all.sort((a, b) => a - b);
+  return `M${all.map((z) => `${scale.x(z).toFixed(1)} ${scale.y(p(z)).toFixed(1)}`).join("L")}`;
+}
+
+const around = (mean, std) => Array.from({ length: 31 }, (_, i) => mean + ((i - 15) / 5) * std);
+
+export function witnessScene(root) {
+  const [plot, readings] = [make("div", { class: "witnesses" }), make("div", { class: "readings" })];
+  const status = make("p", { class: "unseen", role: "status" });
+  const believed = make("section", { class: "wide", "aria-label": "Witnesses" }, plot, readings, status);
+  root.replaceChildren(believed);
+  let [data, send, witnesses, scale, svg, parts, grabbed, built] = [];
+
+  /** Everything that is drawn once: axes, curves, handles. */
+  function build() {
+    const { dims } = data;
+    scale = scaleOf(dims);
+    svg = draw("svg", { class: "arena", viewBox: `0 0 ${BREADTH} ${scale.height}`, role: "group", "aria-label": "Gaussians with handles" });
+    axes(dims);
+    const shape = (attributes) => draw(dims === 1 ? "path" : "ellipse", { class: "curve", ...attributes });
+    parts = { experts: [] };
+    if (data.prior) parts.prior = shape({ stroke: "var(--prior)", "stroke-dasharray": "6 5", "data-of": "prior" });
+    parts.under = shape({ class: "under", "data-of": "product" });
+    parts.product = shape({ class: "curve product", "data-of": "product" });
+    if (data.mixture) parts.mixture = shape({ class: "curve mixture", "data-of": "mixture" });
+    svg.append(...[parts.prior, parts.under, parts.product, parts.mixture].filter(Boolean));
+    for (const { name, colour } of witnesses) {
+      const curve = shape({ stroke: colour, fill: "none", "data-of": name });
+      svg.append(curve);
+      parts.experts.push({ curve, handles: [] });
+    }
+    witnesses.forEach((witness, i) => {
+      const kinds = dims === 1 ? ["mean", "width"] : ["mean", "width", "height"];
+      for (const kind of kinds) {
+        const handle = handleOf(witness, i, kind);
+        parts.experts[i].handles.push({ kind, handle });
+        svg.append(handle);
+      }
+    });
+    plot.replaceChildren(svg, switches());
+  }
+
+  function axes(dims) {
+    const line = (x1, y1, x2, y2) => draw("line", { class: "axis", x1, y1, x2, y2 });
+    const base = scale.y(0);
+    svg.append(line(0, base, BREADTH, base));
+    if (dims === 2) svg.append(line(scale.x(0), 0, scale.x(0), scale.height));
+    for (let z = -4; z <= 4; z += 2) {
+      if (dims === 2 && !z) continue;
+      svg.append(draw("text", { class: "tick big", x: scale.x(z), y: base + 18 }, number(z, 0)));
+      if (dims === 2 && Math.abs(z) < 4) svg.append(draw("text", { class: "tick big", x: scale.x(0) + 14, y: scale.y(z) + 4 }, number(z, 0)));
+    }
+  }
+
+  function handleOf(witness, index, kind) {
+    const mark = kind === "mean"
+      ? draw("circle", { r: 9, fill: witness.colour })
+      : draw("rect", { x: -7, y: -7, width: 14, height: 14, fill: "var(--st-background-color)", stroke: witness.colour, "stroke-width": 3, transform: "rotate(45)" });
+    const group = draw("g", {
+      class: "grip", role: "slider", tabindex: 0, "data-of": witness.name,
+      "aria-label": `${witness.name}: ${kind === "mean" ? "mean" : kind === "height" ? "upward standard deviation" : "standard deviation"}`,
+      "aria-valuemin": kind === "mean" ? -scale.range : NARROWEST, "aria-valuemax": kind === "mean" ? scale.range : WIDEST,
+    }, draw("circle", { class: "reach", r: 22 }), mark);
+    group.onpointerdown = (event) => {
+      if (event.button !== 0 || !event.isPrimary) return;
+      svg.setPointerCapture(event.pointerId);
+      grabbed = { pointer: event.pointerId, index, kind };
+      root.classList.add("grabbing");
+      group.focus({ preventScroll: true });
+      event.preventDefault();
+    };
+    group.onkeydown = (event) => {
+      const key = KEYS[event.key];
+      if (!key) return;
+      const [axis, way] = key;
+      nudge(index, kind, axis, way * NUDGE * (event.shiftKey ? 0.2 : 1));
+      event.preventDefault();
+    };
+    group.onkeyup = (event) => KEYS[event.key] && tell();
+    return group;
+  }
+
+  /** Turn off and on: a witness that is off is a factor left out. */
+  function switches() {
+    const list = make("ul", { class: "legend" });
+    const swatch = (style) => make("span", { class: "swatch", style });
+    if (data.prior) list.append(make("li", { "data-of": "prior" }, swatch("border-color:var(--prior);border-top-style:dashed"), "prior"));
+    witnesses.forEach(({ name, colour }, i) => {
+      const turn = () => {
+        witnesses[i].on = !witnesses[i].on;
+        refresh();
+        status.textContent = summary();
+        tell();
+      };
+      const button = make("button", {
+        type: "button", role: "switch", "data-of": name, "aria-label": name, onclick: turn,
+      }, swatch(`border-color:${colour}`), name);
+      parts.experts[i].button = button;
+      list.append(make("li", {}, button));
+    });
+    list.append(make("li", { "data-of": "product" }, swatch("border-color:currentColor"), "product"));
+    if (data.mixture) list.append(make("li", { "data-of": "mixture" }, swatch("border-color:currentColor;border-top-style:dotted"), "mixture of the same"));
+    return list;
+  }
+
+  function nudge(index, kind, axis, by) {
+    const { mean, std } = witnesses[index];
+    if (kind === "mean") set(index, kind, mean.map((m, d) => m + (d === Math.min(axis, data.dims - 1) ? by : 0)));
+    else set(index, kind, std.map((s) => s + by));
+  }
+
+  /** Change a mean or a width, within bounds. */
+  function set(index, kind, values) {
+    const witness = witnesses[index];
+    const limit = scale.range - 0.3;
+    if (kind === "mean") witness.mean = witness.mean.map((_, d) => clamp(values[d], -limit, limit));
+    else {
+      const axis = kind === "height" ? 1 : 0;
+      witness.std[axis] = clamp(values[axis], NARROWEST, WIDEST);
+    }
+    refresh();
+  }
+
+  function pull(event) {
+    const box = svg.getBoundingClientRect();
+    const size = BREADTH / box.width;
+    const place = scale.from((event.clientX - box.left) * size, (event.clientY - box.top) * size);
+    const { index, kind } = grabbed;
+    const { mean } = witnesses[index];
+    const reach = data.dims === 1 ? 1 : DEVIATE;
+    if (kind === "mean") set(index, kind, place);
+    else set(index, kind, place.map((z, d) => Math.abs(z - mean[d]) / reach));
+  }
+
+  function believe() {
+    const on = witnesses.filter((w) => w.on);
+    const prior = data.prior || !on.length;
+    const q = product(on.map(asGaussian), data.dims, prior);
+    return { on, prior, q };
+  }
+
+  function summary() {
+    const { on, q } = believe();
+    if (!on.length && !data.prior) return "No witness is heard, so there is no belief.";
+    const std = q.logvar.map((v) => Math.exp(0.5 * v));
+    const at = [...q.mean].map((m) => number(m, 2)).join(", ");
+    return `The product is at ${at} with standard deviation ${[...std].map((s) => number(s, 2)).join(", ")}.`;
+  }
+
+  function place(element, mean, std) {
+    if (data.dims === 1) {
+      element.setAttribute("d", outline(scale, (z) => density(z, mean[0], std[0]), [around(mean[0], std[0])]));
+      return;
+    }
+    const set = (name, value) => element.setAttribute(name, value.toFixed(1));
+    set("cx", scale.x(mean[0]));
+    set("cy", scale.y(mean[1]));
+    set("rx", DEVIATE * std[0] * scale.unit);
+    set("ry", DEVIATE * std[1] * scale.unit);
+  }
+
+  /** Draw what follows from where the handles are. */
+  function refresh() {
+    const { on, q } = believe();
+    const heard = on.length > 0 || data.prior;
+    const std = q.logvar.map((v) => Math.exp(0.5 * v));
+    // The scale gives way to a peak that rises, and follows one that falls when the hand lets go.
+    const peak = 0.5 / Math.min(std[0], ...witnesses.map((w) => w.std[0]));
+    if (peak > scale.top || !grabbed) scale.top = Math.max(peak, 0.55);
+    if (parts.prior) place(parts.prior, [0, 0], [1, 1]);
+    for (const part of [parts.product, parts.under]) {
+      part.style.display = heard ? "" : "none";
+      place(part, q.mean, std);
+    }
+    if (data.dims === 1) parts.under.setAttribute("d", `${parts.under.getAttribute("d")}L${BREADTH} ${scale.y(0)}L0 ${scale.y(0)}Z`);
+    if (parts.mixture) mix(on);
+    const words = summary();
+    witnesses.forEach((witness, i) => {
+      const { button, curve, handles } = parts.experts[i];
+      button.setAttribute("aria-checked", String(witness.on));
+      place(curve, witness.mean, witness.std);
+      curve.classList.toggle("off", !witness.on);
+      for (const { kind, handle } of handles) {
+        const axis = kind === "height" ? 1 : 0;
+        handle.setAttribute("transform", `translate(${gripOf(witness, kind).map((v) => v.toFixed(1)).join(" ")})`);
+        handle.classList.toggle("off", !witness.on);
+        const value = kind === "mean" ? witness.mean[0] : witness.std[axis];
+        handle.setAttribute("aria-valuenow", value.toFixed(2));
+        const own = kind === "mean" ? witness.mean.map((m) => number(m, 2)).join(", ") : number(value, 2);
+        handle.setAttribute("aria-valuetext", `${own}. ${words}`);
+      }
+    });
+    readings.replaceChildren(...(heard ? read(on, q) : [make("p", { class: "note" }, words)]));
+    light(root);
+  }
+
+  function gripOf({ mean, std }, kind) {
+    const [right, up] = [kind === "width" ? std[0] : 0, kind === "height" ? std[1] : 0];
+    if (data.dims === 1) {
+      const z = mean[0] + right;
+      return [scale.x(z), Math.max(scale.y(density(z, mean[0], std[0])), 12)];
+    }
+    return [scale.x(mean[0] + DEVIATE * right), scale.y(mean[1] + DEVIATE * up)];
+  }
+
+  /** An equal mixture of what each witness alone would make one believe. */
+  function mix(on) {
+    const alone = on.map((w) => product([asGaussian(w)], 1, data.prior));
+    parts.mixture.style.display = alone.length ? "" : "none";
+    const p = (z) => alone.reduce((sum, a) => sum + density(z, a.mean[0], Math.exp(0.5 * a.logvar[0])), 0) / alone.length;
+    parts.mixture.setAttribute("d", outline(scale, p, alone.map((a) => around(a.mean[0], Math.exp(0.5 * a.logvar[0])))));
+  }
+
+  /** The arithmetic of precisions, the shares, sharpness and conflict. */
+  function read(on, q) {
+    const term = (of, text) => make("span", { class: "term", "data-of": of, style: `color:color-mix(in srgb, ${colourOf(of)} 75%, currentColor)` }, text);
+    const colourOf = (of) => (of === "prior" ? "var(--prior)" : witnesses.find((w) => w.name === of)?.colour ?? "currentColor");
+    const sides = data.dims === 1 ? [""] : ["→ ", "↑ "];
+    const rows = sides.map((side, d) => {
+      const terms = [...(data.prior ? [term("prior", "1")] : []), ...on.map((w) => term(w.name, number(1 / w.std[d] ** 2)))];
+      const spread = terms.flatMap((t, i) => (i ? [" + ", t] : [t]));
+      const total = make("b", { "data-of": "product" }, number(Math.exp(-q.logvar[d])));
+      return make("p", { class: "arithmetic" }, side, ...spread, " = ", total);
+    });
+    const factors = [...(data.prior ? ["prior"] : []), ...on.map((w) => w.name)];
+    const grid = make("div", { class: "bars shares" });
+    sides.forEach((side, d) => {
+      const shares = q.shares.slice(data.prior ? 0 : 1).map((share) => share[d]);
+      const widths = factors.map((of, i) => ({ width: 100 * shares[i], colour: colourOf(of), of }));
+      const aria = factors.map((of, i) => `${of} ${number(100 * shares[i], 0)} %`).join(", ");
+      grid.append(...bar(`${side}shares`, widths, { text: `at ${number(q.mean[d], 2)}`, aria }));
+    });
+    const facts = [];
+    if (data.prior) {
+      facts.push(`${number(sharpness(q), 2)} nats sharper than the prior`);
+      facts.push(`conflict ${number(conflict(on.map(asGaussian), q), 1)}`);
+    }
+    return [make("h4", {}, "Precisions add"), ...rows, grid, ...(facts.length ? [make("p", { class: "facts" }, facts.join(" · "))] : [])];
+  }
+
+  function tell() {
+    send({ witnesses: witnesses.map((w) => [...w.mean, ...w.std, w.on ? 1 : 0]) });
+  }
+
+  function update(next, to) {
+    [data, send] = [next, to];
+    if (grabbed) return;
+    witnesses = data.witnesses.map((w) => ({ ...w, mean: [...w.mean], std: [...w.std] }));
+    const layout = JSON.stringify([data.dims, data.prior, data.mixture, witnesses.map((w) => w.name)]);
+    if (layout !== built) build();
+    built = layout;
+    svg.onpointermove = (event) => event.pointerId === grabbed?.pointer && pull(event);
+    svg.onpointerup = svg.onpointercancel = (event) => {
+      if (event.pointerId !== grabbed?.pointer) return;
+      grabbed = null;
+      root.classList.remove("grabbing");
+      refresh();
+      tell();
+    };
+    refresh();
+  }
+
+  return { update, repaint: refresh, relight() {}, leave() {} };
+}
