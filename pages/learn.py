@@ -65,7 +65,6 @@ def _steps(view: View) -> None:
         st.button("Back", disabled=view.step == 1, on_click=_go, args=(view.step - 1,))
         st.button(
             "Next",
-            type="primary",
             disabled=view.step == len(STEPS),
             on_click=_go,
             args=(view.step + 1,),

@@ -206,7 +206,6 @@ export function plane({ axes, names, reach, points }, onmove) {
     const ratio = devicePixelRatio;
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
-    element.style.height = `${height}px`;
     view = viewOf([0, 0], reach * ASPECT, { x: 0, y: 0, width, height });
     const context = canvas.getContext("2d");
     context.scale(ratio, ratio);

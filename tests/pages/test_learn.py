@@ -1,0 +1,149 @@
+"""The lesson: every step opens, every question is answered rightly and wrongly, links restore."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pages.parts.lesson import STEPS, Scene, Witnesses
+from pages.parts.lesson_scenes import read_witnesses, write_witnesses
+
+NUMBERS = range(1, len(STEPS) + 1)
+
+
+def stage(page) -> dict:
+    return json.loads(page.app.get("bidi_component")[-1].proto.json)
+
+
+def words(text: str) -> int:
+    return len(re.findall(r"[\w’'./²·-]+", text))
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.title)
+def test_no_step_is_longer_than_120_words_and_one_answer_is_right(step):
+    said = [step.title, step.text, step.task, step.question, *(o.text for o in step.options)]
+    assert words(" ".join(said)) <= 120
+    assert sum(option.right for option in step.options) == 1
+    assert len({option.text for option in step.options}) == len(step.options) >= 2
+
+
+def test_there_are_six_to_eight_steps_of_different_titles():
+    assert 6 <= len({step.title for step in STEPS}) == len(STEPS) <= 8
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_every_answer_of_every_step_is_checked(visit, number):
+    page = visit("learn.py", step=str(number))
+    step = STEPS[number - 1]
+    assert page.headline == f"### {step.title}"
+    assert not page.problems
+    assert not page.app.success
+    for option in step.options:
+        page.set("radio", f"answer {number}", option)
+        replies = [x.value for x in (page.app.success if option.right else page.app.warning)]
+        assert any(option.reply in reply for reply in replies)
+        assert bool(page.app.success) == option.right
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_every_step_drives_the_stage(visit, number):
+    data = stage(visit("learn.py", step=str(number)))
+    scene = STEPS[number - 1].scene
+    if isinstance(scene, Witnesses):
+        assert [w["name"] for w in data["witnesses"]] == [w.name for w in scene.witnesses]
+        assert (data["prior"], data["mixture"]) == (scene.prior, scene.mixture)
+        assert len({w["colour"] for w in data["witnesses"]}) == len(scene.witnesses)
+    else:
+        assert data["panels"] == list(scene.panels)
+        assert data["experts"]
+        assert (data["latents"] == 2) == scene.flat
+
+
+def test_the_way_through_the_lesson(visit):
+    page = visit("learn.py")
+    for number in NUMBERS[:-1]:
+        assert page.headline == f"### {STEPS[number - 1].title}"
+        next(b for b in page.app.button if b.label == "Next").click().run()
+        page.check()
+        assert page.url["step"] == str(number + 1)
+    assert next(b for b in page.app.button if b.label == "Next").disabled
+    next(b for b in page.app.button if b.label == "Back").click().run()
+    assert page.check().url["step"] == str(len(STEPS) - 1)
+    page.set("button_group", "step", 2)
+    assert page.headline == f"### {STEPS[1].title}"
+
+
+def test_a_link_places_the_witnesses(visit):
+    page = visit("learn.py", step="3", lesson="-1,0.5,1;2,1.5,0")
+    first, second = stage(page)["witnesses"]
+    assert (first["mean"], first["std"], first["on"]) == ([-1.0], [0.5], True)
+    assert (second["mean"], second["std"], second["on"]) == ([2.0], [1.5], False)
+    assert page.url["lesson"] == "-1,0.5,1;2,1.5,0"
+    next(b for b in page.app.button if b.label == "Next").click().run()
+    assert "lesson" not in page.check().url
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1,2", "a,b,c;1,1,1", "nan,1,1;1,1,1", "0,0,1;0,1,1", "9e9,1,1;0,1,1", "1,1,1" * 99],
+)
+def test_a_link_that_places_them_wrongly_gets_a_sentence(visit, text):
+    page = visit("learn.py", step="3", lesson=text)
+    assert "places witnesses that this step does not have" in page.problems
+    assert stage(page)["witnesses"][0]["mean"] == [2.0]
+
+
+@pytest.mark.parametrize("step", ["0", "9", "x", "-1", "1.5", "²"])
+def test_a_step_that_is_not_there_gets_a_sentence(visit, step):
+    page = visit(step=step)
+    assert "of the lesson, which has 8" in page.problems
+    page.app.switch_page("learn.py").run()
+    assert page.headline == f"### {STEPS[0].title}"
+
+
+number = st.integers(-4000, 4000).map(lambda n: n / 1000)
+width = st.integers(200, 3000).map(lambda n: n / 1000)
+
+
+@given(st.tuples(number, width, st.sampled_from([0, 1])), st.tuples(number, width, st.just(1)))
+def test_what_is_written_of_witnesses_is_read_again(first, second):
+    scene = STEPS[2].scene
+    found = read_witnesses(write_witnesses([list(first), list(second)]), scene)
+    assert [(w.mean[0], w.std[0], w.on) for w in found.witnesses] == [
+        (first[0], first[1], bool(first[2])),
+        (second[0], second[1], True),
+    ]
+
+
+@given(st.recursive(st.none() | st.floats() | st.text(max_size=3), st.lists, max_leaves=8))
+def test_whatever_a_browser_sends_witnesses_are_read_or_refused(sent):
+    found = read_witnesses(write_witnesses(sent), STEPS[2].scene)
+    assert found is None or len(found.witnesses) == 2
+
+
+def test_evidence_of_a_step_is_what_the_link_says(visit):
+    number = next(i for i in NUMBERS if isinstance(s := STEPS[i - 1].scene, Scene) and s.tiles)
+    page = visit("learn.py", step=str(number))
+    assert len(stage(page)["evidence"]) == 1
+    page = visit("learn.py", step=str(number), lesson="label,top right,nonsense")
+    assert stage(page)["evidence"] == ["label", "top right"]
+    assert stage(visit("learn.py", step=str(number), lesson=""))["evidence"] == []
+
+
+def test_the_contradiction_is_said_to_be_one(visit):
+    number = next(i for i in NUMBERS if isinstance(s := STEPS[i - 1].scene, Scene) and s.label)
+    page = visit("learn.py", step=str(number))
+    assert "disagree more than" in page.remarks
+
+
+def test_the_trainings_of_the_last_step_differ(visit):
+    page = visit("learn.py", step=str(len(STEPS)))
+    before = stage(page)["decoders"]
+    assert "Measured on the test split" in page.remarks
+    page.set("button_group", "training", 1)
+    assert page.url["training"] == "1"
+    assert stage(page)["decoders"] != before
