@@ -12,6 +12,7 @@ from pages.parts.assets import decoders_path
 from pages.parts.code import experts_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.evidence import evidence_column, gather, supplied
+from pages.parts.exact import exact_of, show_products
 from pages.parts.loading import load, metrics_of, samples_of
 from pages.parts.stage import describe, show_stage
 from pages.parts.stage.planes import plane_of
@@ -44,7 +45,8 @@ def page() -> None:
     with right:
         plane = plane_of(view.data, view.model, view.plane)
         decoders = decoders_path(view.data, view.model)
-        data = describe(belief, model, decoders, view.seed, view.dims, plane, view.at)
+        exact = exact_of(view.data, view.model, sample, belief)
+        data = describe(belief, model, decoders, view.seed, view.dims, plane, view.at, exact=exact)
         show_stage("stage", data, _take)
         with st.container(horizontal=True):
             with st.popover("Choose dimensions"):
@@ -53,6 +55,7 @@ def page() -> None:
                 with st.popover("Choose the plane"):
                     _choose_plane(view, belief)
             st.button("Draw other samples", key="draw", on_click=lambda: change(seed=view.seed + 1))
+        show_products(view.data, view.model, sample, belief)
         show_code(experts_code(view, config.modalities, evidence))
         st.markdown("#### What this model does badly")
         st.markdown("\n".join(f"- {text}" for text in config.limitations))
