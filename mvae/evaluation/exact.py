@@ -119,6 +119,11 @@ class ExactPosterior:
         log_ratio = p.log_f - self.log_evidence - q.log_prob(p.points)
         return (p.masses @ log_ratio).item()
 
+    def entropy(self) -> float:
+        """Differential entropy in nats, −E_p[log p], summed over the cells."""
+        p = self.partition
+        return self.log_evidence - (p.masses @ p.log_f).item()
+
     def moments(self) -> Gaussian:
         """Mean and variances: of all diagonal Gaussians the one with the least KL(p‖·)."""
         p = self.partition

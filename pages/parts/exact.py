@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mvae.evaluation.exact import ExactInference, ExactPosterior, possible
 from mvae.evaluation.products import ProductComparison, compare_products
+from mvae.gaussian import Gaussian
 from mvae.inference import Belief
 from mvae.modality import Batch
 from pages.parts.loading import load
@@ -23,7 +24,7 @@ __all__ = ["exact_of", "show_products"]
 #: Pixels along each side of the heat map over the plane, and of the magnified one.
 SIZE, INSET_SIZE = 112, 72
 #: Below this width, in standard deviations of the prior, a posterior is magnified.
-SHARP = 0.12
+SHARP = 0.3
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -67,6 +68,7 @@ def exact_of(data: str, name: str, sample: Batch, belief: Belief) -> dict[str, A
         given = ", ".join(belief.evidence)
         return {
             "evidence": list(belief.evidence),
+            "sharpness": (Gaussian.standard((2,)).entropy() - found.entropy()).item(),
             "gap": found.kl_from(belief.posterior),
             "evidenceNats": found.log_evidence,
             "title": f"log p({given})" if exact else f"score of {given} by cross-entropy",

@@ -200,16 +200,15 @@ STEPS = (
         "A three that is called an eight",
         "Here is a picture of a 3 with the label 8. The product sides with the picture, whose "
         "expert is surer, and is narrower than either. The shading is the **exact** posterior of "
-        "this model. More evidence narrows it only on average: for one contradictory pair it may "
-        "widen, or split.",
-        "Switch image and label off and on. Compare ellipse, shading and the gap between them.",
+        "this model. More evidence narrows that one only on average: here the label widens it.",
+        "Switch the label off and on. Compare what the bars and the shading say in nats.",
         "What becomes narrower with every further modality?",
         (
             Option("The true posterior", "Only on average; a surprise may widen it."),
             Option("The model's product", "Yes, always: precisions only add.", right=True),
             Option("Both", "The product, yes. The true posterior may widen after a surprise."),
         ),
-        Scene(flat=True, label=8, panels=("plane", "growth")),
+        Scene(flat=True, sample=493, label=8, panels=("plane", "growth")),
     ),
     Step(
         "What sub-sampled training buys, and what covering adds",

@@ -144,7 +144,7 @@ export function beliefScene(root) {
       : "Ellipses are drawn at two standard deviations";
     const found = exactNow();
     const gap = found && make("p", { class: "gap" },
-      "Shaded: the exact posterior. The belief misses it by ", make("b", {}, `${number(found.gap, 2)} nats`),
+      `Shaded: the exact posterior, ${number(found.sharpness)} nats sharper than the prior. The belief misses it by `, make("b", {}, `${number(found.gap, 2)} nats`),
       ` (KL(q‖p)); ${found.title} = ${number(found.evidenceNats, 1)} nats.`);
     const points = oblique ? "; dots are the projections of these." : "; dots are the test examples’ beliefs.";
     return make("div", {}, ...(gap ? [gap] : []), make("p", { class: "note" }, `Drag anywhere to hold a latent. ${ellipses}${points}`));
