@@ -154,8 +154,8 @@ STEPS = (
         ),
         Witnesses(
             (
-                Witness("first witness", (0.8, 0.0), (0.3, 1.6)),
-                Witness("second witness", (0.0, 1.0), (1.6, 0.3)),
+                Witness("first witness", (0.8, 0.0), (0.3, 1.4)),
+                Witness("second witness", (0.0, 1.0), (1.4, 0.3)),
             )
         ),
     ),

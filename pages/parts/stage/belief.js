@@ -44,7 +44,7 @@ export function beliefScene(root) {
   let [structure, offered, key, drawn] = ["", "", "", null];
 
   const slots = {};
-  for (const name of ["curves", "legend", "note", "plane", "exact", "growth", "shares"]) slots[name] = make("div");
+  for (const name of ["curves", "legend", "note", "plane", "exact", "growth", "shares"]) slots[name] = make("div", { class: `of-${name}` });
   const title = (words) => make("h4", {}, words);
   const letGo = make("button", { type: "button", class: "quiet", onclick: () => hold(null, true) }, "Back to the belief");
   const panels = {
@@ -72,7 +72,7 @@ export function beliefScene(root) {
     map = data.plane && plane({ ...data.plane, axes, points }, hold);
     slots.plane.replaceChildren(...(map ? [map.element] : []));
     const wanted = data.panels.filter((name) => name !== "plane" || map);
-    const [first, ...rest] = wanted.map((name) => make("div", { class: "panel" }, ...panels[name]));
+    const [first, ...rest] = wanted.map((name) => make("div", { class: "panel", "data-panel": name }, ...panels[name]));
     believed.replaceChildren(first, slots.legend, ...rest);
   }
 

@@ -6,8 +6,10 @@ import { conflict, density, product, sharpness } from "./algebra.js";
 import { draw, light, make, number } from "./dom.js";
 import { bar } from "./panels.js";
 
-/** The drawing in its own units; ellipses are drawn at two standard deviations. */
-const BREADTH = 640, LINE = { height: 300, range: 5 }, AREA = { height: 440, range: 4.5 };
+/** A line's height in pixels, an area's relative to its breadth, and how far either reaches. */
+const LINE = { height: 300, range: 5 }, AREA = { aspect: 0.7, range: 4.5 };
+/** The drawing is between so many pixels broad; ellipses are drawn at two standard deviations. */
+const BREADTHS = [300, 640];
 const FLOOR = 26, DEVIATE = 2;
 const NARROWEST = 0.2, WIDEST = 3, NUDGE = 0.1;
 const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, 1], ArrowDown: [1, -1] };
@@ -18,17 +20,19 @@ const asGaussian = ({ mean, std }) => ({
 });
 
 /** From numbers to the drawing and back, for one dimension or two. */
-function scaleOf(dims) {
-  const { height, range } = dims === 1 ? LINE : AREA;
-  const unit = BREADTH / (2 * range);
+function scaleOf(dims, room) {
+  const breadth = clamp(room || Infinity, ...BREADTHS);
+  const { range } = dims === 1 ? LINE : AREA;
+  const height = dims === 1 ? LINE.height : AREA.aspect * breadth;
+  const unit = breadth / (2 * range);
   const scale = {
-    height, range, unit,
+    breadth, height, range, unit,
     top: 1, // the density at the top of a line
-    x: (z) => BREADTH / 2 + z * unit,
+    x: (z) => breadth / 2 + z * unit,
     y: dims === 1
       ? (p) => height - FLOOR - (p / scale.top) * (height - FLOOR - 8)
       : (z) => height / 2 - z * unit,
-    from: (x, y) => [(x - BREADTH / 2) / unit, (height / 2 - y) / unit],
+    from: (x, y) => [(x - breadth / 2) / unit, (height / 2 - y) / unit],
   };
   return scale;
 }
@@ -54,8 +58,8 @@ export function witnessScene(root) {
   /** Everything that is drawn once: axes, curves, handles. */
   function build() {
     const { dims } = data;
-    scale = scaleOf(dims);
-    svg = draw("svg", { class: "arena", viewBox: `0 0 ${BREADTH} ${scale.height}`, role: "group", "aria-label": "Gaussians with handles" });
+    scale = scaleOf(dims, root.clientWidth);
+    svg = draw("svg", { class: "arena", viewBox: `0 0 ${scale.breadth} ${scale.height}`, role: "group", "aria-label": "Gaussians with handles" });
     axes(dims);
     const shape = (attributes) => draw(dims === 1 ? "path" : "ellipse", { class: "curve", ...attributes });
     parts = { experts: [] };
@@ -83,7 +87,7 @@ export function witnessScene(root) {
   function axes(dims) {
     const line = (x1, y1, x2, y2) => draw("line", { class: "axis", x1, y1, x2, y2 });
     const base = scale.y(0);
-    svg.append(line(0, base, BREADTH, base));
+    svg.append(line(0, base, scale.breadth, base));
     if (dims === 2) svg.append(line(scale.x(0), 0, scale.x(0), scale.height));
     for (let z = -4; z <= 4; z += 2) {
       if (dims === 2 && !z) continue;
@@ -163,7 +167,7 @@ export function witnessScene(root) {
 
   function pull(event) {
     const box = svg.getBoundingClientRect();
-    const size = BREADTH / box.width;
+    const size = scale.breadth / box.width;
     const place = scale.from((event.clientX - box.left) * size, (event.clientY - box.top) * size);
     const { index, kind } = grabbed;
     const { mean } = witnesses[index];
@@ -212,7 +216,7 @@ export function witnessScene(root) {
       part.style.display = heard ? "" : "none";
       place(part, q.mean, std);
     }
-    if (data.dims === 1) parts.under.setAttribute("d", `${parts.under.getAttribute("d")}L${BREADTH} ${scale.y(0)}L0 ${scale.y(0)}Z`);
+    if (data.dims === 1) parts.under.setAttribute("d", `${parts.under.getAttribute("d")}L${scale.breadth} ${scale.y(0)}L0 ${scale.y(0)}Z`);
     if (parts.mixture) mix(on);
     const words = summary();
     witnesses.forEach((witness, i) => {
