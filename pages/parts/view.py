@@ -14,7 +14,17 @@ from mvae.modality import Modality
 from mvae.pictures import picture_shape
 from pages.parts.loading import load, samples_of
 
-__all__ = ["MAX_DIMS", "SOURCES", "STARTS", "View", "change", "open_view", "parse", "url_of"]
+__all__ = [
+    "COLOURINGS",
+    "MAX_DIMS",
+    "SOURCES",
+    "STARTS",
+    "View",
+    "change",
+    "open_view",
+    "parse",
+    "url_of",
+]
 
 #: Where a picture comes from: value in the URL to words on the page.
 SOURCES = {"example": "Example", "drawing": "Draw", "upload": "Upload"}
@@ -22,6 +32,8 @@ SOURCES = {"example": "Example", "drawing": "Draw", "upload": "Upload"}
 MAX_DIMS = 12
 #: Where a traversal starts.
 STARTS = {"posterior": "the belief", "prior": "the prior"}
+#: What colours the examples on a map.
+COLOURINGS = {"label": "label", "entropy": "entropy"}
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,8 @@ class View:
         down: a second dimension, for a grid; None is a strip.
         other: number of the test example to interpolate to.
         dims: latent dimensions whose curves are shown; empty for the most informative.
+        given: the modality whose beliefs a map shows; empty for all modalities together.
+        colour: what colours the examples on a map, a key of COLOURINGS.
     """
 
     data: str
@@ -58,6 +72,8 @@ class View:
     down: int | None = None
     other: int = 1
     dims: tuple[int, ...] = ()
+    given: str = ""
+    colour: str = "label"
 
 
 def change(**updates: Any) -> None:
@@ -98,7 +114,8 @@ def repair(view: View) -> View:
         d if d is not None and d < config.latents else None for d in (view.across, view.down)
     )
     dims = tuple(d for d in view.dims if d < config.latents)
-    return replace(view, supply=supply, across=across, down=down, dims=dims)
+    given = view.given if view.given in names else ""
+    return replace(view, supply=supply, across=across, down=down, dims=dims, given=given)
 
 
 def url_of(view: View) -> dict[str, str]:
@@ -107,7 +124,8 @@ def url_of(view: View) -> dict[str, str]:
     params = {"data": view.data, "model": view.model}
     if view.supply is not None:
         params["supply"] = ",".join(view.supply)
-    for name in ("source", "sample", "drawing", "seed", "start", "across", "down", "other"):
+    written = ("source", "sample", "drawing", "seed", "start", "across", "down", "other")
+    for name in (*written, "given", "colour"):
         value = getattr(view, name)
         if value is not None and value != getattr(usual, name):
             params[name] = str(value)
@@ -156,6 +174,8 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         down=down,
         other=_number({"other": "1"} | dict(params), "other", count, "test example", problems) or 0,
         dims=tuple(d for d in dims if d is not None)[:MAX_DIMS],
+        given=_given(params.get("given", ""), modalities, problems),
+        colour=_choice(params, "colour", list(COLOURINGS), "colouring", problems),
     )
     if view.source == "upload":
         problems.append(
@@ -232,3 +252,14 @@ def _supply(
                 f"have (it has: {', '.join(names)})."
             )
     return tuple(name for name in wanted if name in names)
+
+
+def _given(text: str, modalities: tuple[Modality, ...], problems: list[str]) -> str:
+    names = [m.name for m in modalities]
+    if not text or text in names:
+        return text
+    problems.append(
+        f"The link asks for a map given “{text[:40]}”, which this model does not have "
+        f"(it has: {', '.join(names)}); shown is the map given all of them together."
+    )
+    return ""

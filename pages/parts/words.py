@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mvae.inference import Belief
+from mvae.modality import Modality
 
-__all__ = ["agreement", "headline", "listing", "what_changed"]
+__all__ = ["agreement", "headline", "listing", "neighbourhood", "what_changed"]
 
 #: From this percentile on, evidence is said to disagree.
 DISAGREE = 95.0
@@ -70,3 +71,23 @@ def what_changed(before: tuple[str, ...], after: tuple[str, ...], gain: float) -
     if len(supplied) == 1 and not dropped:
         return f"Supplying the {supplied[0]} sharpened the belief by {nats(gain)} nats."
     return ""
+
+
+def neighbourhood(evidence: Sequence[str], label: Modality, nearest: Sequence[int]) -> str:
+    """Say of which categories the examples nearest to a belief are, the commonest first.
+
+    Example:
+        >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+        >>> neighbourhood(["image"], digit, [3, 5, 3, 3])
+        'Given **image**, the belief lies among label **3**: 3 of the 4 nearest examples; 1 has 5.'
+    """
+    given = listing([f"**{name}**" for name in evidence]) if evidence else "nothing"
+    counts = sorted({(-nearest.count(c), c) for c in nearest})
+    (most, first), *others = [(-n, label.category(c)) for n, c in counts]
+    rest = [f"{n} {'has' if n == 1 else 'have'} {name}" for n, name in others]
+    return (
+        f"Given {given}, the belief lies among {label.name} **{first}**: "
+        + (f"{most} of the {len(nearest)}" if rest else f"all {most}")
+        + " nearest examples"
+        + (f"; {listing(rest)}." if rest else ".")
+    )
