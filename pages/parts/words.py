@@ -78,8 +78,8 @@ def neighbourhood(evidence: Sequence[str], label: Modality, nearest: Sequence[in
 
     Example:
         >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
-        >>> neighbourhood(["image"], digit, [3, 5, 3, 3])
-        'Given **image**, the belief lies among label **3**: 3 of the 4 nearest examples; 1 has 5.'
+        >>> neighbourhood(["image"], digit, [3, 3])
+        'Given **image**, the belief lies among label **3**: all 2 nearest examples shown.'
     """
     given = listing([f"**{name}**" for name in evidence]) if evidence else "nothing"
     counts = sorted({(-nearest.count(c), c) for c in nearest})
@@ -88,6 +88,6 @@ def neighbourhood(evidence: Sequence[str], label: Modality, nearest: Sequence[in
     return (
         f"Given {given}, the belief lies among {label.name} **{first}**: "
         + (f"{most} of the {len(nearest)}" if rest else f"all {most}")
-        + " nearest examples"
+        + " nearest examples shown"
         + (f"; {listing(rest)}." if rest else ".")
     )

@@ -130,6 +130,6 @@ def _rounded(points: Tensor) -> list[list[float]]:
 def show_map(view: View, data: dict[str, Any]) -> int | None:
     """Draw the map; give the number of the example that was opened on it, once."""
     result = _mount(key=f"map {view.data} {view.model}", data=data, on_open_change=lambda: None)
-    chosen = result.get("open")
-    # What a browser sends is not to be trusted.
-    return chosen if isinstance(chosen, int) and chosen in data["dots"]["sample"] else None
+    # What a browser sends is not to be trusted: only the number of a dot is taken.
+    numbers: list[int] = data["dots"]["sample"]
+    return next((number for number in numbers if number == result.get("open")), None)

@@ -236,6 +236,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       return nearest(it.spots, spot, reach);
     };
     /* Handlers are assigned, not added: the next run replaces them. */
+    chart.ontransitionend = later;
     chart.onpointerdown = (event) => (state.touch = event.pointerType === "touch");
     chart.onpointermove = (event) => {
       if (event.pointerType === "touch") return;
