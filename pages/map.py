@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mvae.inference import believe
+from mvae.embedding import posterior_means
 from mvae.modality import Batch, Modality
 from pages.parts.code import map_code, show_code
 from pages.parts.evidence import gather, supplied, switch
@@ -56,7 +56,7 @@ def page() -> None:
     chart = map_of(view.data, view.model)
     sample = gather(view, config.modalities, samples)
     evidence = supplied(view, sample)
-    mean = believe(model, sample, evidence, seed=view.seed).posterior.mean
+    mean = posterior_means(model, sample, evidence)[0]
 
     own = view.sample if view.source == "example" and not view.labels else None
     nearest = nearest_samples(chart, subset_of(view, chart), mean, NEAREST, own)

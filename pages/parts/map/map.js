@@ -110,7 +110,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   function later() {
-    state.frame ||= requestAnimationFrame(state.draw);
+    // By name, so that a frame asked for before an update draws what came with it.
+    state.frame ||= requestAnimationFrame(() => state.draw());
   }
 
   function drawLayout(it, { bounds }, { points, mark }) {
