@@ -126,6 +126,15 @@ def test_a_box_beside_a_spot_stays_on_the_canvas(pure):
         assert not x - 5 < spot[0] < x + 155
 
 
+def test_names_avoid_each_other_and_the_edge(pure):
+    spots, sizes = [[50, 50], [50, 75], [50, 195]], [[40, 16]] * 3
+    (_, below), (_, next_below), at_edge = pure("arrange", spots, sizes, 10, [200, 200], [])
+    assert (below, next_below) == (32, 93)  # below the first is the second
+    assert at_edge[1] == 177
+    ((x, y),) = pure("arrange", [[50, 50]], sizes, 10, [200, 200], [])
+    assert (x, y) == (50, 68)
+
+
 def test_the_scale_of_entropy_grows_brighter(pure):
     light = []
     for i in range(21):

@@ -78,6 +78,32 @@ export function towards(spots, from, [dx, dy]) {
   return found;
 }
 
+/** Area that two boxes [left, top, right, bottom] share. */
+function overlap([a, b, c, d], [e, f, g, h]) {
+  return Math.max(Math.min(c, g) - Math.max(a, e), 0) * Math.max(Math.min(d, h) - Math.max(b, f), 0);
+}
+
+/**
+ * Middles of texts [width, height] below, above, right or left of their spots: one after another
+ * goes where it covers least of what is taken, and leaves the canvas [width, height] least.
+ */
+export function arrange(spots, sizes, gap, [width, height], taken) {
+  const boxes = [...taken, ...spots.map(([x, y]) => [x - gap, y - gap, x + gap, y + gap])];
+  return spots.map(([x, y], i) => {
+    const [w, h] = sizes[i];
+    const [up, side] = [gap + h / 2, gap + w / 2];
+    const box = ([a, b]) => [a - w / 2, b - h / 2, a + w / 2, b + h / 2];
+    const cost = (middle) => {
+      const covered = boxes.reduce((sum, other) => sum + overlap(box(middle), other), 0);
+      return covered + w * h - overlap(box(middle), [0, 0, width, height]);
+    };
+    const middles = [[x, y + up], [x, y - up], [x + side, y], [x - side, y]];
+    const best = middles.reduce((found, middle) => (cost(middle) < cost(found) - 1 ? middle : found));
+    boxes.push(box(best));
+    return best;
+  });
+}
+
 /** Part of the way at a time from 0 to 1: slow, fast, slow. */
 export function ease(time) {
   const t = Math.min(Math.max(time, 0), 1);

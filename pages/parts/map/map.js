@@ -1,5 +1,5 @@
 /* The map: dots on two canvases with one hover, and the mark of the current belief. */
-import { beside, between, ease, isSquare, nearest, onCanvas, qualitative, sequential, towards, viewport } from "./chart.js";
+import { arrange, beside, between, ease, isSquare, nearest, onCanvas, qualitative, sequential, towards, viewport } from "./chart.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const DOT = 4.2, MARGIN = 30, MOUSE = 14, FINGER = 26, MOVE = 600;
@@ -158,9 +158,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
       context.stroke();
       context.globalAlpha = 1;
     });
-    if (data.named) {
-      it.spots.forEach(([x, y], i) => write(label.categories[dots.label[i]], x, y + radius[i] + 9, "center"));
-    }
     const { dot } = state.hover ?? state.chosen ?? {};
     if (dot !== undefined) {
       circle(it.spots[dot], radius[dot] + 4);
@@ -181,6 +178,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
     const toLeft = x > width / 2;
     write("the belief", x + (toLeft ? -19 : 19), y, toLeft ? "right" : "left");
+    if (data.named) {
+      const texts = dots.label.map((c) => label.categories[c]);
+      const sizes = texts.map((text) => [context.measureText(text).width + 4, 16]);
+      const belief = toLeft ? [x - 85, y - 9, x + 15, y + 9] : [x - 15, y - 9, x + 85, y + 9];
+      arrange(it.spots, sizes, radius[0] + 1, [width, height], [belief])
+        .forEach(([a, b], i) => write(texts[i], a, b, "center"));
+    }
     chart.dataset.mark = it.mark.map((c) => c.toFixed(1)).join(" ");
   }
 
