@@ -9,7 +9,7 @@ from mvae.modality import Batch, Modality
 from pages.parts.code import map_code, show_code
 from pages.parts.evidence import gather, supplied, switch
 from pages.parts.loading import load, map_of, samples_of
-from pages.parts.map import describe, nearest_samples, show_map, subset_of
+from pages.parts.map import describe, nearest_samples, show_map
 from pages.parts.view import COLOURINGS, View, change
 from pages.parts.words import listing, neighbourhood
 
@@ -59,7 +59,7 @@ def page() -> None:
     mean = posterior_means(model, sample, evidence)[0]
 
     own = view.sample if view.source == "example" and not view.labels else None
-    nearest = nearest_samples(chart, subset_of(view, chart), mean, NEAREST, own)
+    nearest = nearest_samples(chart, mean, NEAREST, own)
     labels = next((m for m in config.modalities if m.kind == "label"), None)
     st.markdown("### Where the examples lie in latent space")
     if labels is not None:
@@ -79,7 +79,8 @@ def page() -> None:
         "Each dot is the mean of the belief about a bundled test example. One UMAP holds the means "
         "given each single modality and given all together, so a place on it means the same "
         "whichever is shown; how far apart groups lie on it, and how large they are, means little. "
-        "There the belief is put between its nearest neighbours, on PCA exactly where it is."
+        "There the belief is put between its nearest neighbours, on PCA exactly where it is. "
+        "Nearest means in all latent dimensions, where each example is given all it has."
     )
     show_code(map_code(view, config.modalities, evidence))
 

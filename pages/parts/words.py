@@ -78,16 +78,15 @@ def neighbourhood(evidence: Sequence[str], label: Modality, nearest: Sequence[in
 
     Example:
         >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
-        >>> neighbourhood(["image"], digit, [3, 3])
-        'Given **image**, the belief lies among label **3**: all 2 nearest examples shown.'
+        >>> neighbourhood([], digit, [3, 5, 3])
+        'Of the 3 examples nearest to the belief given nothing, 2 have label **3** and 1 has 5.'
     """
     given = listing([f"**{name}**" for name in evidence]) if evidence else "nothing"
     counts = sorted({(-nearest.count(c), c) for c in nearest})
     (most, first), *others = [(-n, label.category(c)) for n, c in counts]
+    whose = f"{len(nearest)} examples nearest to the belief given {given}"
+    if not others:
+        return f"All {whose} have {label.name} **{first}**."
+    commonest = f"{most} {'has' if most == 1 else 'have'} {label.name} **{first}**"
     rest = [f"{n} {'has' if n == 1 else 'have'} {name}" for n, name in others]
-    return (
-        f"Given {given}, the belief lies among {label.name} **{first}**: "
-        + (f"{most} of the {len(nearest)}" if rest else f"all {most}")
-        + " nearest examples shown"
-        + (f"; {listing(rest)}." if rest else ".")
-    )
+    return f"Of the {whose}, {listing([commonest, *rest])}."

@@ -93,7 +93,7 @@ def test_a_switch_moves_the_mark_and_not_the_dots(visit):
     assert marks(page) != before
     assert drawn(page)["layouts"][0]["points"] == data["layouts"][0]["points"]
     assert drawn(page)["mark"] == "label"
-    assert "Given **label**" in page.remarks
+    assert "belief given **label**" in page.remarks
     assert page.url["supply"] == "label"
     chart = load_map("mnist", "mvae-cover")
     alone = chart.umap[chart.pool.rows[chart.pool.subsets.index(("label",)), 3]]
@@ -109,7 +109,7 @@ def test_without_evidence_the_mark_is_where_the_priors_mean_belongs(visit):
     for mark, place in zip(marks(page), wanted, strict=True):
         assert mark == pytest.approx(place, abs=1e-3)
     assert drawn(page)["mark"] == "nothing"
-    assert "Given nothing, the belief lies among" in page.remarks
+    assert "10 examples nearest to the belief given nothing" in page.remarks
 
 
 def test_switches_of_what_is_not_there_are_disabled(visit):
@@ -129,7 +129,7 @@ def test_the_sentence_counts_the_nearest_examples_without_the_example_itself(vis
     nearest = sorted((n for n in range(500) if n != 3), key=away.__getitem__)[:10]
     labels = loading.samples_of("mnist", "mvae-cover").values["label"][nearest].tolist()
     most = max(set(labels), key=labels.count)
-    assert f"among label **{most}**: {labels.count(most)} of the 10 nearest" in page.remarks
+    assert f"**label**, {labels.count(most)} have label **{most}**" in page.remarks
 
 
 @pytest.mark.parametrize("chosen", [7, 499])

@@ -16,7 +16,7 @@ from mvae.pictures import picture_shape
 from pages.parts.assets import pictures_path
 from pages.parts.view import View
 
-__all__ = ["describe", "nearest_samples", "show_map", "subset_of"]
+__all__ = ["describe", "nearest_samples", "show_map"]
 
 
 def _read(name: str) -> str:
@@ -35,17 +35,9 @@ _mount = st.components.v2.component(
 )
 
 
-def subset_of(view: View, chart: MapOfLatents) -> int:
-    """Find the row of the pool whose beliefs a view shows: a single modality's, or all's."""
-    subsets = chart.pool.subsets
-    return subsets.index((view.given,)) if view.given else len(subsets) - 1
-
-
-def nearest_samples(
-    chart: MapOfLatents, subset: int, mean: Tensor, count: int, but: int | None
-) -> Tensor:
-    """List the samples whose means, given a subset, are nearest in all D dimensions."""
-    known = chart.pool.beliefs.mean[chart.pool.rows[subset]]
+def nearest_samples(chart: MapOfLatents, mean: Tensor, count: int, but: int | None) -> Tensor:
+    """List the samples whose means, given all modalities, are nearest in all D dimensions."""
+    known = chart.pool.beliefs.mean[chart.pool.rows[-1]]
     distances = (known - mean).norm(dim=-1)
     if but is not None:
         distances[but] = torch.inf  # an example is no neighbour of itself
@@ -70,7 +62,8 @@ def describe(
         mean: of the current belief, ``(D,)``.
         words: what the dots' beliefs are given, and what the current one is given.
     """
-    rows = chart.pool.rows[subset_of(view, chart)]
+    subsets = chart.pool.subsets
+    rows = chart.pool.rows[subsets.index((view.given,)) if view.given else -1]
     shown, dot_of = rows.unique(return_inverse=True)
     empty = torch.zeros(len(shown), dtype=torch.long)
     numbers = torch.arange(len(samples))

@@ -97,9 +97,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
     mark: between(start[l].mark, layouts[l].mark, time),
     dotOf: data.dotOf,
   });
-  // A dot that was chosen stays so, by its example.
-  const same = (place) => place && { ...place, dot: data.dotOf[place.sample] };
-  [state.hover, state.chosen] = [null, same(state.chosen)];
+  state.hover = null;
+  if (state.chosen) {
+    // The example that was chosen stays so; its dot may now be another's too.
+    const dot = data.dotOf[state.chosen.sample];
+    state.chosen = { ...state.chosen, dot, sample: dots.sample[dot] };
+  }
 
   function draw() {
     state.frame = 0;
