@@ -24,6 +24,7 @@ from mvae.checkpoint import (
     write_atomically,
 )
 from mvae.data import DATASETS, DatasetError, data_folder
+from mvae.embedding import write_map
 from mvae.evaluation.classifier import train_classifier
 from mvae.evaluation.likelihood import FEWEST, log_likelihood
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
@@ -174,6 +175,21 @@ def evaluate(
     except (DatasetError, CheckpointError) as error:
         raise fail(error) from None
     typer.echo((root / dataset / model / "metrics.json").read_text("utf-8"))
+
+
+@app.command("map", epilog="Example: python -m mvae map mnist/mvae-cover")
+def map_(
+    checkpoint: CheckpointName,
+    seed: Annotated[int, typer.Option(help="Of the layout.")] = 0,
+    root: Root = CHECKPOINTS,
+) -> None:
+    """Lay the bundled examples' beliefs out by UMAP and write the checkpoint's map.safetensors."""
+    dataset, model = split_checkpoint(checkpoint)
+    try:
+        points = write_map(dataset, model, root, seed)
+    except CheckpointError as error:
+        raise fail(error) from None
+    typer.echo(f"wrote {dataset}/{model}/map.safetensors: {points:,} points")
 
 
 @app.command(

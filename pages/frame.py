@@ -78,6 +78,7 @@ def frame() -> None:
         [
             st.Page("experts.py", title="Experts", default=True),
             st.Page("traverse.py", title="Traverse"),
+            st.Page("map.py", title="Map"),
             learn,
         ],
         position="top",

@@ -8,7 +8,7 @@ from mvae.modality import Modality
 from mvae.pictures import picture_shape
 from pages.parts.view import View
 
-__all__ = ["REACH", "STEPS", "experts_code", "show_code", "traverse_code"]
+__all__ = ["REACH", "STEPS", "experts_code", "map_code", "show_code", "traverse_code"]
 
 #: Steps of a traversal, from −REACH to REACH standard deviations of the prior.
 STEPS, REACH = 9, 3.0
@@ -97,6 +97,28 @@ def traverse_code(
         "print(model.expected(path))",
     ]
     return "\n".join(lines)
+
+
+def map_code(view: View, modalities: tuple[Modality, ...], evidence: tuple[str, ...]) -> str:
+    """Write the lines that place the belief on the Map page, and all its dots."""
+    lines = belief_lines(view, modalities, evidence)
+    lines.insert(
+        lines.index("from mvae.inference import believe"), "from mvae.embedding import load_map"
+    )
+    subset = f'("{view.given}",)' if view.given else "sample.names"
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f'chart = load_map("{view.data}", "{view.model}")',
+            "umap, pca = chart.place(belief.posterior.mean.unsqueeze(0))",
+            "print(umap, pca)  # where the belief stands",
+            "",
+            "# where the examples lie, and how broad the beliefs about them are, in nats",
+            f"rows = chart.pool.rows[chart.pool.subsets.index({subset})]",
+            "print(chart.umap[rows], chart.pca[rows], chart.pool.beliefs.entropy()[rows])",
+        ]
+    )
 
 
 def _intake(view: View) -> str:

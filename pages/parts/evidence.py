@@ -13,7 +13,7 @@ from pages.parts.pad import pad
 from pages.parts.pictures import as_image
 from pages.parts.view import SOURCES, View, change
 
-__all__ = ["evidence_column", "gather", "supplied"]
+__all__ = ["evidence_column", "gather", "supplied", "switch"]
 
 #: Width of a card's picture, and of a tile's, in pixels.
 WHOLE, TILE = 140, 70
@@ -191,7 +191,7 @@ def _card(m: Modality, view: View, sample: Batch, there: bool) -> None:
             disabled=not there,
             # A tile's card has no room for it.
             help=None if m.tile else "Supply it as evidence, or drop it.",
-            on_change=_switch,
+            on_change=switch,
             args=(m.name,),
         )
         if m.kind == "label":
@@ -204,7 +204,7 @@ def _card(m: Modality, view: View, sample: Batch, there: bool) -> None:
             )
 
 
-def _switch(name: str) -> None:
+def switch(name: str) -> None:
     """Supply a modality as the last one, or drop it."""
     view: View = st.session_state["view"]
     supply = tuple(other for other in view.supply or () if other != name)

@@ -6,10 +6,11 @@ import streamlit as st
 
 from mvae import checkpoint
 from mvae.checkpoint import Metrics, ModelConfig
+from mvae.embedding import MapOfLatents, load_map
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
 
-__all__ = ["load", "metrics_of", "samples_of"]
+__all__ = ["load", "map_of", "metrics_of", "samples_of"]
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -29,3 +30,9 @@ def samples_of(dataset: str, model: str) -> Batch:
 def metrics_of(dataset: str, model: str) -> Metrics | None:
     """Load a model's metrics, if there are any of exactly these weights."""
     return checkpoint.load_metrics(dataset, model, checkpoint.CHECKPOINTS)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def map_of(dataset: str, model: str) -> MapOfLatents:
+    """Load a model's map; a missing one is not remembered, so a made one works at once."""
+    return load_map(dataset, model, checkpoint.CHECKPOINTS)

@@ -16,6 +16,7 @@ from pages.parts.lesson import STEPS
 from pages.parts.loading import load, samples_of
 
 __all__ = [
+    "COLOURINGS",
     "MAX_DIMS",
     "SOURCES",
     "STARTS",
@@ -37,6 +38,8 @@ FARTHEST = 20
 LONGEST = 200
 #: Where a traversal starts.
 STARTS = {"posterior": "the belief", "prior": "the prior"}
+#: What colours the examples on a map.
+COLOURINGS = {"label": "label", "entropy": "entropy"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class View:
         step: of the lesson, from 1.
         lesson: how the stage of that step was left; None as it begins.
         training: which of the trainings that a step compares.
+        given: the modality whose beliefs a map shows; empty for all modalities together.
+        colour: what colours the examples on a map, a key of COLOURINGS.
     """
 
     data: str
@@ -83,15 +88,17 @@ class View:
     step: int = 1
     lesson: str | None = None
     training: int = 0
+    given: str = ""
+    colour: str = "label"
 
 
 #: Those that stand in the URL under their own name, as they are.
 SIMPLE = (
     *("source", "sample", "drawing", "seed", "start", "across", "down", "other"),
-    *("step", "lesson", "training"),
+    *("step", "lesson", "training", "given", "colour"),
 )
 #: Changes of these leave the latent that is held where it is.
-HOLDING = {"at", "seed", "dims", "start", "across", "down", "other"}
+HOLDING = {"at", "seed", "dims", "start", "across", "down", "other", "given", "colour"}
 
 
 def change(**updates: Any) -> None:
@@ -135,7 +142,10 @@ def repair(view: View) -> View:
     )
     dims = tuple(d for d in view.dims if d < config.latents)
     plane = view.plane if all(d < config.latents for d in view.plane) else ()
-    return replace(view, supply=supply, across=across, down=down, dims=dims, plane=plane)
+    given = view.given if view.given in names else ""
+    return replace(
+        view, supply=supply, across=across, down=down, dims=dims, plane=plane, given=given
+    )
 
 
 def url_of(view: View) -> dict[str, str]:
@@ -197,6 +207,8 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         step=_step(params, problems),
         lesson=params.get("lesson", "")[:LONGEST] if "lesson" in params else None,
         training=int(params.get("training") == "1"),
+        given=_given(params.get("given", ""), modalities, problems),
+        colour=_choice(params, "colour", list(COLOURINGS), "colouring", problems),
     )
     if len(view.plane) not in (0, 2):
         problems.append("A plane needs two different dimensions; shown is the usual one.")
@@ -318,3 +330,14 @@ def _supply(
                 f"have (it has: {', '.join(names)})."
             )
     return tuple(name for name in wanted if name in names)
+
+
+def _given(text: str, modalities: tuple[Modality, ...], problems: list[str]) -> str:
+    names = [m.name for m in modalities]
+    if not text or text in names:
+        return text
+    problems.append(
+        f"The link asks for a map given “{text[:40]}”, which this model does not have "
+        f"(it has: {', '.join(names)}); shown is the map given all of them together."
+    )
+    return ""

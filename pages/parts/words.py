@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mvae.inference import Belief
+from mvae.modality import Modality
 
-__all__ = ["agreement", "headline", "listing", "what_changed"]
+__all__ = ["agreement", "headline", "listing", "neighbourhood", "what_changed"]
 
 #: From this percentile on, evidence is said to disagree.
 DISAGREE = 95.0
@@ -70,3 +71,22 @@ def what_changed(before: tuple[str, ...], after: tuple[str, ...], gain: float) -
     if len(supplied) == 1 and not dropped:
         return f"Supplying the {supplied[0]} sharpened the belief by {nats(gain)} nats."
     return ""
+
+
+def neighbourhood(evidence: Sequence[str], label: Modality, nearest: Sequence[int]) -> str:
+    """Say of which categories the examples nearest to a belief are, the commonest first.
+
+    Example:
+        >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+        >>> neighbourhood([], digit, [3, 5, 3])
+        'Of the 3 examples nearest to the belief given nothing, 2 have label **3** and 1 has 5.'
+    """
+    given = listing([f"**{name}**" for name in evidence]) if evidence else "nothing"
+    counts = sorted({(-nearest.count(c), c) for c in nearest})
+    (most, first), *others = [(-n, label.category(c)) for n, c in counts]
+    whose = f"{len(nearest)} examples nearest to the belief given {given}"
+    if not others:
+        return f"All {whose} have {label.name} **{first}**."
+    commonest = f"{most} {'has' if most == 1 else 'have'} {label.name} **{first}**"
+    rest = [f"{n} {'has' if n == 1 else 'have'} {name}" for n, name in others]
+    return f"Of the {whose}, {listing([commonest, *rest])}."

@@ -1,0 +1,88 @@
+"""Map: where the examples' beliefs lie in latent space, and where the current one stands."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mvae.embedding import posterior_means
+from mvae.modality import Batch, Modality
+from pages.parts.code import map_code, show_code
+from pages.parts.evidence import gather, supplied, switch
+from pages.parts.loading import load, map_of, samples_of
+from pages.parts.map import describe, nearest_samples, show_map
+from pages.parts.view import COLOURINGS, View, change
+from pages.parts.words import listing, neighbourhood
+
+#: How many of the nearest examples are told of.
+NEAREST = 10
+TOGETHER = "all modalities together"
+
+
+def choose(view: View, modalities: tuple[Modality, ...]) -> None:
+    """Let a visitor choose whose beliefs are shown, and what colours them."""
+    names = [m.name for m in modalities]
+    st.session_state["given"], st.session_state["colour"] = view.given, view.colour
+    st.selectbox(
+        "Beliefs given",
+        ["", *names],
+        format_func=lambda name: name or TOGETHER,
+        key="given",
+        on_change=lambda: change(given=st.session_state["given"]),
+        width=230,
+    )
+    if any(m.kind == "label" for m in modalities):
+        st.segmented_control(
+            "Colour by",
+            list(COLOURINGS),
+            format_func=COLOURINGS.get,
+            key="colour",
+            required=True,
+            on_change=lambda: change(colour=st.session_state["colour"]),
+        )
+
+
+def switches(view: View, sample: Batch) -> None:
+    """Show a switch for each modality that the evidence has, those of the Experts page."""
+    for name, there in zip(sample.names, sample.present[0].tolist(), strict=True):
+        st.session_state[f"supply {name}"] = there and name in (view.supply or ())
+        st.toggle(name, key=f"supply {name}", disabled=not there, on_change=switch, args=(name,))
+
+
+def page() -> None:
+    """Show the two layouts, and say in words where the belief stands."""
+    view: View = st.session_state["view"]
+    model, config = load(view.data, view.model)
+    samples = samples_of(view.data, view.model)
+    chart = map_of(view.data, view.model)
+    sample = gather(view, config.modalities, samples)
+    evidence = supplied(view, sample)
+    mean = posterior_means(model, sample, evidence)[0]
+
+    own = view.sample if view.source == "example" and not view.labels else None
+    nearest = nearest_samples(chart, mean, NEAREST, own)
+    labels = next((m for m in config.modalities if m.kind == "label"), None)
+    st.markdown("### Where the examples lie in latent space")
+    if labels is not None:
+        st.markdown(neighbourhood(evidence, labels, samples.values[labels.name][nearest].tolist()))
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        choose(view, config.modalities)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("The belief is given", width="content")
+        switches(view, sample)
+    words = (view.given or TOGETHER, listing(evidence) if evidence else "nothing")
+    opened = show_map(view, describe(view, config.modalities, samples, chart, mean, words))
+    if opened is not None:
+        change(sample=opened, source="example", labels={})
+        st.switch_page("experts.py")
+    st.caption(
+        "Each dot is the mean of the belief about a bundled test example. One UMAP holds the means "
+        "given each single modality and given all together, so a place on it means the same "
+        "whichever is shown; how far apart groups lie on it, and how large they are, means little. "
+        "There the belief is put between its nearest neighbours, on PCA exactly where it is. "
+        "Nearest means in all latent dimensions, where each example is given all it has."
+    )
+    show_code(map_code(view, config.modalities, evidence))
+
+
+page()

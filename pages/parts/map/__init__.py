@@ -1,0 +1,128 @@
+"""The map: examples' beliefs as dots on two layouts, and where the current belief stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+import torch
+from torch import Tensor
+
+from mvae.embedding import MapOfLatents
+from mvae.modality import Batch, Modality
+from mvae.pictures import picture_shape
+from pages.parts.assets import pictures_path
+from pages.parts.view import View
+
+__all__ = ["describe", "nearest_samples", "show_map"]
+
+
+def _read(name: str) -> str:
+    """Read one of the component's files, which lie beside this one."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _script() -> str:
+    """Join the two modules into the one that a component may have."""
+    chart = re.sub(r"^export ", "", _read("chart.js"), flags=re.MULTILINE)
+    return chart + re.sub(r"^import .*$", "", _read("map.js"), flags=re.MULTILINE)
+
+
+_mount = st.components.v2.component(
+    "mvae_map", html=_read("map.html"), css=_read("map.css"), js=_script()
+)
+
+
+def nearest_samples(chart: MapOfLatents, mean: Tensor, count: int, but: int | None) -> Tensor:
+    """List the samples whose means, given all modalities, are nearest in all D dimensions."""
+    known = chart.pool.beliefs.mean[chart.pool.rows[-1]]
+    distances = (known - mean).norm(dim=-1)
+    if but is not None:
+        distances[but] = torch.inf  # an example is no neighbour of itself
+    return distances.argsort(stable=True)[:count]
+
+
+def describe(
+    view: View,
+    modalities: tuple[Modality, ...],
+    samples: Batch,
+    chart: MapOfLatents,
+    mean: Tensor,
+    words: tuple[str, str],
+) -> dict[str, Any]:
+    """Put a map into plain data for the component.
+
+    Args:
+        view: what is looked at.
+        modalities: of the model.
+        samples: the bundled examples.
+        chart: where they lie.
+        mean: of the current belief, ``(D,)``.
+        words: what the dots' beliefs are given, and what the current one is given.
+    """
+    subsets = chart.pool.subsets
+    rows = chart.pool.rows[subsets.index((view.given,)) if view.given else -1]
+    shown, dot_of = rows.unique(return_inverse=True)
+    empty = torch.zeros(len(shown), dtype=torch.long)
+    numbers = torch.arange(len(samples))
+    labels = next((m for m in modalities if m.kind == "label"), None)
+    dots: dict[str, Any] = {
+        "sample": empty.scatter_reduce(0, dot_of, numbers, "amin", include_self=False).tolist(),
+        "count": dot_of.bincount().tolist(),
+        "entropy": [round(e, 2) for e in chart.pool.beliefs.entropy()[shown].tolist()],
+    }
+    if labels is not None:
+        least, most = (
+            empty.scatter_reduce(0, dot_of, samples.values[labels.name], way, include_self=False)
+            for way in ("amin", "amax")
+        )
+        # Examples of several labels may have equal evidence, a blank tile say.
+        dots["label"] = least.where(least == most, -1).tolist()
+    share = (chart.pca.var(0).sum() / chart.pool.beliefs.mean.var(0).sum()).item()
+    titles = {
+        "UMAP": "neighbours stay together",
+        "PCA": f"the two widest directions, {share:.0%} of the variance",
+    }
+    places = zip(titles, (chart.umap, chart.pca), chart.place(mean[None]), strict=True)
+    shape = picture_shape(modalities)
+    return {
+        "words": words[0],
+        "dots": dots,
+        "dotOf": dot_of.tolist(),
+        # A few large dots that stand for a category each are named.
+        "named": labels is not None and view.given == labels.name,
+        "label": labels
+        and {
+            "name": labels.name,
+            "categories": [labels.category(c) for c in range(labels.shape[0])],
+        },
+        "colour": view.colour if labels is not None else "entropy",
+        "mark": words[1],
+        "layouts": [
+            {
+                "name": name,
+                "note": titles[name],
+                "points": _rounded(whole[shown]),
+                "mark": _rounded(mark)[0],
+                # Of the whole pool, so that nothing moves when another belief is shown.
+                "bounds": [*_rounded(torch.stack((whole.amin(0), whole.amax(0))))],
+            }
+            for name, whole, mark in places
+        ],
+        "picture": shape
+        and {"path": pictures_path(view.data, view.model), "height": shape[1], "width": shape[2]},
+    }
+
+
+def _rounded(points: Tensor) -> list[list[float]]:
+    return [[round(x, 3) for x in point] for point in points.tolist()]
+
+
+def show_map(view: View, data: dict[str, Any]) -> int | None:
+    """Draw the map; give the number of the example that was opened on it, once."""
+    result = _mount(key=f"map {view.data} {view.model}", data=data, on_open_change=lambda: None)
+    # What a browser sends is not to be trusted: only the number of a dot is taken.
+    numbers: list[int] = data["dots"]["sample"]
+    return next((number for number in numbers if number == result.get("open")), None)

@@ -1,0 +1,123 @@
+/* From a map's points to a canvas and back: pure functions, no page. */
+
+/* Petroff's ten colours, told apart with any colour vision: https://arxiv.org/abs/2107.02270 */
+export const TEN = [
+  "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
+  "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+];
+
+/* Stops of cividis, which looks the same with any colour vision:
+   https://doi.org/10.1371/journal.pone.0199239 */
+const CIVIDIS = [
+  [0, 34, 78], [41, 58, 107], [87, 93, 109], [124, 123, 120], [165, 157, 114], [210, 193, 87], [254, 232, 56],
+];
+
+/** Colour of a value from 0, dark, to 1, bright. */
+export function sequential(value) {
+  const place = Math.min(Math.max(value, 0), 1) * (CIVIDIS.length - 1);
+  const below = Math.min(Math.floor(place), CIVIDIS.length - 2);
+  const mix = (channel) => {
+    const [low, high] = [CIVIDIS[below][channel], CIVIDIS[below + 1][channel]];
+    return Math.round(low + (place - below) * (high - low));
+  };
+  return `rgb(${mix(0)}, ${mix(1)}, ${mix(2)})`;
+}
+
+/** Colour of a category; there are ten, and further ones begin anew. */
+export function qualitative(index) {
+  return TEN[index % TEN.length];
+}
+
+/** Whether a category's dots are squares, as every second one's are: shape helps colour. */
+export function isSquare(index) {
+  return index % 2 === 1;
+}
+
+/** How points are put on a canvas: the bounds fit within a margin, one scale for both axes. */
+export function viewport([[left, bottom], [right, top]], width, height, margin) {
+  const across = (width - 2 * margin) / (right - left || 1);
+  const up = (height - 2 * margin) / (top - bottom || 1);
+  const scale = Math.min(across, up);
+  return {
+    scale,
+    x: width / 2 - (scale * (left + right)) / 2,
+    y: height / 2 + (scale * (bottom + top)) / 2,
+  };
+}
+
+/** Where a point is on the canvas, whose y grows downwards. */
+export function onCanvas({ scale, x, y }, [a, b]) {
+  return [x + scale * a, y - scale * b];
+}
+
+/** Index of the spot nearest to a place, or −1 if none lies within a radius. */
+export function nearest(spots, [x, y], radius) {
+  let [found, least] = [-1, radius * radius];
+  spots.forEach(([a, b], i) => {
+    const distance = (a - x) ** 2 + (b - y) ** 2;
+    if (distance <= least) [found, least] = [i, distance];
+  });
+  return found;
+}
+
+/**
+ * Index of the nearest spot in a direction [dx, dy] of length 1, or −1 if there is none.
+ *
+ * It lies within 45° of the direction, so every spot is reached by one of the four arrows; one
+ * aside counts as further away.
+ */
+export function towards(spots, from, [dx, dy]) {
+  const [x, y] = spots[from];
+  let [found, least] = [-1, Infinity];
+  spots.forEach(([a, b], i) => {
+    const along = (a - x) * dx + (b - y) * dy;
+    const aside = Math.abs((a - x) * dy - (b - y) * dx);
+    const distance = along + 2 * aside;
+    if (along > 0 && aside <= along && distance < least) [found, least] = [i, distance];
+  });
+  return found;
+}
+
+/** Area that two boxes [left, top, right, bottom] share. */
+function overlap([a, b, c, d], [e, f, g, h]) {
+  return Math.max(Math.min(c, g) - Math.max(a, e), 0) * Math.max(Math.min(d, h) - Math.max(b, f), 0);
+}
+
+/**
+ * Middles of texts [width, height] below, above, right or left of their spots: one after another
+ * goes where it covers least of what is taken, and leaves the canvas [width, height] least.
+ */
+export function arrange(spots, sizes, gap, [width, height], taken) {
+  const boxes = [...taken, ...spots.map(([x, y]) => [x - gap, y - gap, x + gap, y + gap])];
+  return spots.map(([x, y], i) => {
+    const [w, h] = sizes[i];
+    const [up, side] = [gap + h / 2, gap + w / 2];
+    const box = ([a, b]) => [a - w / 2, b - h / 2, a + w / 2, b + h / 2];
+    const cost = (middle) => {
+      const covered = boxes.reduce((sum, other) => sum + overlap(box(middle), other), 0);
+      return covered + w * h - overlap(box(middle), [0, 0, width, height]);
+    };
+    const middles = [[x, y + up], [x, y - up], [x + side, y], [x - side, y]];
+    const best = middles.reduce((found, middle) => (cost(middle) < cost(found) - 1 ? middle : found));
+    boxes.push(box(best));
+    return best;
+  });
+}
+
+/** Part of the way at a time from 0 to 1: slow, fast, slow. */
+export function ease(time) {
+  const t = Math.min(Math.max(time, 0), 1);
+  return t * t * (3 - 2 * t);
+}
+
+/** A point on the way between two. */
+export function between([a, b], [c, d], part) {
+  return [a + part * (c - a), b + part * (d - b)];
+}
+
+/** Where a box [w, h] goes so that it stands beside a spot and within a canvas [W, H]. */
+export function beside([x, y], [w, h], [width, height], gap) {
+  const left = x + gap + w <= width ? x + gap : x - gap - w;
+  const keep = (place, most) => Math.min(Math.max(place, 0), Math.max(most, 0));
+  return [keep(left, width - w), keep(y - h / 2, height - h)];
+}
