@@ -77,6 +77,7 @@ def frame() -> None:
         [
             st.Page("experts.py", title="Experts", default=True),
             st.Page("traverse.py", title="Traverse"),
+            st.Page("theory.py", title="Theory"),
         ],
         position="top",
     )
@@ -85,7 +86,8 @@ def frame() -> None:
     if not view.data:
         st.warning(problems[0])
         st.stop()
-    chooser(view)
+    if page.title != "Theory":  # which speaks of no data set and no model
+        chooser(view)
     for problem in problems:
         st.warning(problem)
     try:

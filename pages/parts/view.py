@@ -12,7 +12,9 @@ from mvae import checkpoint
 from mvae.intake import IntakeError, unpack_bits
 from mvae.modality import Modality
 from mvae.pictures import picture_shape
+from mvae.theory import BESTS, NOISE, PAIRS
 from pages.parts.loading import load, samples_of
+from pages.parts.step import STEPS
 
 __all__ = ["MAX_DIMS", "SOURCES", "STARTS", "View", "change", "open_view", "parse", "url_of"]
 
@@ -43,6 +45,11 @@ class View:
         down: a second dimension, for a grid; None is a strip.
         other: number of the test example to interpolate to.
         dims: latent dimensions whose curves are shown; empty for the most informative.
+        pair: of the theory page, a key of PAIRS.
+        best: what "best" means there, one of BESTS.
+        noise: index of its noise level in NOISE.
+        step: whose training step it draws, a key of STEPS.
+        count: how many modalities the step has.
     """
 
     data: str
@@ -58,6 +65,11 @@ class View:
     down: int | None = None
     other: int = 1
     dims: tuple[int, ...] = ()
+    pair: str = "linear"
+    best: str = "reverse"
+    noise: int = 10
+    step: str = "sub-sampled"
+    count: int = 2
 
 
 def change(**updates: Any) -> None:
@@ -111,6 +123,9 @@ def url_of(view: View) -> dict[str, str]:
         value = getattr(view, name)
         if value is not None and value != getattr(usual, name):
             params[name] = str(value)
+    for name in ("pair", "best", "noise", "step", "count"):
+        if getattr(view, name) != getattr(usual, name):
+            params[name] = str(getattr(view, name))
     if view.dims:
         params["dims"] = ",".join(str(d) for d in view.dims)
     for name, index in view.labels.items():
@@ -163,7 +178,18 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
             "a test example stands in for it."
         )
         view = replace(view, source="example")
-    return view, problems
+    return replace(view, **_theory(params, problems)), problems
+
+
+def _theory(params: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    noise = _number(params, "noise", len(NOISE), "noise level", problems)
+    return {
+        "pair": _choice(params, "pair", list(PAIRS), "pair of modalities", problems),
+        "best": _choice(params, "best", list(BESTS), "meaning of best", problems),
+        "noise": View.noise if noise is None else noise,
+        "step": _choice(params, "step", list(STEPS), "training step", problems),
+        "count": int(_choice(params, "count", ["2", "3"], "number of modalities", problems)),
+    }
 
 
 def _choice(
