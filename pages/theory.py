@@ -11,35 +11,35 @@ from pages.parts.step import STEPS, step_table
 from pages.parts.view import View, change
 
 TITLES = {
-    "linear": "Linear, Gaussian noise",
+    "linear": "Linear",
     "square": "z² and a sign",
     "outliers": "Contradiction",
 }
 MODELS = {
     "linear": (
-        r"x_1 = z + \sigma\varepsilon_1 \qquad x_2 = \tfrac12 z + \sigma\varepsilon_2 "
-        r"\qquad \text{observed: } x_1 = 1.2,\; x_2 = -0.3",
+        r"x_1 = z + \sigma\varepsilon_1 \qquad x_2 = \tfrac12 z + \sigma\varepsilon_2",
+        r"\text{observed: } x_1 = 1.2, \quad x_2 = -0.3",
         "Every posterior is a Gaussian, so the best Gaussians are the posteriors themselves, and "
         "the best single ones multiplied, p(z) divided out once, are exactly the joint posterior.",
     ),
     "square": (
-        r"x_1 = z^2 + \sigma\varepsilon_1 \qquad x_2 = \mathrm{sign}(z + \sigma\varepsilon_2) "
-        r"\qquad \text{observed: } x_1 = 1.5,\; x_2 = +1",
+        r"x_1 = z^2 + \sigma\varepsilon_1 \qquad x_2 = \mathrm{sign}(z + \sigma\varepsilon_2)",
+        r"\text{observed: } x_1 = 1.5, \quad x_2 = +1",
         "The true posterior still factorises, but p(z|x₁) has two lobes and no Gaussian has. The "
         "product built from the best Gaussian singles is not the best Gaussian.",
     ),
     "outliers": (
-        r"p(x_i|z) = 0.9\,N(x_i; z, \sigma^2) + 0.1\,N(x_i; 0, 2^2) "
-        r"\qquad \text{observed: } x_1 = 1.5,\; x_2 = -1",
+        r"p(x_i|z) = 0.9\,N(x_i; z, \sigma^2) + 0.1\,N(x_i; 0, 2^2)",
+        r"\text{observed: } x_1 = 1.5, \quad x_2 = -1",
         "One reading in ten says nothing of z. When two sharp readings contradict each other the "
         "true posterior doubts both and widens; the product narrows in the middle, where neither "
         "points.",
     ),
 }
-DIRECTIONS = {"reverse": "nearest by KL(q‖p)", "forward": "nearest by KL(p‖q)"}
+DIRECTIONS = {"reverse": "KL(q‖p)", "forward": "KL(p‖q)"}
 MEANINGS = {
-    "reverse": "q avoids what p excludes, and settles on one lobe; lobes may tie. An ELBO is "
-    "fitted so.",
+    "reverse": "q avoids what p excludes, and settles on one lobe; lobes may tie. This is how "
+    "an ELBO fits q.",
     "forward": "q covers p: it has p's mean and variance (moment matching).",
 }
 GRIDS = {
@@ -83,15 +83,21 @@ def choose(name: str, title: str, options: dict[str, str], value: object) -> Non
     )
 
 
+def equations(*lines: str) -> None:
+    """Set equations side by side, on a phone below each other."""
+    for column, line in zip(st.columns(len(lines)), lines, strict=True):
+        column.latex(line)
+
+
 def product(view: View) -> None:
     """Solve a pair of modalities in front of the reader."""
     st.markdown(
         "Given z the modalities are independent. So the **true** posterior is a product of the "
         "single ones, each of which contains the prior once:"
     )
-    st.latex(
-        r"p(z|x_1, \dots, x_N) \;\propto\; \frac{\prod_i p(z|x_i)}{p(z)^{N-1}} \qquad\quad "
-        r"q(z|x_1, \dots, x_N) \;\propto\; p(z) \prod_i \tilde q(z|x_i)"
+    equations(
+        r"p(z|x_1, \dots, x_N) \;\propto\; \frac{\prod_i p(z|x_i)}{p(z)^{N-1}}",
+        r"q(z|x_1, \dots, x_N) \;\propto\; p(z) \prod_i \tilde q(z|x_i)",
     )
     st.markdown(
         "That inspired the form of MVAE’s q, a product of experts (PoE). It does **not** follow "
@@ -100,9 +106,14 @@ def product(view: View) -> None:
     )
     with st.container(horizontal=True, gap="large"):
         choose("pair", "Pair of modalities", {name: TITLES[name] for name in PAIRS}, view.pair)
-        choose("best", "“Best” Gaussian q", {name: DIRECTIONS[name] for name in BESTS}, view.best)
-    equation, words = MODELS[view.pair]
-    st.latex(equation)
+        choose(
+            "best",
+            "“Best” Gaussian q: nearest by",
+            {name: DIRECTIONS[name] for name in BESTS},
+            view.best,
+        )
+    model, observed, words = MODELS[view.pair]
+    equations(model, observed)
     st.markdown(f"{words} *Best* now means: {MEANINGS[view.best]}")
     show_quadrature(view.pair, view.best, view.noise)
     st.caption(
@@ -115,11 +126,14 @@ def product(view: View) -> None:
         "Precisions of experts are positive and add up, so every further expert narrows MVAE’s q, "
         "even one that contradicts the rest:"
     )
-    st.latex(
-        r"T = 1 + \sum_i \tilde T_i, \quad \tilde T_i > 0 \qquad\text{but}\qquad "
-        r"E_{x_2|x_1}\, H[p(z|x_1, x_2)] \le H[p(z|x_1)] \;\text{ only on average}"
+    equations(
+        r"T = 1 + \sum_i \tilde T_i, \qquad \tilde T_i > 0",
+        r"E_{x_2|x_1} H[p(z|x_1, x_2)] \le H[p(z|x_1)]",
     )
-    st.markdown("The true posterior can widen: choose *Contradiction* and drag the noise down.")
+    st.markdown(
+        "The true posterior narrows only on average (its entropy H, on the right) and can widen "
+        "for a particular x₂: choose *Contradiction* and drag the noise down."
+    )
 
 
 def step(view: View) -> None:
@@ -132,10 +146,11 @@ def step(view: View) -> None:
     names = ["image", "label", "sound"][: view.count]
     st.html(step_table(view.step, names, [OTHERS[0], LABELS[0], OTHERS[1]][: view.count]))
     if view.step != "dbm":
-        st.latex(
-            r"\mathrm{ELBO}(X_S) = E_{q(z|X_S)}\Big[\sum_{i \in R} \lambda_i \log p(x_i|z)\Big] - "
-            r"\beta\, KL\big(q(z|X_S) \,\|\, p(z)\big), \qquad R = "
-            + (r"\text{all}" if view.step == "denoising" else "S")
+        targets = r"\text{all}" if view.step == "denoising" else "S"
+        equations(
+            r"\mathrm{ELBO}(X_S) = E_q\big[\textstyle\sum_{i \in R} \lambda_i \log p(x_i|z)\big]"
+            r" - \beta\, KL(q \,\|\, p)",
+            rf"q = q(z|X_S), \quad p = p(z), \quad R = {targets}",
         )
 
 

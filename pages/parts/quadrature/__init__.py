@@ -27,9 +27,9 @@ from pages.parts.view import change
 
 __all__ = ["describe", "show_quadrature"]
 
-#: What is drawn of GRID: z from −3 to 3, 151 points; heights in units of 1/1000.
+#: What is drawn of GRID: z from −3 to 3, 151 points; heights in units of 1/250, a third of a pixel.
 SHOWN = slice(1800, 3001, 8)
-UNIT = 1000
+UNIT = 250
 FIRST, SECOND, PRODUCT, EXPERTS, PRODUCTS = OTHERS[0], LABELS[0], OTHERS[1], OTHERS[2], LABELS[1]
 
 _here = Path(__file__).parent
@@ -95,7 +95,8 @@ def describe(pair: str, best: Best) -> dict[str, Any]:
     def true(name: str, log_p: Tensor, colour: str | None, **extra: Any) -> dict[str, Any]:
         return _row(name, log_p, [moments(log_p)[1].sqrt(), entropy(log_p)], colour, **extra)
 
-    target = _row("p(z|x₁,x₂)", truth, [], None, fill=True, mute=True)
+    # its curve is that of the first panel's last row
+    target = {"name": "p(z|x₁,x₂)", "colour": None, "values": [], "fill": True, "mute": True}
     experts = mixture(q1, q2[0])
     products = mixture(q1, q2[0], product)
     to_joint = ["sd", "KL(q‖p)", "KL(p‖q)"]
@@ -152,7 +153,7 @@ def describe(pair: str, best: Best) -> dict[str, Any]:
         )
     return {
         "key": f"{pair} {best}",
-        "top": UNIT * 1.6,  # four times the height of the prior
+        "top": UNIT * 2.4,  # six times the height of the prior
         "levels": [f"{x:.2f}" for x in NOISE.tolist()],
         "tied": solution.tied.tolist(),
         "words": [

@@ -30,12 +30,13 @@ const colour = (row) => `color:${row.colour ?? "inherit"}`;
 /** One chart with its table; gives its element and a function that shows a level. */
 function panel({ title, columns, rows, notes }, data) {
   const svg = document.createElementNS(SVG, "svg");
-  const wide = rows[0].curve[0].length - 1;
+  const wide = data.panels[0].rows[0].curve[0].length - 1;
   svg.setAttribute("viewBox", `0 0 ${wide} ${data.top}`);
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
   const body = make("tbody");
   const note = make("p", { class: "note" });
+  const truth = data.panels[0].rows.at(-1).curve; // stands behind the curves of every panel
   const drawn = rows.map((row) => {
     const dashed = row.side === "right" ? { ...row, dash: true } : row;
     const curve = document.createElementNS(SVG, "path");
@@ -63,7 +64,7 @@ function panel({ title, columns, rows, notes }, data) {
     for (const { row, curve, name, cells, line } of drawn) {
       const there = row.side !== "right" || data.tied[level];
       line.hidden = !there;
-      curve.setAttribute("d", there ? path(row.curve[level], data.top) : "");
+      curve.setAttribute("d", there ? path((row.curve ?? truth)[level], data.top) : "");
       name.textContent = row.name + (row.side && data.tied[level] ? `, ${row.side} optimum` : "");
       row.values.forEach((column, i) => (cells[i].textContent = column[level]));
       if (there && row.values.length) {
