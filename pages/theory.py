@@ -148,9 +148,8 @@ def step(view: View) -> None:
     if view.step != "dbm":
         targets = r"\text{all}" if view.step == "denoising" else "S"
         equations(
-            r"\mathrm{ELBO}(X_S) = E_q\big[\textstyle\sum_{i \in R} \lambda_i \log p(x_i|z)\big]"
-            r" - \beta\, KL(q \,\|\, p)",
-            rf"q = q(z|X_S), \quad p = p(z), \quad R = {targets}",
+            r"\mathrm{ELBO}(X_S) = E_{q(z|X_S)}[L] - \beta\, KL(q \,\|\, p)",
+            rf"L = \sum_{{i \in R}} \lambda_i \log p(x_i|z), \quad R = {targets}",
         )
 
 
@@ -160,7 +159,7 @@ def relatives() -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**MVAE**: experts over the **latents**, inside the inference network.")
-        st.latex(r"q(z|X_S) = \tfrac1Z\, p(z) \prod_{i \in S} \tilde q(z|x_i) = N(z; \mu, T^{-1})")
+        st.latex(r"\tfrac1Z\, p(z) \prod_{i \in S} \tilde q(z|x_i) = N(z; \mu, T^{-1})")
         st.markdown("A product of Gaussians is a Gaussian, so that Z has a closed form.")
     with right:
         st.markdown("**RBM**: experts over the **data**, one for each hidden unit.")

@@ -24,7 +24,11 @@ def opened(page: Page, address: str, settled, query: str = "") -> Page:
 def frames(page: Page) -> list[str | bytes]:
     """Collect what the browser sends to the server."""
     sent: list[str | bytes] = []
-    page.on("websocket", lambda socket: socket.on("framesent", sent.append))
+
+    def keep(frame: str | bytes) -> None:  # playwright takes no built-in function
+        sent.append(frame)
+
+    page.on("websocket", lambda socket: socket.on("framesent", keep))
     return sent
 
 
@@ -46,7 +50,7 @@ def number(page: Page, row: str, column: int = 1) -> Locator:
 
 def test_numbers_and_curves_follow_the_mouse_before_the_server_hears(theory, frames, settled):
     divergence = number(theory, "q₁₂, best for", 2)
-    curve = theory.locator("path").nth(3)
+    curve = theory.locator("svg[role=img] path").nth(3)
     expect(divergence).to_have_text("0.016")
     box = handle(theory).bounding_box()
     y = box["y"] + box["height"] / 2
