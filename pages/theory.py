@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from mvae.theory import BESTS, PAIRS
@@ -40,7 +42,7 @@ DIRECTIONS = {"reverse": "KL(q‖p)", "forward": "KL(p‖q)"}
 MEANINGS = {
     "reverse": "q avoids what p excludes, and settles on one lobe; lobes may tie. This is how "
     "an ELBO fits q.",
-    "forward": "q covers p: it has p's mean and variance (moment matching).",
+    "forward": "q covers p: it has p’s mean and variance (moment matching).",
 }
 GRIDS = {
     "sub-sampled": "The loss is minus the **sum** of these ELBOs, all of them in every step. A "
@@ -48,9 +50,9 @@ GRIDS = {
     "subsets between one and all.",
     "denoising": "The same subsets are encoded, but every one of them must reconstruct **all** "
     "modalities. So each decoder learns from every term.",
-    "dbm": "No term is an ELBO of a subset, and no gradient flows back through an encoder: each "
-    "weight changes by a statistic under the data minus the same statistic under the model. The "
-    "layers are pre-trained one at a time; only then are all of them trained together.",
+    "dbm": "In a multimodal DBM no term is an ELBO of a subset, and no gradient flows back through "
+    "an encoder: each weight changes by a statistic under the data minus the same statistic under "
+    "the model. The layers are pre-trained one at a time; only then are they trained together.",
 }
 REFERENCES = """
 - M. Wu, N. Goodman: [Multimodal generative models for scalable weakly-supervised
@@ -70,7 +72,7 @@ REFERENCES = """
 """
 
 
-def choose(name: str, title: str, options: dict[str, str], value: object) -> None:
+def choose(name: str, title: str, options: dict[Any, str], value: object) -> None:
     """Offer a choice that the link keeps."""
     st.session_state[name] = value
     st.segmented_control(

@@ -10,7 +10,7 @@ from itertools import chain, combinations
 __all__ = ["STEPS", "Row", "step_rows", "step_table"]
 
 #: Whose step: value in the URL to words on the page.
-STEPS = {"sub-sampled": "Sub-sampled", "denoising": "Denoising", "dbm": "Multimodal DBM"}
+STEPS = {"sub-sampled": "Sub-sampled", "denoising": "Denoising", "dbm": "DBM"}
 
 HEADS = {
     "sub-sampled": ("ELBO term", "Encoded", "Reconstructed", "Gradient flows to"),

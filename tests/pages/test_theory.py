@@ -113,7 +113,7 @@ def test_the_noise_of_a_link_is_where_the_handle_stands(visit):
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"), [(0, 0), (40, 40), (41, 7), (-1, 7), ("3", 7), (None, 7), (2.5, 7)]
+    ("sent", "kept"), [(0, 0), (40, 40), (41, 7), (-1, 7), ("3", 7), (None, 7), (2.5, 7), (True, 7)]
 )
 def test_a_noise_level_is_not_trusted(monkeypatch, sent, kept):
     state = {"quadrature": {"noise": sent}, "view": View("", "", noise=7)}
@@ -166,11 +166,11 @@ def test_every_level_has_its_curves_numbers_and_sentences():
 
 def test_negative_precision_is_shown_and_explained():
     notes = quadrature.describe("square", "forward")["panels"][1]["notes"]
-    assert "negative precision (x₁: −0.318)" in notes[0]
+    assert "negative precision (q₁/p: −0.318)" in notes[0]
     assert "no expert of an MVAE can be it" in notes[0]
     assert "negative" not in notes[40]
     assert "it is not drawn" in quadrature._precision(0.4, 0.5)
-    assert "x₂: −0.500" in quadrature._precision(0.4, 0.5)
+    assert "q₂/p: −0.500" in quadrature._precision(0.4, 0.5)
 
 
 def test_both_tied_optima_are_told():

@@ -188,7 +188,8 @@ def _nearness(direction: str, tied: bool, left: str, right: str, best: str) -> s
 
 def _precision(t1: float, t2: float) -> str:
     left = t1 + t2 - 1
-    wide = [f"x₁: {number(t1 - 1)}"] * (t1 < 1) + [f"x₂: {number(t2 - 1)}"] * (t2 < 1)
+    named = (("₁", t1), ("₂", t2))
+    wide = [f"q{i}/p: {number(t - 1)}" for i, t in named if t < 1]
     if not wide:
         return (
             f"With p(z) divided out the experts have precisions {number(t1 - 1)} and "
@@ -200,7 +201,7 @@ def _precision(t1: float, t2: float) -> str:
         else f"Nor is the product, of precision {number(left)}: it is not drawn."
     )
     return (
-        f"Here qᵢ is wider than the prior, so that q/p would need negative precision "
+        f"Where q is wider than the prior, q/p would need negative precision "
         f"({', '.join(wide)}) and is no Gaussian: no expert of an MVAE can be it. {whole}"
     )
 
@@ -218,5 +219,5 @@ def show_quadrature(pair: str, best: Best, noise: int) -> None:
 def _released() -> None:
     """Take over a noise level, which as anything that a browser sends is not to be trusted."""
     noise = st.session_state["quadrature"]["noise"]
-    if isinstance(noise, int) and 0 <= noise < len(NOISE):
+    if type(noise) is int and 0 <= noise < len(NOISE):
         change(noise=noise)
