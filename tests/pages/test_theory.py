@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mvae.objective import SubSampled, log_likelihoods
 from mvae.theory import BESTS, NOISE, PAIRS, kl, solve
 from pages.parts import quadrature
+from pages.parts.quadrature import sentences
 from pages.parts.step import STEPS, step_rows, step_table
 from pages.parts.view import View, parse, url_of
 
@@ -144,7 +145,7 @@ def test_the_numbers_beside_the_curves_are_those_of_the_library():
     solution = solve(PAIRS["square"], "reverse")
     joint = quadrature._on_grid(solution.joint)
     divergence = kl(joint, solution.truth[3]).tolist()
-    assert rows_of(data, 1)[rows(data)[-1]][1] == [quadrature.number(x) for x in divergence]
+    assert rows_of(data, 1)[rows(data)[-1]][1] == [sentences.number(x) for x in divergence]
 
 
 def rows(data: dict) -> list[str]:
@@ -169,8 +170,8 @@ def test_negative_precision_is_shown_and_explained():
     assert "negative precision (q₁/p: −0.318)" in notes[0]
     assert "no expert of an MVAE can be it" in notes[0]
     assert "negative" not in notes[40]
-    assert "it is not drawn" in quadrature._precision(0.4, 0.5)
-    assert "q₂/p: −0.500" in quadrature._precision(0.4, 0.5)
+    assert "it is not drawn" in sentences.precision(0.4, 0.5)
+    assert "q₂/p: −0.500" in sentences.precision(0.4, 0.5)
 
 
 def test_both_tied_optima_are_told():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+import torch
 from torch import Tensor
 
 from mvae.gaussian import Gaussian
@@ -23,6 +23,14 @@ from mvae.theory import (
     solve,
 )
 from pages.parts.colours import LABELS, OTHERS, PRIOR
+from pages.parts.quadrature.sentences import (
+    MIXTURES,
+    announce,
+    nearness,
+    number,
+    precision,
+    widening,
+)
 from pages.parts.view import change
 
 __all__ = ["describe", "show_quadrature"]
@@ -39,19 +47,6 @@ _component = st.components.v2.component(
     css=(_here / "quadrature.css").read_text("utf-8"),
     js=(_here / "quadrature.js").read_text("utf-8"),
 )
-
-
-def number(value: float) -> str:
-    """Write a number with three decimals, fewer where it is large.
-
-    Example:
-        >>> number(-1e-12), number(0.05249), number(418.9), number(float("nan"))
-        ('0.000', '0.052', '419', '–')
-    """
-    if math.isnan(value):
-        return "–"
-    digits = 3 if abs(value) < 10 else 1 if abs(value) < 100 else 0
-    return f"{value:.{digits}f}".replace("-", "−") if abs(value) >= 5e-4 else "0.000"
 
 
 def _row(
@@ -100,7 +95,7 @@ def describe(pair: str, best: Best) -> dict[str, Any]:
     experts = mixture(q1, q2[0])
     products = mixture(q1, q2[0], product)
     to_joint = ["sd", "KL(q‖p)", "KL(p‖q)"]
-    panels = [
+    panels: list[dict[str, Any]] = [
         {
             "title": "The true posteriors",
             "columns": ["sd", "entropy"],
@@ -132,78 +127,25 @@ def describe(pair: str, best: Best) -> dict[str, Any]:
             ],
         },
     ]
-    direction = "KL(q‖p)" if best == "reverse" else "KL(p‖q)"
-    order = (1, 2) if best == "reverse" else (2, 1)
-    off = [measures(x, truth)[order[0]] for x in (product[0], product[1], joint)]
-    apart = [[number(v) for v in x.tolist()] for x in off]
-    precisions = [(-q.logvar[0, :, 0]).exp() for q in solution.singles]
-    h = [entropy(x) for x in (first, truth)] + [average_entropy(PAIRS[pair])]
-    for panel in panels:
-        panel["notes"] = []
-    for i in range(len(NOISE)):
-        panels[0]["notes"].append(_widening(*(x[i].item() for x in h)))
-        tied = bool(solution.tied[i])
-        t1, t2 = (t[i].item() for t in precisions)
-        panels[1]["notes"].append(
-            _nearness(direction, tied, *(x[i] for x in apart)) + " " + _precision(t1, t2)
-        )
-        panels[2]["notes"].append(
-            "A mixture of experts is ½q₁ + ½q₂: no prior is divided out, and it is never sharper "
-            "than its sharpest part. A mixture of products has the product as a third part."
-        )
+    chosen = 1 if best == "reverse" else 2
+    off = [measures(x, truth)[chosen].tolist() for x in (*product, joint)]
+    apart = list(zip(solution.tied.tolist(), *off, strict=True))
+    precisions = [(-q.logvar[0, :, 0]).exp().tolist() for q in solution.singles]
+    entropies = [entropy(first), entropy(truth), average_entropy(PAIRS[pair])]
+    panels[0]["notes"] = [widening(*h) for h in torch.stack(entropies, 1).tolist()]
+    panels[1]["notes"] = [
+        f"{nearness(to_joint[chosen], *distances)} {precision(t1, t2)}"
+        for distances, t1, t2 in zip(apart, *precisions, strict=True)
+    ]
+    panels[2]["notes"] = [MIXTURES] * len(NOISE)
     return {
         "key": f"{pair} {best}",
         "top": UNIT * 2.4,  # six times the height of the prior
         "levels": [f"{x:.2f}" for x in NOISE.tolist()],
         "tied": solution.tied.tolist(),
-        "words": [
-            f"noise {x:.2f}; the product is {apart[int(solution.tied[i])][i]} nats from the joint "
-            f"posterior, the best Gaussian {apart[2][i]}"
-            for i, x in enumerate(NOISE.tolist())
-        ],
+        "words": [announce(x, *each) for x, each in zip(NOISE.tolist(), apart, strict=True)],
         "panels": panels,
     }
-
-
-def _widening(alone: float, both: float, average: float) -> str:
-    verb = "widened" if both > alone else "narrowed"
-    return (
-        f"Supplying x₂ {verb} the true posterior: its entropy went from {number(alone)} to "
-        f"{number(both)} nats. Averaged over every x₂ that may follow this x₁ it is "
-        f"{number(average)}: on average, and only so, evidence narrows."
-    )
-
-
-def _nearness(direction: str, tied: bool, left: str, right: str, best: str) -> str:
-    if tied:
-        return (
-            f"Two Gaussians are equally good for p(z|x₁), and x₁ cannot tell which to take. With "
-            f"the left one the product is {left} nats off by {direction}, with the right one "
-            f"{right}; the best Gaussian is {best} off."
-        )
-    if left == best:
-        return f"The product is as near as the best Gaussian: {left} nats off by {direction}."
-    return f"The product is {left} nats off by {direction}, the best Gaussian only {best}."
-
-
-def _precision(t1: float, t2: float) -> str:
-    left = t1 + t2 - 1
-    named = (("₁", t1), ("₂", t2))
-    wide = [f"q{i}/p: {number(t - 1)}" for i, t in named if t < 1]
-    if not wide:
-        return (
-            f"With p(z) divided out the experts have precisions {number(t1 - 1)} and "
-            f"{number(t2 - 1)}."
-        )
-    whole = (
-        f"Only the product as a whole, of precision {number(left)}, is one."
-        if left > 0
-        else f"Nor is the product, of precision {number(left)}: it is not drawn."
-    )
-    return (
-        f"Where q is wider than the prior, q/p would need negative precision "
-        f"({', '.join(wide)}) and is no Gaussian: no expert of an MVAE can be it. {whole}"
-    )
 
 
 def show_quadrature(pair: str, best: Best, noise: int) -> None:
