@@ -59,7 +59,10 @@ def nearness(direction: str, tied: bool, left: float, right: float, best: float)
             f"one {with_right}; the best Gaussian is {least} off."
         )
     if with_left == least:
-        return f"The product is as near as the best Gaussian: {least} nats off by {direction}."
+        return (
+            f"To three decimals the product is as near as the best Gaussian: {least} nats off by "
+            f"{direction}."
+        )
     return f"The product is {with_left} nats off by {direction}, the best Gaussian only {least}."
 
 
