@@ -73,13 +73,14 @@ def _summary(view: View) -> str:
 def frame() -> None:
     """Run the page that was asked for."""
     st.set_page_config("MVAE Explorer", page_icon="🔎", layout="wide")
-    learn = st.Page("learn.py", title="Learn")
+    # These speak of no data set, or bring their own models.
+    without_model = [st.Page("learn.py", title="Learn"), st.Page("theory.py", title="Theory")]
     page = st.navigation(
         [
             st.Page("experts.py", title="Experts", default=True),
             st.Page("traverse.py", title="Traverse"),
             st.Page("map.py", title="Map"),
-            learn,
+            *without_model,
         ],
         position="top",
     )
@@ -88,7 +89,7 @@ def frame() -> None:
     if not view.data:
         st.warning(problems[0])
         st.stop()
-    if page != learn:  # which brings its own models
+    if page not in without_model:
         chooser(view)
     for problem in problems:
         st.warning(problem)

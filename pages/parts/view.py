@@ -12,8 +12,10 @@ from mvae import checkpoint
 from mvae.intake import IntakeError, unpack_bits
 from mvae.modality import Modality
 from mvae.pictures import picture_shape
+from mvae.theory import BESTS, NOISE, PAIRS
 from pages.parts.lesson import STEPS
 from pages.parts.loading import load, samples_of
+from pages.parts.step import METHODS
 
 __all__ = [
     "COLOURINGS",
@@ -68,6 +70,11 @@ class View:
         training: which of the trainings that a step compares.
         given: the modality whose beliefs a map shows; empty for all modalities together.
         colour: what colours the examples on a map, a key of COLOURINGS.
+        pair: of the theory page, a key of PAIRS.
+        best: what "best" means there, one of BESTS.
+        noise: index of its noise level in NOISE.
+        method: whose training step it draws, a key of METHODS.
+        count: how many modalities that step has.
     """
 
     data: str
@@ -90,20 +97,29 @@ class View:
     training: int = 0
     given: str = ""
     colour: str = "label"
+    pair: str = "linear"
+    best: str = "reverse"
+    noise: int = 10
+    method: str = "sub-sampled"
+    count: int = 2
 
 
 #: Those that stand in the URL under their own name, as they are.
 SIMPLE = (
     *("source", "sample", "drawing", "seed", "start", "across", "down", "other"),
     *("step", "lesson", "training", "given", "colour"),
+    *("pair", "best", "noise", "method", "count"),
 )
-#: Changes of these leave the latent that is held where it is.
-HOLDING = {"at", "seed", "dims", "start", "across", "down", "other", "given", "colour"}
+#: Changes of these let go of the latent that is held.
+LETTING_GO = {
+    *("data", "model", "source", "sample", "drawing", "labels", "supply", "plane"),
+    *("step", "lesson", "training"),
+}
 
 
 def change(**updates: Any) -> None:
     """Change what is looked at; for callbacks of widgets, which run before the page."""
-    if not updates.keys() <= HOLDING:
+    if updates.keys() & LETTING_GO:
         updates = {"at": None} | updates
     st.session_state["view"] = replace(st.session_state["view"], **updates)
 
@@ -219,7 +235,18 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
             "a test example stands in for it."
         )
         view = replace(view, source="example")
-    return view, problems
+    return replace(view, **_theory(params, problems)), problems
+
+
+def _theory(params: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    noise = _number(params, "noise", len(NOISE), "noise level", problems)
+    return {
+        "pair": _choice(params, "pair", list(PAIRS), "pair of modalities", problems),
+        "best": _choice(params, "best", list(BESTS), "meaning of best", problems),
+        "noise": View.noise if noise is None else noise,
+        "method": _choice(params, "method", list(METHODS), "training step", problems),
+        "count": int(_choice(params, "count", ["2", "3"], "number of modalities", problems)),
+    }
 
 
 def _choice(

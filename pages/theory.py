@@ -1,0 +1,192 @@
+"""Theory: when the product of the best single posteriors is the best joint one, and when not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from mvae.theory import BESTS, PAIRS
+from pages.parts.colours import LABELS, OTHERS
+from pages.parts.quadrature import show_quadrature
+from pages.parts.step import METHODS, step_table
+from pages.parts.view import View, change
+
+TITLES = {
+    "linear": "Linear",
+    "square": "z² and a sign",
+    "outliers": "Contradiction",
+}
+MODELS = {
+    "linear": (
+        r"x_1 = z + \sigma\varepsilon_1 \qquad x_2 = \tfrac12 z + \sigma\varepsilon_2",
+        r"\text{observed: } x_1 = 1.2, \quad x_2 = -0.3",
+        "Every posterior is a Gaussian, so the best Gaussians are the posteriors themselves, and "
+        "the best single ones multiplied, p(z) divided out once, are exactly the joint posterior.",
+    ),
+    "square": (
+        r"x_1 = z^2 + \sigma\varepsilon_1 \qquad x_2 = \mathrm{sign}(z + \sigma\varepsilon_2)",
+        r"\text{observed: } x_1 = 1.5, \quad x_2 = +1",
+        "The true posterior still factorises, but p(z|x₁) has two lobes and no Gaussian has. The "
+        "product built from the best Gaussian singles is not the best Gaussian.",
+    ),
+    "outliers": (
+        r"p(x_i|z) = 0.9\,N(x_i; z, \sigma^2) + 0.1\,N(x_i; 0, 2^2)",
+        r"\text{observed: } x_1 = 1.5, \quad x_2 = -1",
+        "One reading in ten says nothing of z. When two sharp readings contradict each other the "
+        "true posterior doubts both and widens; the product narrows in the middle, where neither "
+        "points.",
+    ),
+}
+DIRECTIONS = {"reverse": "KL(q‖p)", "forward": "KL(p‖q)"}
+MEANINGS = {
+    "reverse": "q avoids what p excludes, and settles on one lobe; lobes may tie. This is how "
+    "an ELBO fits q.",
+    "forward": "q covers p: it has p’s mean and variance (moment matching).",
+}
+GRIDS = {
+    "sub-sampled": "The loss is minus the **sum** of these ELBOs, all of them in every step. A "
+    "term reconstructs only the modalities that it was given. With two modalities there are no "
+    "subsets between one and all.",
+    "denoising": "The same subsets are encoded, but every one of them must reconstruct **all** "
+    "modalities. So each decoder learns from every term.",
+    "dbm": "In a multimodal DBM no term is an ELBO of a subset, and no gradient flows back through "
+    "an encoder: each weight changes by a statistic under the data minus the same statistic under "
+    "the model. The layers are pre-trained one at a time; only then are they trained together.",
+}
+REFERENCES = """
+- M. Wu, N. Goodman: [Multimodal generative models for scalable weakly-supervised
+  learning](https://arxiv.org/abs/1802.05335), NeurIPS 2018. MVAE: product of experts (PoE),
+  sub-sampled training.
+- Y. Shi, N. Siddharth, B. Paige, P. Torr: [Variational mixture-of-experts autoencoders for
+  multi-modal deep generative models](https://arxiv.org/abs/1911.03393), NeurIPS 2019.
+- T. Sutter, I. Daunhawer, J. Vogt: [Generalized multimodal
+  ELBO](https://arxiv.org/abs/2105.02470), ICLR 2021. Mixture of products of experts.
+- G. Hinton: [Training products of experts by minimizing contrastive
+  divergence](https://doi.org/10.1162/089976602760128018), Neural Computation 2002.
+- J. Ngiam, A. Khosla, M. Kim, J. Nam, H. Lee, A. Ng: [Multimodal deep
+  learning](https://icml.cc/2011/papers/399_icmlpaper.pdf), ICML 2011. Bimodal deep autoencoder.
+- N. Srivastava, R. Salakhutdinov: [Multimodal learning with deep Boltzmann
+  machines](https://papers.nips.cc/paper/2012/hash/af21d0c97db2e27e13572cbf59eb343d-Abstract.html),
+  NeurIPS 2012.
+"""
+
+
+def choose(name: str, title: str, options: dict[Any, str], value: object) -> None:
+    """Offer a choice that the link keeps."""
+    st.session_state[name] = value
+    st.segmented_control(
+        title,
+        list(options),
+        format_func=options.get,
+        key=name,
+        required=True,
+        on_change=lambda: change(**{name: st.session_state[name]}),
+    )
+
+
+def equations(*lines: str) -> None:
+    """Set equations side by side, on a phone below each other."""
+    for column, line in zip(st.columns(len(lines)), lines, strict=True):
+        column.latex(line)
+
+
+def product(view: View) -> None:
+    """Solve a pair of modalities in front of the reader."""
+    st.markdown(
+        "Given z the modalities are independent. So the **true** posterior is a product of the "
+        "single ones, each of which contains the prior once:"
+    )
+    equations(
+        r"p(z|x_1, \dots, x_N) \;\propto\; \frac{\prod_i p(z|x_i)}{p(z)^{N-1}}",
+        r"q(z|x_1, \dots, x_N) \;\propto\; p(z) \prod_i \tilde q(z|x_i)",
+    )
+    st.markdown(
+        "That inspired the form of MVAE’s q, a product of experts (PoE). It does **not** follow "
+        "that the best q inside a family is a product of the best single ones. Three pairs of "
+        "modalities of one number z, with the prior $N(0, 1)$, solved by quadrature:"
+    )
+    with st.container(horizontal=True, gap="large"):
+        choose("pair", "Pair of modalities", {name: TITLES[name] for name in PAIRS}, view.pair)
+        choose(
+            "best",
+            "“Best” Gaussian q: nearest by",
+            {name: DIRECTIONS[name] for name in BESTS},
+            view.best,
+        )
+    model, observed, words = MODELS[view.pair]
+    equations(model, observed)
+    st.markdown(f"{words} *Best* now means: {MEANINGS[view.best]}")
+    show_quadrature(view.pair, view.best, view.noise)
+    st.caption(
+        "All KLs in nats; q is the row’s curve, p the true joint posterior unless the row says "
+        "otherwise. Narrow peaks run off the top. The mixture of products is taken over the three "
+        "subsets that are not empty."
+    )
+    st.markdown("#### A further modality always narrows this q")
+    st.markdown(
+        "Precisions of experts are positive and add up, so every further expert narrows MVAE’s q, "
+        "even one that contradicts the rest:"
+    )
+    equations(
+        r"T = 1 + \sum_i \tilde T_i, \qquad \tilde T_i > 0",
+        r"E_{x_2|x_1} H[p(z|x_1, x_2)] \le H[p(z|x_1)]",
+    )
+    st.markdown(
+        "The true posterior narrows only on average (its entropy H, on the right) and can widen "
+        "for a particular x₂: choose *Contradiction* and drag the noise down."
+    )
+
+
+def step(view: View) -> None:
+    """Draw one training step as a grid."""
+    st.markdown("#### One training step")
+    with st.container(horizontal=True, gap="large"):
+        choose("method", "Whose step", METHODS, view.method)
+        choose("count", "Modalities", {2: "2", 3: "3"}, view.count)
+    st.markdown(GRIDS[view.method])
+    names = ["image", "label", "sound"][: view.count]
+    st.html(step_table(view.method, names, [OTHERS[0], LABELS[0], OTHERS[1]][: view.count]))
+    if view.method != "dbm":
+        targets = r"\text{all}" if view.method == "denoising" else "S"
+        equations(
+            r"\mathrm{ELBO}(X_S) = E_{q(z|X_S)}[L] - \beta\, KL(q \,\|\, p)",
+            rf"L = \sum_{{i \in R}} \lambda_i \log p(x_i|z), \quad R = {targets}",
+        )
+
+
+def relatives() -> None:
+    """Tell MVAE's product from an RBM's, and its ancestors as they are."""
+    st.markdown("#### Two products of experts")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**MVAE**: experts over the **latents**, inside the inference network.")
+        st.latex(r"\tfrac1Z\, p(z) \prod_{i \in S} \tilde q(z|x_i) = N(z; \mu, T^{-1})")
+        st.markdown("A product of Gaussians is a Gaussian, so that Z has a closed form.")
+    with right:
+        st.markdown("**RBM**: experts over the **data**, one for each hidden unit.")
+        st.latex(r"p(x) = \tfrac1Z\, e^{b^\top x} \prod_j \big(1 + e^{c_j + w_j^\top x}\big)")
+        st.markdown("Z sums over every x there could be: intractable, hence sampling in training.")
+    st.markdown("#### Two ancestors")
+    st.markdown(
+        "Both are unsupervised and generative, and both handle missing modalities.\n\n"
+        "- **Bimodal deep autoencoder** (Ngiam et al. 2011): trained with a modality zeroed at "
+        "random while both must be reconstructed. That is denoising, and in effect sub-sampling.\n"
+        "- **Multimodal DBM** (Srivastava & Salakhutdinov 2012): an undirected model; missing "
+        "modalities are sampled from the conditionals. It needs layer-wise pre-training, where "
+        "MVAE is trained end to end."
+    )
+    st.markdown("#### References")
+    st.markdown(REFERENCES)
+
+
+def page() -> None:
+    """Show the claims, each with what shows it."""
+    view: View = st.session_state["view"]
+    st.markdown("### When is a product right?")
+    product(view)
+    step(view)
+    relatives()
+
+
+page()
