@@ -7,20 +7,21 @@ from pathlib import Path
 
 __all__ = ["files_of"]
 
-IMPORT = re.compile(r'^import [^;]*? from "\./([a-z]+\.js)";\n', re.MULTILINE)
+IMPORT = re.compile(r'^import [^;]*? from "(\.\.?/[a-z/]+\.js)";\n', re.MULTILINE)
 
 
-def script(folder: Path, name: str, seen: set[str] | None = None) -> str:
+def script(module: Path, seen: set[Path] | None = None) -> str:
     """Put a module behind those that it imports, each of them once.
 
     They then share one scope, so names at their top level must differ.
     """
     seen = set() if seen is None else seen
-    if name in seen:
+    if module in seen:
         return ""
-    seen.add(name)
-    text = (folder / name).read_text("utf-8")
-    before = "".join(script(folder, other, seen) for other in IMPORT.findall(text))
+    seen.add(module)
+    text = module.read_text("utf-8")
+    imported = [(module.parent / path).resolve() for path in IMPORT.findall(text)]
+    before = "".join(script(other, seen) for other in imported)
     own = re.sub(r"^export (?!default)", "", IMPORT.sub("", text), flags=re.MULTILINE)
     return before + own
 
@@ -35,4 +36,4 @@ def files_of(init: str, name: str) -> dict[str, str]:
     """
     folder = Path(init).parent
     plain = {kind: (folder / f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css")}
-    return {**plain, "js": script(folder, f"{name}.js")}
+    return {**plain, "js": script((folder / f"{name}.js").resolve())}

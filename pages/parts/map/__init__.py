@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -14,25 +12,13 @@ from mvae.embedding import MapOfLatents
 from mvae.modality import Batch, Modality
 from mvae.pictures import picture_shape
 from pages.parts.assets import pictures_path
+from pages.parts.modules import files_of
 from pages.parts.view import View
 
 __all__ = ["describe", "nearest_samples", "show_map"]
 
 
-def _read(name: str) -> str:
-    """Read one of the component's files, which lie beside this one."""
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def _script() -> str:
-    """Join the two modules into the one that a component may have."""
-    chart = re.sub(r"^export ", "", _read("chart.js"), flags=re.MULTILINE)
-    return chart + re.sub(r"^import .*$", "", _read("map.js"), flags=re.MULTILINE)
-
-
-_mount = st.components.v2.component(
-    "mvae_map", html=_read("map.html"), css=_read("map.css"), js=_script()
-)
+_mount = st.components.v2.component("mvae_map", **files_of(__file__, "map"))
 
 
 def nearest_samples(chart: MapOfLatents, mean: Tensor, count: int, but: int | None) -> Tensor:

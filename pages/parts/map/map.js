@@ -1,5 +1,8 @@
 /* The map: dots on two canvases with one hover, and the mark of the current belief. */
 import { arrange, beside, between, ease, isSquare, nearest, onCanvas, qualitative, sequential, towards, viewport } from "./chart.js";
+import { asset } from "../web/assets.js";
+import { make, rgb } from "../web/dom.js";
+import { paintInk } from "../web/picture.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const DOT = 4.2, MARGIN = 30, MOUSE = 14, FINGER = 26, MOVE = 600;
@@ -7,53 +10,26 @@ const INVITATION = "Point at an example, or tap it, to see it; click it, or tap 
 
 /* This module's function runs again at every update of the page; what is shown outlives that. */
 const maps = new WeakMap();
-/* Address to promise of bytes; the browser fetches the examples' pictures once. */
-const albums = new Map();
 
-function make(tag, className = "", ...children) {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.append(...children);
-  return element;
-}
-
-function album(path) {
-  if (!albums.has(path)) {
-    const root = window.__streamlit?.BACKEND_BASE_URL ?? new URL(".", document.baseURI);
-    const bytes = fetch(new URL(path, root)).then((answer) => {
-      if (!answer.ok) throw new Error(answer.statusText);
-      return answer.arrayBuffer();
-    });
-    bytes.catch(() => albums.delete(path)); // asked for again at the next need
-    albums.set(path, bytes.then((buffer) => new Uint8Array(buffer)));
-  }
-  return albums.get(path);
-}
-
-/** Paint an example's picture: the colour of the text, as opaque as the pixel is bright. */
+/** Paint an example's picture. */
 function paint(canvas, bytes, sample, { height, width }) {
   [canvas.width, canvas.height] = [width, height];
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(width, height);
-  const ink = getComputedStyle(canvas).color.match(/\d+(\.\d+)?/g).slice(0, 3).map(Number);
-  for (let i = 0; i < width * height; i++) {
-    image.data.set([...ink, bytes[sample * width * height + i]], 4 * i);
-  }
-  context.putImageData(image, 0, 0);
+  const size = width * height;
+  paintInk(canvas, bytes.subarray(sample * size, (sample + 1) * size), rgb(getComputedStyle(canvas).color), 255);
 }
 
 /** One layout's elements, made once. */
 function layout(name) {
-  const [chart, picture, text] = [make("canvas", "chart"), make("canvas", "picture"), make("div")];
-  const tip = make("div", "tip", picture, text);
+  const [chart, picture, text] = [make("canvas", { class: "chart" }), make("canvas", { class: "picture" }), make("div")];
+  const tip = make("div", { class: "tip" }, picture, text);
   [tip.hidden, picture.hidden] = [true, true];
   tip.ariaHidden = "true"; // the same is said in the live region
   for (const [key, value] of Object.entries({ tabindex: 0, role: "application", "aria-describedby": "how" })) {
     chart.setAttribute(key, value);
   }
   chart.setAttribute("aria-roledescription", "map of examples");
-  const caption = make("figcaption", "", make("b", "", name), make("span"));
-  const figure = make("figure", "", caption, make("div", "paper", chart, tip));
+  const caption = make("figcaption", {}, make("b", {}, name), make("span"));
+  const figure = make("figure", {}, caption, make("div", { class: "paper" }, chart, tip));
   return { figure, note: caption.lastChild, chart, tip, picture, text, spots: [], mark: [0, 0] };
 }
 
@@ -198,7 +174,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       it.tip.hidden = place?.layout !== l;
       it.chart.classList.toggle("over", state.hover?.layout === l);
       if (it.tip.hidden) return;
-      it.text.replaceChildren(make("b", "", title(place.dot)), ...facts(place.dot).map((f) => make("span", "", f)));
+      it.text.replaceChildren(make("b", {}, title(place.dot)), ...facts(place.dot).map((f) => make("span", {}, f)));
       it.picture.hidden = !data.picture;
       const put = () => {
         const size = [it.tip.offsetWidth, it.tip.offsetHeight];
@@ -207,8 +183,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
       };
       put();
       if (!data.picture) return;
-      album(data.picture.path).then(
-        (bytes) => (state.hover ?? state.chosen)?.sample === place.sample && paint(it.picture, bytes, place.sample, data.picture),
+      asset(data.picture.path).then(
+        (bytes) => (state.hover ?? state.chosen)?.sample === place.sample && paint(it.picture, new Uint8Array(bytes), place.sample, data.picture),
         () => ((it.picture.hidden = true), put()),
       );
     });
@@ -292,19 +268,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
 /** Say what the colours mean, and what the mark is. */
 function legend(element, { colour, label, dots, mark }, range, nats) {
   const swatch = (background, className = "") => {
-    const square = make("i", className);
+    const square = make("i", { class: className });
     square.style.background = background;
     return square;
   };
-  const entries = [make("span", "", make("i", "mark"), `the belief, given ${mark}`)];
+  const entries = [make("span", {}, make("i", { class: "mark" }), `the belief, given ${mark}`)];
   if (colour === "label") {
     label.categories.forEach((name, c) => {
-      entries.push(make("span", "", swatch(qualitative(c), isSquare(c) ? "square" : ""), name));
+      entries.push(make("span", {}, swatch(qualitative(c), isSquare(c) ? "square" : ""), name));
     });
-    if (dots.label.includes(-1)) entries.push(make("span", "", swatch("transparent"), "several"));
+    if (dots.label.includes(-1)) entries.push(make("span", {}, swatch("transparent"), "several"));
   } else {
     const stops = Array.from({ length: 13 }, (_, i) => sequential(i / 12)).join(", ");
-    entries.push(make("span", "", `entropy ${nats(range[0])}`, swatch(`linear-gradient(90deg, ${stops})`, "scale"), nats(range[1])));
+    entries.push(make("span", {}, `entropy ${nats(range[0])}`, swatch(`linear-gradient(90deg, ${stops})`, "scale"), nats(range[1])));
   }
   element.replaceChildren(...entries);
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -23,6 +22,7 @@ from mvae.theory import (
     solve,
 )
 from pages.parts.colours import LABELS, OTHERS, PRIOR
+from pages.parts.modules import files_of
 from pages.parts.quadrature.sentences import (
     MIXTURES,
     announce,
@@ -40,13 +40,7 @@ SHOWN = slice(1800, 3001, 8)
 UNIT = 250
 FIRST, SECOND, PRODUCT, EXPERTS, PRODUCTS = OTHERS[0], LABELS[0], OTHERS[1], OTHERS[2], LABELS[1]
 
-_here = Path(__file__).parent
-_component = st.components.v2.component(
-    "quadrature",
-    html=(_here / "quadrature.html").read_text("utf-8"),
-    css=(_here / "quadrature.css").read_text("utf-8"),
-    js=(_here / "quadrature.js").read_text("utf-8"),
-)
+_component = st.components.v2.component("mvae_quadrature", **files_of(__file__, "quadrature"))
 
 
 def _row(

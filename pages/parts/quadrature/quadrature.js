@@ -2,22 +2,12 @@
  * Curves and numbers at one noise level of a table that the server has computed. They follow the
  * hand without asking it; the server hears of the level once, when the hand lets go.
  */
-const SVG = "http://www.w3.org/2000/svg";
+import { draw, make } from "../web/dom.js";
+
 const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"];
 
 /* This module's function runs again at every update of the page; the level outlives that here. */
 const states = new WeakMap();
-
-/** Make an element with attributes and children. */
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "style") element.style.cssText = value;
-    else element.setAttribute(name, value);
-  }
-  element.append(...children);
-  return element;
-}
 
 /** Path of a curve of heights, in a box as wide as there are steps and as high as `top`. */
 function path(heights, top) {
@@ -29,7 +19,7 @@ const colour = (row) => `color:${row.colour ?? "inherit"}`;
 
 /** One chart with its table; gives its element and a function that shows a level. */
 function panel({ title, columns, rows, notes }, data) {
-  const svg = document.createElementNS(SVG, "svg");
+  const svg = draw("svg");
   const wide = data.panels[0].rows[0].curve[0].length - 1;
   svg.setAttribute("viewBox", `0 0 ${wide} ${data.top}`);
   svg.setAttribute("preserveAspectRatio", "none");
@@ -39,7 +29,7 @@ function panel({ title, columns, rows, notes }, data) {
   const truth = data.panels[0].rows.at(-1).curve; // stands behind the curves of every panel
   const drawn = rows.map((row) => {
     const dashed = row.side === "right" ? { ...row, dash: true } : row;
-    const curve = document.createElementNS(SVG, "path");
+    const curve = draw("path");
     curve.setAttribute("class", kinds(dashed));
     curve.style.cssText = colour(row);
     svg.append(curve);

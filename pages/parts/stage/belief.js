@@ -5,7 +5,8 @@
  */
 import { beside, between, information, lift, product, project, sharpness } from "./algebra.js";
 import { decoders } from "./decoder.js";
-import { floats, light, make, number, rgb, still } from "./dom.js";
+import { floats, light, make, number, rgb, still } from "../web/dom.js";
+import { asset } from "../web/assets.js";
 import { generated } from "./generated.js";
 import { curves, growth, legend, shares } from "./panels.js";
 import { heatMap, plane } from "./plane.js";
@@ -15,20 +16,15 @@ const MOVE = 350, TRUST = 500;
 /** Dimensions whose curves are shown, and whose shares are. */
 const CURVES = 6, BARS = 10;
 
-/** Decoders by address: fetched once, whatever is drawn with them. */
-const fetched = new Map();
+/** Decoders by address: read once, whatever is drawn with them. */
+const ready = new Map();
 
-function fetchDecoders(address, modalities) {
-  if (!fetched.has(address)) {
-    const root = window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI;
-    const answer = fetch(new URL(address, root)).then((response) => {
-      if (!response.ok) throw new Error(`status ${response.status}`);
-      return response.arrayBuffer();
-    });
-    fetched.set(address, answer.then((buffer) => decoders(buffer, modalities)));
-    fetched.get(address).catch(() => fetched.delete(address));
+function decodersAt(address, modalities) {
+  if (!ready.has(address)) {
+    ready.set(address, asset(address).then((buffer) => decoders(buffer, modalities)));
+    ready.get(address).catch(() => ready.delete(address));
   }
-  return fetched.get(address);
+  return ready.get(address);
 }
 
 const same = (a, b) => a.length === b.length && a.every((x, i) => x === b[i]);
@@ -225,9 +221,9 @@ export function beliefScene(root) {
       structure = laid;
       if (key !== data.decoders) decode = null;
       key = data.decoders;
-      fetchDecoders(key, data.modalities).then((ready) => {
-        if (key !== data.decoders || decode === ready) return;
-        decode = ready;
+      decodersAt(key, data.modalities).then((found) => {
+        if (key !== data.decoders || decode === found) return;
+        decode = found;
         generate();
       }, () => column.element.replaceChildren(make("p", {}, "The decoders could not be fetched. Reload the page.")));
       adopt();

@@ -1,22 +1,10 @@
 /* What the model generates: pictures and labels, decoded here from the latents. */
-import { make, number } from "./dom.js";
+import { make, number } from "../web/dom.js";
+import { paintInk } from "../web/picture.js";
 import { bar } from "./panels.js";
 
 /** Milliseconds of decoding a frame, so that the page stays at hand while means are refined. */
 const SLICE = 6;
-
-/** Paint a picture: ink in the colour of the text, as opaque as the pixel is bright. */
-function paint(canvas, values, ink) {
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(canvas.width, canvas.height);
-  for (let i = 0; i < values.length; i++) {
-    image.data[4 * i] = ink[0];
-    image.data[4 * i + 1] = ink[1];
-    image.data[4 * i + 2] = ink[2];
-    image.data[4 * i + 3] = Math.round(255 * values[i]);
-  }
-  context.putImageData(image, 0, 0);
-}
 
 function title(name, colour, of) {
   const words = make("span");
@@ -43,7 +31,7 @@ function picture({ name, height, width, boxes, colour }, samples, ink) {
         whole.set(means[index].subarray(y * w, (y + 1) * w), (top + y) * width + left);
       }
     }
-    paint(target, whole, ink);
+    paintInk(target, whole, ink, 1);
   }
   /** Frame the tiles that are supplied. */
   function frame(supplied) {

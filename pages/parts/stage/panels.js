@@ -1,6 +1,6 @@
 /* The belief as curves and bars: densities, shares of precision, sharpness as evidence arrives. */
 import { density, information, sharpness } from "./algebra.js";
-import { draw, make, number } from "./dom.js";
+import { draw, make, number } from "../web/dom.js";
 
 // A panel shows z from −range to range; densities run off its top beyond TOP, four times the
 // prior's peak, because an image's expert can be thirty times as narrow as the prior.

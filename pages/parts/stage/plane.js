@@ -3,7 +3,8 @@
  * there is one, the prior, the experts and the product as ellipses, and a handle on the latent.
  */
 import { ellipse, slice } from "./algebra.js";
-import { make, number } from "./dom.js";
+import { make, number } from "../web/dom.js";
+import { paintInk } from "../web/picture.js";
 
 /** Ellipses are drawn at so many standard deviations; the plane is so much wider than high. */
 const DEVIATIONS = 2, ASPECT = 1.25;
@@ -29,10 +30,7 @@ function viewOf([u, v], halfWidth, { x, y, width, height }) {
 /** A heat map's picture: the colour of ink, as opaque as the density is high there. */
 export function heatMap({ size, bytes }, ink) {
   const canvas = make("canvas", { width: size, height: size });
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(size, size);
-  bytes.forEach((value, i) => image.data.set([...ink, value * 0.75], 4 * i));
-  context.putImageData(image, 0, 0);
+  paintInk(canvas, bytes, ink, 340); // three quarters of the ink, so that lines stand out
   return canvas;
 }
 

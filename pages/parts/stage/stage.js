@@ -3,7 +3,7 @@
  * which one, the data say.
  */
 import { beliefScene } from "./belief.js";
-import { lightUp } from "./dom.js";
+import { lightUp } from "../web/dom.js";
 import { witnessScene } from "./witnesses.js";
 
 const SCENES = { belief: beliefScene, witnesses: witnessScene };

@@ -3,7 +3,7 @@
  * handles on its mean and its width, and their product with its arithmetic.
  */
 import { conflict, density, product, sharpness } from "./algebra.js";
-import { draw, light, make, number } from "./dom.js";
+import { draw, light, make, number } from "../web/dom.js";
 import { bar } from "./panels.js";
 
 /** A line's height in pixels, an area's relative to its breadth, and how far either reaches. */

@@ -1,0 +1,14 @@
+/* Pictures: ink in the colour of the text, on nothing, so that both themes fit. */
+
+/** Paint values, row by row, as opaque as they are bright; `white` is the brightest there is. */
+export function paintInk(canvas, values, ink, white) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(canvas.width, canvas.height);
+  for (let i = 0; i < values.length; i++) {
+    image.data[4 * i] = ink[0];
+    image.data[4 * i + 1] = ink[1];
+    image.data[4 * i + 2] = ink[2];
+    image.data[4 * i + 3] = Math.round((255 / white) * values[i]);
+  }
+  context.putImageData(image, 0, 0);
+}
