@@ -13,7 +13,7 @@ from mvae.evaluation.quadrature import Partition
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch
 
-__all__ = ["Candidate", "ProductComparison", "compare_products"]
+__all__ = ["Candidate", "ProductComparison", "compare_products", "divide_prior_out"]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def compare_products(
     p = joint.log_density(product.points[near]).exp()
     r = (product.log_f[near] - log_z).exp()
     area = product.log_area[near].exp()
-    combined = _product(x.moments(), y.moments())
+    combined = divide_prior_out(x.moments(), y.moments())
     return ProductComparison(
         left=x,
         right=y,
@@ -128,8 +128,8 @@ def compare_products(
     )
 
 
-def _product(a: Gaussian, b: Gaussian) -> Gaussian | None:
-    """Multiply two Gaussians and divide the prior out once; None if no Gaussian results."""
+def divide_prior_out(a: Gaussian, b: Gaussian) -> Gaussian | None:
+    """Multiply two posteriors and divide the prior out once; None if no precision is left."""
     # T = T_a + T_b − 1, T μ = T_a μ_a + T_b μ_b
     t_a, t_b = (-a.logvar).exp(), (-b.logvar).exp()
     precision = t_a + t_b - 1

@@ -25,8 +25,12 @@ SIDE = 2 * HALF_WIDTH / CELLS
 DEPTH = 10.0
 #: What lies this many nats below is left out.
 BOTTOM = 40.0
-#: Second difference of log f, in nats, above which a block is refined: a spacing of 0.7 σ.
-SHARP = 0.5
+#: Second difference of log f, in nats, above which a block is refined: a spacing of 0.55 σ. It is
+#: e times as large three nats below the highest value, and so on.
+SHARP = 0.3
+#: Difference of log f between neighbours, in nats, above which a block is refined in any case: it
+#: may end just before a peak.
+STEEP = 4.0
 #: Levels of refinement; the finest cells are 0.0012 wide.
 LEVELS = 4
 #: Gauss–Hermite nodes along each latent; those of weight below 10⁻⁹ are left out.
@@ -73,10 +77,11 @@ class Partition:
 
     .. math:: \int f(z)\,dz \approx \sum_c |c|\, f(z_c)
 
-    The coarse grid is seen as blocks of 3 × 3 points. Where log f bends by more than half a nat
-    between the points of a block, each of its points that may matter becomes a block of its own, a
-    third as wide; and so on. Of the blocks that remain log f is taken as biquadratic, which a
-    Gaussian's is: it is interpolated at 9 × 9 points, and their cells are summed.
+    The coarse grid is seen as blocks of 3 × 3 points. Where log f bends by more than 0.3 nats
+    between the points of a block (more, where f is small), or is steep, each of its points that may
+    matter becomes a block of its own, a third as wide; and so on. Of the blocks that remain log f
+    is taken as biquadratic, which a Gaussian's is: it is interpolated at 9 × 9 points, and their
+    cells are summed. A peak so narrow that the coarse grid shows no slope to it is not found.
 
     Args:
         points: the cells' centres, ``(N, 2)``.
@@ -121,13 +126,17 @@ class Partition:
         best = values.max()
         cells: list[tuple[Tensor, Tensor, Tensor]] = []
         for level in range(LEVELS + 1):
-            bends = _bends(values)  # (2, B)
+            bends = _differences(values, 2)  # (2, B)
             # Between its points a parabola rises by an eighth of its bend along each latent;
             # twice that leaves room for peaks that are no parabolas.
             reach = values + bends.sum(0)[:, None, None] / 4
             if level == 0:
                 first_reach = reach
-            sharp = (bends.amax(0) > SHARP)[:, None, None].expand_as(values)
+            # An error of log f counts as much as f does. Where f does not, nothing is relied upon.
+            below = (best - reach.amax((1, 2))).clamp(min=0)
+            limit = SHARP * torch.where(below < DEPTH, below / 3, 0).exp()
+            sharp = (bends.amax(0) > limit) | (_differences(values, 1).amax(0) > STEEP)
+            sharp = sharp[:, None, None].expand_as(values)
             split = sharp & ((reach > best - DEPTH) | wanted)
             if level == LEVELS:
                 split = torch.zeros_like(split)
@@ -193,11 +202,9 @@ def _grid(blocks: Tensor) -> Tensor:
     return blocks.reshape(n, n, 3, 3).transpose(1, 2).reshape(3 * n, 3 * n)
 
 
-def _bends(log_f: Tensor) -> Tensor:
-    """Largest second difference of blocks ``(B, 3, 3)`` along either latent, ``(2, B)``."""
-    return torch.stack(
-        (log_f.diff(n=2, dim=1).abs().amax((1, 2)), log_f.diff(n=2, dim=2).abs().amax((1, 2)))
-    )
+def _differences(log_f: Tensor, order: int) -> Tensor:
+    """Largest difference of an order in blocks ``(B, 3, 3)`` along either latent, ``(2, B)``."""
+    return torch.stack([log_f.diff(order, dim).abs().amax((1, 2)) for dim in (1, 2)])
 
 
 def _interpolate(log_f: Tensor) -> Tensor:
