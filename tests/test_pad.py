@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 from streamlit.testing.v1 import AppTest
-
-from pages.parts import pad as module
 
 DRAWING = "gA" + "A" * 129
 OTHER = "QA" + "A" * 129
@@ -66,12 +63,3 @@ def test_link_begins_the_drawing_and_does_not_bring_it_back() -> None:
 @pytest.mark.parametrize("sent", [7, "", [DRAWING], {"a": 1}, True])
 def test_what_is_no_text_is_no_drawing(sent: object) -> None:
     assert draw(run(), sent) == "None"
-
-
-def test_script_is_one_module() -> None:
-    script = module._script()
-    assert len(re.findall(r"^export default function", script, re.MULTILINE)) == 1
-    assert not re.search(r"^(import|export (?!default))", script, re.MULTILINE)
-    assert "\n" in script
-    for file in ("pad.js", "ink.js", "pad.css", "pad.html"):
-        assert not re.search(r"https?://|innerHTML|eval\(", module._read(file))

@@ -226,7 +226,7 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         given=_given(params.get("given", ""), modalities, problems),
         colour=_choice(params, "colour", list(COLOURINGS), "colouring", problems),
     )
-    if len(view.plane) not in (0, 2):
+    if params.get("plane") and len(view.plane) != 2:
         problems.append("A plane needs two different dimensions; shown is the usual one.")
         view = replace(view, plane=(), at=None)
     if view.source == "upload":
@@ -288,7 +288,9 @@ def _dimensions(
 def place(values: object) -> tuple[float, float] | None:
     """Read two coordinates on a plane, rounded as links have them; None if they are none."""
     match values:
-        case (int() | float() as u, int() | float() as v) if max(abs(u), abs(v)) <= FARTHEST:
+        case (int() | float() as u, int() | float() as v) if (
+            abs(u) <= FARTHEST and abs(v) <= FARTHEST  # one by one: max(1, NaN) is 1
+        ):
             return round(float(u), 3), round(float(v), 3)
     return None
 

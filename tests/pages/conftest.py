@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
+from torch import Tensor
+
+from mvae.checkpoint import load_model
+from mvae.gaussian import Gaussian, product_of_experts
 
 ROOT = Path(__file__).parents[2]
 # The frame and not app.py, which gives an empty page to AppTest.
 FRAME = ROOT / "pages" / "frame.py"
 
 
+def unpack(text: str) -> Tensor:
+    """Read packed little-endian float32."""
+    return torch.from_numpy(np.frombuffer(base64.b64decode(text), "<f4").copy())
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What follows from the data that the stage is given, worked out as the stage does.
+
+    Args:
+        sharpness: in nats, after 0, 1, … modalities.
+        posterior: the product, ``(D,)``.
+        shares: of the prior and of each modality that is supplied, ``(1 + M, D)``.
+        draws: of the posterior, ``(N, D)``.
+        expected: the mean of every modality over the draws.
+    """
+
+    sharpness: list[float]
+    posterior: Gaussian
+    shares: Tensor
+    draws: Tensor
+    expected: dict[str, Tensor]
+
+
 class Visit:
     """What a visitor sees and does, in words that do not depend on how the page is built."""
+
+    unpack = staticmethod(unpack)
 
     def __init__(self, page: str | None = None, **params: str) -> None:
         self.app = AppTest.from_file(str(FRAME), default_timeout=120)
@@ -60,10 +94,57 @@ class Visit:
         return "\n".join(x.value for x in (*self.app.warning, *self.app.error))
 
     @property
-    def belief(self) -> dict[str, Any]:
-        """What the belief component draws."""
-        data: dict[str, Any] = json.loads(self.app.get("bidi_component")[-1].proto.json)
+    def stage(self) -> dict[str, Any]:
+        """What the stage is given."""
+        data: dict[str, Any] = json.loads(self._stage.proto.json)
         return data
+
+    @property
+    def belief(self) -> Shown:
+        """What the stage makes of it; tests in a browser see to it that it does."""
+        data = self.stage
+        latents, evidence = data["latents"], data["evidence"]
+        packed = [data["experts"][name] for name in evidence]
+        mean, logvar = (
+            torch.stack([unpack(e[part]) for e in packed]).double().unsqueeze(1)
+            if packed
+            else torch.zeros(0, 1, latents, dtype=torch.float64)
+            for part in ("mean", "logvar")
+        )
+        counts = range(len(evidence) + 1)
+        present = torch.tensor([[[i < n for i in range(len(evidence))]] for n in counts]).bool()
+        product = product_of_experts(Gaussian(mean, logvar), present)
+        q = product.posterior[-1, 0]
+        noise = unpack(data["noise"]).reshape(data["draws"], latents)
+        draws = q.mean.float() + q.std.float() * noise
+        with torch.no_grad():
+            samples = load_model(self.url["data"], self.url["model"])[0].expected(draws)
+        return Shown(
+            sharpness=(-0.5 * product.posterior.logvar[:, 0].sum(-1)).tolist(),
+            posterior=q,
+            shares=product.shares[-1, :, 0],
+            draws=draws,
+            expected={name: x.mean(0) for name, x in samples.items()},
+        )
+
+    def deed(self, done: object) -> Visit:
+        """Do something on the stage: send what a browser would, so that callbacks run.
+
+        To set the session's state would not do; a callback hears of messages only.
+        """
+        states = self.app._tree.get_widget_states()
+        message = json.dumps({"deed": done})
+        states.widgets.add(id=self._stage.proto.id, json_value=message)
+        self.app._run(widget_state=states)
+        return self.check()
+
+    @property
+    def _stage(self) -> Any:
+        stages = [
+            c for c in self.app.get("bidi_component") if c.proto.component_name == "mvae_stage"
+        ]
+        assert len(stages) == 1
+        return stages[0]
 
     @property
     def url(self) -> dict[str, str]:

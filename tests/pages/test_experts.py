@@ -37,18 +37,22 @@ def test_every_data_set_and_model_opens_with_everything_supplied(visit, data):
         assert page.url["model"] == model
         assert not page.problems
         assert "sharper than the prior" in page.headline
-        assert len(page.belief["factors"]) == len(page.app.toggle) + 1
+        names = [modality["name"] for modality in page.stage["modalities"]]
+        assert page.stage["evidence"] == names == list(page.stage["experts"])
+        assert len(names) == len(page.app.toggle)
 
 
 def test_dropping_the_label_widens_the_belief_and_supplying_it_sharpens_it_again(visit):
     page = visit(sample="3")
-    both = page.belief["sharpness"]
+    both = page.belief.sharpness
+    assert f"**{both[-1]:.0f} nats** sharper" in page.remarks
     page.switch("label", False)
-    assert page.belief["sharpness"] == both[:2]
+    assert page.belief.sharpness == both[:2]
+    assert f"**{both[1]:.0f} nats** sharper" in page.remarks
     assert "Dropping the label widened the belief" in page.remarks
     assert page.url["supply"] == "image"
     page.switch("label", True)
-    assert page.belief["sharpness"] == both
+    assert page.belief.sharpness == both
     assert "Supplying the label sharpened the belief" in page.remarks
     assert "the label, supplied last, brought" in page.headline
 
@@ -56,23 +60,27 @@ def test_dropping_the_label_widens_the_belief_and_supplying_it_sharpens_it_again
 def test_what_is_supplied_first_stands_first(visit):
     page = visit().switch("image", False).switch("image", True)
     assert page.url["supply"] == "label,image"
-    assert [factor["name"] for factor in page.belief["factors"]] == ["prior", "label", "image"]
+    assert page.stage["evidence"] == ["label", "image"]
     assert "the image, supplied last" in page.headline
 
 
 def test_without_evidence_the_belief_is_the_prior(visit):
     page = visit(supply="")
     assert "the belief is the prior" in page.headline
-    assert page.belief["sharpness"] == [0.0]
-    for dimension in page.belief["dimensions"]:
-        assert dimension["product"] == [0.0, 1.0]
-        assert dimension["shares"] == [1.0]
+    assert page.stage["evidence"] == []
+    assert list(page.stage["experts"]) == ["image", "label"]  # to be supplied without asking
+    belief = page.belief
+    assert belief.sharpness == [0.0]
+    assert not belief.posterior.mean.any()
+    assert not belief.posterior.logvar.any()
+    assert (belief.shares == 1).all()
 
 
 def test_shares_of_every_dimension_sum_to_one(visit):
-    for dimension in visit(data="quadrants").belief["dimensions"]:
-        assert sum(dimension["shares"]) == pytest.approx(1, abs=1e-4)
-        assert len(dimension["experts"]) == 5
+    shares = visit(data="quadrants").belief.shares
+    assert shares.shape == (1 + 5, 64)
+    assert (shares > 0).all()
+    assert (shares.sum(0) - 1).abs().max() < 1e-9
 
 
 def test_a_label_that_contradicts_the_image_is_said_to_disagree(visit):
@@ -103,16 +111,17 @@ def test_other_samples_keep_the_belief(visit):
     before = page.belief
     page.app.button(key="draw").click().run()
     after = page.check().belief
-    assert after["sharpness"] == before["sharpness"]
-    assert after["picture"]["samples"] != before["picture"]["samples"]
+    assert page.url["seed"] == "1"
+    assert after.sharpness == before.sharpness
+    assert (after.draws != before.draws).all()
 
 
 def test_chosen_dimensions_are_shown_and_linked(visit):
     page = visit().set("multiselect", "dims", [7, 3])
-    assert [curve["name"] for curve in page.belief["curves"]] == ["z7", "z3"]
+    assert page.stage["chosen"] == [7, 3]
     assert page.url["dims"] == "7,3"
     page.set("multiselect", "dims", [])
-    assert len(page.belief["curves"]) == 6
+    assert page.stage["chosen"] == []  # the most informative, which the browser finds
     assert "dims" not in page.url
 
 
@@ -125,14 +134,14 @@ def test_another_data_set_supplies_all_that_it_has(visit):
 def test_another_model_keeps_the_evidence(visit):
     page = visit(sample="4", supply="label").set("selectbox", "model", "mvae-2d")
     assert (page.url["sample"], page.url["supply"]) == ("4", "label")
-    assert len(page.belief["dimensions"]) == 2
+    assert page.belief.posterior.mean.shape == (2,)
 
 
 def test_a_drawing_is_evidence_and_stands_in_the_link(visit):
     page = visit(source="drawing", drawing=drawing(), supply="image")
     assert not page.problems
     assert page.url["drawing"] == drawing()
-    assert page.belief["labels"][0]["probabilities"][1] > 0.5
+    assert page.belief.expected["label"][1] > 0.5
     assert page.app.toggle(key="supply label").disabled
 
 
@@ -152,7 +161,7 @@ def test_a_drawing_on_the_pad_reaches_the_belief(visit):
     page.app.session_state["pad mnist"] = {"drawing": drawing()}
     page.app.run()
     assert page.check().url["drawing"] == drawing()
-    assert page.belief["sharpness"][-1] > 5
+    assert page.belief.sharpness[-1] > 5
 
 
 def upload(page, content: bytes, name: str = "picture.png"):
@@ -164,7 +173,7 @@ def upload(page, content: bytes, name: str = "picture.png"):
 def test_an_uploaded_picture_is_evidence_of_this_session_only(visit):
     page = upload(visit().set("button_group", "source", "upload"), png("RGBA"))
     assert not page.problems
-    assert page.belief["labels"][0]["probabilities"][1] > 0.5
+    assert page.belief.expected["label"][1] > 0.5
     assert "drawing" not in page.url
 
 
@@ -173,10 +182,10 @@ def test_an_uploaded_picture_is_evidence_of_this_session_only(visit):
 )
 def test_a_bad_upload_gets_a_sentence_and_the_picture_before_stays(visit, content):
     page = upload(visit().set("button_group", "source", "upload"), png())
-    before = page.belief["sharpness"]
+    before = page.belief.sharpness
     upload(page, content)
     assert page.problems.strip()
-    assert page.belief["sharpness"] == before
+    assert page.belief.sharpness == before
 
 
 def test_a_link_made_with_an_upload_says_that_it_leaves_it_out(visit):
@@ -200,14 +209,14 @@ def test_the_code_shown_gives_the_numbers_shown(visit, params):
     exec(page.app.code[0].value, scope)
     belief = scope["belief"]
     shown = page.belief
-    assert belief.sharpness == pytest.approx(shown["sharpness"], abs=1e-3)
-    for dimension in shown["dimensions"]:
-        d = int(dimension["name"][1:])
-        assert belief.posterior.mean[d].item() == pytest.approx(dimension["product"][0], abs=1e-4)
-        assert belief.posterior.std[d].item() == pytest.approx(dimension["product"][1], abs=1e-5)
-    for label in shown["labels"]:
-        expected = belief.expected[label["name"]].tolist()
-        assert expected == pytest.approx(label["probabilities"], abs=1e-4)
+    assert list(belief.evidence) == page.stage["evidence"]
+    assert belief.sharpness == pytest.approx(shown.sharpness, abs=1e-3)
+    assert (belief.posterior.mean - shown.posterior.mean).abs().max() < 1e-5
+    assert (belief.posterior.std - shown.posterior.std).abs().max() < 1e-5
+    for name, share in zip(belief.shares, shown.shares, strict=True):
+        assert (belief.shares[name] - share).abs().max() < 1e-5
+    for name, expected in belief.expected.items():
+        assert (expected - shown.expected[name]).abs().max() < 1e-4
 
 
 def test_the_page_says_what_the_model_does_badly(visit):

@@ -18,6 +18,7 @@ from pages.parts.view import View, parse, url_of
 SUBSETS = st.permutations(["image", "label"]).flatmap(
     lambda names: st.integers(0, 2).map(lambda n: tuple(names[:n]))
 )
+COORDINATES = st.floats(-20, 20).map(lambda x: round(x, 3))
 VIEWS = st.builds(
     View,
     data=st.sampled_from(["mnist", "fashion"]),
@@ -31,6 +32,9 @@ VIEWS = st.builds(
     down=st.none() | st.integers(32, 63),
     other=st.integers(0, 499),
     dims=st.lists(st.integers(0, 63), unique=True, max_size=12).map(tuple),
+    plane=st.just(())
+    | st.lists(st.integers(0, 63), unique=True, min_size=2, max_size=2).map(tuple),
+    at=st.none() | st.tuples(COORDINATES, COORDINATES),
 )
 
 
@@ -54,6 +58,22 @@ def test_a_link_restores_the_view(view):
         ({"seed": "9" * 99}, "seed", {}),
         ({"across": "64"}, "latent dimension", {}),
         ({"across": "3", "down": "3"}, "two different dimensions", {"across": "3"}),
+        ({"plane": "3,64"}, "latent dimension “64”", {}),
+        ({"plane": "3,3"}, "A plane needs two different dimensions", {}),
+        ({"plane": "3"}, "A plane needs two different dimensions", {}),
+        ({"plane": "1,2,3"}, "A plane needs two different dimensions", {}),
+        ({"plane": "x,y", "at": "1,2"}, "latent dimension “x”", {}),
+        ({"plane": "x,y", "at": "1,2"}, "A plane needs two different dimensions", {}),
+        ({"plane": "3", "at": "1,2"}, "A plane needs two different dimensions", {}),
+        ({"at": "1"}, "holds a latent at “1”", {}),
+        ({"at": "1,2,3"}, "holds a latent at “1,2,3”", {}),
+        ({"at": "a,b"}, "not two numbers between −20 and 20; shown is the belief", {}),
+        ({"at": "1,nan"}, "holds a latent at “1,nan”", {}),
+        ({"at": "nan,1"}, "holds a latent at “nan,1”", {}),
+        ({"at": "inf,0"}, "holds a latent at “inf,0”", {}),
+        ({"at": "0,20.1"}, "holds a latent at “0,20.1”", {}),
+        ({"at": ""}, "holds a latent at “”", {}),
+        ({"at": "9" * 999 + ",0"}, "holds a latent at “" + "9" * 40 + "”", {}),
     ],
 )
 def test_a_link_that_cannot_be_followed_gets_a_sentence_and_a_page(visit, params, words, shown):

@@ -187,12 +187,22 @@ export function beliefScene(root) {
     send({ supply: supplied });
   }
 
-  /** The switches of the cards beside are not ours, but they are heard here first. */
-  function listen(event) {
-    const { target } = event;
-    if (target?.type !== "checkbox") return;
-    const found = data.modalities.find((m) => target.closest(`.${CSS.escape(switchClass(m.name))}`));
-    if (found) turn(found.name, target.checked);
+  /**
+   * The switches of the cards beside are not ours, but they are heard here first. By clicks, which
+   * keys give too, on their way down: thrown by mouse or touch, switches tell of no change, let no
+   * click rise, and turn some frames later.
+   */
+  function listen({ target }) {
+    const end = performance.now() + TRUST;
+    for (const { name } of data.modalities) {
+      const card = target.closest?.(`.${CSS.escape(switchClass(name))}`);
+      const box = !target.closest?.("button") && card?.querySelector("input[type=checkbox]");
+      const hear = () => {
+        if (box.checked !== supplied.includes(name)) turn(name, box.checked);
+        else if (performance.now() < end) requestAnimationFrame(hear);
+      };
+      if (box) hear();
+    }
   }
 
   /** Take over what the server knows; shortly after a switch it may still know the old state. */
@@ -227,7 +237,7 @@ export function beliefScene(root) {
         generate();
       }, () => column.element.replaceChildren(make("p", {}, "The decoders could not be fetched. Reload the page.")));
       adopt();
-      document.addEventListener("change", listen);
+      document.addEventListener("click", listen, true);
     },
     /** Draw anew in other colours, or with another modality lit up. */
     repaint() {
@@ -237,7 +247,7 @@ export function beliefScene(root) {
     },
     relight: () => map?.later(),
     leave() {
-      document.removeEventListener("change", listen);
+      document.removeEventListener("click", listen, true);
     },
   };
 

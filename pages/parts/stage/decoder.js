@@ -19,8 +19,8 @@ export function tensors(buffer) {
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, size)));
   const table = Float32Array.from({ length: 65536 }, (_, bits) => half(bits));
   const found = {};
+  delete header.__metadata__; // which has no offsets
   for (const [name, { dtype, shape, data_offsets: [from, to] }] of Object.entries(header)) {
-    if (name === "__metadata__") continue;
     if (dtype !== "F16") throw new Error(`${name} is ${dtype}, not F16`);
     const bits = new Uint16Array(buffer.slice(8 + size + from, 8 + size + to));
     found[name] = { shape, values: Float32Array.from(bits, (b) => table[b]) };
