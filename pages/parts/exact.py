@@ -116,10 +116,14 @@ def show_products(data: str, name: str, sample: Batch, belief: Belief) -> None:
     if inference is None or len(belief.evidence) < 2:
         return
     *first, last = belief.evidence
-    with st.expander("Is the product right here? Checked against the exact posterior"):
+    title = "Is the product right here? Checked against the exact posterior"
+    # The check takes a third of a second, so it waits until somebody looks.
+    with st.expander(title, key="products", on_change="rerun") as look:
+        if not look.open:
+            return
         key = _key(data, name, sample, belief.evidence)
         found: ProductComparison = _remember(
-            "products", key, lambda: compare_products(inference, sample, first, [last])
+            "products checked", key, lambda: compare_products(inference, sample, first, [last])
         )
         x, y = listing(first), last
         st.markdown(
