@@ -129,13 +129,13 @@ def show_products(data: str, name: str, sample: Batch, belief: Belief) -> None:
         st.markdown(
             f"Given z, the modalities are independent, so the exact posteriors do multiply: "
             f"p(z|{x}) · p(z|{y}) / p(z), normalised, differs from p(z|{x}, {y}) in "
-            f"**{found.total_variation:.2%}** of its mass, and the evidence by "
+            f"**{100 * found.total_variation:.2f} %** of its mass, and the evidence by "
             f"**{abs(found.evidence_error):.3f} nats**: the error of quadrature. No Gaussian has "
             "to follow from that:"
         )
         candidates = {
-            "the best Gaussian to the joint (its mean and variances)": found.best,
-            "the best Gaussians of each, multiplied, the prior divided out once": found.product,
+            "the best Gaussian to the joint, by KL(p‖q): its mean and variances": found.best,
+            "the best Gaussians to each, multiplied, the prior divided out once": found.product,
             "the model’s product of experts": found.q,
         }
         st.dataframe(
