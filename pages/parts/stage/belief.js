@@ -5,7 +5,7 @@
  */
 import { beside, between, information, lift, product, project, sharpness } from "./algebra.js";
 import { decoders } from "./decoder.js";
-import { floats, make, number, rgb, still } from "./dom.js";
+import { floats, make, number, relight, rgb, still } from "./dom.js";
 import { generated } from "./generated.js";
 import { curves, growth, legend, shares } from "./panels.js";
 import { heatMap, plane } from "./plane.js";
@@ -120,6 +120,7 @@ export function beliefScene(root) {
     offer();
     if (map) slots.exact.replaceChildren(caption());
     column.supplied(supplied);
+    relight(root);
     animate(shown);
     generate();
   }

@@ -41,6 +41,13 @@ export function rgb(text) {
 /** Whether the visitor asked for as little motion as possible. */
 export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+/** Mark what belongs to the modality that is lit up; anew when something was drawn anew. */
+export function relight(root) {
+  for (const element of root.querySelectorAll("[data-of]")) {
+    element.classList.toggle("lit", element.dataset.of === root.dataset.lit);
+  }
+}
+
 /**
  * Light up whatever belongs to the modality that is pointed at or focused, and dim the rest.
  * Everything that belongs to one carries its name in `data-of`.
@@ -51,11 +58,12 @@ export function lightUp(root) {
     if (name === (root.dataset.lit ?? null)) return;
     if (name === null) delete root.dataset.lit;
     else root.dataset.lit = name;
-    for (const element of root.querySelectorAll("[data-of]")) {
-      element.classList.toggle("lit", element.dataset.of === name);
-    }
+    relight(root);
     root.dispatchEvent(new CustomEvent("lit"));
   };
-  root.onpointerover = root.onfocusin = light;
-  root.onpointerleave = root.onfocusout = () => light({ target: root });
+  const goOut = () => light({ target: root });
+  root.onpointerover = light;
+  root.onpointerleave = goOut;
+  root.addEventListener("focusin", light); // there is no onfocusin
+  root.addEventListener("focusout", goOut);
 }
