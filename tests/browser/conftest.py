@@ -1,11 +1,10 @@
 """Fixtures: a Chromium, and Streamlit apps served to it.
 
-A test takes ``page`` and ``serve``::
+A test takes ``visitor``, or ``guest`` to make one that is special; or ``page`` and ``serve``::
 
-    def test_title(page, serve, settled):
-        page.goto(serve("app.py"))
-        settled(page)
-        expect(page.get_by_role("heading", level=1)).to_have_text("MVAE Explorer")
+    def test_headline(visitor):
+        page = visitor.open("/?sample=3")
+        expect(page.get_by_role("heading", level=3).first).to_contain_text("Given image")
 
 Wait for what a page shows (``expect``) and for its script (``settled``), never for seconds.
 """
@@ -21,9 +20,19 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = [
@@ -122,6 +131,122 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
         process.terminate()
     for process, _ in servers.values():
         process.wait(20)
+
+
+class Visitor:
+    """A page of the app, of which every console error and every request is kept."""
+
+    def __init__(
+        self, context: BrowserContext, address: str, settled: Callable[[Page], None]
+    ) -> None:
+        self.page, self.address, self.settled = context.new_page(), address, settled
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+
+    def open(self, path: str = "/") -> Page:
+        self.page.goto(self.address + path)
+        self.settled(self.page)
+        expect(self.page.get_by_role("heading", level=3).first).to_be_visible()
+        return self.page
+
+    def check(self) -> None:
+        """Nothing went wrong, and nobody outside was asked for anything."""
+        assert not self.errors
+        # Data and blob addresses have no host.
+        assert self.hosts - {""} == {urlsplit(self.address).netloc}
+
+
+@pytest.fixture
+def guest(
+    browser: Browser, serve: Callable[..., str], settled: Callable[[Page], None]
+) -> Iterator[Callable[..., Visitor]]:
+    """Give a function that brings a visitor with a browser of these settings."""
+    guests: list[Visitor] = []
+
+    def bring(address: str | None = None, **settings: Any) -> Visitor:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **settings})
+        guests.append(Visitor(context, address or serve("app.py"), settled))
+        return guests[-1]
+
+    yield bring
+    for each in guests:
+        each.page.context.close()
+    for each in guests:
+        each.check()
+
+
+@pytest.fixture
+def visitor(guest: Callable[..., Visitor]) -> Visitor:
+    """Bring a visitor with a mouse."""
+    return guest()
+
+
+class Stage:
+    """The stage of a page: what is on it, and the numbers and pictures that it shows."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.root = page, page.locator(".stage")
+        self.plane, self.handle = page.locator(".plane"), page.locator(".handle")
+        self.status = self.root.get_by_role("status")
+        self.curves = page.locator(".curves path.curve")
+        self.product = page.locator(".curves path.curve.product").first
+        self.back = page.get_by_role("button", name="Back to the belief")
+        self.headline = page.get_by_role("heading", level=3).first
+
+    def believed(self) -> Stage:
+        """Wait until the belief is generated from, to its last draw."""
+        expect(self.page.locator(".made[data-draws='64']:not(.held)")).to_be_attached()
+        return self
+
+    def held(self) -> Stage:
+        """Wait until what a held latent decodes to is shown."""
+        expect(self.page.locator(".made.held")).to_be_attached()
+        return self
+
+    def expert(self, name: str) -> Locator:
+        """The switch in the legend."""
+        return self.page.get_by_role("switch", name=f"{name}’s expert")
+
+    def card(self, name: str) -> Locator:
+        """The visible part of the switch of the card beside."""
+        return self.page.locator(f".st-key-supply-{name.replace(' ', '-')} label").first
+
+    def picture(self, which: int = 0) -> np.ndarray:
+        """The mean picture, or a sample, from 0 to 1: how opaque the ink is."""
+        opacity = (
+            self.page.locator(".made canvas")
+            .nth(which)
+            .evaluate(
+                "c => [c.height, c.width, ...c.getContext('2d')"
+                ".getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3)]"
+            )
+        )
+        return np.array(opacity[2:]).reshape(opacity[:2]) / 255
+
+    def amounts(self, grid: str) -> list[float]:
+        """The numbers at the end of the bars of a chart, in its units."""
+        texts = self.page.locator(f"{grid} .amount").all_inner_texts()
+        return [float(text.replace("−", "-").split()[-2]) for text in texts]
+
+    def percentages(self) -> list[float]:
+        """What the bars of the labels say."""
+        return self.amounts(".made .bars")
+
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """Where on the page a point of the plane is, given in parts of its sides."""
+        self.plane.scroll_into_view_if_needed()
+        box = self.plane.bounding_box()
+        assert box
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+@pytest.fixture(scope="session")
+def stage() -> type[Stage]:
+    """Give what takes a page and tells of its stage."""
+    return Stage
 
 
 def _await(process: subprocess.Popen[bytes], address: str, log: Path) -> None:

@@ -61,6 +61,9 @@ export function lightUp(root, changed) {
     light(root);
     changed();
   };
-  root.onpointerover = root.onfocusin = follow;
-  root.onpointerleave = root.onfocusout = () => follow({ target: root });
+  const leave = () => follow({ target: root });
+  root.onpointerover = follow;
+  root.onpointerleave = leave;
+  root.addEventListener("focusin", follow); // there is no onfocusin
+  root.addEventListener("focusout", leave);
 }
