@@ -278,6 +278,14 @@ def test_heat_is_the_density_at_the_centres_of_pixels(quadrants):
     torch.testing.assert_close(heat[seen], density[seen], atol=1e-3, rtol=0)
     assert (heat[~seen] < density.max() - 7).all()
 
+    # What is faint is interpolated, and in the right place: half a cell aside is 0.2 nats.
+    label = quadrants.exact(quadrants.sample(18), ["label"])
+    density = label.log_density(z)
+    faint = (density < density.max() - 10) & (density > -60)
+    assert faint.sum() > 100
+    heat = label.heat((-3.0, -2.0), (2.0, 3.0), 40)
+    assert (heat - density)[faint].abs().mean() < 0.1
+
 
 def test_the_inset_holds_nearly_all_the_mass_and_an_empty_view_none(mnist):
     exact = mnist.exact(mnist.sample(3), ["image"])
@@ -323,14 +331,17 @@ def test_a_ridge_at_the_edge_of_a_block_is_not_run_past():
 
 
 def test_a_place_is_refined_that_the_coarse_grid_is_blind_to():
-    # A dip of 200 nats everywhere, and a needle between grid points that q knows of.
+    # A needle in the middle of four grid points, twelve widths from each, and a faint plain.
     coarse = lattice((-HALF_WIDTH, -HALF_WIDTH), (HALF_WIDTH, HALF_WIDTH), CELLS)
-    needle = Gaussian(torch.tensor([1.0, 2.0]).double(), torch.full((2,), -9.2).double())
-    broad = Gaussian(torch.zeros(2).double(), torch.zeros(2).double())
+    mean = (coarse[73, 60] + coarse[74, 61]) / 2
+    needle = Gaussian(mean, torch.full((2,), 2 * math.log(0.004), dtype=torch.float64))
+    plain = Gaussian.standard((2,), torch.float64)
 
     def log_f(z: Tensor) -> Tensor:
-        return torch.logaddexp(needle.log_prob(z), broad.log_prob(z) - 200)
+        return torch.logaddexp(needle.log_prob(z), plain.log_prob(z) - 20)
 
+    blind = Partition.of(log_f, log_f(coarse))
+    assert blind.log_integral == pytest.approx(-20, abs=0.01)
     seen = Partition.of(log_f, log_f(coarse), around=needle)
     assert seen.log_integral == pytest.approx(0, abs=0.01)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.exact import ExactInference, ExactPosterior, log_prior
-from mvae.evaluation.quadrature import Partition
+from mvae.evaluation.quadrature import DEPTH, SHARP, Partition
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch
 
@@ -74,9 +74,11 @@ def compare_products(
     .. math:: p(z|x,y) = \frac1Z \frac{p(z|x)\,p(z|y)}{p(z)}, \qquad
               Z = \int \frac{p(z|x)\,p(z|y)}{p(z)}\,dz = \frac{p(x,y)}{p(x)\,p(y)}
 
-    holds because x and y are independent given z. Each of the four densities is normalised over
-    cells of its own, so that both errors are measured and not zero by construction. Of the best
-    Gaussians it does not follow: their product, T = T_x + T_y − 1, need not be the best one.
+    holds because x and y are independent given z. The product is normalised over cells of its own,
+    a third as wide as those of p(z|x, y), and set against that density as its cells hold it: both
+    errors are those of the quadrature. (Errors of log p(x) and log p(y) cancel; they are no matter
+    of the product.) Of the best Gaussians it does not follow: their product, T = T_x + T_y − 1,
+    need not be the best one.
     Wu & Goodman (2018), section 2, https://arxiv.org/abs/1802.05335.
 
     Args:
@@ -106,14 +108,15 @@ def compare_products(
     def log_product(z: Tensor) -> Tensor:
         return x.log_density(z) + y.log_density(z) - log_prior(z)
 
+    # Over the joint posterior's own cells the two would be equal by algebra; these are finer.
     coarse = x.coarse + y.coarse - log_prior(exact.grid)
-    product = Partition.of(log_product, coarse)
-    log_z = product.log_integral
-    # Beyond the places that matter both densities are negligible, and costly to decode.
-    near = product.log_f > product.log_f.max() - 10
-    p = joint.log_density(product.points[near]).exp()
-    r = (product.log_f[near] - log_z).exp()
-    area = product.log_area[near].exp()
+    log_z = Partition.of(log_product, coarse, sharp=SHARP / 9).log_integral
+    # Where p is below e⁻¹⁰ of its highest both are negligible, and costly to decode.
+    cells = joint.partition
+    near = cells.log_f > cells.log_f.max() - DEPTH
+    r = (log_product(cells.points[near]) - log_z).exp()
+    p = (cells.log_f[near] - joint.log_evidence).exp()
+    area = cells.log_area[near].exp()
     combined = divide_prior_out(x.moments(), y.moments())
     return ProductComparison(
         left=x,

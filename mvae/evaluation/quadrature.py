@@ -107,7 +107,10 @@ class Partition:
 
     @staticmethod
     def of(
-        log_f: Callable[[Tensor], Tensor], coarse: Tensor, around: Gaussian | None = None
+        log_f: Callable[[Tensor], Tensor],
+        coarse: Tensor,
+        around: Gaussian | None = None,
+        sharp: float = SHARP,
     ) -> Partition:
         """Refine the coarse grid.
 
@@ -115,6 +118,7 @@ class Partition:
             log_f: log f ``(N,)`` at points ``(N, 2)``.
             coarse: log f on the coarse grid, roughly, ``(CELLS, CELLS)``.
             around: a place that is refined too, though the coarse grid may see nothing there.
+            sharp: how far log f may bend in a block that remains; a ninth asks for one level more.
         """
         grid = lattice((-HALF_WIDTH, -HALF_WIDTH), (HALF_WIDTH, HALF_WIDTH), CELLS)
         points, values = _blocks(grid), _blocks(coarse.double())  # (B, 3, 3, 2), (B, 3, 3)
@@ -134,17 +138,17 @@ class Partition:
                 first_reach = reach
             # An error of log f counts as much as f does. Where f does not, nothing is relied upon.
             below = (best - reach.amax((1, 2))).clamp(min=0)
-            limit = SHARP * torch.where(below < DEPTH, below / 3, 0).exp()
-            sharp = (bends.amax(0) > limit) | (_differences(values, 1).amax(0) > STEEP)
-            sharp = sharp[:, None, None].expand_as(values)
-            split = sharp & ((reach > best - DEPTH) | wanted)
+            limit = sharp * torch.where(below < DEPTH, below / 3, 0).exp()
+            rough = (bends.amax(0) > limit) | (_differences(values, 1).amax(0) > STEEP)
+            rough = rough[:, None, None].expand_as(values)
+            split = (rough & (reach > best - DEPTH)) | wanted
             if level == LEVELS:
                 split = torch.zeros_like(split)
             kept = ~split & (reach > best - BOTTOM)
             z = points[kept][:, None, None] + side * offsets  # (K, 3, 3, 2)
-            # What is kept of a sharp block is negligible, and no parabola.
+            # What is kept of a rough block is negligible, and no parabola.
             smooth = torch.where(
-                sharp[kept][:, None, None],
+                rough[kept][:, None, None],
                 values[kept][:, None, None],
                 _interpolate(values)[kept],
             )
