@@ -157,7 +157,8 @@ def repair(view: View) -> View:
         d if d is not None and d < config.latents else None for d in (view.across, view.down)
     )
     dims = tuple(d for d in view.dims if d < config.latents)
-    plane = view.plane if all(d < config.latents for d in view.plane) else ()
+    # With two latents there is one plane only.
+    plane = view.plane if all(d < config.latents != 2 for d in view.plane) else ()
     given = view.given if view.given in names else ""
     return replace(
         view, supply=supply, across=across, down=down, dims=dims, plane=plane, given=given

@@ -10,8 +10,10 @@ import torch
 from playwright.sync_api import expect
 
 from mvae.checkpoint import load_model, load_samples
+from mvae.evaluation.exact import ExactInference
 from mvae.inference import Belief, believe
 from mvae.pictures import assemble
+from pages.parts.stage.planes import ASPECT, plane_of
 
 TALL = {"width": 1280, "height": 1200}
 #: Finds something inside of a component.
@@ -214,3 +216,35 @@ def test_chosen_curves_are_the_only_ones(guest, stage):
     names = page.locator(".curves figcaption span:first-child")
     expect(names).to_have_text(["z7", "z3"])
     expect(page.get_by_text("The dimensions that the evidence told most about")).to_have_count(0)
+
+
+def test_the_exact_posterior_is_shaded_and_its_gap_is_told(guest):
+    """The shade at the mode is darker than where the exact posterior has no mass."""
+    model, _ = load_model("mnist", "mvae-2d")
+    sample = load_samples("mnist", model.modalities)[slice(3, 4)]
+    found = ExactInference(model)(sample, ["label"])
+    page = guest().open("/?model=mvae-2d&sample=3&supply=label")
+    gap = page.locator(".gap")
+    expect(gap).to_contain_text(f"misses it by {found.kl_from(found.q):.2f} nats")
+    expect(gap).to_contain_text(f"log p(label) = −{-found.log_evidence:.1f} nats")
+    stage_data = plane_of("mnist", "mvae-2d", ())
+    (u, v), reach = found.modes[0].tolist(), stage_data.reach
+
+    def darkness(a: float, b: float) -> int:
+        """The least alpha in a few pixels around a place, so that no line decides it."""
+        return page.evaluate(
+            f"""([x, y]) => {{
+                const canvas = ({INSIDE})('.space');
+                const [w, h] = [canvas.width, canvas.height];
+                const data = canvas.getContext('2d').getImageData(x * w - 4, y * h - 4, 9, 9).data;
+                return Math.min(...data.filter((_, i) => i % 4 === 3));
+            }}""",
+            [0.5 + a / (2 * reach * ASPECT), 0.5 - b / (2 * reach)],
+        )
+
+    page.wait_for_function(f"() => ({INSIDE})('.gap')")
+    assert darkness(u, v) > 100
+    assert darkness(reach, -reach * 0.9) == 0
+    # With a second modality the shade is another one, and what was told is renewed.
+    page.get_by_role("switch", name="image’s expert").click()
+    expect(gap).to_contain_text("log p(label, image)")

@@ -37,7 +37,7 @@ export function beliefScene(root) {
   root.replaceChildren(believed, made, status);
   let data, send, experts, noise, exact, decode, axes;
   let [supplied, held, goal, shown, map, column, moving, switched] = [[], null, null, null, null, null, 0, -TRUST];
-  let [structure, offered, key, drawn] = ["", "", "", null];
+  let [structure, offered, key, settled, drawn] = ["", "", "", "", null];
 
   const slots = {};
   for (const name of ["curves", "legend", "note", "plane", "exact", "growth", "shares"]) slots[name] = make("div", { class: `of-${name}` });
@@ -121,7 +121,11 @@ export function beliefScene(root) {
     light(root);
     animate(shown);
     generate();
+    settled = situation();
   }
+
+  /** All that what is drawn follows from, but for the exact posterior. */
+  const situation = () => JSON.stringify([data.key, data.experts, data.chosen, data.noise, supplied, held]);
 
   /** Renew the switches; in place where they are the same ones, so that none loses its focus. */
   function offer() {
@@ -166,10 +170,13 @@ export function beliefScene(root) {
 
   /** Hold a latent on the plane, or let go of it; the server hears of it at the end. */
   function hold(coordinates, done) {
-    held = coordinates;
-    if (!done || coordinates === null) generate();
-    if (coordinates === null) frame();
-    if (done) send({ at: held });
+    // rounded as links have it
+    held = done && coordinates ? coordinates.map((value) => Math.round(value * 1000) / 1000) : coordinates;
+    if (!done || held === null) generate();
+    if (held === null) frame();
+    if (!done) return;
+    settled = situation();
+    send({ at: held });
   }
 
   /** Supply a modality as the last one, or drop it. */
@@ -212,7 +219,12 @@ export function beliefScene(root) {
     if (news && wait > 0) return setTimeout(adopt, wait);
     if (!map?.busy()) held = data.at;
     supplied = data.evidence;
-    refresh();
+    if (situation() !== settled) refresh();
+    else if (map) {
+      // What was done here has come back from the server, with the exact posterior.
+      slots.exact.replaceChildren(caption());
+      frame();
+    }
     return null;
   }
 
@@ -223,11 +235,12 @@ export function beliefScene(root) {
         [name, { mean: floats(mean), logvar: floats(logvar) }]));
       noise = floats(data.noise);
       supplied = supplied.filter((name) => name in experts);
-      exact = data.exact && {
-        ...data.exact, ...picture(data.exact), inset: data.exact.inset && picture(data.exact.inset),
-      };
+      exact = shaded();
       const laid = JSON.stringify([data.key, data.panels, data.picture, data.plane && [data.plane.axes, data.plane.names]]);
-      if (laid !== structure) build();
+      if (laid !== structure) {
+        build();
+        settled = "";
+      }
       structure = laid;
       if (key !== data.decoders) decode = null;
       key = data.decoders;
@@ -241,7 +254,7 @@ export function beliefScene(root) {
     },
     /** Draw anew in other colours, or with another modality lit up. */
     repaint() {
-      structure = "";
+      exact = shaded();
       build();
       refresh();
     },
@@ -250,6 +263,12 @@ export function beliefScene(root) {
       document.removeEventListener("click", listen, true);
     },
   };
+
+  /** The exact posterior with its heat maps in today's ink. */
+  function shaded() {
+    const { exact: found } = data;
+    return found && { ...found, ...picture(found), inset: found.inset && picture(found.inset) };
+  }
 
   function picture({ low, high, size, bytes }) {
     const values = Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0));
