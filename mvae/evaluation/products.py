@@ -111,7 +111,7 @@ def compare_products(
     # Over the joint posterior's own cells the two would be equal by algebra; these are finer.
     coarse = x.coarse + y.coarse - log_prior(exact.grid)
     log_z = Partition.of(log_product, coarse, sharp=SHARP / 9).log_integral
-    # Where p is below e⁻¹⁰ of its highest both are negligible, and costly to decode.
+    # Where p is below e⁻⁸ of its highest both are negligible, and costly to decode.
     cells = joint.partition
     near = cells.log_f > cells.log_f.max() - DEPTH
     r = (log_product(cells.points[near]) - log_z).exp()

@@ -21,13 +21,15 @@ HALF_WIDTH = 6.0
 CELLS = 126
 #: Width of a coarse cell, 0.095.
 SIDE = 2 * HALF_WIDTH / CELLS
-#: What lies this many nats below the highest value is not refined: e⁻¹⁰ of a Gaussian's mass.
-DEPTH = 10.0
+#: What lies this many nats below the highest value is not refined: e⁻⁸ of a Gaussian's mass.
+DEPTH = 8.0
+#: What lies this many nats below is hardly seen in a picture.
+VISIBLE = 12.0
 #: What lies this many nats below is left out.
 BOTTOM = 40.0
-#: Second difference of log f, in nats, above which a block is refined: a spacing of 0.55 σ. It is
+#: Second difference of log f, in nats, above which a block is refined: a spacing of 0.63 σ. It is
 #: e times as large three nats below the highest value, and so on.
-SHARP = 0.3
+SHARP = 0.4
 #: Difference of log f between neighbours, in nats, above which a block is refined in any case: it
 #: may end just before a peak.
 STEEP = 4.0
@@ -77,7 +79,7 @@ class Partition:
 
     .. math:: \int f(z)\,dz \approx \sum_c |c|\, f(z_c)
 
-    The coarse grid is seen as blocks of 3 × 3 points. Where log f bends by more than 0.3 nats
+    The coarse grid is seen as blocks of 3 × 3 points. Where log f bends by more than 0.4 nats
     between the points of a block (more, where f is small), or is steep, each of its points that may
     matter becomes a block of its own, a third as wide; and so on. Of the blocks that remain log f
     is taken as biquadratic, which a Gaussian's is: it is interpolated at 9 × 9 points, and their
@@ -88,7 +90,7 @@ class Partition:
         log_f: log f there, ``(N,)``.
         log_area: log of the cells' areas, ``(N,)``.
         coarse: log f on the coarse grid as it was given, ``(CELLS, CELLS)``.
-        matters: the coarse cells in which f may come within 10 nats of its maximum, of that shape.
+        matters: the coarse cells in which f comes within 12 nats of its maximum, of that shape.
 
     Example:
         >>> narrow = Gaussian(torch.tensor([0.3, -1.0]), torch.tensor([-9.0, -7.0]))
@@ -162,7 +164,7 @@ class Partition:
             wanted = torch.zeros_like(values, dtype=torch.bool)
             best = torch.maximum(best, values.max())
         z, f, log_area = (torch.cat(part) for part in zip(*cells, strict=True))
-        return Partition(z, f, log_area, coarse, _grid(first_reach > best - DEPTH))
+        return Partition(z, f, log_area, coarse, _grid(first_reach > best - VISIBLE))
 
     @property
     def log_integral(self) -> float:
@@ -175,7 +177,7 @@ class Partition:
         return (self.log_f + self.log_area).softmax(0)
 
     def modes(self) -> Tensor:
-        """Places of the local maxima within 10 nats of the highest, ``(n, 2)``, highest first.
+        """Places of the local maxima within 8 nats of the highest, ``(n, 2)``, highest first.
 
         They are at least three coarse cells apart: nearer ones are one mode, seen on a grid.
         """
