@@ -17,7 +17,11 @@ APP = "app.py"
 def lesson(page: Page, serve, settled):
     """Open a step; the frames sent to the server are kept in ``lesson.sent``."""
     sent: list[object] = []
-    page.on("websocket", lambda ws: ws.on("framesent", sent.append))
+
+    def keep(frame: object) -> None:
+        sent.append(frame)
+
+    page.on("websocket", lambda ws: ws.on("framesent", keep))
 
     def open_step(number: int, **params: str) -> Page:
         query = "&".join(f"{name}={value}" for name, value in params.items())

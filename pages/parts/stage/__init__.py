@@ -103,7 +103,6 @@ def describe(
 
     return {
         "scene": "belief",
-        "key": decoders,
         "decoders": decoders,
         "latents": model.latents,
         "prior": PRIOR,
@@ -195,4 +194,7 @@ def show_stage(
         if isinstance(deed, Mapping):
             on_deed(deed)
 
+    deed = (st.session_state.get(key) or {}).get("deed")
+    number = deed.get("n") if isinstance(deed, Mapping) else None
+    data = data | {"heard": number if isinstance(number, int) else 0}
     _component(key=key, data=data, on_deed_change=heard)

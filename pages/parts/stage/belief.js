@@ -125,7 +125,7 @@ export function beliefScene(root) {
   }
 
   /** All that what is drawn follows from, but for the exact posterior. */
-  const situation = () => JSON.stringify([data.key, data.experts, data.chosen, data.noise, supplied, held]);
+  const situation = () => JSON.stringify([data.decoders, data.experts, data.chosen, data.noise, supplied, held]);
 
   /** Renew the switches; in place where they are the same ones, so that none loses its focus. */
   function offer() {
@@ -212,31 +212,35 @@ export function beliefScene(root) {
     }
   }
 
+  /** Draw what has changed; what was done here only comes back, with the exact posterior. */
+  function refreshIfNew() {
+    if (situation() !== settled) refresh();
+    else if (map) {
+      slots.exact.replaceChildren(caption());
+      frame();
+    }
+  }
+
   /** Take over what the server knows; shortly after a switch it may still know the old state. */
-  function adopt() {
+  function adopt(late) {
+    if (late) return refreshIfNew();
     const wait = switched + TRUST - performance.now();
     const news = !same(supplied, data.evidence);
     if (news && wait > 0) return setTimeout(adopt, wait);
     if (!map?.busy()) held = data.at;
     supplied = data.evidence;
-    if (situation() !== settled) refresh();
-    else if (map) {
-      // What was done here has come back from the server, with the exact posterior.
-      slots.exact.replaceChildren(caption());
-      frame();
-    }
-    return null;
+    return refreshIfNew();
   }
 
   return {
-    update(next, tell) {
+    update(next, tell, late) {
       [data, send] = [next, tell];
       experts = Object.fromEntries(Object.entries(data.experts).map(([name, { mean, logvar }]) =>
         [name, { mean: floats(mean), logvar: floats(logvar) }]));
       noise = floats(data.noise);
       supplied = supplied.filter((name) => name in experts);
       exact = shaded();
-      const laid = JSON.stringify([data.key, data.panels, data.picture, data.plane && [data.plane.axes, data.plane.names]]);
+      const laid = JSON.stringify([data.decoders, data.panels, data.picture, data.plane && [data.plane.axes, data.plane.names]]);
       if (laid !== structure) {
         build();
         settled = "";
@@ -249,7 +253,7 @@ export function beliefScene(root) {
         decode = found;
         generate();
       }, () => column.element.replaceChildren(make("p", {}, "The decoders could not be fetched. Reload the page.")));
-      adopt();
+      adopt(late);
       document.addEventListener("click", listen, true);
     },
     /** Draw anew in other colours, or with another modality lit up. */

@@ -15,13 +15,18 @@ export default function ({ data, parentElement, setStateValue }) {
   const root = parentElement.querySelector(".stage");
   let stage = stages.get(parentElement);
   if (!stage || stage.scene !== data.scene) {
-    stage = { scene: data.scene, deeds: 0, ...SCENES[data.scene](root) };
+    stage = { scene: data.scene, sent: 0, ...SCENES[data.scene](root) };
     stages.set(parentElement, stage);
     lightUp(root, () => stage.relight());
     // Colours of the theme reach what is painted only by painting it again.
     root.ontransitionend = (event) => event.target === root && event.propertyName === "color" && stage.repaint();
   }
-  // A number makes every deed differ from the one before, or the server would not hear of it.
-  stage.update(data, (deed) => setStateValue("deed", { ...deed, n: Date.now() }));
+  // A number makes every deed differ from the one before, or the server would not hear of it; and
+  // by the number that comes back an answer to something older is known.
+  function tell(deed) {
+    stage.sent = Math.max(Date.now(), stage.sent + 1);
+    setStateValue("deed", { ...deed, n: stage.sent });
+  }
+  stage.update(data, tell, data.heard < stage.sent);
   return () => stage.leave();
 }

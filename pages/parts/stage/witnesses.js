@@ -286,9 +286,9 @@ export function witnessScene(root) {
     send({ witnesses: witnesses.map((w) => [...w.mean, ...w.std, w.on ? 1 : 0]) });
   }
 
-  function update(next, to) {
+  function update(next, to, late) {
     [data, send] = [next, to];
-    if (grabbed) return;
+    if (grabbed || late) return;
     witnesses = data.witnesses.map((w) => ({ ...w, mean: [...w.mean], std: [...w.std] }));
     const layout = JSON.stringify([data.dims, data.prior, data.mixture, witnesses.map((w) => w.name)]);
     if (layout !== built) build();
