@@ -96,7 +96,11 @@ class Visit:
     @property
     def stage(self) -> dict[str, Any]:
         """What the stage is given."""
-        data: dict[str, Any] = json.loads(self._stage.proto.json)
+        return self.component("mvae_stage")
+
+    def component(self, name: str) -> dict[str, Any]:
+        """What a component of the page is given."""
+        data: dict[str, Any] = json.loads(self._find(name).proto.json)
         return data
 
     @property
@@ -134,17 +138,14 @@ class Visit:
         """
         states = self.app._tree.get_widget_states()
         message = json.dumps({"deed": done})
-        states.widgets.add(id=self._stage.proto.id, json_value=message)
+        states.widgets.add(id=self._find("mvae_stage").proto.id, json_value=message)
         self.app._run(widget_state=states)
         return self.check()
 
-    @property
-    def _stage(self) -> Any:
-        stages = [
-            c for c in self.app.get("bidi_component") if c.proto.component_name == "mvae_stage"
-        ]
-        assert len(stages) == 1
-        return stages[0]
+    def _find(self, name: str) -> Any:
+        found = [c for c in self.app.get("bidi_component") if c.proto.component_name == name]
+        assert len(found) == 1
+        return found[0]
 
     @property
     def url(self) -> dict[str, str]:

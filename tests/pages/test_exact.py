@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 
 import numpy as np
 import pytest
@@ -13,16 +12,12 @@ from mvae.evaluation.exact import ExactInference
 from mvae.inference import believe
 
 
-def stage(page) -> dict:
-    return json.loads(page.app.get("bidi_component")[-1].proto.json)
-
-
 @pytest.mark.parametrize(
     ("data", "supply"),
     [("mnist", "image,label"), ("mnist", "label"), ("fashion", "image"), ("quadrants", "top left")],
 )
 def test_the_shading_and_the_gap_are_those_of_the_library(visit, data, supply):
-    exact = stage(visit(data=data, model="mvae-2d", sample="7", supply=supply))["exact"]
+    exact = visit(data=data, model="mvae-2d", sample="7", supply=supply).stage["exact"]
     model, _ = load_model(data, "mvae-2d")
     sample = load_samples(data, model.modalities)[slice(7, 8)]
     evidence = supply.split(",")
@@ -44,21 +39,21 @@ def test_the_shading_and_the_gap_are_those_of_the_library(visit, data, supply):
 
 def test_a_sharp_posterior_is_magnified_and_a_wide_one_is_not(visit):
     page = visit(model="mvae-2d", sample="3")
-    inset = stage(page)["exact"]["inset"]
+    inset = page.stage["exact"]["inset"]
     assert 0 < inset["high"][0] - inset["low"][0] < 2
     page.switch("image", False)
-    assert stage(page)["exact"]["inset"] is None
+    assert page.stage["exact"]["inset"] is None
 
 
 def test_without_evidence_the_exact_posterior_is_the_prior(visit):
-    exact = stage(visit(model="mvae-2d", supply=""))["exact"]
+    exact = visit(model="mvae-2d", supply="").stage["exact"]
     assert exact["gap"] == pytest.approx(0, abs=1e-3)
     assert exact["sharpness"] == pytest.approx(0, abs=1e-2)
 
 
 def test_more_latents_than_two_have_no_exact_posterior(visit):
     page = visit(sample="3")
-    assert stage(page)["exact"] is None
+    assert page.stage["exact"] is None
     assert not page.app.expander or all("product" not in e.label for e in page.app.expander)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
@@ -13,10 +12,6 @@ from pages.parts.lesson import STEPS, Scene, Witnesses
 from pages.parts.lesson_scenes import read_witnesses, write_witnesses
 
 NUMBERS = range(1, len(STEPS) + 1)
-
-
-def stage(page) -> dict:
-    return json.loads(page.app.get("bidi_component")[-1].proto.json)
 
 
 def words(text: str) -> int:
@@ -51,7 +46,7 @@ def test_every_answer_of_every_step_is_checked(visit, number):
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_every_step_drives_the_stage(visit, number):
-    data = stage(visit("learn.py", step=str(number)))
+    data = visit("learn.py", step=str(number)).stage
     scene = STEPS[number - 1].scene
     if isinstance(scene, Witnesses):
         assert [w["name"] for w in data["witnesses"]] == [w.name for w in scene.witnesses]
@@ -79,7 +74,7 @@ def test_the_way_through_the_lesson(visit):
 
 def test_a_link_places_the_witnesses(visit):
     page = visit("learn.py", step="3", lesson="-1,0.5,1;2,1.5,0")
-    first, second = stage(page)["witnesses"]
+    first, second = page.stage["witnesses"]
     assert (first["mean"], first["std"], first["on"]) == ([-1.0], [0.5], True)
     assert (second["mean"], second["std"], second["on"]) == ([2.0], [1.5], False)
     assert page.url["lesson"] == "-1,0.5,1;2,1.5,0"
@@ -94,7 +89,7 @@ def test_a_link_places_the_witnesses(visit):
 def test_a_link_that_places_them_wrongly_gets_a_sentence(visit, text):
     page = visit("learn.py", step="3", lesson=text)
     assert "places witnesses that this step does not have" in page.problems
-    assert stage(page)["witnesses"][0]["mean"] == [2.0]
+    assert page.stage["witnesses"][0]["mean"] == [2.0]
 
 
 @pytest.mark.parametrize("step", ["0", "9", "x", "-1", "1.5", "²"])
@@ -128,10 +123,10 @@ def test_whatever_a_browser_sends_witnesses_are_read_or_refused(sent):
 def test_evidence_of_a_step_is_what_the_link_says(visit):
     number = next(i for i in NUMBERS if isinstance(s := STEPS[i - 1].scene, Scene) and s.tiles)
     page = visit("learn.py", step=str(number))
-    assert len(stage(page)["evidence"]) == 1
+    assert len(page.stage["evidence"]) == 1
     page = visit("learn.py", step=str(number), lesson="label,top right,nonsense")
-    assert stage(page)["evidence"] == ["label", "top right"]
-    assert stage(visit("learn.py", step=str(number), lesson=""))["evidence"] == []
+    assert page.stage["evidence"] == ["label", "top right"]
+    assert visit("learn.py", step=str(number), lesson="").stage["evidence"] == []
 
 
 def test_the_contradiction_is_said_to_be_one(visit):
@@ -142,8 +137,8 @@ def test_the_contradiction_is_said_to_be_one(visit):
 
 def test_the_trainings_of_the_last_step_differ(visit):
     page = visit("learn.py", step=str(len(STEPS)))
-    before = stage(page)["decoders"]
+    before = page.stage["decoders"]
     assert "Measured on the test split" in page.remarks
     page.set("button_group", "training", 1)
     assert page.url["training"] == "1"
-    assert stage(page)["decoders"] != before
+    assert page.stage["decoders"] != before

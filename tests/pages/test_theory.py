@@ -70,28 +70,28 @@ def test_a_link_that_cannot_be_followed_gets_a_sentence_and_a_page(visit, params
 
 def test_another_pair_changes_the_curves_and_the_link(visit):
     page = visit("theory.py")
-    assert page.belief["key"] == "linear reverse"
+    assert page.component("mvae_quadrature")["key"] == "linear reverse"
     assert "pair" not in page.url
     page.set("button_group", "pair", "square")
-    assert page.belief["key"] == "square reverse"
+    assert page.component("mvae_quadrature")["key"] == "square reverse"
     assert page.url["pair"] == "square"
     assert "two lobes" in page.remarks
     page.set("button_group", "pair", "linear")
-    assert page.belief["key"] == "linear reverse"
+    assert page.component("mvae_quadrature")["key"] == "linear reverse"
     assert "pair" not in page.url
 
 
 def test_another_meaning_of_best_changes_the_gaussians_and_the_link(visit):
     page = visit("theory.py", pair="square")
-    before = rows_of(page.belief, 1)
+    before = rows_of(page.component("mvae_quadrature"), 1)
     assert "q₁, best for p(z|x₁) right" in before
     page.set("button_group", "best", "forward")
-    after = rows_of(page.belief, 1)
+    after = rows_of(page.component("mvae_quadrature"), 1)
     assert "q₁, best for p(z|x₁)" in after
     assert page.url["best"] == "forward"
     assert "moment matching" in page.remarks
     page.set("button_group", "best", "reverse")
-    assert rows_of(page.belief, 1) == before
+    assert rows_of(page.component("mvae_quadrature"), 1) == before
     assert "best" not in page.url
 
 
@@ -109,8 +109,8 @@ def test_another_step_and_another_number_of_modalities_change_the_grid(visit):
 
 
 def test_the_noise_of_a_link_is_where_the_handle_stands(visit):
-    assert visit("theory.py", noise="33").belief["noise"] == 33
-    assert visit("theory.py").belief["noise"] == View.noise
+    assert visit("theory.py", noise="33").component("mvae_quadrature")["noise"] == 33
+    assert visit("theory.py").component("mvae_quadrature")["noise"] == View.noise
 
 
 @pytest.mark.parametrize(
