@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Gaussian", "Product", "conflict", "product_of_experts"]
+__all__ = ["Gaussian", "Product", "conflict", "divide_out_prior", "product_of_experts"]
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -179,6 +179,28 @@ def product_of_experts(experts: Gaussian, present: Tensor) -> Product:
     # A missing expert's mean is replaced, not multiplied by zero: 0 · NaN would be NaN.
     mean = (shares[..., 1:, :, :] * torch.where(mask, experts.mean, 0.0)).sum(-3)
     return Product(Gaussian(mean, -log_precision.logsumexp(-3)), shares, present)
+
+
+def divide_out_prior(first: Gaussian, second: Gaussian) -> Gaussian:
+    r"""Multiply two Gaussian posteriors and divide their common prior N(0, I) out once.
+
+    .. math:: \frac{q_1 q_2}{p}: \qquad T = T_1 + T_2 - 1, \qquad
+              \mu = \frac{T_1 \mu_1 + T_2 \mu_2}{T}
+
+    A posterior wider than the prior has T_i < 1: q_i/p has negative precision and is no Gaussian.
+    Where T ≤ 0 the whole quotient is none, and NaN is returned. Arguments broadcast, ``(..., D)``.
+    The form is that of Wu & Goodman (2018), section 2, https://arxiv.org/abs/1802.05335.
+
+    Example:
+        >>> q = Gaussian(torch.tensor([1.0]), torch.tensor([0.5]).log())
+        >>> product = divide_out_prior(q, q)  # precision 2 + 2 − 1
+        >>> round(product.mean.item(), 4), round(product.logvar.exp().item(), 4)
+        (1.3333, 0.3333)
+    """
+    t1, t2 = (-first.logvar).exp(), (-second.logvar).exp()
+    precision = t1 + t2 - 1.0
+    precision = torch.where(precision > 0, precision, torch.nan)
+    return Gaussian((t1 * first.mean + t2 * second.mean) / precision, -precision.log())
 
 
 def conflict(experts: Gaussian, product: Product) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from mvae.gaussian import LOG_2PI, Gaussian
+from mvae.gaussian import LOG_2PI, Gaussian, divide_out_prior
 
 __all__ = [
     "BESTS",
@@ -22,7 +22,6 @@ __all__ = [
     "Solution",
     "average_entropy",
     "best_gaussian",
-    "divide_out_prior",
     "entropy",
     "kl",
     "log_posterior",
@@ -192,28 +191,6 @@ def mixture(*log_q: Tensor) -> Tensor:
         [0.0, 0.0]
     """
     return torch.stack(torch.broadcast_tensors(*log_q)).logsumexp(0) - math.log(len(log_q))
-
-
-def divide_out_prior(first: Gaussian, second: Gaussian) -> Gaussian:
-    r"""Multiply two Gaussian posteriors and divide their common prior N(0, 1) out once.
-
-    .. math:: \frac{q_1 q_2}{p}: \qquad T = T_1 + T_2 - 1, \qquad
-              \mu = \frac{T_1 \mu_1 + T_2 \mu_2}{T}
-
-    A posterior wider than the prior has T_i < 1: q_i/p has negative precision and is no Gaussian.
-    Where T ≤ 0 the whole quotient is none, and NaN is returned. Arguments broadcast, ``(..., 1)``.
-    The form is that of Wu & Goodman (2018), section 2, https://arxiv.org/abs/1802.05335.
-
-    Example:
-        >>> q = Gaussian(torch.tensor([1.0]), torch.tensor([0.5]).log())
-        >>> product = divide_out_prior(q, q)  # precision 2 + 2 − 1
-        >>> round(product.mean.item(), 4), round(product.logvar.exp().item(), 4)
-        (1.3333, 0.3333)
-    """
-    t1, t2 = (-first.logvar).exp(), (-second.logvar).exp()
-    precision = t1 + t2 - 1.0
-    precision = torch.where(precision > 0, precision, torch.nan)
-    return Gaussian((t1 * first.mean + t2 * second.mean) / precision, -precision.log())
 
 
 def best_gaussian(

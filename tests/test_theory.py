@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import integrate, optimize
 
-from mvae.gaussian import Gaussian
+from mvae.gaussian import Gaussian, divide_out_prior
 from mvae.theory import (
     BESTS,
     GRID,
@@ -18,7 +18,6 @@ from mvae.theory import (
     STEP,
     average_entropy,
     best_gaussian,
-    divide_out_prior,
     entropy,
     kl,
     log_posterior,

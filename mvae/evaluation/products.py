@@ -10,10 +10,10 @@ from torch import Tensor
 
 from mvae.evaluation.exact import ExactInference, ExactPosterior, log_prior
 from mvae.evaluation.quadrature import DEPTH, SHARP, Partition
-from mvae.gaussian import Gaussian
+from mvae.gaussian import Gaussian, divide_out_prior
 from mvae.modality import Batch
 
-__all__ = ["Candidate", "ProductComparison", "compare_products", "divide_prior_out"]
+__all__ = ["Candidate", "ProductComparison", "compare_products"]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def compare_products(
     r = (log_product(cells.points[near]) - log_z).exp()
     p = (cells.log_f[near] - joint.log_evidence).exp()
     area = cells.log_area[near].exp()
-    combined = divide_prior_out(x.moments(), y.moments())
+    combined = divide_out_prior(x.moments(), y.moments())
     return ProductComparison(
         left=x,
         right=y,
@@ -126,16 +126,6 @@ def compare_products(
         evidence_error=joint.log_evidence - x.log_evidence - y.log_evidence - log_z,
         total_variation=0.5 * (area @ (r - p).abs()).item(),
         best=Candidate.of(joint.moments(), joint),
-        product=None if combined is None else Candidate.of(combined, joint),
+        product=Candidate.of(combined, joint) if combined.mean.isfinite().all() else None,
         q=Candidate.of(joint.q, joint),
     )
-
-
-def divide_prior_out(a: Gaussian, b: Gaussian) -> Gaussian | None:
-    """Multiply two posteriors and divide the prior out once; None if no precision is left."""
-    # T = T_a + T_b − 1, T μ = T_a μ_a + T_b μ_b
-    t_a, t_b = (-a.logvar).exp(), (-b.logvar).exp()
-    precision = t_a + t_b - 1
-    if (precision <= 0).any():
-        return None
-    return Gaussian((t_a * a.mean + t_b * b.mean) / precision, -precision.log())

@@ -10,7 +10,6 @@ from statistics import median
 
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from mvae.checkpoint import load_samples
@@ -277,19 +276,6 @@ def test_a_map_is_drawn_sharply_and_in_a_moment(browser: Browser, serve, settled
         assert median(times) < 8
     finally:
         context.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["/map?sample=3", "/map?data=quadrants&colour=entropy"])
-def test_axe_finds_nothing(visit, page, path, scheme):
-    page.emulate_media(color_scheme=scheme)
-    visit(path)
-    for step in (lambda: canvas(page).focus(), lambda: page.keyboard.press("ArrowUp")):
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
-        step()
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
 
 
 def test_on_a_phone_a_tap_shows_and_a_second_one_opens(browser: Browser, visit, chart):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -122,37 +120,6 @@ def test_a_link_that_cannot_be_followed_gets_a_sentence(visitor):
     page = visitor.open("/?data=imagenet&sample=99999")
     expect(page.get_by_text("a data set called “imagenet”")).to_be_visible()
     expect(headline(page)).to_contain_text("Given image and label")
-
-
-PATHS = ["/?sample=3", "/?data=quadrants&sample=4&supply=top left", "/traverse?sample=3&down=2"]
-HELD = "/?sample=3&at=1.5,-1"
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", [*PATHS, HELD])
-def test_axe_finds_nothing(guest, path, scheme):
-    visitor = guest(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
-    page = visitor.open(path)
-    if path == HELD:
-        expect(page.get_by_role("button", name="Back to the belief")).to_be_visible()
-        expect(page.locator(".made.held")).to_be_visible()
-    found = Axe().run(page)
-    assert found.response["passes"]
-    assert found.violations_count == 0, found.generate_report()
-
-
-@pytest.mark.parametrize("path", [*PATHS, HELD])
-def test_a_phone_shows_everything_without_scrolling_sideways(guest, path):
-    page = guest(viewport={"width": 390, "height": 844}, has_touch=True).open(path)
-    if "traverse" not in path:
-        plane = page.locator(".plane").bounding_box()
-        assert 0 <= plane["x"] < plane["x"] + plane["width"] <= 390
-        assert plane["width"] > 300
-    widest = page.evaluate(
-        "Math.max(...[document.documentElement, ...document.querySelectorAll("
-        "'[data-testid=stMain], .block-container')].map(e => e.scrollWidth))"
-    )
-    assert widest <= 390
 
 
 def test_a_row_of_pictures_stays_readable_on_a_phone(guest):

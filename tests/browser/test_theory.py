@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 APP = "app.py"
 
@@ -124,36 +123,3 @@ def test_another_pair_redraws_and_keeps_the_noise(theory, settled):
     expect(number(theory, "product q₁q₂/p", 2)).to_have_text("0.000")
     expect(number(theory, "product q₁q₂/p", 3)).to_have_text("0.000")
     expect(handle(theory)).to_have_value("9")
-
-
-QUERIES = [
-    "?pair=square&best=forward&method=dbm",
-    "?pair=outliers&noise=2&method=denoising&count=3",
-]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("query", QUERIES)
-def test_axe_finds_nothing(browser: Browser, serve, settled, query, scheme):
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
-    try:
-        found = Axe().run(opened(context.new_page(), serve(APP), settled, query))
-        assert found.violations_count == 0, found.generate_report()
-    finally:
-        context.close()
-
-
-@pytest.mark.parametrize("query", [*QUERIES, "?pair=square&count=3"])
-def test_a_phone_shows_everything_without_scrolling_sideways(browser, serve, settled, query):
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
-    try:
-        page = opened(context.new_page(), serve(APP), settled, query)
-        widest = page.evaluate(
-            "Math.max(...[document.documentElement, ...document.querySelectorAll("
-            "'[data-testid=stMain], .block-container, table.step')].map(e => e.scrollWidth))"
-        )
-        assert widest <= 390
-        for formula in page.locator(".katex-display").all():
-            assert formula.evaluate("e => e.scrollWidth <= e.clientWidth + 1")
-    finally:
-        context.close()
