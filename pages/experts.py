@@ -56,7 +56,7 @@ def page() -> None:
                     _choose_plane(view, belief)
             st.button("Draw other samples", key="draw", on_click=lambda: change(seed=view.seed + 1))
         show_products(view.data, view.model, sample, belief)
-        show_code(experts_code(view, config.modalities, evidence))
+        show_code(experts_code(view, config.modalities, evidence, exact is not None))
         st.markdown("#### What this model does badly")
         st.markdown("\n".join(f"- {text}" for text in config.limitations))
 

@@ -13,12 +13,14 @@ from mvae.inference import Belief, believe, conflict_percentile
 from mvae.modality import Batch
 from mvae.pictures import assemble, picture_shape
 from pages.parts.assets import decoders_path
+from pages.parts.code import experts_code, show_code, witnesses_code
 from pages.parts.colours import OTHERS
 from pages.parts.exact import exact_of
 from pages.parts.lesson import STEPS, Scene, Step, Witnesses
 from pages.parts.lesson_scenes import (
     checkpoints_for,
     example,
+    label_of,
     read_witnesses,
     supplied,
     write_witnesses,
@@ -104,6 +106,7 @@ def _witnesses(view: View, scene: Witnesses) -> None:
             change(lesson=text)
 
     show_stage(f"lesson {view.step}", describe_witnesses(now or scene, OTHERS), take)
+    show_code(witnesses_code(now or scene))
 
 
 def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
@@ -144,6 +147,9 @@ def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
         ),
         take,
     )
+    labels = {} if scene.label is None else {label_of(config): scene.label}
+    shown = View(data, name, sample=scene.sample, labels=labels, seed=view.seed)
+    show_code(experts_code(shown, config.modalities, evidence, scene.flat))
 
 
 def _told(belief: Belief, data: str, name: str, config: ModelConfig, sample: Batch) -> None:

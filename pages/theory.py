@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from mvae.theory import BESTS, PAIRS
+from pages.parts.code import show_code, theory_code
 from pages.parts.colours import LABELS, OTHERS
 from pages.parts.quadrature import show_quadrature
 from pages.parts.step import METHODS, step_table
@@ -185,6 +186,7 @@ def page() -> None:
     view: View = st.session_state["view"]
     st.markdown("### When is a product right?")
     product(view)
+    show_code(theory_code(view))
     step(view)
     relatives()
 

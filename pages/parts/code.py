@@ -6,9 +6,19 @@ import streamlit as st
 
 from mvae.modality import Modality
 from mvae.pictures import picture_shape
+from pages.parts.lesson import Witnesses
 from pages.parts.view import View
 
-__all__ = ["REACH", "STEPS", "experts_code", "map_code", "show_code", "traverse_code"]
+__all__ = [
+    "REACH",
+    "STEPS",
+    "experts_code",
+    "map_code",
+    "show_code",
+    "theory_code",
+    "traverse_code",
+    "witnesses_code",
+]
 
 #: Steps of a traversal, from −REACH to REACH standard deviations of the prior.
 STEPS, REACH = 9, 3.0
@@ -53,15 +63,73 @@ def belief_lines(
     return lines
 
 
-def experts_code(view: View, modalities: tuple[Modality, ...], evidence: tuple[str, ...]) -> str:
-    """Write the lines behind the Experts page."""
+def experts_code(
+    view: View, modalities: tuple[Modality, ...], evidence: tuple[str, ...], exact: bool = False
+) -> str:
+    """Write the lines behind the Experts page, and behind a step of the lesson like it."""
+    lines = [
+        *belief_lines(view, modalities, evidence),
+        "",
+        "print(belief.entropy, belief.sharpness, belief.conflict)",
+        "print(belief.posterior.mean, belief.posterior.std, belief.shares)",
+        "print(belief.expected)  # the mean of every modality, supplied or not",
+    ]
+    if exact:
+        lines += [
+            "",
+            "from mvae.evaluation.exact import ExactInference",
+            "",
+            f"exact = ExactInference(model)(sample, {list(evidence)})",
+            "print(exact.log_evidence, exact.entropy(), exact.kl_from(belief.posterior))",
+        ]
+    return "\n".join(lines)
+
+
+def witnesses_code(scene: Witnesses) -> str:
+    """Write the lines behind Gaussians that are grabbed."""
+    heard = [w for w in scene.witnesses if w.on]
+    dims = len(scene.witnesses[0].mean)
+    mean, std = [list(w.mean) for w in heard], [list(w.std) for w in heard]
+    lines = [
+        "import torch",
+        "",
+        f"mean = torch.tensor({mean}).reshape(-1, {dims})",
+        f"precision = torch.tensor({std}).reshape(-1, {dims}) ** -2",
+        f"T = {'1 + ' if scene.prior else ''}precision.sum(0)",
+        "print(T, (precision * mean).sum(0) / T, T**-0.5)  # precision, mean, standard deviation",
+    ]
+    if scene.prior:
+        lines += [
+            "",
+            "from mvae.gaussian import Gaussian, conflict, product_of_experts",
+            "",
+            "experts = Gaussian(mean.unsqueeze(1), -precision.log().unsqueeze(1))  # (M, 1, D)",
+            "product = product_of_experts(experts, torch.ones(1, len(mean), dtype=torch.bool))",
+            "print(product.posterior.mean, product.posterior.std, product.shares)",
+            "print(conflict(experts, product))",
+        ]
+    return "\n".join(lines)
+
+
+def theory_code(view: View) -> str:
+    """Write the lines behind the curves and numbers of the theory page."""
     return "\n".join(
         [
-            *belief_lines(view, modalities, evidence),
+            "from mvae.gaussian import Gaussian",
+            "from mvae.theory import GRID, NOISE, PAIRS, entropy, kl, solve",
             "",
-            "print(belief.entropy, belief.sharpness, belief.conflict)",
-            "print(belief.posterior.mean, belief.posterior.std, belief.shares)",
-            "print(belief.expected)  # the mean of every modality, supplied or not",
+            f'solution = solve(PAIRS["{view.pair}"], "{view.best}")  # at every noise level',
+            f"print(NOISE[{view.noise}])",
+            f"print(entropy(solution.truth)[:, {view.noise}])  # prior, p(z|x1), p(z|x2), joint",
+            "",
+            "def on_grid(q):",
+            "    wide = Gaussian(q.mean.unsqueeze(-2), q.logvar.unsqueeze(-2))",
+            "    return wide.log_prob(GRID.unsqueeze(-1))",
+            "",
+            "joint = solution.truth[3]",
+            "for q in (solution.product, solution.joint):  # of the best singles; and the best",
+            "    log_q = on_grid(q)",
+            f"    print(kl(log_q, joint)[..., {view.noise}], kl(joint, log_q)[..., {view.noise}])",
         ]
     )
 

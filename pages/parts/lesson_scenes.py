@@ -13,7 +13,14 @@ from mvae.modality import Batch
 from pages.parts.lesson import Scene, Witness, Witnesses
 from pages.parts.loading import load
 
-__all__ = ["checkpoints_for", "example", "read_witnesses", "supplied", "write_witnesses"]
+__all__ = [
+    "checkpoints_for",
+    "example",
+    "label_of",
+    "read_witnesses",
+    "supplied",
+    "write_witnesses",
+]
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -34,12 +41,16 @@ def checkpoints_for(scene: Scene) -> list[tuple[str, str]]:
     return []
 
 
+def label_of(config: ModelConfig) -> str:
+    """Name the first label of a model."""
+    return next(m.name for m in config.modalities if m.kind == "label")
+
+
 def example(scene: Scene, config: ModelConfig, samples: Batch) -> Batch:
     """Take the example of a scene, its label changed if the scene says so."""
     values = dict(samples[slice(scene.sample, scene.sample + 1)].values)
-    label = next((m.name for m in config.modalities if m.kind == "label"), None)
-    if label and scene.label is not None:
-        values[label] = torch.tensor([scene.label])
+    if scene.label is not None:
+        values[label_of(config)] = torch.tensor([scene.label])
     return Batch.of(config.modalities, values)
 
 

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
 from mvae.checkpoint import load_model
-from mvae.gaussian import Gaussian, product_of_experts
+from mvae.gaussian import Gaussian, Product, product_of_experts
 
 ROOT = Path(__file__).parents[2]
 # The frame and not app.py, which gives an empty page to AppTest.
@@ -104,8 +104,8 @@ class Visit:
         return data
 
     @property
-    def belief(self) -> Shown:
-        """What the stage makes of it; tests in a browser see to it that it does."""
+    def products(self) -> Product:
+        """The products that the stage draws, after 0, 1, … of the supplied modalities."""
         data = self.stage
         latents, evidence = data["latents"], data["evidence"]
         packed = [data["experts"][name] for name in evidence]
@@ -117,9 +117,14 @@ class Visit:
         )
         counts = range(len(evidence) + 1)
         present = torch.tensor([[[i < n for i in range(len(evidence))]] for n in counts]).bool()
-        product = product_of_experts(Gaussian(mean, logvar), present)
+        return product_of_experts(Gaussian(mean, logvar), present)
+
+    @property
+    def belief(self) -> Shown:
+        """What the stage makes of it; tests in a browser see to it that it does."""
+        data, product = self.stage, self.products
         q = product.posterior[-1, 0]
-        noise = unpack(data["noise"]).reshape(data["draws"], latents)
+        noise = unpack(data["noise"]).reshape(data["draws"], data["latents"])
         draws = q.mean.float() + q.std.float() * noise
         with torch.no_grad():
             samples = load_model(self.url["data"], self.url["model"])[0].expected(draws)

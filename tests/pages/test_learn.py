@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -142,3 +143,32 @@ def test_the_trainings_of_the_last_step_differ(visit):
     page.set("button_group", "training", 1)
     assert page.url["training"] == "1"
     assert page.stage["decoders"] != before
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_code_of_every_step_gives_what_the_stage_is_given(visit, number):
+    page = visit("learn.py", step=str(number))
+    scope: dict = {}
+    exec(page.app.code[0].value, scope)
+    data = page.stage
+    if "witnesses" not in data:
+        assert list(scope["belief"].evidence) == data["evidence"]
+        wanted = page.products.posterior[-1, 0]
+        assert (scope["belief"].posterior.mean - wanted.mean).abs().max() < 1e-4
+        assert (scope["belief"].posterior.logvar - wanted.logvar).abs().max() < 1e-4
+        if data["exact"]:
+            gap = scope["exact"].kl_from(scope["belief"].posterior)
+            assert gap == pytest.approx(data["exact"]["gap"])
+        return
+    precision = sum(torch.tensor(w["std"]) ** -2 for w in data["witnesses"]) + data["prior"]
+    assert torch.allclose(scope["T"], precision)
+    if data["prior"]:
+        assert torch.allclose(scope["product"].posterior.std[0], precision**-0.5)
+
+
+def test_the_code_leaves_out_who_is_switched_off(visit):
+    page = visit("learn.py", step="3", lesson="-1,0.5,1;2,1.5,0")
+    scope: dict = {}
+    exec(page.app.code[0].value, scope)
+    assert scope["T"].tolist() == pytest.approx([5.0])
+    assert scope["product"].posterior.mean[0].tolist() == pytest.approx([-0.8])

@@ -284,3 +284,16 @@ def test_the_table_can_be_read_aloud():
         html = table_of(step)
         assert html.count('scope="col"') == 4
         assert html.count('scope="row"') == len(step_rows(step, ["image", "label"]))
+
+
+def test_the_code_shown_gives_the_numbers_beside_the_curves(visit):
+    page = visit("theory.py", pair="square", best="forward", noise="20")
+    scope: dict = {}
+    exec(page.app.code[0].value, scope)
+    noise, kl = 20, scope["kl"]
+    rows = page.component("mvae_quadrature")["panels"][1]["rows"]
+    row = next(r for r in rows if r["name"].startswith("q₁₂"))
+    log_q = scope["on_grid"](scope["solution"].joint)
+    values = [column[noise] for column in row["values"]]
+    assert f"{kl(log_q, scope['joint'])[noise].item():.3f}" in values
+    assert f"{kl(scope['joint'], log_q)[noise].item():.3f}" in values
