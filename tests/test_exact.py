@@ -13,9 +13,8 @@ from torch.nn.functional import logsigmoid
 from mvae.checkpoint import load_model, load_samples
 from mvae.evaluation.exact import ExactInference, possible
 from mvae.evaluation.products import compare_products
-from mvae.evaluation.quadrature import CELLS, HALF_WIDTH, Partition, expectation, lattice
 from mvae.evaluation.report import subsets_of
-from mvae.gaussian import Gaussian, divide_out_prior
+from mvae.gaussian import Gaussian
 from mvae.modality import Batch
 from mvae.model import MVAE, MultimodalModel
 from mvae.objective import elbo
@@ -154,6 +153,8 @@ def test_evidence_and_gap_agree_with_a_uniform_grid_over_the_plane(quadrants, pl
     assert exact.kl_to(exact.q) == pytest.approx(other, abs=0.02 + 0.01 * other)
     mean = (p.unsqueeze(-1) * z).sum((0, 1))
     variance = (p.unsqueeze(-1) * (z - mean).square()).sum((0, 1))
+    entropy = -(p * (log_p - evidence_there)).sum().item()
+    assert exact.entropy() == pytest.approx(entropy, abs=0.02)
     torch.testing.assert_close(exact.moments().mean, mean, atol=5e-3, rtol=0)
     torch.testing.assert_close(exact.moments().std, variance.sqrt(), atol=2e-3, rtol=0.01)
 
@@ -298,63 +299,6 @@ def test_the_inset_holds_nearly_all_the_mass_and_an_empty_view_none(mnist):
     assert corner.max() < inset.max() - 20
 
 
-def test_a_narrow_gaussian_is_integrated_wherever_it_lies():
-    coarse = lattice((-HALF_WIDTH, -HALF_WIDTH), (HALF_WIDTH, HALF_WIDTH), CELLS)
-    for seed in range(40):
-        source = torch.Generator().manual_seed(seed)
-        mean = 2 * torch.randn(2, generator=source, dtype=torch.float64)
-        logvar = -10 + 10 * torch.rand(2, generator=source, dtype=torch.float64)
-        narrow = Gaussian(mean, logvar)
-        partition = Partition.of(narrow.log_prob, narrow.log_prob(coarse))
-        assert partition.log_integral == pytest.approx(0, abs=2e-3)
-        found = partition.masses @ partition.points
-        assert ((found - mean).abs() < 0.02 * narrow.std).all()
-
-
-def test_a_ridge_at_the_edge_of_a_block_is_not_run_past():
-    # Its nearest points on the grid lie in two blocks; each alone sees only a steep slope.
-    side = 2 * HALF_WIDTH / CELLS
-    coarse = lattice((-HALF_WIDTH, -HALF_WIDTH), (HALF_WIDTH, HALF_WIDTH), CELLS)
-
-    def ridge(z: Tensor) -> Tensor:
-        # |t| made smooth: log f falls by 33 nats a cell, and bends only at the top.
-        t = (z[..., 0] - 3.4 * side) / side
-        across = -33 * ((t.square() + 0.01).sqrt() - 0.1)
-        return across - 0.5 * z[..., 1].square()
-
-    partition = Partition.of(ridge, ridge(coarse))
-    t = torch.linspace(-6, 6, 200_001, dtype=torch.float64)
-    across = (-33 * ((t.square() + 0.01).sqrt() - 0.1)).exp().sum() * (t[1] - t[0]) * side
-    assert partition.log_integral == pytest.approx(
-        (across.log() + 0.5 * math.log(2 * math.pi)).item(), abs=0.01
-    )
-
-
-def test_a_place_is_refined_that_the_coarse_grid_is_blind_to():
-    # A needle in the middle of four grid points, twelve widths from each, and a faint plain.
-    coarse = lattice((-HALF_WIDTH, -HALF_WIDTH), (HALF_WIDTH, HALF_WIDTH), CELLS)
-    mean = (coarse[73, 60] + coarse[74, 61]) / 2
-    needle = Gaussian(mean, torch.full((2,), 2 * math.log(0.004), dtype=torch.float64))
-    plain = Gaussian.standard((2,), torch.float64)
-
-    def log_f(z: Tensor) -> Tensor:
-        return torch.logaddexp(needle.log_prob(z), plain.log_prob(z) - 20)
-
-    blind = Partition.of(log_f, log_f(coarse))
-    assert blind.log_integral == pytest.approx(-20, abs=0.01)
-    seen = Partition.of(log_f, log_f(coarse), around=needle)
-    assert seen.log_integral == pytest.approx(0, abs=0.01)
-
-
-def test_expectations_of_polynomials_are_exact():
-    q = Gaussian(torch.tensor([0.5, -1.0]), torch.tensor([0.3, -0.8]))
-    mean, var = q.mean.double(), q.std.double().square()
-    fourth = mean**4 + 6 * mean**2 * var + 3 * var**2
-    assert expectation(lambda z: (z**4).sum(-1), q) == pytest.approx(fourth.sum().item(), abs=1e-4)
-    product = expectation(lambda z: z[:, 0] * z[:, 1], q)
-    assert product == pytest.approx((mean[0] * mean[1]).item(), abs=1e-6)
-
-
 @pytest.mark.parametrize("index", [3, 18, 77])
 def test_exact_posteriors_multiply_and_gaussians_do_not(mnist, index):
     sample = mnist.sample(index)
@@ -382,19 +326,6 @@ def test_the_product_of_posteriors_of_other_data_is_noticed(mnist):
     muddled.grid = mnist.exact.grid
     result = compare_products(muddled, one, ["image"], ["label"])
     assert abs(result.evidence_error) > 0.1
-
-
-def test_dividing_the_prior_out_of_wide_gaussians_leaves_none():
-    wide = Gaussian(torch.zeros(2), torch.tensor([0.8, -1.0]))
-    assert divide_out_prior(wide, wide).mean.isnan().all()
-    a = Gaussian(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.25]).log())
-    prior = Gaussian.standard((2,))
-    product = divide_out_prior(a, prior)
-    torch.testing.assert_close(product.mean, a.mean)
-    torch.testing.assert_close(product.logvar, a.logvar)
-    squared = divide_out_prior(a, a)
-    torch.testing.assert_close(squared.std.square(), torch.tensor([1 / 3, 1 / 7]))
-    torch.testing.assert_close(squared.mean, torch.tensor([4 / 3, 0.0]))
 
 
 def test_grey_values_have_a_posterior_too():

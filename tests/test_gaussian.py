@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import integrate
 from torch import Tensor
 
-from mvae.gaussian import Gaussian, conflict, product_of_experts
+from mvae.gaussian import Gaussian, conflict, divide_out_prior, product_of_experts
 
 pytestmark = pytest.mark.usefixtures("float64")
 DOUBLE = torch.float64
@@ -279,3 +279,16 @@ def test_samples_have_the_mean_and_width_of_the_gaussian_and_carry_gradients():
     # E z² = μ² + σ²
     torch.testing.assert_close(d_mean, 2 * mean, atol=0.02, rtol=0)
     torch.testing.assert_close(d_logvar, logvar.exp(), atol=0.03, rtol=0)
+
+
+def test_dividing_the_prior_out_of_wide_gaussians_leaves_none():
+    wide = Gaussian(torch.zeros(2), torch.tensor([0.8, -1.0]))
+    assert divide_out_prior(wide, wide).mean.isnan().all()
+    a = Gaussian(torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.25]).log())
+    prior = Gaussian.standard((2,))
+    product = divide_out_prior(a, prior)
+    torch.testing.assert_close(product.mean, a.mean)
+    torch.testing.assert_close(product.logvar, a.logvar)
+    squared = divide_out_prior(a, a)
+    torch.testing.assert_close(squared.std.square(), torch.tensor([1 / 3, 1 / 7]))
+    torch.testing.assert_close(squared.mean, torch.tensor([4 / 3, 0.0]))

@@ -216,7 +216,7 @@ STEPS = (
         "**Sub-sampled** training also scores each modality alone and random subsets, at every "
         "step. Still an expert may be over-confident. **Covering** also asks each single posterior "
         "to cover the joint one.",
-        "Only the label is supplied. Change the training below and compare the samples.",
+        "Only the label is supplied. Change the training and compare the samples.",
         "Why is a modality scored alone as well?",
         (
             Option(
