@@ -137,7 +137,7 @@ function drawScale(context, view, colours) {
  * Gaussians are those of the whole latent space. `onmove(coordinates, done)` hears of the handle.
  */
 export function plane({ axes, names, reach, points }, onmove) {
-  const canvas = make("canvas", { class: "space", role: "img" });
+  const canvas = make("canvas", { class: "space", role: "img", "aria-label": "A plane through latent space" });
   const handle = make("div", {
     class: "handle", role: "slider", tabindex: 0, "aria-label": "the latent; arrow keys move it",
     "aria-valuemin": -reach, "aria-valuemax": reach,
