@@ -184,12 +184,16 @@ def _trainings(view: View, found: list[tuple[str, str]]) -> None:
         required=True,
         on_change=lambda: change(training=st.session_state["training"]),
     )
-    lines = []
-    for index, (data, name) in enumerate(found):
-        metrics = metrics_of(data, name)
-        for what, figure in (metrics.test["coherence"] if metrics else {}).items():
-            lines.append(f"{words(index)}: {what} is right in {figure['mean']:.1%}")
-    st.caption(f"Measured on the test split, {'; '.join(lines)}. About tells the protocol.")
+    measured = [(words(i), metrics_of(*found[i])) for i in range(len(found))]
+    lines = [
+        f"{what.replace('->', ' → ')} is right in {100 * figure['mean']:.1f} ± "
+        f"{100 * figure['se']:.1f} % ({training})"
+        for training, metrics in measured
+        if metrics is not None
+        for what, figure in metrics.test["coherence"].items()
+    ]
+    protocols = {str(m.protocol["coherence"]) for _, m in measured if m is not None}
+    st.caption(f"{'; '.join(lines)}. Test split, {'; '.join(sorted(protocols))}.")
 
 
 page()
