@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from pathlib import Path
+
 import safetensors.torch
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -15,15 +18,25 @@ from pages.parts.loading import load
 __all__ = ["decoders_path", "pictures_path", "routes"]
 
 
+@lru_cache(maxsize=64)
+def _hash(path: Path, changed: int) -> str:
+    """Hash a file once, and again when it has changed: 3 MB take longer than a belief."""
+    return sha256(path)[:16]
+
+
+def _version(path: Path) -> str:
+    return _hash(path, path.stat().st_mtime_ns)
+
+
 def decoders_path(dataset: str, model: str) -> str:
     """Say where, below the server's root, a model's decoders are; its hash renews it."""
-    version = sha256(CHECKPOINTS / dataset / model / "weights.safetensors")[:16]
+    version = _version(CHECKPOINTS / dataset / model / "weights.safetensors")
     return f"assets/{dataset}/{model}/decoders?v={version}"
 
 
 def pictures_path(dataset: str, model: str) -> str:
     """Say where the pictures of the bundled examples are, N·H·W bytes."""
-    version = sha256(CHECKPOINTS / dataset / "samples.safetensors")[:16]
+    version = _version(CHECKPOINTS / dataset / "samples.safetensors")
     return f"assets/{dataset}/{model}/pictures?v={version}"
 
 

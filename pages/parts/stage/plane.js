@@ -184,7 +184,7 @@ export function plane({ axes, names, reach, points }, onmove) {
     context.fillStyle = colours.paper;
     context.fill();
     context.clip();
-    if (near) drawHeat(context, within, near);
+    if (scene.exact) drawHeat(context, within, near ?? scene.exact);
     ellipses(context, within, lit, colours);
     drawScale(context, within, colours);
     context.restore();
