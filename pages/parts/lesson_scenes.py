@@ -65,14 +65,18 @@ def supplied(scene: Scene, text: str | None, config: ModelConfig) -> tuple[str, 
 def write_witnesses(rows: object) -> str:
     """Write where witnesses stand: means, standard deviations and 1 or 0, for each of them.
 
+    What a browser sent may be anything; what is no list of such numbers is written as nothing.
+
     Example:
         >>> write_witnesses([[1.5, 0.25, 1], [-2, 1, 0]])
         '1.5,0.25,1;-2,1,0'
     """
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
         return ""
-    numbers = [[value if isinstance(value, int | float) else 0 for value in row] for row in rows]
-    return ";".join(",".join(f"{round(value, 3):g}" for value in row) for row in numbers)
+    # The bound also keeps out what is not a number, or too long to be a float.
+    if not all(isinstance(x, int | float) and abs(x) < 100 for row in rows for x in row):
+        return ""
+    return ";".join(",".join(f"{round(x, 3):g}" for x in row) for row in rows)
 
 
 def read_witnesses(text: str | None, scene: Witnesses) -> Witnesses | None:

@@ -121,6 +121,12 @@ def test_whatever_a_browser_sends_witnesses_are_read_or_refused(sent):
     assert found is None or len(found.witnesses) == 2
 
 
+@pytest.mark.parametrize("number", [10**400, float("nan"), float("inf"), "1", None, [1]])
+def test_numbers_that_are_none_are_refused_and_not_replaced(number):
+    assert write_witnesses([[number, 1, 1], [0, 1, 1]]) == ""
+    assert read_witnesses("", STEPS[2].scene) is None
+
+
 def test_evidence_of_a_step_is_what_the_link_says(visit):
     number = next(i for i in NUMBERS if isinstance(s := STEPS[i - 1].scene, Scene) and s.tiles)
     page = visit("learn.py", step=str(number))

@@ -35,7 +35,7 @@ export function beliefScene(root) {
   const [believed, made] = [make("section", { class: "believed", "aria-label": "Belief" }), make("section", { class: "generated", "aria-label": "Generated" })];
   const status = make("p", { class: "unseen", role: "status" });
   root.replaceChildren(believed, made, status);
-  let data, send, experts, noise, exact, decode, axes;
+  let data, send, behind, experts, noise, exact, decode, axes;
   let [supplied, held, goal, shown, map, column, moving, switched] = [[], null, null, null, null, null, 0, -TRUST];
   let [structure, offered, key, settled, drawn] = ["", "", "", "", null];
 
@@ -222,8 +222,8 @@ export function beliefScene(root) {
   }
 
   /** Take over what the server knows; shortly after a switch it may still know the old state. */
-  function adopt(late) {
-    if (late) return refreshIfNew();
+  function adopt() {
+    if (behind) return refreshIfNew();
     const wait = switched + TRUST - performance.now();
     const news = !same(supplied, data.evidence);
     if (news && wait > 0) return setTimeout(adopt, wait);
@@ -234,7 +234,7 @@ export function beliefScene(root) {
 
   return {
     update(next, tell, late) {
-      [data, send] = [next, tell];
+      [data, send, behind] = [next, tell, late];
       experts = Object.fromEntries(Object.entries(data.experts).map(([name, { mean, logvar }]) =>
         [name, { mean: floats(mean), logvar: floats(logvar) }]));
       noise = floats(data.noise);
@@ -253,7 +253,7 @@ export function beliefScene(root) {
         decode = found;
         generate();
       }, () => column.element.replaceChildren(make("p", {}, "The decoders could not be fetched. Reload the page.")));
-      adopt(late);
+      adopt();
       document.addEventListener("click", listen, true);
     },
     /** Draw anew in other colours, or with another modality lit up. */

@@ -8,8 +8,10 @@ import { paintInk } from "../web/picture.js";
 
 /** Ellipses are drawn at so many standard deviations; the plane is so much wider than high. */
 const DEVIATIONS = 2, ASPECT = 1.25;
-/** An ellipse with a half axis below so many pixels gets a magnified inset; its side; its margin. */
-const SMALL = 14, INSET = 128, MARGIN = 8;
+/** An ellipse with a half axis below so many pixels gets a magnified inset. */
+const SMALL = 14;
+/** The inset's side, at most and relative to the plane's width, and its margin. */
+const INSET = 128, PART = 0.27, MARGIN = 8;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 /** Colours of categories, apart in lightness too; beyond ten they begin again. */
@@ -169,10 +171,11 @@ export function plane({ axes, names, reach, points }, onmove) {
     const { long } = ellipse(product);
     if (long * view.scale * DEVIATIONS > SMALL) return;
     const [x, y] = view.to(product.mean);
+    const room = Math.min(INSET, PART * view.width);
     const box = {
-      x: x > view.width / 2 ? MARGIN : view.width - INSET - MARGIN,
-      y: y > view.height / 2 ? MARGIN : view.height - INSET - MARGIN,
-      width: INSET, height: INSET,
+      x: x > view.width / 2 ? MARGIN : view.width - room - MARGIN,
+      y: y > view.height / 2 ? MARGIN : view.height - room - MARGIN,
+      width: room, height: room,
     };
     const near = scene.exact?.inset;
     const centre = near ? near.low.map((low, i) => (low + near.high[i]) / 2) : product.mean;
@@ -180,7 +183,7 @@ export function plane({ axes, names, reach, points }, onmove) {
     const within = viewOf(centre, halfWidth, box);
     context.save();
     context.beginPath();
-    context.rect(box.x, box.y, INSET, INSET);
+    context.rect(box.x, box.y, room, room);
     context.fillStyle = colours.paper;
     context.fill();
     context.clip();
@@ -190,7 +193,7 @@ export function plane({ axes, names, reach, points }, onmove) {
     context.restore();
     context.strokeStyle = colours.quiet;
     context.lineWidth = 1;
-    context.strokeRect(box.x, box.y, INSET, INSET);
+    context.strokeRect(box.x, box.y, room, room);
     const side = Math.max(2 * halfWidth * view.scale, 6);
     const [cx, cy] = view.to(centre);
     context.strokeRect(cx - side / 2, cy - side / 2, side, side);
