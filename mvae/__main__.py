@@ -29,6 +29,7 @@ from mvae.evaluation.classifier import train_classifier
 from mvae.evaluation.likelihood import FEWEST, log_likelihood
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.inference import Belief, believe, conflict_percentile
+from mvae.model import ExpertModel
 from mvae.objective import Covering
 from mvae.recipes import RECIPES, config_for
 from mvae.samples import write_samples
@@ -133,8 +134,8 @@ def train(
                 bar.update()
                 bar.set_postfix(
                     loss=f"{progress.loss:.2f}",
-                    elbo=f"{progress.elbo:.2f}",
-                    best=f"{trainer.best_elbo:.2f}",
+                    score=f"{progress.score:.2f}",
+                    best=f"{trainer.best_score:.2f}",
                 )
     except ValidationError as error:
         first = error.errors()[0]
@@ -144,7 +145,7 @@ def train(
     save_model(folder, config, trainer.best)
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(("epoch", "loss", "validation_elbo", "beta", "seconds"))
+    rows.writerow(("epoch", "loss", "validation_score", "beta", "seconds"))
     rows.writerows(trainer.history)
     write_atomically(folder / "history.csv", table.getvalue().encode())
     (folder / RESUME).unlink(missing_ok=True)
@@ -213,6 +214,8 @@ def infer(
         samples = load_samples(dataset, model.modalities, root)
         if not 0 <= sample < len(samples):
             raise fail(f"There is no example {sample}: they are numbered 0 to {len(samples) - 1}.")
+        if not isinstance(model, ExpertModel):
+            raise fail(f"{checkpoint} has no belief of this kind. {model.no_experts}")
         belief = believe(model, samples[slice(sample, sample + 1)], evidence, seed=seed)
         metrics = load_metrics(dataset, name, root)
     except (CheckpointError, ValueError) as error:

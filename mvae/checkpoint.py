@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from mvae.baselines import AnyObjective
 from mvae.modality import Batch, Modality
-from mvae.model import MVAE, MultimodalModel
-from mvae.objective import Objective
+from mvae.model import MultimodalModel
 
 __all__ = [
     "CHECKPOINTS",
@@ -76,7 +76,7 @@ class ModelConfig(BaseModel):
         limitations: what it does badly, in words.
         latents: D.
         modalities: in order.
-        objective: what was minimised.
+        objective: what was minimised; its name says what kind of model it is.
         training: how.
     """
 
@@ -88,7 +88,7 @@ class ModelConfig(BaseModel):
     limitations: tuple[str, ...]
     latents: int = Field(gt=0, le=4096)
     modalities: tuple[Modality, ...] = Field(min_length=1)
-    objective: Objective
+    objective: AnyObjective
     training: Training
 
     @field_validator("modalities")
@@ -101,7 +101,7 @@ class ModelConfig(BaseModel):
 
     def build(self) -> MultimodalModel:
         """Make the model with fresh weights."""
-        return MVAE(self.modalities, self.latents)
+        return self.objective.network(self.modalities, self.latents)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

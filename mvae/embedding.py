@@ -20,7 +20,7 @@ from mvae.checkpoint import (
 )
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch
-from mvae.model import MultimodalModel
+from mvae.model import ExpertModel
 
 __all__ = [
     "MapOfLatents",
@@ -39,11 +39,11 @@ NEIGHBOURS = 5
 
 
 @torch.no_grad()
-def posterior_means(model: MultimodalModel, samples: Batch, evidence: Iterable[str]) -> Tensor:
+def posterior_means(model: ExpertModel, samples: Batch, evidence: Iterable[str]) -> Tensor:
     """Give the mean of q(z|X_S) for every sample, ``(B, D)``.
 
     Args:
-        model: any model with a posterior.
+        model: any model with experts.
         samples: the samples.
         evidence: S; a modality that a sample lacks is left out for that sample.
 
@@ -92,11 +92,11 @@ class Pool:
 
 
 @torch.no_grad()
-def pool_means(model: MultimodalModel, samples: Batch) -> Pool:
+def pool_means(model: ExpertModel, samples: Batch) -> Pool:
     """Infer every sample's belief given each single modality, and given all of them together.
 
     Args:
-        model: any model with a posterior.
+        model: any model with experts.
         samples: B samples.
 
     Example:
@@ -225,13 +225,20 @@ def _made_of(dataset: str, model: str, root: Path) -> Tensor:
     return torch.tensor(list(bytes.fromhex("".join(map(sha256, paths)))), dtype=torch.uint8)
 
 
+def _with_experts(dataset: str, model: str, root: Path) -> ExpertModel:
+    built, _ = load_model(dataset, model, root)
+    if not isinstance(built, ExpertModel):
+        raise CheckpointError(f"There is no map of {dataset}/{model}. {built.no_experts}")
+    return built
+
+
 def write_map(dataset: str, model: str, root: Path = CHECKPOINTS, seed: int = 0) -> int:
     """Fit UMAP on a checkpoint's pooled means, write map.safetensors, and give P.
 
     Raises:
         CheckpointError: if the checkpoint or its examples cannot be used.
     """
-    built, _ = load_model(dataset, model, root)
+    built = _with_experts(dataset, model, root)
     pool = pool_means(built, load_samples(dataset, built.modalities, root))
     tensors = {
         "umap": fit_umap(pool.beliefs.mean, seed),
@@ -249,7 +256,7 @@ def load_map(dataset: str, model: str, root: Path = CHECKPOINTS) -> MapOfLatents
             command makes it, or if it is damaged.
     """
     command = f"`python -m mvae map {dataset}/{model}` makes it"
-    built, _ = load_model(dataset, model, root)
+    built = _with_experts(dataset, model, root)
     samples = load_samples(dataset, built.modalities, root)
     path = root / dataset / model / "map.safetensors"
     if not path.exists():

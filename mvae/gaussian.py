@@ -80,6 +80,10 @@ class Gaussian:
         noise = torch.randn(
             shape, generator=generator, dtype=self.mean.dtype, device=self.mean.device
         )
+        return self.at(noise)
+
+    def at(self, noise: Tensor) -> Tensor:
+        """Turn standard normal noise into draws, z = μ + σε; shapes broadcast."""
         return self.mean + self.std * noise
 
     def log_prob(self, z: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from mvae.gaussian import Gaussian, conflict
 from mvae.modality import Batch
-from mvae.model import MultimodalModel
+from mvae.model import ExpertModel, noise
 
-__all__ = ["DRAWS", "Belief", "believe", "conflict_percentile", "noise", "percentile"]
+__all__ = ["DRAWS", "Belief", "believe", "conflict_percentile", "percentile"]
 
 #: Draws of z behind every expectation.
 DRAWS = 64
@@ -55,14 +55,9 @@ class Belief:
         return [int(d) for d in order[:n]]
 
 
-def noise(draws: int, latents: int, seed: int) -> Tensor:
-    """Give the ε of z = μ + σε, ``(draws, D)``: the same noise for any evidence."""
-    return torch.randn(draws, latents, generator=torch.Generator().manual_seed(seed))
-
-
 @torch.no_grad()
 def believe(
-    model: MultimodalModel,
+    model: ExpertModel,
     sample: Batch,
     evidence: Sequence[str],
     draws: int = DRAWS,
@@ -71,7 +66,7 @@ def believe(
     """Infer the latents of one sample from some of its modalities, and generate all of them.
 
     Args:
-        model: any model.
+        model: any model with experts.
         sample: a batch of one; what it has beyond the evidence is encoded but not used.
         evidence: names of the supplied modalities in the order of supply; empty gives the prior.
         draws: how many z are drawn.
@@ -103,7 +98,7 @@ def believe(
     product = model.product(experts, masks[-1])
     entropies = products.posterior.entropy().squeeze(-1)  # (S,)
     q = product.posterior[0]
-    z = q.mean + q.std * noise(draws, model.latents, seed)
+    z = q.at(noise(draws, 1, model.latents, seed)[:, 0])
     samples = model.expected(z)
     shares = dict(zip(("prior", *sample.names), product.shares[:, 0], strict=True))
     return Belief(

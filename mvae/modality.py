@@ -161,6 +161,15 @@ class Batch:
         """Names of the modalities, in order."""
         return tuple(self.values)
 
+    def filled(self, name: str) -> Tensor:
+        """Give a modality's values with zeros where it is missing.
+
+        A NaN there would reach the gradients of whatever encodes it.
+        """
+        x = self.values[name]
+        there = self.present[:, self.names.index(name)].reshape(-1, *[1] * (x.ndim - 1))
+        return torch.where(there, x, torch.zeros((), dtype=x.dtype, device=x.device))
+
     def mask(self, subsets: Sequence[Iterable[str]]) -> Tensor:
         """Give the masks of several subsets at once, ``(S, B, M)``: in the subset and present.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import ClassVar
 
 import torch
@@ -11,21 +11,36 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from mvae.gaussian import Gaussian, Product, product_of_experts
+from mvae.mixture import Mixture
 from mvae.modality import Batch, Modality
 from mvae.networks import Decoder, Encoder
 
-__all__ = ["MVAE", "MultimodalModel"]
+__all__ = ["MVAE", "DecodingModel", "ExpertModel", "LatentModel", "MultimodalModel", "noise"]
+
+
+def noise(draws: int, samples: int, latents: int, seed: int) -> Tensor:
+    """Give the ε of z = μ + σε, ``(draws, B, D)``: the same for any evidence and any model."""
+    return torch.randn(draws, samples, latents, generator=torch.Generator().manual_seed(seed))
 
 
 class MultimodalModel(nn.Module, abc.ABC):
     """What every model can be asked, so that nobody needs to know which model it is.
 
+    What a model cannot do it says in a sentence; an empty sentence means that it can.
+
     Args:
         modalities: what it is a model of, in a fixed order.
-        latents: D, the number of latent dimensions.
+        latents: D, the number of its latent variables.
     """
 
+    #: The paper, with a link.
     reference: ClassVar[str]
+    #: Why it has no Gaussian experts whose product is its posterior.
+    no_experts: ClassVar[str] = ""
+    #: Why it has no posterior over real-valued latents.
+    no_posterior: ClassVar[str] = ""
+    #: Why log p of its modalities is not estimated.
+    no_likelihood: ClassVar[str] = ""
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
         super().__init__()
@@ -35,21 +50,26 @@ class MultimodalModel(nn.Module, abc.ABC):
         if not names or len(set(names)) < len(names):
             raise ValueError(f"a model needs modalities with different names, not {names}")
 
-    @abc.abstractmethod
-    def experts(self, batch: Batch) -> Gaussian:
-        """Give each modality's own Gaussian, ``(M, B, D)``; rows of missing ones mean nothing."""
+    def cannot(self, given: Collection[str], wanted: str) -> str:
+        """Say why it cannot generate a modality from the given ones; empty where it can."""
+        return ""
 
     @abc.abstractmethod
-    def product(self, experts: Gaussian, present: Tensor) -> Product:
-        """Give the posterior for a mask ``(B, M)``, or for S subsets at once, ``(S, B, M)``."""
+    def generate(
+        self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
+    ) -> dict[str, Distribution]:
+        """Draw what is hidden, given the modalities present, and decode it.
 
-    @abc.abstractmethod
-    def decode(self, z: Tensor, name: str) -> Distribution:
-        """Give p(x_name|z) for latents ``(..., D)``."""
+        Args:
+            batch: B samples with any modality missing.
+            draws: N, how many states of what is hidden.
+            seed: of the draws; the same seed gives the same random numbers for any evidence.
+            wanted: names of the modalities to decode; None for all that it can.
 
-    def posterior(self, batch: Batch) -> Gaussian:
-        """Give q(z|X_S) for the modalities present in each sample, ``(B, D)``."""
-        return self.product(self.experts(batch), batch.present).posterior
+        Returns:
+            dict: for each modality p(x_i|hidden), of batch shape ``(N, B)``; what it cannot
+            generate from this evidence is left out.
+        """
 
     def modality(self, name: str) -> Modality:
         """Find a modality by its name.
@@ -63,12 +83,93 @@ class MultimodalModel(nn.Module, abc.ABC):
         known = ", ".join(m.name for m in self.modalities)
         raise ValueError(f"no modality is called {name!r}: there are {known}")
 
+    def possible(self, batch: Batch, wanted: Collection[str] | None) -> list[str]:
+        """Name those of the wanted modalities that it can generate for every sample."""
+        evidence = {
+            tuple(name for name, there in zip(batch.names, row, strict=True) if there)
+            for row in batch.present.unique(dim=0).tolist()
+        }
+        names = [m.name for m in self.modalities if wanted is None or m.name in wanted]
+        return [n for n in names if not any(self.cannot(given, n) for given in evidence)]
+
+
+class DecodingModel(MultimodalModel):
+    """A model that decodes points of a latent space, with a decoder for each modality."""
+
+    decoders: nn.ModuleList
+
+    def decode(self, z: Tensor, name: str) -> Distribution:
+        """Give p(x_name|z) for latents ``(..., D)``."""
+        index = self.modalities.index(self.modality(name))
+        distribution: Distribution = self.decoders[index](z)
+        return distribution
+
     def expected(self, z: Tensor) -> dict[str, Tensor]:
         """Decode latents ``(..., D)`` into the mean of every modality, ``(..., *shape)``."""
         return {m.name: m.distribution.expected(self.decode(z, m.name)) for m in self.modalities}
 
 
-class MVAE(MultimodalModel):
+class LatentModel(DecodingModel):
+    """A variational autoencoder: p(x_1, …, x_N, z) = p(z) ∏ p(x_i|z) with p(z) = N(0, I).
+
+    Args:
+        modalities: what it is a model of; each gets an encoder and a decoder of its kind.
+        latents: D.
+    """
+
+    def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
+        super().__init__(modalities, latents)
+        self.encoders = nn.ModuleList(Encoder(m, latents) for m in self.modalities)
+        self.decoders = nn.ModuleList(Decoder(m, latents) for m in self.modalities)
+
+    def encode(self, batch: Batch) -> Gaussian:
+        """Encode each modality once, ``(M, B, D)``; rows of missing ones mean nothing."""
+        each = [
+            encoder(batch.filled(m.name))
+            for m, encoder in zip(self.modalities, self.encoders, strict=True)
+        ]
+        return Gaussian(torch.stack([q.mean for q in each]), torch.stack([q.logvar for q in each]))
+
+    @abc.abstractmethod
+    def posterior(self, batch: Batch) -> Gaussian | Mixture:
+        """Give q(z|X_S) for the modalities present in each sample, ``(B, D)``.
+
+        Raises:
+            ValueError: where it has none for such a subset, with the sentence of `cannot`.
+        """
+
+    def proposal(self, batch: Batch) -> Gaussian | Mixture:
+        """Give what importance weighting draws from; the posterior, unless there is none."""
+        return self.posterior(batch)
+
+    def generate(
+        self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
+    ) -> dict[str, Distribution]:
+        """Decode draws of q(z|X_S)."""
+        names = self.possible(batch, wanted)
+        if not names:
+            return {}
+        z = self.posterior(batch).at(noise(draws, len(batch), self.latents, seed))
+        return {name: self.decode(z, name) for name in names}
+
+
+class ExpertModel(LatentModel):
+    """A model whose posterior is a product of experts, one for each modality, and of the prior."""
+
+    @abc.abstractmethod
+    def experts(self, batch: Batch) -> Gaussian:
+        """Give each modality's own Gaussian, ``(M, B, D)``; rows of missing ones mean nothing."""
+
+    def product(self, experts: Gaussian, present: Tensor) -> Product:
+        """Multiply for a mask ``(B, M)``, or for S subsets at once, ``(S, B, M)``."""
+        return product_of_experts(experts, present)
+
+    def posterior(self, batch: Batch) -> Gaussian:
+        """Give q(z|X_S) for the modalities present in each sample, ``(B, D)``."""
+        return self.product(self.experts(batch), batch.present).posterior
+
+
+class MVAE(ExpertModel):
     r"""Multimodal variational autoencoder with a product-of-experts inference network.
 
     .. math:: p(x_1,\dots,x_N,z) = p(z)\prod_i p(x_i|z), \qquad
@@ -94,29 +195,6 @@ class MVAE(MultimodalModel):
 
     reference = "Wu & Goodman 2018, https://arxiv.org/abs/1802.05335"
 
-    def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
-        super().__init__(modalities, latents)
-        self.encoders = nn.ModuleList(Encoder(m, latents) for m in self.modalities)
-        self.decoders = nn.ModuleList(Decoder(m, latents) for m in self.modalities)
-
     def experts(self, batch: Batch) -> Gaussian:
         """Encode each modality once, ``(M, B, D)``."""
-        means, logvars = [], []
-        for i, (m, encoder) in enumerate(zip(self.modalities, self.encoders, strict=True)):
-            x = batch.values[m.name]
-            # Zeros for what is missing: a NaN there would reach the weights' gradients.
-            there = batch.present[:, i].reshape(-1, *[1] * (x.ndim - 1))
-            q = encoder(torch.where(there, x, torch.zeros((), dtype=x.dtype, device=x.device)))
-            means.append(q.mean)
-            logvars.append(q.logvar)
-        return Gaussian(torch.stack(means), torch.stack(logvars))
-
-    def product(self, experts: Gaussian, present: Tensor) -> Product:
-        """Multiply the prior and the experts that are present."""
-        return product_of_experts(experts, present)
-
-    def decode(self, z: Tensor, name: str) -> Distribution:
-        """Give p(x_name|z) for latents ``(..., D)``."""
-        index = self.modalities.index(self.modality(name))
-        distribution: Distribution = self.decoders[index](z)
-        return distribution
+        return self.encode(batch)

@@ -1,10 +1,10 @@
-"""Training objectives: the paper's sub-sampled ELBO, and the covering variant."""
+"""Training objectives: the ways to train an MVAE, and what every objective is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,13 +12,24 @@ from torch import Tensor
 
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch
-from mvae.model import MultimodalModel
+from mvae.model import MVAE, DecodingModel, ExpertModel, LatentModel, MultimodalModel
 
-__all__ = ["Covering", "Objective", "SubSampled", "draw_subsets", "elbo"]
+__all__ = [
+    "Covering",
+    "Denoising",
+    "ElboTerms",
+    "Joint",
+    "Objective",
+    "Singles",
+    "SubSampled",
+    "draw_subsets",
+    "elbo",
+    "log_likelihoods",
+]
 
 
 def log_likelihoods(
-    model: MultimodalModel, z: Tensor, wanted: Tensor, batch: Batch, weighted: bool
+    model: DecodingModel, z: Tensor, wanted: Tensor, batch: Batch, weighted: bool
 ) -> Tensor:
     """Sum λ_i log p(x_i|z) over the wanted modalities, decoding nothing that is not wanted.
 
@@ -44,7 +55,7 @@ def log_likelihoods(
     return total
 
 
-def elbo(model: MultimodalModel, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
+def elbo(model: LatentModel, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
     r"""Estimate the evidence lower bound of the modalities present, with λ = 1 and β = 1.
 
     .. math:: E_{q(z|X_S)}\Big[\sum_{i\in S}\log p(x_i|z)\Big] - KL(q(z|X_S)\,\|\,p(z))
@@ -55,7 +66,10 @@ def elbo(model: MultimodalModel, batch: Batch, generator: torch.Generator | None
     q = model.posterior(batch)
     z = q.sample(generator=generator)
     log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=False)[0]
-    return log_p - q.kl_to_prior()
+    if isinstance(q, Gaussian):
+        return log_p - q.kl_to_prior()
+    # A mixture's divergence has no closed form; this is its estimate from the same draw.
+    return log_p - q.log_prob(z) + Gaussian.standard(tuple(z.shape), z.dtype).log_prob(z)
 
 
 def draw_subsets(present: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor:
@@ -88,6 +102,12 @@ def draw_subsets(present: Tensor, k: int, generator: torch.Generator | None = No
     return subsets
 
 
+def each_alone(present: Tensor) -> Tensor:
+    """Give the subsets of one modality each, bool ``(B, M)`` to ``(M, B, M)``."""
+    single = torch.eye(present.shape[-1], dtype=torch.bool, device=present.device)
+    return single.unsqueeze(1) & present
+
+
 def first_of_its_kind(subsets: Tensor) -> Tensor:
     """Mark the terms that count: not empty, and not the same subset as an earlier term.
 
@@ -98,33 +118,17 @@ def first_of_its_kind(subsets: Tensor) -> Tensor:
     return subsets.any(-1) & ~(same & earlier.unsqueeze(-1)).any(1)
 
 
-class SubSampled(BaseModel):
-    r"""Minus the sub-sampled ELBO: all modalities, each alone, and k subsets between.
-
-    .. math:: \mathrm{ELBO}(X) + \sum_i \mathrm{ELBO}(x_i) + \sum_{j=1}^k \mathrm{ELBO}(X_{S_j})
-
-    Every term reconstructs its own modalities only. A term that coincides with an earlier one of
-    the same sample counts once. Terms are summed, samples averaged. Wu & Goodman (2018), eq. 4,
-    https://arxiv.org/abs/1802.05335.
-
-    Args:
-        k: how many subsets of 2 … N − 1 modalities to draw every step (none exist for N = 2).
-    """
+class Objective(BaseModel):
+    """What is minimised: a description that JSON can hold, and with it the kind of model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["sub-sampled"] = "sub-sampled"
-    k: int = Field(default=1, ge=0)
-
-    def subsets(self, present: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Give the subset of each term, bool ``(S, B, M)``: joint, singles, then drawn ones."""
-        single = torch.eye(present.shape[-1], dtype=torch.bool, device=present.device).unsqueeze(1)
-        drawn = draw_subsets(present, self.k, generator)
-        return torch.cat((present.unsqueeze(0), single & present, drawn))
+    #: The kind of model that it trains.
+    network: ClassVar[type[MultimodalModel]]
 
     def __call__(
         self,
-        model: MultimodalModel,
+        model: Any,
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
@@ -132,17 +136,53 @@ class SubSampled(BaseModel):
         """Give the loss, a scalar, in nats a sample.
 
         Args:
-            model: whose loss it is.
+            model: whose loss it is, of the kind `network`.
             batch: may miss any modality of any sample.
-            beta: the annealed weight of the KL term, from 0 to 1.
+            beta: the annealed weight of the KL term, from 0 to 1 over the first part of training.
             generator: the source of randomness.
         """
-        experts = model.experts(batch)  # each modality is encoded once
+        raise NotImplementedError
+
+    def score(self, model: Any, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
+        """Score samples of the validation split, ``(B,)``; the best mean chooses the epoch.
+
+        Usually the ELBO of all modalities present, with λ = 1 and β = 1.
+        """
+        return elbo(model, batch, generator)
+
+
+class ElboTerms(Objective):
+    """Minus a sum of ELBOs, each of some subset of the modalities present.
+
+    A term that coincides with an earlier one of the same sample counts once. Terms are summed,
+    samples averaged, and each modality is encoded once.
+    """
+
+    network = MVAE
+
+    def subsets(self, present: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Give the subset of each term, bool ``(S, B, M)``."""
+        raise NotImplementedError
+
+    def wanted(self, subsets: Tensor, present: Tensor) -> Tensor:
+        """Say what each term reconstructs, bool ``(S, B, M)``: usually its own modalities."""
+        return subsets
+
+    def __call__(
+        self,
+        model: ExpertModel,
+        batch: Batch,
+        beta: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Give the loss, a scalar, in nats a sample."""
+        experts = model.experts(batch)
         subsets = self.subsets(batch.present, generator)  # (S, B, M)
         q = model.product(experts, subsets).posterior  # (S, B, D)
         z = q.sample(generator=generator)
         counts = first_of_its_kind(subsets)  # (S, B)
-        log_p = log_likelihoods(model, z, subsets & counts.unsqueeze(-1), batch, weighted=True)
+        wanted = self.wanted(subsets, batch.present) & counts.unsqueeze(-1)
+        log_p = log_likelihoods(model, z, wanted, batch, weighted=True)
         bound = torch.where(counts, log_p - beta * q.kl_to_prior(), 0.0)
         return -bound.sum(0).mean() + beta * self.regulariser(q, z, model, batch, generator)
 
@@ -150,12 +190,69 @@ class SubSampled(BaseModel):
         self,
         q: Gaussian,
         z: Tensor,
-        model: MultimodalModel,
+        model: ExpertModel,
         batch: Batch,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Give what is added to the loss; the paper adds nothing."""
         return q.mean.new_zeros(())
+
+
+class Joint(ElboTerms):
+    """Minus ELBO(X) alone: no single modality's posterior is ever trained by itself."""
+
+    name: Literal["joint"] = "joint"
+
+    def subsets(self, present: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Give all modalities present, ``(1, B, M)``."""
+        return present.unsqueeze(0)
+
+
+class Singles(ElboTerms):
+    """Minus Σ_i ELBO(x_i): no two modalities are ever seen together."""
+
+    name: Literal["singles"] = "singles"
+
+    def subsets(self, present: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Give each modality alone, ``(M, B, M)``."""
+        return each_alone(present)
+
+
+class SubSampled(ElboTerms):
+    r"""Minus the sub-sampled ELBO: all modalities, each alone, and k subsets between.
+
+    .. math:: \mathrm{ELBO}(X) + \sum_i \mathrm{ELBO}(x_i) + \sum_{j=1}^k \mathrm{ELBO}(X_{S_j})
+
+    Every term reconstructs its own modalities only. Wu & Goodman (2018), eq. 4,
+    https://arxiv.org/abs/1802.05335.
+
+    Args:
+        k: how many subsets of 2 … N − 1 modalities to draw every step (none exist for N = 2).
+    """
+
+    name: Literal["sub-sampled"] = "sub-sampled"
+    k: int = Field(default=1, ge=0)
+
+    def subsets(self, present: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Give the subset of each term, bool ``(S, B, M)``: joint, singles, then drawn ones."""
+        drawn = draw_subsets(present, self.k, generator)
+        return torch.cat((present.unsqueeze(0), each_alone(present), drawn))
+
+
+class Denoising(SubSampled):
+    r"""The sub-sampled terms, but every subset's posterior must reconstruct all modalities.
+
+    .. math:: \sum_S E_{q(z|X_S)}\Big[\sum_{i=1}^N \lambda_i \log p(x_i|z)\Big]
+              - KL(q(z|X_S)\,\|\,p(z))
+
+    What is not in the subset is the noise to be undone, as in the bimodal deep autoencoder.
+    """
+
+    name: Literal["denoising"] = "denoising"  # type: ignore[assignment]
+
+    def wanted(self, subsets: Tensor, present: Tensor) -> Tensor:
+        """Reconstruct everything that is present."""
+        return present.expand_as(subsets)
 
 
 class Covering(SubSampled):
@@ -194,7 +291,7 @@ class Covering(SubSampled):
         self,
         q: Gaussian,
         z: Tensor,
-        model: MultimodalModel,
+        model: ExpertModel,
         batch: Batch,
         generator: torch.Generator | None = None,
     ) -> Tensor:
@@ -221,7 +318,7 @@ class Covering(SubSampled):
 
 
 def read_back(
-    model: MultimodalModel,
+    model: ExpertModel,
     z: Tensor,
     name: str,
     label: Tensor,
@@ -248,7 +345,7 @@ def read_back(
 
 
 @contextmanager
-def held_fixed(model: MultimodalModel) -> Iterator[None]:
+def held_fixed(model: ExpertModel) -> Iterator[None]:
     """Let no gradient reach the model's weights from what is computed meanwhile."""
     weights = [w for w in model.parameters() if w.requires_grad]
     for w in weights:
@@ -258,6 +355,3 @@ def held_fixed(model: MultimodalModel) -> Iterator[None]:
     finally:
         for w in weights:
             w.requires_grad_(True)
-
-
-Objective = Annotated[SubSampled | Covering, Field(discriminator="name")]

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from mvae.baselines import AnyObjective
+from mvae.baselines.bivcca import BiVCCAObjective
+from mvae.baselines.cvae import CVAEObjective
+from mvae.baselines.dae import DAEObjective
+from mvae.baselines.jmvae import JMVAEObjective
+from mvae.baselines.mmvae import MMVAEObjective
+from mvae.baselines.mopoe import MoPoEObjective
+from mvae.baselines.mvae_q import MVAEQObjective
+from mvae.baselines.mvtcae import MVTCAEObjective
+from mvae.baselines.vae import VAEObjective
 from mvae.checkpoint import ModelConfig, Training
 from mvae.data import DATASETS
-from mvae.objective import Covering, SubSampled
+from mvae.objective import Covering, Denoising, Joint, Singles, SubSampled
 
 __all__ = ["RECIPES", "Recipe", "config_for"]
 
 #: Passes over the training split, by data set; for two latents fewer, see README.
 EPOCHS = {"mnist": 40, "fashion": 20, "quadrants": 16}
 EPOCHS_2D = {"mnist": 20, "fashion": 20, "quadrants": 10}
+#: λ of the labels by data set, chosen on the validation split; see README.
+CHOSEN = {"mnist": 10.0, "fashion": 1.0, "quadrants": 10.0}
+#: Where each modality has a bound of its own, λ would change nothing.
+UNWEIGHTED = dict.fromkeys(DATASETS, 1.0)
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,7 @@ class Recipe:
     summary: str
     limitations: tuple[str, ...]
     latents: int
-    objective: SubSampled
+    objective: AnyObjective
     label_weight: Mapping[str, float]
     epochs: Mapping[str, int]
 
@@ -47,7 +61,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         latents=64,
         objective=SubSampled(),
-        label_weight={"mnist": 10.0, "fashion": 1.0, "quadrants": 10.0},
+        label_weight=CHOSEN,
         epochs=EPOCHS,
     ),
     "mvae-cover": Recipe(
@@ -74,6 +88,161 @@ RECIPES: dict[str, Recipe] = {
         label_weight={"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0},
         epochs=EPOCHS_2D,
     ),
+    "mvae-joint": Recipe(
+        summary="MVAE trained on the joint ELBO alone.",
+        limitations=(
+            "No single expert was ever trained to stand alone: given one modality it is asked "
+            "something new.",
+        ),
+        latents=64,
+        objective=Joint(),
+        label_weight=CHOSEN,
+        epochs=EPOCHS,
+    ),
+    "mvae-singles": Recipe(
+        summary="MVAE trained on the ELBOs of single modalities alone.",
+        limitations=(
+            "It never saw two modalities together, so nothing ties their latents to each other: "
+            "from one it cannot tell the other.",
+        ),
+        latents=64,
+        objective=Singles(),
+        label_weight=CHOSEN,
+        epochs=EPOCHS,
+    ),
+    "mvae-denoising": Recipe(
+        summary="MVAE whose every subset must reconstruct all modalities.",
+        limitations=(
+            "A label alone has to reconstruct a picture that it cannot know, which blurs the "
+            "pictures and costs likelihood.",
+        ),
+        latents=64,
+        objective=Denoising(),
+        label_weight=CHOSEN,
+        epochs=EPOCHS,
+    ),
+    "vae": Recipe(
+        summary="One VAE for each modality: the reference without sharing.",
+        limitations=("It knows nothing of one modality given another.",),
+        latents=64,
+        objective=VAEObjective(),
+        label_weight=UNWEIGHTED,
+        epochs=EPOCHS,
+    ),
+    "cvae": Recipe(
+        summary="A conditional VAE for each direction.",
+        limitations=(
+            "It goes from all other modalities to one, and does nothing else: it cannot generate "
+            "from nothing, reconstruct, or work with part of the evidence.",
+            "N modalities need N models.",
+        ),
+        latents=64,
+        objective=CVAEObjective(),
+        label_weight=UNWEIGHTED,
+        epochs=EPOCHS,
+    ),
+    "bivcca": Recipe(
+        summary="A posterior for each single modality, each of which reconstructs everything.",
+        limitations=(
+            "It has no posterior for several modalities together.",
+            "A label's posterior has to reconstruct a picture that it cannot know, which blurs "
+            "pictures.",
+        ),
+        latents=64,
+        objective=BiVCCAObjective(),
+        label_weight=CHOSEN,
+        epochs=EPOCHS,
+    ),
+    "jmvae": Recipe(
+        summary="A joint encoder, and single encoders drawn to it by their divergence.",
+        limitations=(
+            "Every subset would need an encoder of its own; it has those for single modalities "
+            "and for all together.",
+            "It learns from complete samples only.",
+        ),
+        latents=64,
+        objective=JMVAEObjective(),
+        label_weight=CHOSEN,
+        epochs=EPOCHS,
+    ),
+    "mvae-q": Recipe(
+        summary="The paper's variant: experts are posteriors, and the prior is divided out. "
+        "q_i/p are one-to-one with MVAE's experts, so only optimisation differs.",
+        limitations=(
+            "Each expert is sharper than the prior everywhere, as the quotient has to be proper: "
+            "the same family of posteriors as MVAE's in another parametrisation, no richer.",
+            "Like MVAE's, its experts are over-confident when trained by sub-sampling alone.",
+        ),
+        latents=64,
+        objective=MVAEQObjective(),
+        label_weight=CHOSEN,
+        epochs=EPOCHS,
+    ),
+    "mmvae": Recipe(
+        summary="A mixture of experts instead of a product.",
+        limitations=(
+            "Further evidence does not sharpen a mixture: half of the draws ignore the image.",
+            "It trains the plain ELBO, not the importance-weighted bound of the original, and "
+            "has Gaussian latents where that has Laplace ones.",
+        ),
+        latents=64,
+        objective=MMVAEObjective(),
+        label_weight=CHOSEN,
+        epochs=EPOCHS,
+    ),
+    "mopoe": Recipe(
+        summary="A mixture of the products of experts of all subsets.",
+        limitations=(
+            "A part of its draws comes from the product of few modalities even when all are "
+            "given, so further evidence sharpens it only in part.",
+            "The number of products doubles with each modality.",
+        ),
+        latents=64,
+        objective=MoPoEObjective(),
+        label_weight=CHOSEN,
+        epochs=EPOCHS,
+    ),
+    "mvtcae": Recipe(
+        summary="MVAE's network, trained on a bound of the total correlation.",
+        limitations=(
+            "With α near 1 little draws its posteriors to the prior, so what it generates given "
+            "nothing may look like nothing.",
+            "It learns to reconstruct from all modalities only.",
+        ),
+        latents=64,
+        objective=MVTCAEObjective(),
+        label_weight=CHOSEN,
+        epochs=EPOCHS,
+    ),
+    "dae": Recipe(
+        summary="The bimodal deep autoencoder: a shared code, trained with modalities set to zero.",
+        limitations=(
+            "Its code is a point: it generates one picture for a label, the same every time, and "
+            "cannot say how sure it is.",
+            "Given nothing it generates nothing.",
+        ),
+        latents=64,
+        objective=DAEObjective(),
+        label_weight=CHOSEN,
+        epochs=EPOCHS,
+    ),
+}
+# The paper's objective with other label weights; and with other numbers of subsets.
+RECIPES |= {
+    f"mvae-lambda-{weight}": replace(
+        RECIPES["mvae"],
+        summary=f"The paper's MVAE with λ = {weight} for the label.",
+        label_weight=dict.fromkeys(DATASETS, float(weight)),
+    )
+    for weight in (1, 50)
+}
+RECIPES |= {
+    f"mvae-k{k}": replace(
+        RECIPES["mvae"],
+        summary=f"The paper's MVAE with {k} subsets between a step.",
+        objective=SubSampled(k=k),
+    )
+    for k in (0, 2, 4)
 }
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from mvae.checkpoint import CheckpointError, ModelConfig, load_tensors, save_tensors
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
-from mvae.objective import elbo
+from mvae.objective import Objective
 
 __all__ = ["Progress", "Trainer"]
 
@@ -30,8 +30,8 @@ class Progress:
         epoch: how many are done.
         epochs: how many there will be.
         loss: mean training loss of the epoch, with its λ and its annealed β.
-        elbo: of the validation split, with λ = 1 and β = 1.
-        best: whether this is the best validation ELBO so far.
+        score: of the validation split, usually its ELBO with λ = 1 and β = 1.
+        best: whether this is the best score so far.
         beta: at the end of the epoch.
         seconds: spent so far, earlier runs included.
     """
@@ -39,7 +39,7 @@ class Progress:
     epoch: int
     epochs: int
     loss: float
-    elbo: float
+    score: float
     best: bool
     beta: float
     seconds: float
@@ -51,11 +51,14 @@ def rate_factor(done: float) -> float:
 
 
 @torch.no_grad()
-def validation_elbo(model: MultimodalModel, valid: Batch, batch: int = 1000) -> float:
-    """Mean ELBO of complete samples, the same draws every time so that epochs compare."""
+def validation_score(
+    objective: Objective, model: MultimodalModel, valid: Batch, batch: int = 1000
+) -> float:
+    """Mean score of complete samples, the same draws every time so that epochs compare."""
     generator = torch.Generator().manual_seed(0)
     parts = [
-        elbo(model, valid[slice(i, i + batch)], generator) for i in range(0, len(valid), batch)
+        objective.score(model, valid[slice(i, i + batch)], generator)
+        for i in range(0, len(valid), batch)
     ]
     return torch.cat(parts).mean().item()
 
@@ -69,7 +72,7 @@ class Trainer:
     Args:
         config: the model, its objective and its budget.
         data: the training split.
-        valid: the validation split, whose ELBO chooses the epoch that is kept.
+        valid: the validation split, whose score chooses the epoch that is kept.
         folder: where to keep the state after each epoch, and to go on from it; None keeps nothing.
 
     Raises:
@@ -86,7 +89,7 @@ class Trainer:
         self.model = config.build()
         self.optimiser = torch.optim.Adam(self.model.parameters(), config.training.rate, fused=True)
         self.epoch, self.seconds = 0, 0.0
-        self.elbo = self.best_elbo = -float("inf")
+        self.score = self.best_score = -float("inf")
         self.best: dict[str, Tensor] = {}
         self.history: list[tuple[float, ...]] = []
         if folder is not None and (folder / RESUME).exists():
@@ -100,21 +103,22 @@ class Trainer:
         while self.epoch < epochs:
             started = time.monotonic()
             loss, beta = self._run_epoch()
-            self.elbo = validation_elbo(self.model, self.valid)
-            if not math.isfinite(self.elbo):
-                raise FloatingPointError(f"the validation ELBO is {self.elbo}")
+            self.score = validation_score(self.config.objective, self.model, self.valid)
+            if not math.isfinite(self.score):
+                raise FloatingPointError(f"the validation score is {self.score}")
             self.epoch, self.seconds = self.epoch + 1, self.seconds + time.monotonic() - started
-            if best := self.elbo > self.best_elbo:
-                self.best_elbo = self.elbo
+            if best := self.score > self.best_score:
+                self.best_score = self.score
                 self.best = {n: w.clone() for n, w in self.model.state_dict().items()}
-            self.history.append((self.epoch, loss, self.elbo, beta, self.seconds))
+            self.history.append((self.epoch, loss, self.score, beta, self.seconds))
             if self.folder is not None:
                 save_tensors(self.folder / RESUME, self._state())
-            yield Progress(self.epoch, epochs, loss, self.elbo, best, beta, self.seconds)
+            yield Progress(self.epoch, epochs, loss, self.score, best, beta, self.seconds)
 
     def _run_epoch(self) -> tuple[float, float]:
         """Give the epoch's mean loss and its last β."""
         settings, loss_sum, beta = self.config.training, torch.zeros(()), 1.0
+        objective: Objective = self.config.objective
         order = torch.randperm(len(self.data), generator=self.generator)
         batches = order.split(settings.batch)
         total = settings.epochs * len(batches)
@@ -122,7 +126,7 @@ class Trainer:
             beta = min(1.0, (step + 1) / max(settings.warmup * total, 1.0))
             for group in self.optimiser.param_groups:
                 group["lr"] = settings.rate * rate_factor(step / total)
-            loss = self.config.objective(self.model, self.data[index], beta, self.generator)
+            loss = objective(self.model, self.data[index], beta, self.generator)
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()
@@ -133,7 +137,7 @@ class Trainer:
 
     def _state(self) -> dict[str, Tensor]:
         """Give everything that a resumed run needs to go on as if it had never stopped."""
-        numbers = [self.epoch, self.seconds, self.elbo, self.best_elbo]
+        numbers = [self.epoch, self.seconds, self.score, self.best_score]
         tensors = {f"model/{name}": w for name, w in self.model.state_dict().items()}
         tensors |= {f"best/{name}": w for name, w in self.best.items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
@@ -168,6 +172,6 @@ class Trainer:
             moments.setdefault(int(index), {})[moment] = value
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})
         self.generator.set_state(tensors["generator"])
-        epoch, self.seconds, self.elbo, self.best_elbo = tensors["numbers"].tolist()
+        epoch, self.seconds, self.score, self.best_score = tensors["numbers"].tolist()
         self.epoch = int(epoch)
         self.history = [(int(row[0]), *row[1:]) for row in tensors["history"].tolist()]

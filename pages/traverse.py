@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mvae.inference import Belief, believe
 from mvae.modality import Modality
-from mvae.model import MultimodalModel
+from mvae.model import ExpertModel
 from mvae.pictures import assemble, picture_shape
 from pages.parts.code import REACH, STEPS, show_code, traverse_code
 from pages.parts.evidence import gather, supplied
@@ -37,7 +37,7 @@ def plane(start: Tensor, across: int, down: int | None) -> Tensor:
 
 @torch.no_grad()
 def show(
-    model: MultimodalModel,
+    model: ExpertModel,
     z: Tensor,
     across: Sequence[str],
     down: Sequence[str],

@@ -61,7 +61,7 @@ def test_training_leaves_a_checkpoint_its_history_and_nothing_else(trained_root)
     with (folder / "history.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert row["epoch"] == "1"
-    assert float(row["validation_elbo"]) < 0
+    assert float(row["validation_score"]) < 0
 
 
 def test_training_reports_the_joint_likelihood_and_takes_settings(few_digits, tmp_path):

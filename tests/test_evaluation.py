@@ -16,7 +16,7 @@ from mvae.gaussian import Gaussian, conflict, product_of_experts
 from mvae.inference import percentile
 from mvae.likelihood import LIKELIHOODS
 from mvae.modality import Batch, Modality
-from mvae.model import MultimodalModel
+from mvae.model import ExpertModel, LatentModel
 from mvae.objective import elbo
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -26,7 +26,7 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def by_quadrature(model: MultimodalModel, batch: Batch) -> torch.Tensor:
+def by_quadrature(model: LatentModel, batch: Batch) -> torch.Tensor:
     """Integrate p(z) Π p(x_i|z) over a grid of two latents."""
     line = torch.linspace(-7, 7, 401)
     z = torch.cartesian_prod(line, line)
@@ -100,7 +100,7 @@ PICTURE = Modality(name="picture", kind="image", shape=(1, 4, 4), likelihood="ga
 DIGIT = Modality(name="digit", kind="label", shape=(3,), likelihood="categorical")
 
 
-class Code(MultimodalModel):
+class Code(ExpertModel):
     """One latent that holds the class; a picture's brightness is a tenth of it."""
 
     reference = "a model whose figures are known"

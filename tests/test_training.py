@@ -46,9 +46,9 @@ def test_training_yields_its_progress_and_learns(toy_config, data, valid):
     assert events[-1].elbo > events[0].elbo
     seconds = [event.seconds for event in events]
     assert seconds == sorted(seconds)
-    assert trainer.best_elbo == max(event.elbo for event in events)
+    assert trainer.best_score == max(event.score for event in events)
     assert [event.best for event in events] == [
-        event.elbo > max((e.elbo for e in events[:i]), default=-math.inf)
+        event.score > max((e.score for e in events[:i]), default=-math.inf)
         for i, event in enumerate(events)
     ]
 
@@ -61,7 +61,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     for seed in (3, 3, 4):
         torch.rand(5)  # the state of the global generator must not matter
         trainer = Trainer(toy_config(objective, seed=seed), data, valid)
-        elbos = [event.elbo for event in trainer]
+        elbos = [event.score for event in trainer]
         runs.append((elbos, weights_of(trainer)))
     assert runs[0][0] == runs[1][0]
     assert same(runs[0][1], runs[1][1])
@@ -80,8 +80,8 @@ def test_resuming_after_an_epoch_changes_no_bit(toy_config, data, valid, tmp_pat
     rest = list(resumed)
     assert same(weights_of(resumed), weights_of(whole))
     assert same(resumed.best, whole.best)
-    facts = [(e.epoch, e.loss, e.elbo, e.best, e.beta) for e in expected]
-    assert [(e.epoch, e.loss, e.elbo, e.best, e.beta) for e in first + rest] == facts
+    facts = [(e.epoch, e.loss, e.score, e.best, e.beta) for e in expected]
+    assert [(e.epoch, e.loss, e.score, e.best, e.beta) for e in first + rest] == facts
     assert [row[:4] for row in resumed.history] == [row[:4] for row in whole.history]
     assert rest[-1].seconds >= first[-1].seconds
 
@@ -146,26 +146,26 @@ def test_state_of_another_configuration_is_not_continued(toy_config, data, valid
 
 def test_the_best_epoch_on_validation_is_kept(toy_config, data, valid, monkeypatch):
     scores = iter([-5.0, -3.0, -4.0, -3.5])
-    monkeypatch.setattr(mvae.training, "validation_elbo", lambda *_: next(scores))
+    monkeypatch.setattr(mvae.training, "validation_score", lambda *_: next(scores))
     trainer = Trainer(toy_config(), data, valid)
     epochs, best = [], []
     for event in trainer:
         epochs.append(weights_of(trainer))
         best.append(event.best)
     assert best == [True, True, False, False]
-    assert trainer.best_elbo == -3.0
+    assert trainer.best_score == -3.0
     assert same(trainer.best, epochs[1])
     assert not same(trainer.best, epochs[3])
 
 
 def test_the_best_epoch_survives_an_interruption(toy_config, data, valid, tmp_path, monkeypatch):
     scores = iter([-3.0, -5.0, -4.0, -4.5])
-    monkeypatch.setattr(mvae.training, "validation_elbo", lambda *_: next(scores))
+    monkeypatch.setattr(mvae.training, "validation_score", lambda *_: next(scores))
     first = Trainer(toy_config(), data, valid, tmp_path)
     best, _ = [weights_of(first) for _ in islice(first, 2)]
     resumed = Trainer(toy_config(), data, valid, tmp_path)
     assert [event.best for event in resumed] == [False, False]
-    assert resumed.best_elbo == -3.0
+    assert resumed.best_score == -3.0
     assert same(resumed.best, best)
 
 
@@ -176,12 +176,12 @@ def test_validation_score_is_the_mean_elbo_of_the_validation_split(toy_config, d
         many = valid[torch.arange(10).repeat(2000)]
         values = elbo(trainer.model, many, torch.Generator().manual_seed(1)).reshape(2000, 10)
     spread = values.std(0).square().sum().sqrt() / 10
-    assert abs(event.elbo - values.mean()) < 4 * spread
+    assert abs(event.score - values.mean()) < 4 * spread
 
 
 def test_validation_does_not_depend_on_the_size_of_its_parts(toy_config, data, valid):
     trainer = Trainer(toy_config(epochs=1), data, valid)
-    score = mvae.training.validation_elbo
+    score = mvae.training.validation_score
     assert score(trainer.model, valid) == score(trainer.model, valid)
     whole, parts = score(trainer.model, valid), score(trainer.model, valid, batch=10)
     assert whole == pytest.approx(parts)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from mvae.evaluation.quadrature import CELLS, HALF_WIDTH, Partition, expectation, lattice
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch, Modality
-from mvae.model import MultimodalModel
+from mvae.model import ExpertModel
 
 __all__ = ["ExactInference", "ExactPosterior", "possible"]
 
@@ -22,7 +22,7 @@ __all__ = ["ExactInference", "ExactPosterior", "possible"]
 CHUNK = 512
 
 
-def possible(model: MultimodalModel) -> bool:
+def possible(model: ExpertModel) -> bool:
     """Whether a model has two latents, and Bernoulli and categorical likelihoods only.
 
     Example:
@@ -167,7 +167,7 @@ class _Table:
     normaliser: Tensor
 
     @staticmethod
-    def of(model: MultimodalModel, m: Modality, grid: Tensor) -> _Table:
+    def of(model: ExpertModel, m: Modality, grid: Tensor) -> _Table:
         """Decode one modality on a grid ``(N, 2)``."""
         rows = [_natural(model.decode(z, m.name)).half() for z in grid.split(CHUNK)]
         return _Table(torch.cat(rows), torch.cat([_log_normaliser(m, r.float()) for r in rows]))
@@ -211,7 +211,7 @@ class ExactInference:
     """
 
     @torch.no_grad()
-    def __init__(self, model: MultimodalModel) -> None:
+    def __init__(self, model: ExpertModel) -> None:
         if not possible(model):
             raise ValueError(
                 "the exact posterior needs a model with two latents, and Bernoulli or categorical "

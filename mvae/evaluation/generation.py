@@ -23,18 +23,17 @@ def label_accuracy(
     evidence: Sequence[str],
     label: str,
     draws: int = 64,
-    generator: torch.Generator | None = None,
+    seed: int = 0,
 ) -> Tensor:
     r"""Say for which samples the inferred label is right, float ``(B,)``.
 
-    .. math:: \hat y = \arg\max_y E_{q(z|X_S)}[p(y|z)]
+    .. math:: \hat y = \arg\max_y E_{h|X_S}[p(y|h)]
+
+    with what is hidden, h, drawn by the model itself.
     """
-    q = model.posterior(batch.supply(evidence))
-    expected = model.modality(label).distribution.expected
-    total = torch.zeros(len(batch), model.modality(label).shape[0])
-    for _ in range(draws):
-        total += expected(model.decode(q.sample(generator=generator), label))
-    return (total.argmax(-1) == batch.values[label]).float()
+    p = model.generate(batch.supply(evidence), draws, seed, [label])[label]
+    expected = model.modality(label).distribution.expected(p).mean(0)
+    return (expected.argmax(-1) == batch.values[label]).float()
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,9 @@ def label_to_picture(
     label: str,
     classifier: Classifier,
     draws: int = 100,
-    generator: torch.Generator | None = None,
+    seed: int = 0,
 ) -> Generation:
-    """Generate pixel means from z ~ q(z|label) for every class, and judge them.
+    """Generate pixel means from a label alone, for every class, and judge them.
 
     A model that draws the same good picture again and again is coherent but not diverse, so the
     two belong together.
@@ -70,13 +69,15 @@ def label_to_picture(
         batch: real samples, for their distances.
         label: which modality the label is.
         classifier: names the generated pictures.
-        draws: sampled z per class; as many real pictures are compared with.
-        generator: the source of randomness.
+        draws: of what is hidden, per class; as many real pictures are compared with.
+        seed: of the draws.
     """
     classes = model.modality(label).shape[0]
     evidence = Batch.of(model.modalities, {label: torch.arange(classes)})
-    z = model.posterior(evidence).sample(draws, generator)  # (draws, classes, D)
-    pictures = assemble(model.modalities, model.expected(z)).transpose(0, 1)
+    images = [m for m in model.modalities if m.kind == "image"]
+    generated = model.generate(evidence, draws, seed, [m.name for m in images])
+    means = {m.name: m.distribution.expected(generated[m.name]) for m in images}
+    pictures = assemble(model.modalities, means).transpose(0, 1)  # (classes, draws, C, H, W)
     named = torch.stack([classifier.name(of_class) for of_class in pictures])
     real = assemble(model.modalities, batch.values)
     distance = [

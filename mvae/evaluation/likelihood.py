@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from mvae.gaussian import Gaussian
+from mvae.mixture import Mixture
 from mvae.modality import Batch
-from mvae.model import MultimodalModel
+from mvae.model import LatentModel, MultimodalModel
 from mvae.objective import log_likelihoods
 
 __all__ = ["LogLikelihood", "log_likelihood"]
@@ -60,11 +61,14 @@ def log_likelihood(
         generator: the source of randomness.
 
     Raises:
-        ValueError: for fewer draws, of which no tail could be fitted.
+        ValueError: for fewer draws, of which no tail could be fitted, or for a model that has no
+            log-likelihood, with its sentence.
     """
+    if not isinstance(model, LatentModel):
+        raise ValueError(model.no_likelihood)
     if k < FEWEST:
         raise ValueError(f"an estimate and its diagnostics need at least {FEWEST} draws, not {k}")
-    posterior = model.posterior(batch)
+    posterior = model.proposal(batch)
     rows = max(1, CHUNK // k)
     log_weights = torch.cat(
         [
@@ -98,9 +102,9 @@ def pareto_k(log_weights: Tensor) -> Tensor:
 
 
 def _log_weights(
-    model: MultimodalModel,
+    model: LatentModel,
     batch: Batch,
-    q: Gaussian,
+    q: Gaussian | Mixture,
     k: int,
     generator: torch.Generator | None,
 ) -> Tensor:

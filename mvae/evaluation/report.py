@@ -14,11 +14,12 @@ from torch import Tensor
 from mvae.checkpoint import CHECKPOINTS, load_model, sha256, write_json
 from mvae.data import DATASETS
 from mvae.evaluation.classifier import load_classifier
+from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.generation import label_accuracy, label_to_picture
 from mvae.evaluation.likelihood import ALPHA, log_likelihood
 from mvae.gaussian import conflict
 from mvae.modality import Batch
-from mvae.model import MultimodalModel
+from mvae.model import DecodingModel, ExpertModel, LatentModel, MultimodalModel
 from mvae.objective import elbo
 from mvae.pictures import assemble, picture_shape
 
@@ -28,6 +29,8 @@ __all__ = ["REFERENCE", "evaluate", "subsets_of"]
 REFERENCE = "mvae"
 #: Percentiles of conflict that are stored: 0, ½, 1, … 100 %.
 QUANTILES = 201
+#: Draws by which a label is inferred; and chains, where each takes a Gibbs sampler to run.
+DRAWS, CHAINS = 64, 4
 
 
 def subsets_of(names: tuple[str, ...], smallest: int = 0) -> list[tuple[str, ...]]:
@@ -48,7 +51,7 @@ def figure(values: Tensor) -> dict[str, float]:
 
 
 @torch.no_grad()
-def conflict_quantiles(model: MultimodalModel, batch: Batch) -> dict[str, list[float]]:
+def conflict_quantiles(model: ExpertModel, batch: Batch) -> dict[str, list[float]]:
     """Percentiles of the conflict gauge over matched samples, for every subset of two or more."""
     subsets = subsets_of(batch.names, smallest=2)
     experts = model.experts(batch)
@@ -58,6 +61,39 @@ def conflict_quantiles(model: MultimodalModel, batch: Batch) -> dict[str, list[f
         points = gauge.double().quantile(torch.linspace(0, 1, QUANTILES, dtype=torch.float64))
         quantiles["+".join(subset)] = [round(point, 3) for point in points.tolist()]
     return quantiles
+
+
+@torch.no_grad()
+def likelihoods(
+    dataset: str,
+    model: MultimodalModel,
+    test: Batch,
+    chosen: Batch,
+    k: int,
+    seed: int,
+    root: Path,
+) -> dict[str, Any]:
+    """Estimate log p of all modalities, and how far it is above the reference's."""
+    everything = "+".join(test.names)
+    result: dict[str, Any] = {}
+    if isinstance(model, LatentModel) and not model.cannot(test.names, test.names[0]):
+        result["elbo"] = {everything: figure(elbo(model, test, generator(seed)))}
+    joint = log_likelihood(model, chosen, k, generator(seed))
+    result["loglik"] = {
+        everything: figure(joint.value) | {"k_hat_over_0.7": int((joint.k_hat > 0.7).sum())}
+    }
+    path = root / dataset / REFERENCE / "weights.safetensors"
+    if path.exists():
+        other, _ = load_model(dataset, REFERENCE, root)
+        difference = joint.value - log_likelihood(other, chosen, k, generator(seed)).value
+        if difference.any():
+            result["loglik_above"] = {REFERENCE: {everything: figure(difference)}}
+    return result
+
+
+def generator(seed: int) -> torch.Generator:
+    """Begin the draws anew: two models with the same seed see the same noise."""
+    return torch.Generator().manual_seed(seed)
 
 
 def evaluate(
@@ -86,38 +122,31 @@ def evaluate(
     test = DATASETS[dataset].load("test", False)
     label = next(m for m in config.modalities if m.kind == "label")
     images = tuple(m.name for m in config.modalities if m.kind == "image")
-    everything = "+".join(test.names)
+    chosen = test[torch.randperm(len(test), generator=generator(seed))[:n]]
 
-    def generator() -> torch.Generator:
-        return torch.Generator().manual_seed(seed)
+    result: dict[str, Any] = {}
+    if isinstance(model, ExpertModel):
+        result["conflict"] = conflict_quantiles(model, test)
+        yield "conflict"
 
-    result: dict[str, Any] = {"conflict": conflict_quantiles(model, test)}
-    yield "conflict"
+    result["decoder_evaluations"] = decoder_evaluations(config, chosen[slice(0, 8)])
+    if not model.no_likelihood:
+        result |= likelihoods(dataset, model, test, chosen, k, seed, root)
+        yield "likelihoods"
 
-    with torch.no_grad():
-        result["elbo"] = {everything: figure(elbo(model, test, generator()))}
-    chosen = test[torch.randperm(len(test), generator=generator())[:n]]
-    joint = log_likelihood(model, chosen, k, generator())
-    result["loglik"] = {
-        everything: figure(joint.value) | {"k_hat_over_0.7": int((joint.k_hat > 0.7).sum())}
-    }
-    yield "loglik"
-
-    if name != REFERENCE and (root / dataset / REFERENCE / "weights.safetensors").exists():
-        other, _ = load_model(dataset, REFERENCE, root)
-        difference = joint.value - log_likelihood(other, chosen, k, generator()).value
-        result["loglik_above"] = {REFERENCE: {everything: figure(difference)}}
-        yield "loglik_above"
-
+    # A Gibbs sampler takes hundreds of steps where a network takes one.
+    scored, draws = (test, DRAWS) if isinstance(model, DecodingModel) else (chosen, CHAINS)
     accuracy, by_number = {}, {}
     for count in range(len(images) + 1):
         hits = []
         for evidence in combinations(images, count):
-            hits.append(label_accuracy(model, test, evidence, label.name, generator=generator()))
-            if evidence:
-                accuracy[f"{'+'.join(evidence)}->{label.name}"] = figure(hits[-1])
-        # Several subsets share the samples, so the standard error is over samples.
-        by_number[str(count)] = figure(torch.stack(hits).mean(0))
+            if not model.cannot(evidence, label.name):
+                hits.append(label_accuracy(model, scored, evidence, label.name, draws, seed))
+                if evidence:
+                    accuracy[f"{'+'.join(evidence)}->{label.name}"] = figure(hits[-1])
+        if hits:
+            # Several subsets share the samples, so the standard error is over samples.
+            by_number[str(count)] = figure(torch.stack(hits).mean(0))
     result["accuracy"] = accuracy
     result["accuracy_by_number"] = by_number
     yield "accuracy"
@@ -127,11 +156,12 @@ def evaluate(
     path = root / dataset / "classifier.safetensors"
     classifier = load_classifier(path, shape, label.shape[0])
     real = classifier.name(assemble(config.modalities, test.values)) == test.values[label.name]
-    generation = label_to_picture(model, test, label.name, classifier, generator=generator())
-    target = f"{label.name}->{'+'.join(images)}"
     result["classifier_accuracy"] = figure(real.float())
-    result["coherence"] = {target: figure(generation.coherent)}
-    result["diversity"] = {target: figure(generation.distance)}
+    if not any(model.cannot((label.name,), name) for name in images):
+        generation = label_to_picture(model, test, label.name, classifier, seed=seed)
+        target = f"{label.name}->{'+'.join(images)}"
+        result["coherence"] = {target: figure(generation.coherent)}
+        result["diversity"] = {target: figure(generation.distance)}
     yield "generation"
 
     protocol = {
@@ -141,8 +171,9 @@ def evaluate(
         "seed": seed,
         "K": k,
         "proposal": f"(1-α)·q(z|X_S) + α·p(z), α = {ALPHA}",
-        "accuracy": "argmax of E_q p(label|z), 64 draws",
-        "coherence": "100 draws of z a label, pixel means, named by a separate classifier",
+        "accuracy": f"argmax of E p(label|hidden), {draws} draws a sample",
+        "n_accuracy": len(scored),
+        "coherence": "100 draws a label, pixel means, named by a separate classifier",
         "diversity": "mean pairwise pixel distance within a label over that of 100 real images",
         "conflict": f"{QUANTILES} evenly spaced quantiles over matched test samples",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

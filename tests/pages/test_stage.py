@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from mvae.checkpoint import load_model, load_samples
-from mvae.inference import DRAWS, noise
+from mvae.inference import DRAWS
+from mvae.model import noise
 from pages.parts.stage.planes import ASPECT
 
 # What it is given
@@ -72,7 +73,9 @@ def test_the_plane_is_chosen_and_given_back(visit):
 def test_noise_experts_and_modalities_are_those_of_the_library(visit):
     page = visit(data="quadrants", seed="5", sample="4", supply="label,top left")
     data, model = page.stage, load_model("quadrants", "mvae-cover")[0]
-    assert torch.equal(page.unpack(data["noise"]), noise(DRAWS, model.latents, 5).flatten().float())
+    assert torch.equal(
+        page.unpack(data["noise"]), noise(DRAWS, 1, model.latents, 5).flatten().float()
+    )
     sample = load_samples("quadrants", model.modalities)[slice(4, 5)]
     with torch.no_grad():
         experts = model.experts(sample)

@@ -11,10 +11,10 @@ import streamlit as st
 from torch import Tensor
 
 from mvae.gaussian import Gaussian
-from mvae.inference import DRAWS, Belief, noise
+from mvae.inference import DRAWS, Belief
 from mvae.likelihood import elements
 from mvae.modality import Modality
-from mvae.model import MultimodalModel
+from mvae.model import ExpertModel, noise
 from mvae.pictures import picture_shape, tiles
 from pages.parts.colours import PRIOR, colours_of
 from pages.parts.lesson import Witnesses
@@ -74,7 +74,7 @@ def pack(x: Tensor) -> str:
 
 def describe(
     belief: Belief,
-    model: MultimodalModel,
+    model: ExpertModel,
     decoders: str,
     seed: int = 0,
     chosen: Sequence[int] = (),
@@ -123,7 +123,7 @@ def describe(
         "experts": {name: gaussian(q) for name, q in belief.experts.items()},
         "evidence": list(belief.evidence),
         "chosen": list(chosen),
-        "noise": pack(noise(DRAWS, model.latents, seed)),
+        "noise": pack(noise(DRAWS, 1, model.latents, seed)),
         "draws": DRAWS,
         "samples": SAMPLES,
         "picture": _picture(model.modalities, colours),

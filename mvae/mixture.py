@@ -1,0 +1,104 @@
+"""Mixtures of Gaussians, equally weighted: the posterior of models that mix their experts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mvae.gaussian import Gaussian
+
+__all__ = ["Mixture"]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    r"""A batch of equally weighted mixtures of diagonal Gaussians.
+
+    .. math:: q(z) = \frac1{|S|} \sum_{k \in S} N(z; \mu_k, \sigma_k^2)
+
+    It has what a Gaussian posterior has: mean, standard deviation, draws and a log density. Its
+    entropy and its KL to the prior have no closed form.
+
+    Args:
+        components: ``(K, B, D)``; rows of components that are left out may hold anything.
+        present: whether sample b mixes component k, bool ``(B, K)``; a sample with no component
+            has the prior N(0, I).
+
+    Example:
+        >>> apart = Gaussian(torch.tensor([[[-3.0]], [[3.0]]]), torch.zeros(2, 1, 1))
+        >>> q = Mixture(apart, torch.ones(1, 2, dtype=torch.bool))
+        >>> q.mean.item(), round(q.std.item(), 4)  # the variances' mean, and the means' variance
+        (0.0, 3.1623)
+    """
+
+    components: Gaussian
+    present: Tensor
+
+    def _whole(self) -> tuple[Gaussian, Tensor]:
+        """Give the components with the prior last, ``(K + 1, B, D)``, and log weights."""
+        there = torch.cat((self.present, ~self.present.any(-1, keepdim=True)), -1).T  # (K+1, B)
+        kept = there.unsqueeze(-1)
+        prior = torch.zeros_like(self.components.mean[:1])
+        mean = torch.where(kept, torch.cat((self.components.mean, prior)), 0.0)
+        logvar = torch.where(kept, torch.cat((self.components.logvar, prior)), 0.0)
+        weights = there.to(mean.dtype) / there.sum(0)
+        return Gaussian(mean, logvar), weights.log()
+
+    @property
+    def shape(self) -> torch.Size:
+        """Shape of the mean, ``(B, D)``."""
+        return self.components.shape[1:]
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean of the whole mixture, ``(B, D)``."""
+        whole, log_weights = self._whole()
+        return (log_weights.exp().unsqueeze(-1) * whole.mean).sum(0)
+
+    @property
+    def std(self) -> Tensor:
+        """Standard deviation of the whole mixture, ``(B, D)``."""
+        whole, log_weights = self._whole()
+        second = whole.logvar.exp() + (whole.mean - self.mean).square()
+        return (log_weights.exp().unsqueeze(-1) * second).sum(0).sqrt()
+
+    def __getitem__(self, index: Tensor | slice) -> Mixture:
+        """Take some of the samples."""
+        return Mixture(self.components[:, index], self.present[index])
+
+    def at(self, noise: Tensor) -> Tensor:
+        """Turn standard normal noise ``(N, B, D)`` or ``(N, 1, D)`` into draws ``(N, B, D)``.
+
+        A sample's components take turns: stratified, so that each gives equally many, and the
+        same draws come again from the same noise.
+        """
+        whole, log_weights = self._whole()
+        there = log_weights > -torch.inf  # (K + 1, B)
+        count = there.sum(0)
+        place = torch.arange(len(noise), device=noise.device).unsqueeze(1)
+        wanted = place % count  # (N, B), the how-manieth of those present
+        rank = there.cumsum(0) - 1
+        picked = (there & (rank == wanted.unsqueeze(1))).to(torch.uint8).argmax(1)  # (N, B)
+        sample = torch.arange(there.shape[1], device=noise.device)
+        chosen = whole[picked, sample]  # (N, B, D)
+        return chosen.mean + chosen.std * noise
+
+    def sample(self, n: int | None = None, generator: torch.Generator | None = None) -> Tensor:
+        """Draw z; ``n`` draws, stratified over the components, stand in a new first dimension."""
+        shape = (n or 1, *self.shape)
+        mean = self.components.mean
+        noise = torch.randn(shape, generator=generator, dtype=mean.dtype, device=mean.device)
+        if n is not None:
+            return self.at(noise)
+        whole, log_weights = self._whole()
+        picked = torch.multinomial(log_weights.exp().T, 1, generator=generator).squeeze(-1)  # (B,)
+        chosen = whole[picked, torch.arange(len(picked), device=noise.device)]
+        return chosen.mean + chosen.std * noise[0]
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Log density in nats: ``(..., B, D)`` to ``(..., B)``."""
+        whole, log_weights = self._whole()
+        each = whole.log_prob(z.unsqueeze(-3))  # (..., K + 1, B)
+        return (log_weights + each).logsumexp(-2)
