@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Annotated
@@ -20,8 +18,6 @@ from mvae.checkpoint import (
     load_metrics,
     load_model,
     load_samples,
-    save_model,
-    write_atomically,
 )
 from mvae.data import DATASETS, DatasetError, data_folder
 from mvae.embedding import write_map
@@ -29,11 +25,13 @@ from mvae.evaluation.classifier import train_classifier
 from mvae.evaluation.likelihood import FEWEST, log_likelihood
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.inference import Belief, believe, conflict_percentile
+from mvae.modality import Batch
 from mvae.model import ExpertModel
 from mvae.objective import Covering
-from mvae.recipes import RECIPES, config_for
+from mvae.recipes import RECIPES
 from mvae.samples import write_samples
-from mvae.training import RESUME, Trainer
+from mvae.zoo import ZOO, Run, state_of
+from mvae.zoo import train as train_to_the_end
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -74,12 +72,21 @@ def split_checkpoint(checkpoint: str) -> tuple[str, str]:
 
 
 @app.command(
-    epilog="Example: python -m mvae train mnist --model mvae-cover; "
-    "python -m mvae train mnist --model mvae --label-weight 50 --epochs 12 --root trial"
+    epilog="Example: python -m mvae train mnist --recipe mvae-cover; "
+    "python -m mvae train mnist --recipe mvae --label-weight 50 --epochs 12 --root trial; "
+    "python -m mvae train --recipe zoo"
 )
 def train(
-    dataset: DatasetName,
-    model: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}, classifier.")],
+    *,
+    dataset: Annotated[
+        str | None, typer.Argument(help=f"One of {', '.join(DATASETS)}; only zoo does without.")
+    ] = None,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe", "--model", help=f"One of {', '.join(RECIPES)}, classifier; zoo for all."
+        ),
+    ],
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     label_weight: Annotated[float | None, typer.Option(help="λ of labels, instead.")] = None,
     gamma: Annotated[float | None, typer.Option(help="γ of a covering objective, instead.")] = None,
@@ -89,31 +96,39 @@ def train(
     threads: Annotated[int | None, typer.Option(help="CPU threads; default: all cores.")] = None,
     root: Root = CHECKPOINTS,
 ) -> None:
-    """Train a model of a data set; an interrupted run goes on where it was."""
+    """Train a model of a data set, or all that is missing; an interrupted run goes on."""
     if threads:
         torch.set_num_threads(threads)
-    known_dataset(dataset)
+    if dataset is not None:
+        known_dataset(dataset)
     try:
-        if model == "classifier":
+        if recipe == "zoo":
+            make_zoo(dataset, root)
+            return
+        if dataset is None:
+            raise fail(f"Say which data set {recipe} is for: {', '.join(DATASETS)}.")
+        if recipe == "classifier":
             accuracy = train_classifier(dataset, root / dataset / "classifier.safetensors")
             typer.echo(f"validation accuracy: {accuracy:.4f}")
             return
-        if model not in RECIPES:
+        if recipe not in RECIPES:
             raise fail(
-                f"No recipe is called {model!r}. There are: {', '.join(RECIPES)}, classifier."
+                f"No recipe is called {recipe!r}. There are: {', '.join(RECIPES)}, classifier, zoo."
             )
-        config = config_for(dataset, model)
-        training = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
+        run = Run(dataset, recipe, seed)
+        config = run.config
         objective = {
             name: value
             for name, value in (("gamma", gamma), ("kappa", kappa), ("rho", rho))
             if value is not None
         }
         if objective and not isinstance(config.objective, Covering):
-            raise fail(f"{model} is not trained with a covering objective: it has no γ, κ or ρ.")
+            raise fail(f"{recipe} is not trained with a covering objective: it has no γ, κ or ρ.")
         config = config.model_copy(
             update={
-                "training": config.training.model_copy(update=training),
+                "training": config.training.model_copy(
+                    update={} if epochs is None else {"epochs": epochs}
+                ),
                 "objective": config.objective.model_copy(update=objective),
                 "modalities": tuple(
                     m.model_copy(update={"weight": label_weight})
@@ -124,40 +139,48 @@ def train(
             }
         )
         config = ModelConfig.model_validate(config.model_dump())
-        source = DATASETS[dataset]
-        data, valid = source.load("train", False), source.load("valid", False)
-        folder = root / dataset / model
-        folder.mkdir(parents=True, exist_ok=True)
-        trainer = Trainer(config, data, valid, folder)
-        with tqdm(total=config.training.epochs, initial=trainer.epoch, unit="epoch") as bar:
-            for progress in trainer:
-                bar.update()
-                bar.set_postfix(
-                    loss=f"{progress.loss:.2f}",
-                    score=f"{progress.score:.2f}",
-                    best=f"{trainer.best_score:.2f}",
-                )
+        valid = train_with_bar(config, run, root)
+        best, _ = load_model(dataset, run.name, root)
+        if best.no_likelihood:
+            return
+        generator = torch.Generator().manual_seed(0)
+        chosen = valid[torch.randperm(len(valid), generator=generator)[:CHOICE_SAMPLES]]
+        joint = log_likelihood(best, chosen, CHOICE_DRAWS, generator)
     except ValidationError as error:
         first = error.errors()[0]
         raise fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
     except (DatasetError, CheckpointError, FloatingPointError) as error:
         raise fail(error) from None
-    save_model(folder, config, trainer.best)
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(("epoch", "loss", "validation_score", "beta", "seconds"))
-    rows.writerows(trainer.history)
-    write_atomically(folder / "history.csv", table.getvalue().encode())
-    (folder / RESUME).unlink(missing_ok=True)
-
-    best, _ = load_model(dataset, model, root)
-    generator = torch.Generator().manual_seed(0)
-    chosen = valid[torch.randperm(len(valid), generator=generator)[:CHOICE_SAMPLES]]
-    joint = log_likelihood(best, chosen, CHOICE_DRAWS, generator)
     typer.echo(
         f"validation joint log p: {joint.value.mean():.2f} "
         f"(K = {CHOICE_DRAWS}, {len(chosen)} samples)"
     )
+
+
+def train_with_bar(config: ModelConfig, run: Run, root: Path) -> Batch:
+    """Train with a bar of progress; give the validation split."""
+    source = DATASETS[run.dataset]
+    data, valid = source.load("train", False), source.load("valid", False)
+    best = -float("inf")
+    with tqdm(total=config.training.epochs, unit="epoch", desc=f"{run.dataset}/{run.name}") as bar:
+        for progress in train_to_the_end(config, data, valid, root / run.dataset / run.name):
+            best = max(best, progress.score)
+            bar.update(progress.epoch - bar.n)
+            bar.set_postfix(loss=f"{progress.loss:.2f}", best=f"{best:.2f}")
+    return valid
+
+
+def make_zoo(dataset: str | None, root: Path) -> None:
+    """Train, measure and map what is missing of the zoo, one run after the other."""
+    runs = [run for run in ZOO if dataset in (None, run.dataset)]
+    for number, run in enumerate(runs, 1):
+        state = state_of(run, root)
+        typer.echo(f"{number}/{len(runs)} {run.dataset}/{run.name}: {state}")
+        if state == "missing":
+            train_with_bar(run.config, run, root)
+        if state != "measured":
+            for _ in evaluate_checkpoint(run.dataset, run.name, root=root):
+                pass
 
 
 @app.command(epilog="Example: python -m mvae evaluate mnist/mvae-cover")

@@ -24,7 +24,8 @@ __all__ = ["RECIPES", "Recipe", "config_for"]
 #: Passes over the training split, by data set; for two latents fewer, see README.
 EPOCHS = {"mnist": 20, "fashion": 20, "quadrants": 16}
 EPOCHS_2D = {"mnist": 20, "fashion": 20, "quadrants": 10}
-#: Learning rate, by data set; on MNIST 20 epochs at this rate are worth 30 at 1e-3.
+#: Learning rate, by data set. `mvae` on MNIST after 20 epochs: validation joint log p of −73.3 at
+#: this rate, −76.5 at 1e-3.
 RATES = {"mnist": 2.5e-3, "fashion": 1e-3, "quadrants": 1e-3}
 #: λ of the labels by data set, chosen on the validation split; see README.
 CHOSEN = {"mnist": 10.0, "fashion": 1.0, "quadrants": 10.0}

@@ -1,0 +1,99 @@
+"""The zoo: made by one command, which goes on wherever it was interrupted."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import mvae.__main__
+from mvae.__main__ import app
+from mvae.checkpoint import load_metrics, load_model
+from mvae.recipes import RECIPES
+from mvae.training import RESUME
+from mvae.zoo import BASELINES, ZOO, Run, state_of
+
+
+@pytest.fixture
+def small_zoo(trained_root, few_digits, tmp_path, monkeypatch) -> Path:
+    """Let the zoo be two runs of three epochs; give a folder with what evaluation needs."""
+    recipe = replace(RECIPES["mvae-joint"], epochs={"mnist": 3})
+    monkeypatch.setitem(RECIPES, "mvae-joint", recipe)
+    runs = (Run("mnist", "mvae-joint"), Run("mnist", "mvae-joint", seed=1))
+    monkeypatch.setattr(mvae.__main__, "ZOO", runs)
+    quick = partial(mvae.__main__.evaluate_checkpoint, n=20, k=25)
+    monkeypatch.setattr(mvae.__main__, "evaluate_checkpoint", quick)
+    shutil.copytree(trained_root, tmp_path / "zoo")
+    return tmp_path / "zoo"
+
+
+def make(root: Path):
+    return CliRunner().invoke(app, ["train", "--recipe", "zoo", "--root", str(root)])
+
+
+def test_every_run_has_a_recipe_and_a_folder_of_its_own():
+    assert len({(run.dataset, run.name) for run in ZOO}) == len(ZOO)
+    for run in ZOO:
+        assert run.config.model == run.recipe
+        assert run.config.training.seed == run.seed
+    for dataset in ("mnist", "fashion"):
+        there = {run.recipe for run in ZOO if run.dataset == dataset}
+        assert there >= {*BASELINES, "mvae", "mvae-cover"}
+    repeated = [run.recipe for run in ZOO if run.seed]
+    assert {name: 1 + repeated.count(name) for name in repeated} == dict.fromkeys(
+        ("mvae", "mvae-cover", "jmvae", "mopoe"), 3
+    )
+
+
+def test_an_interrupted_zoo_goes_on_where_it_was_and_ends_with_everything(small_zoo, monkeypatch):
+    train, epochs = mvae.zoo.Trainer._run_epoch, []
+
+    def interrupted(self):
+        epochs.append(self.epoch)
+        if len(epochs) == 5:  # in the second run
+            raise KeyboardInterrupt
+        return train(self)
+
+    monkeypatch.setattr(mvae.zoo.Trainer, "_run_epoch", interrupted)
+    assert make(small_zoo).exit_code != 0
+    first, second = mvae.__main__.ZOO
+    assert state_of(first, small_zoo) == "measured"
+    assert state_of(second, small_zoo) == "missing"
+    assert (small_zoo / "mnist" / second.name / RESUME).exists()
+
+    result = make(small_zoo)
+    assert result.exit_code == 0, result.output
+    assert epochs == [0, 1, 2, 0, 1, 1, 2]
+    for run in (first, second):
+        assert state_of(run, small_zoo) == "measured"
+        _, config = load_model("mnist", run.name, small_zoo)
+        assert config == run.config
+        assert load_metrics("mnist", run.name, small_zoo).test["loglik"]
+
+    result = make(small_zoo)
+    assert "1/2 mnist/mvae-joint: measured" in result.output
+    assert len(epochs) == 7
+
+
+def test_a_run_with_other_settings_is_missing_and_words_do_not_matter(small_zoo, monkeypatch):
+    make(small_zoo)
+    run = Run("mnist", "mvae-joint")
+    reworded = replace(RECIPES["mvae-joint"], summary="In other words.")
+    monkeypatch.setitem(RECIPES, "mvae-joint", reworded)
+    assert state_of(run, small_zoo) == "measured"
+    monkeypatch.setitem(RECIPES, "mvae-joint", replace(reworded, latents=5))
+    assert state_of(run, small_zoo) == "missing"
+
+
+def test_figures_are_enough_where_weights_are_not_kept_but_other_weights_void_them(small_zoo):
+    make(small_zoo)
+    run = Run("mnist", "mvae-joint", seed=1)
+    weights = small_zoo / "mnist" / run.name / "weights.safetensors"
+    shutil.copy(small_zoo / "mnist" / "mvae-joint" / "weights.safetensors", weights)
+    assert state_of(run, small_zoo) == "trained"
+    weights.unlink()
+    assert state_of(run, small_zoo) == "measured"
