@@ -22,7 +22,7 @@ from mvae.checkpoint import (
 from mvae.data import DATASETS, DatasetError, data_folder
 from mvae.embedding import write_map
 from mvae.evaluation.classifier import train_classifier
-from mvae.evaluation.likelihood import FEWEST, log_likelihood
+from mvae.evaluation.likelihood import FEWEST
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.inference import Belief, believe, conflict_percentile
 from mvae.modality import Batch
@@ -30,6 +30,8 @@ from mvae.model import ExpertModel
 from mvae.objective import Covering
 from mvae.recipes import RECIPES
 from mvae.samples import write_samples
+from mvae.search import quality, weighted
+from mvae.search import search as search_weights
 from mvae.zoo import ZOO, Run, state_of
 from mvae.zoo import train as train_to_the_end
 
@@ -39,9 +41,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Train, evaluate and question multimodal variational autoencoders.",
 )
-
-#: Validation samples and draws by which settings are chosen.
-CHOICE_SAMPLES, CHOICE_DRAWS = 1000, 100
 
 DatasetName = Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")]
 CheckpointName = Annotated[str, typer.Argument(help="As dataset/model, e.g. mnist/mvae-cover.")]
@@ -130,31 +129,19 @@ def train(
                     update={} if epochs is None else {"epochs": epochs}
                 ),
                 "objective": config.objective.model_copy(update=objective),
-                "modalities": tuple(
-                    m.model_copy(update={"weight": label_weight})
-                    if label_weight is not None and m.kind == "label"
-                    else m
-                    for m in config.modalities
-                ),
             }
         )
+        if label_weight is not None:
+            config = weighted(config, label_weight)
         config = ModelConfig.model_validate(config.model_dump())
         valid = train_with_bar(config, run, root)
-        best, _ = load_model(dataset, run.name, root)
-        if best.no_likelihood:
-            return
-        generator = torch.Generator().manual_seed(0)
-        chosen = valid[torch.randperm(len(valid), generator=generator)[:CHOICE_SAMPLES]]
-        joint = log_likelihood(best, chosen, CHOICE_DRAWS, generator)
+        criterion, value = quality(config, load_model(dataset, run.name, root)[0], valid)
     except ValidationError as error:
         first = error.errors()[0]
         raise fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
     except (DatasetError, CheckpointError, FloatingPointError) as error:
         raise fail(error) from None
-    typer.echo(
-        f"validation joint log p: {joint.value.mean():.2f} "
-        f"(K = {CHOICE_DRAWS}, {len(chosen)} samples)"
-    )
+    typer.echo(f"validation {criterion}: {value:.2f}")
 
 
 def train_with_bar(config: ModelConfig, run: Run, root: Path) -> Batch:
@@ -181,6 +168,25 @@ def make_zoo(dataset: str | None, root: Path) -> None:
         if state != "measured":
             for _ in evaluate_checkpoint(run.dataset, run.name, root=root):
                 pass
+
+
+@app.command(epilog="Example: python -m mvae search mnist --recipe jmvae")
+def search(
+    dataset: DatasetName,
+    recipe: Annotated[str, typer.Option(help="Whose λ of the labels is searched.")],
+    root: Root = CHECKPOINTS,
+) -> None:
+    """Try the same few λ for a recipe, briefly, and keep the results in search.csv."""
+    if recipe not in RECIPES:
+        raise fail(f"No recipe is called {recipe!r}. There are: {', '.join(RECIPES)}.")
+    try:
+        for trial in search_weights(known_dataset(dataset), recipe, root):
+            typer.echo(
+                f"{recipe}, λ = {trial.weight:g}: validation {trial.criterion} {trial.value:.2f} "
+                f"after {trial.epochs} epochs"
+            )
+    except (DatasetError, FloatingPointError) as error:
+        raise fail(error) from None
 
 
 @app.command(epilog="Example: python -m mvae evaluate mnist/mvae-cover")

@@ -70,6 +70,12 @@ def _summary(view: View) -> str:
         return ""
 
 
+def no_experts(view: View, why: str) -> None:
+    """Say why a model has nothing to show on a page of experts, and where it has."""
+    st.markdown(f"### **{view.model}** has no product of experts")
+    st.markdown(f"{why} What it generates stands beside other models on the Compare page.")
+
+
 def frame() -> None:
     """Run the page that was asked for."""
     st.set_page_config("MVAE Explorer", page_icon="🔎", layout="wide")
@@ -94,7 +100,10 @@ def frame() -> None:
     for problem in problems:
         st.warning(problem)
     try:
-        page.run()
+        if page not in without_model and (why := load(view.data, view.model)[0].no_experts):
+            no_experts(view, why)
+        else:
+            page.run()
     except checkpoint.CheckpointError as error:
         st.error(f"{error} Another model can be chosen above.")
 

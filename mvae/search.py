@@ -1,0 +1,116 @@
+"""The small search by which λ is chosen on the validation split, the same for every recipe."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import torch
+
+from mvae.checkpoint import ModelConfig, write_atomically
+from mvae.data import DATASETS
+from mvae.evaluation.likelihood import log_likelihood
+from mvae.modality import Batch
+from mvae.model import MultimodalModel
+from mvae.recipes import config_for
+from mvae.training import Trainer, validation_score
+
+__all__ = ["Trial", "quality", "search", "weighted"]
+
+#: λ of the labels that are tried, and the passes over the training split that each gets.
+CANDIDATES, EPOCHS = (1.0, 10.0, 50.0), 4
+#: Validation samples and importance draws by which the trials are compared.
+SAMPLES, DRAWS = 1000, 100
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One try.
+
+    Args:
+        recipe: name of the recipe.
+        weight: λ of the labels.
+        epochs: passes over the training split.
+        criterion: what was measured on the validation split.
+        value: in nats; the highest is chosen.
+    """
+
+    recipe: str
+    weight: float
+    epochs: int
+    criterion: str
+    value: float
+
+
+def weighted(config: ModelConfig, weight: float) -> ModelConfig:
+    """Give a configuration another λ of its labels."""
+    modalities = tuple(
+        m.model_copy(update={"weight": weight}) if m.kind == "label" else m
+        for m in config.modalities
+    )
+    return config.model_copy(update={"modalities": modalities})
+
+
+def quality(config: ModelConfig, model: MultimodalModel, valid: Batch) -> tuple[str, float]:
+    """Say how good a model is on the validation split, and by which criterion.
+
+    It is the joint log p of 1,000 samples, K = 100; where a model has none, its own score.
+    """
+    if model.no_likelihood:
+        return "score", validation_score(config.objective, model, valid)
+    generator = torch.Generator().manual_seed(0)
+    chosen = valid[torch.randperm(len(valid), generator=generator)[:SAMPLES]]
+    return "joint log p", log_likelihood(model, chosen, DRAWS, generator).value.mean().item()
+
+
+def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
+    """Train every candidate briefly; keep what is found in search.csv of the data set.
+
+    A trial that is in the file already is not repeated. Yields all trials of the recipe.
+    """
+    path = root / dataset / "search.csv"
+    trials = _read(path)
+    source = DATASETS[dataset]
+    for weight in CANDIDATES:
+        found = [t for t in trials if (t.recipe, t.weight) == (recipe, weight)]
+        if not found:
+            config = weighted(config_for(dataset, recipe), weight)
+            training = config.training.model_copy(update={"epochs": EPOCHS})
+            config = config.model_copy(update={"training": training})
+            valid = source.load("valid", False)
+            trainer = Trainer(config, source.load("train", False), valid)
+            for _ in trainer:
+                pass
+            trainer.model.load_state_dict(trainer.best)
+            criterion, value = quality(config, trainer.model.eval(), valid)
+            found = [Trial(recipe, weight, EPOCHS, criterion, round(value, 2))]
+            trials = sorted((*_read(path), *found), key=lambda t: (t.recipe, t.weight))
+            _write(path, trials)
+        yield from found
+
+
+def _read(path: Path) -> list[Trial]:
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            Trial(
+                row["recipe"],
+                float(row["weight"]),
+                int(row["epochs"]),
+                row["criterion"],
+                float(row["value"]),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def _write(path: Path, trials: list[Trial]) -> None:
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(field.name for field in fields(Trial))
+    rows.writerows(map(astuple, trials))
+    write_atomically(path, table.getvalue().encode())
