@@ -151,6 +151,9 @@ def train(
     (folder / RESUME).unlink(missing_ok=True)
 
     best, _ = load_model(dataset, model, root)
+    if best.no_likelihood:
+        typer.echo(f"best validation score: {trainer.best_score:.2f}")
+        return
     generator = torch.Generator().manual_seed(0)
     chosen = valid[torch.randperm(len(valid), generator=generator)[:CHOICE_SAMPLES]]
     joint = log_likelihood(best, chosen, CHOICE_DRAWS, generator)
