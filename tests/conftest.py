@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,8 +16,10 @@ from typer.testing import CliRunner
 from mvae.__main__ import app
 from mvae.checkpoint import ModelConfig, Training
 from mvae.data import dataset as dataset_module
+from mvae.gaussian import Gaussian
+from mvae.mixture import Mixture
 from mvae.modality import Batch, Modality
-from mvae.model import MVAE
+from mvae.model import MVAE, MultimodalModel
 from mvae.objective import SubSampled
 
 # The same examples in every run, and none kept in a folder.
@@ -53,18 +56,31 @@ def toys() -> tuple[Modality, ...]:
 
 
 @pytest.fixture
-def toy_model() -> Callable[..., MVAE]:
-    """Make an MVAE of some toy modalities, with weights large enough to have opinions."""
+def toy_model() -> Callable[..., Any]:
+    """Make a model of some toy modalities, with weights large enough to have opinions."""
 
-    def make(*modalities: Modality, latents: int = 2, scale: float = 2.0, seed: int = 0) -> MVAE:
+    def make(
+        *modalities: Modality,
+        kind: type[MultimodalModel] = MVAE,
+        latents: int = 2,
+        scale: float = 2.0,
+        seed: int = 0,
+    ) -> MultimodalModel:
         torch.manual_seed(seed)
-        model = MVAE(modalities or TOYS, latents)
+        model = kind(modalities or TOYS, latents)
         with torch.no_grad():
             for weight in model.parameters():
                 weight.mul_(scale)
         return model
 
     return make
+
+
+@pytest.fixture
+def no_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every draw be the mean."""
+    for kind in (Gaussian, Mixture):
+        monkeypatch.setattr(kind, "sample", lambda self, n=None, generator=None: self.mean)
 
 
 @pytest.fixture

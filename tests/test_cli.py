@@ -194,7 +194,7 @@ def test_data_command_writes_examples(few_digits, tmp_path):
     ("command", "word"),
     [
         ("train cats --model mvae", "'cats'"),
-        ("train mnist --model vae", "'vae'"),
+        ("train mnist --model gan", "'gan'"),
         ("train mnist --model mvae --gamma 1", "γ"),
         ("evaluate mnist", "dataset/model"),
         ("evaluate mnist/other", "mnist/other"),

@@ -7,17 +7,19 @@ import math
 import pytest
 import torch
 
-from mvae.checkpoint import CheckpointError, save_tensors
+from mvae.checkpoint import CheckpointError, ModelConfig, save_tensors
 from mvae.evaluation.classifier import Classifier, load_classifier
+from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.generation import label_accuracy, label_to_picture
 from mvae.evaluation.likelihood import log_likelihood
 from mvae.evaluation.report import conflict_quantiles, figure, subsets_of
-from mvae.gaussian import Gaussian, conflict, product_of_experts
+from mvae.gaussian import Gaussian, conflict
 from mvae.inference import percentile
 from mvae.likelihood import LIKELIHOODS
 from mvae.modality import Batch, Modality
-from mvae.model import ExpertModel, LatentModel
-from mvae.objective import elbo
+from mvae.model import ExpertModel, LatentModel, MultimodalModel
+from mvae.objective import draw_subsets, elbo
+from mvae.recipes import config_for
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -106,16 +108,13 @@ class Code(ExpertModel):
     reference = "a model whose figures are known"
 
     def __init__(self, shift: float = 0.0) -> None:
-        super().__init__((PICTURE, DIGIT), 1)
+        MultimodalModel.__init__(self, (PICTURE, DIGIT), 1)  # without networks: it needs none
         self.shift = shift  # of the picture that a class generates
 
     def experts(self, batch):
         brightness = batch.values["picture"].mean((1, 2, 3))
         mean = torch.stack((10 * brightness - self.shift, batch.values["digit"].double()))
         return Gaussian(mean.unsqueeze(-1), torch.full((2, len(batch), 1), -6.0))
-
-    def product(self, experts, present):
-        return product_of_experts(experts, present)
 
     def decode(self, z, name):
         if name == "digit":
@@ -148,27 +147,23 @@ def coded_samples(model: Code, n: int = 40) -> Batch:
 def test_label_accuracy_counts_the_samples_named_right():
     model = Code()
     batch = coded_samples(model)
-    assert label_accuracy(model, batch, ["picture"], "digit", 8, seeded()).mean() == 1
-    nothing = label_accuracy(model, batch, [], "digit", 8, seeded())
+    assert label_accuracy(model, batch, ["picture"], "digit", 8).mean() == 1
+    nothing = label_accuracy(model, batch, [], "digit")  # the prior has class 0 as the likeliest
     assert nothing.mean() == pytest.approx(1 / 3)
     batch.values["digit"][:10] = 2
-    assert label_accuracy(model, batch, ["picture"], "digit", 8, seeded())[:10].sum() == 0
+    assert label_accuracy(model, batch, ["picture"], "digit", 8)[:10].sum() == 0
 
 
 def test_a_faithful_model_is_coherent_and_as_diverse_as_the_data():
     model = Code()
-    result = label_to_picture(
-        model, coded_samples(model, 150), "digit", Brightness(), 150, seeded()
-    )
+    result = label_to_picture(model, coded_samples(model, 150), "digit", Brightness(), 150)
     assert result.coherent.shape == (3, 150)
     assert result.coherent.mean() == 1
     torch.testing.assert_close(result.distance, torch.ones(3), atol=0.3, rtol=0)
 
 
 def test_a_model_that_draws_another_class_is_not_coherent():
-    result = label_to_picture(
-        Code(shift=1.0), coded_samples(Code()), "digit", Brightness(), 40, seeded()
-    )
+    result = label_to_picture(Code(shift=1.0), coded_samples(Code()), "digit", Brightness(), 40)
     assert result.coherent.mean(1).tolist() == [0, 0, 1]
 
 
@@ -176,7 +171,7 @@ def test_a_model_that_repeats_itself_is_not_diverse():
     batch = coded_samples(Code())
     noisy = batch.values["picture"] + torch.randn(batch.values["picture"].shape, generator=seeded())
     batch = Batch.of((PICTURE, DIGIT), {**batch.values, "picture": noisy})
-    result = label_to_picture(Code(), batch, "digit", Brightness(), 40, seeded())
+    result = label_to_picture(Code(), batch, "digit", Brightness(), 40)
     assert (result.distance < 0.05).all()
 
 
@@ -221,3 +216,61 @@ def test_classifier_survives_its_file_and_its_faults_are_named(tmp_path):
     path.unlink()
     with pytest.raises(CheckpointError, match=r"no file .*classifier\.safetensors"):
         load_classifier(path, (1, 8, 8), 5)
+
+
+def narrow(dataset: str, recipe: str, **objective: float) -> ModelConfig:
+    """Describe a recipe's model with narrow layers: what a step costs does not depend on them."""
+    config = config_for(dataset, recipe)
+    small = tuple(m.model_copy(update={"hidden": (4,)}) for m in config.modalities)
+    other = config.objective.model_copy(update=objective)
+    return config.model_copy(update={"modalities": small, "latents": 2, "objective": other})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "image", "label"),
+    [
+        ("mvae-joint", 1, 1),
+        ("mvae-singles", 1, 1),
+        ("mvae", 2, 2),  # all together, and alone
+        ("mvae-k4", 2, 2),  # two modalities have no subsets between
+        ("mvae-q", 2, 2),
+        ("mvae-denoising", 3, 3),  # from all, from itself, from the other
+        ("mvae-cover", 3, 4),  # and read back; the label from the image, too
+        ("vae", 1, 1),
+        ("cvae", 1, 1),
+        ("jmvae", 1, 1),
+        ("bivcca", 2, 2),
+        ("mmvae", 2, 2),
+        ("mopoe", 1, 1),
+        ("mvtcae", 1, 1),
+        ("dae", 1, 1),
+    ],
+)
+def test_a_step_decodes_each_modality_of_a_pair_so_often(toy_batch, recipe, image, label):
+    config = narrow("mnist", recipe)
+    cost = decoder_evaluations(config, toy_batch(*config.modalities, n=8))
+    assert cost == {"image": image, "label": label}
+
+
+@pytest.mark.parametrize("k", [0, 1, 4])
+def test_every_subset_between_costs_its_own_modalities_and_denoising_all(toy_batch, k):
+    config = narrow("quadrants", "mvae", k=k)
+    batch = toy_batch(*config.modalities, n=8)
+    drawn, expected = draw_subsets(batch.present, k, seeded()), dict.fromkeys(batch.names, 0.0)
+    terms = 0
+    for b in range(8):
+        masks = {tuple(mask[b].tolist()) for mask in drawn}
+        masks |= {(True,) * 5, *(tuple(i == j for j in range(5)) for i in range(5))}
+        terms += len(masks)
+        for i, name in enumerate(batch.names):
+            expected[name] += sum(mask[i] for mask in masks) / 8
+    assert decoder_evaluations(config, batch) == pytest.approx(expected)
+    everything = dict.fromkeys(batch.names, terms / 8)
+    assert decoder_evaluations(narrow("quadrants", "mvae-denoising", k=k), batch) == everything
+
+
+def test_what_is_missing_is_not_decoded(toy_batch):
+    config = narrow("mnist", "mvae")
+    present = torch.tensor([[True, True], [True, False], [False, True], [False, False]])
+    batch = toy_batch(*config.modalities, n=4, present=present)
+    assert decoder_evaluations(config, batch) == {"image": 3 / 4, "label": 3 / 4}

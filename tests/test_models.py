@@ -1,57 +1,177 @@
-"""Models: every recipe on every data set, and the product-of-experts network."""
+"""Models: every recipe on every data set, by what it can do; and the product of experts."""
 
 from __future__ import annotations
 
 import math
-from itertools import product
+import re
+from collections.abc import Callable
+from itertools import combinations, product
 
 import pytest
 import torch
+from torch import Tensor
+from torch.distributions import Distribution, Normal
 
+from mvae.baselines.cvae import CVAE
 from mvae.checkpoint import ModelConfig, load_model, save_model
 from mvae.data import DATASETS
+from mvae.evaluation.likelihood import log_likelihood
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch
-from mvae.model import MVAE
+from mvae.model import MVAE, DecodingModel, ExpertModel, LatentModel, MultimodalModel
 from mvae.recipes import RECIPES, config_for
 
 pytestmark = pytest.mark.usefixtures("float64")
 
 
-@pytest.mark.parametrize(("dataset", "recipe"), list(product(DATASETS, RECIPES)))
-def test_every_recipe_makes_a_whole_model(dataset, recipe, toy_batch, tmp_path):
+@pytest.fixture
+def small() -> Callable[[str, str], ModelConfig]:
+    """Describe a recipe's model with narrow layers and few latents."""
+
+    def make(dataset: str, recipe: str) -> ModelConfig:
+        config = config_for(dataset, recipe)
+        narrow = tuple(m.model_copy(update={"hidden": (8, 6)}) for m in config.modalities)
+        return config.model_copy(update={"modalities": narrow, "latents": min(config.latents, 3)})
+
+    return make
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def subsets_of(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [s for size in range(len(names) + 1) for s in combinations(names, size)]
+
+
+def means_of(model: MultimodalModel, generated: dict[str, Distribution]) -> dict[str, Tensor]:
+    return {n: model.modality(n).distribution.expected(p) for n, p in generated.items()}
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def assert_is_a_sentence_for_people(text: str) -> None:
+    assert text[0].isupper()
+    assert text.endswith(".")
+    assert "  " not in text
+    for recipe in RECIPES.values():
+        kind = recipe.objective.network.__name__
+        assert not re.search(rf"\b({kind}|{kind}Objective)\b", text), text
+
+
+every_recipe = pytest.mark.parametrize(("dataset", "recipe"), list(product(DATASETS, RECIPES)))
+
+
+@every_recipe
+def test_every_recipe_makes_a_whole_model(dataset, recipe, small, toy_batch, tmp_path):
     torch.manual_seed(0)
-    config = config_for(dataset, recipe)
+    config = small(dataset, recipe)
     model = config.build()
     assert model.modalities == config.modalities
     assert ModelConfig.model_validate_json(config.model_dump_json()) == config
     for name in (dataset, recipe, type(config.objective).__name__, "label"):
         assert name in repr(config)
-    assert repr(model).startswith("MVAE(")
+    assert repr(model).startswith(f"{type(model).__name__}(")
 
-    batch = toy_batch(*config.modalities, n=3)
-    q = model.posterior(batch)
-    assert q.shape == (3, config.latents)
-    everything = model.expected(q.sample(2))
-    for m in config.modalities:
-        assert everything[m.name].shape == (2, 3, *m.shape)
-        assert model.decode(q.sample(2), m.name).log_prob(batch.values[m.name]).shape == (2, 3)
-        assert model.decode(q.sample(), m.name).sample().shape == (3, *m.event_shape)
-
-    loss = config.objective(model, batch, 0.5, torch.Generator().manual_seed(0))
-    loss.backward()
-    assert loss.isfinite()
-    for name, weight in model.named_parameters():
+    # Some models train a part of themselves at a time, by β.
+    batch, training = toy_batch(*config.modalities, n=3), config.build()
+    for step, beta in enumerate((0.1, 0.4, 0.7, 1.0)):
+        loss = config.objective(training, batch, beta, seeded(step))
+        assert loss.shape == ()
+        assert loss.isfinite()
+        loss.backward()
+    for name, weight in training.named_parameters():
+        assert weight.grad is not None, name
         assert weight.grad.isfinite().all(), name
         assert weight.grad.abs().sum() > 0, name
+    with torch.no_grad():
+        score = config.objective.score(training, batch, seeded())
+    assert score.shape == (3,)
+    assert score.isfinite().all()
 
     save_model(tmp_path / dataset / recipe, config, model.state_dict())
     loaded, same_config = load_model(dataset, recipe, tmp_path)
     assert same_config == config
-    for name, weight in loaded.state_dict().items():
-        assert torch.equal(weight, model.state_dict()[name].half().double()), name
-    torch.testing.assert_close(loaded.posterior(batch).mean, q.mean, atol=5e-3, rtol=5e-3)
     assert not any(weight.requires_grad for weight in loaded.parameters())
+    halved = {n: w.half().to(w.dtype) for n, w in model.state_dict().items()}
+    assert same(loaded.state_dict(), halved)
+    model.eval().load_state_dict(halved)
+    for evidence in ((), batch.names[:1], batch.names[1:], batch.names):
+        with torch.no_grad():
+            before, after = (
+                means_of(m, m.generate(batch.supply(evidence), 2, 5)) for m in (model, loaded)
+            )
+        assert same(before, after)
+
+
+@every_recipe
+@torch.no_grad()
+def test_every_recipe_generates_what_it_does_not_refuse(dataset, recipe, small, toy_batch):
+    torch.manual_seed(0)
+    model = small(dataset, recipe).build().eval()
+    batch, names, some = toy_batch(*model.modalities, n=3), [m.name for m in model.modalities], 0
+    for evidence in subsets_of(batch.names):
+        given, refusals = batch.supply(evidence), {n: model.cannot(evidence, n) for n in names}
+        for refusal in filter(None, refusals.values()):
+            assert_is_a_sentence_for_people(refusal)
+        generated = model.generate(given, 2, seed=1)
+        assert list(generated) == [n for n in names if not refusals[n]]
+        for name, p in generated.items():
+            m = model.modality(name)
+            assert p.batch_shape == (2, 3)
+            assert p.log_prob(batch.values[name]).shape == (2, 3)
+            assert p.log_prob(batch.values[name]).isfinite().all()
+            assert p.sample().shape == (2, 3, *m.event_shape)
+            assert m.distribution.expected(p).shape == (2, 3, *m.shape)
+        some += len(generated)
+        if evidence not in ((), batch.names[:1], batch.names[1:]) or not generated:
+            continue
+        means = means_of(model, generated)
+        assert same(means, means_of(model, model.generate(given, 2, seed=1)))
+        another = means_of(model, model.generate(given, 2, seed=2))
+        # A model that decodes points, and has no distribution over them, has nothing to draw.
+        point = isinstance(model, DecodingModel) and bool(model.no_posterior)
+        for name, mean in means.items():
+            assert torch.allclose(mean, another[name]) == point, name
+            assert torch.allclose(mean[0], mean[1]) == point, name
+        one = next(iter(generated))
+        assert list(model.generate(given, 2, 1, [one])) == [one]
+        assert model.generate(given, 2, 1, []) == {}
+    assert some > 0
+
+
+@every_recipe
+@torch.no_grad()
+def test_what_a_model_has_and_what_it_says_it_lacks_agree(dataset, recipe, small):
+    model = small(dataset, recipe).build()
+    assert "https://" in model.reference
+    assert (model.no_experts == "") == isinstance(model, ExpertModel)
+    assert (model.no_posterior == "") == isinstance(model, LatentModel)
+    for lack in filter(None, (model.no_experts, model.no_posterior, model.no_likelihood)):
+        assert_is_a_sentence_for_people(lack)
+    empty = Batch.empty(model.modalities, 2)
+    if isinstance(model, LatentModel):
+        q = model.posterior(empty)
+        assert q.shape == (2, model.latents)
+        assert (q.mean == 0).all()
+        assert (q.std == 1).all()
+        z = torch.randn(4, 2, model.latents, generator=seeded())
+        torch.testing.assert_close(q.log_prob(z), Normal(0, 1).log_prob(z).sum(-1))
+    if model.no_likelihood:
+        with pytest.raises(ValueError, match=re.escape(model.no_likelihood)):
+            log_likelihood(model, empty, 30)
+    elif isinstance(model, LatentModel):
+        assert log_likelihood(model, empty, 30, seeded()).value.abs().max() < 1e-9
+
+
+def test_evidence_that_differs_between_samples_leaves_out_what_any_of_them_refuses(toy_batch, toys):
+    model = CVAE(toys[:2], 2)
+    batch = toy_batch(*toys[:2], n=2, present=torch.eye(2, dtype=torch.bool))
+    assert list(model.generate(batch[slice(0, 1)], 1)) == ["label"]
+    assert list(model.generate(batch[slice(1, 2)], 1)) == ["image"]
+    assert model.generate(batch, 1) == {}
 
 
 def test_labels_have_their_weight_in_every_recipe_and_other_modalities_none():

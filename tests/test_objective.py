@@ -14,7 +14,15 @@ from torch import Tensor
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
-from mvae.objective import Covering, SubSampled, draw_subsets, elbo
+from mvae.objective import (
+    Covering,
+    Denoising,
+    Joint,
+    Singles,
+    SubSampled,
+    draw_subsets,
+    elbo,
+)
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -28,12 +36,6 @@ HOLES = torch.tensor(
         [False, False, False, False],
     ]
 )
-
-
-@pytest.fixture
-def no_noise(monkeypatch):
-    """Let every draw be the mean."""
-    monkeypatch.setattr(Gaussian, "sample", lambda self, n=None, generator=None: self.mean)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -57,12 +59,15 @@ def kl(q: Gaussian, p: Gaussian) -> Tensor:
     return torch.distributions.kl_divergence(*normals).sum()
 
 
-def bound(model, batch, b, subset, beta=1.0, weighted=True) -> Tensor:
-    """Give the ELBO of one subset of one sample, with z at the posterior's mean."""
+def bound(model, batch, b, subset, beta=1.0, weighted=True, wanted=None) -> Tensor:
+    """Give the ELBO of one subset of one sample, with z at the posterior's mean.
+
+    It reconstructs what is wanted, usually the subset itself.
+    """
     q = product_of(model, batch, b, subset)
     value = -beta * kl(q, Gaussian.standard((model.latents,)))
     for m in model.modalities:
-        if m.name in subset:
+        if m.name in (subset if wanted is None else wanted):
             log_p = model.decode(q.mean, m.name).log_prob(batch.values[m.name][b])
             value = value + (m.weight if weighted else 1.0) * log_p
     return value
@@ -151,7 +156,55 @@ def test_two_modalities_have_no_subsets_between(no_noise, toy_model, toy_batch, 
     torch.testing.assert_close(SubSampled(k=7)(model, batch), expected)
 
 
-@pytest.mark.parametrize("objective", [SubSampled(k=4), Covering(k=4)])
+@pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
+def test_the_joint_loss_is_the_bound_of_everything_present(no_noise, toy_model, toy_batch, beta):
+    model, batch = toy_model(), toy_batch(n=6, present=HOLES)
+    expected = -sum(bound(model, batch, b, there(batch, b), beta) for b in range(5)) / 6
+    assert_same_loss_and_gradients(model, Joint()(model, batch, beta), expected)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.3, 1.0])
+def test_the_loss_of_singles_sums_each_modalitys_own_bound(no_noise, toy_model, toy_batch, beta):
+    model, batch = toy_model(), toy_batch(n=6, present=HOLES)
+    terms = [(b, frozenset([name])) for b in range(6) for name in there(batch, b)]
+    expected = -sum(bound(model, batch, b, one, beta) for b, one in terms) / 6
+    assert_same_loss_and_gradients(model, Singles()(model, batch, beta), expected)
+
+
+@pytest.mark.parametrize("k", [0, 2])
+@pytest.mark.parametrize("beta", [0.3, 1.0])
+def test_denoising_reconstructs_everything_present_from_every_subset(
+    no_noise, toy_model, toy_batch, k, beta
+):
+    model, batch = toy_model(), toy_batch(n=6, present=HOLES)
+    drawn = draw_subsets(batch.present, k, seeded())
+    expected = torch.zeros(())
+    for b in range(6):
+        present = there(batch, b)
+        terms = {present} | {frozenset([name]) for name in present}
+        terms |= {names_of(batch, mask[b]) for mask in drawn}
+        for subset in terms - {frozenset()}:
+            expected = expected - bound(model, batch, b, subset, beta, wanted=present) / 6
+    assert_same_loss_and_gradients(model, Denoising(k=k)(model, batch, beta, seeded()), expected)
+
+
+def test_joint_and_singles_together_are_the_sub_sampled_loss_without_subsets_between(
+    no_noise, toy_model, toy_batch
+):
+    model, complete = toy_model(), toy_batch(n=4)
+    one_each = toy_batch(n=4, present=torch.eye(4, dtype=torch.bool))
+    objectives = Joint(), Singles(), SubSampled(k=0)
+    joint, singles, both = (objective(model, complete, 0.6) for objective in objectives)
+    torch.testing.assert_close(joint + singles, both)
+    # A single modality is its own joint, and counts once.
+    joint, singles, both = (objective(model, one_each, 0.6) for objective in objectives)
+    torch.testing.assert_close(joint, both)
+    torch.testing.assert_close(singles, both)
+
+
+@pytest.mark.parametrize(
+    "objective", [Joint(), Singles(), Denoising(), SubSampled(k=4), Covering(k=4)]
+)
 def test_each_modality_is_encoded_once_a_step(toy_model, toy_batch, objective):
     model, calls = toy_model(), Counter()
     for i, encoder in enumerate(model.encoders):
@@ -160,7 +213,9 @@ def test_each_modality_is_encoded_once_a_step(toy_model, toy_batch, objective):
     assert calls == {0: 1, 1: 1, 2: 1, 3: 1}
 
 
-@pytest.mark.parametrize("objective", [SubSampled(k=2), Covering(k=2)])
+@pytest.mark.parametrize(
+    "objective", [Joint(), Singles(), Denoising(k=2), SubSampled(k=2), Covering(k=2)]
+)
 def test_junk_in_missing_rows_changes_neither_loss_nor_gradient(toy_model, toy_batch, objective):
     clean = toy_batch(n=6, present=HOLES)
     dirty = Batch({name: x.clone() for name, x in clean.values.items()}, HOLES)

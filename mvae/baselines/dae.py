@@ -81,17 +81,20 @@ class DAEObjective(Objective):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample; β has nothing to weigh."""
-        subsets = torch.cat((batch.present.unsqueeze(0), each_alone(batch.present)))
-        # A single modality that a sample lacks leaves nothing; then all of it is taken.
-        subsets = torch.where(subsets.any(-1, keepdim=True), subsets, batch.present)
+        subsets = self.subsets(batch.present)
         picked = torch.randint(len(subsets), (len(batch),), generator=generator)
         given = subsets[picked, torch.arange(len(batch))]  # (B, M)
         return -self.fit(model, batch, given, weighted=True).mean()
 
     def score(self, model: DAE, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Give Σ log p(x_i|c) with λ = 1, averaged over the subsets, ``(B,)``."""
-        subsets = torch.cat((batch.present.unsqueeze(0), each_alone(batch.present)))
+        subsets = self.subsets(batch.present)
         return torch.stack([self.fit(model, batch, s, weighted=False) for s in subsets]).mean(0)
+
+    def subsets(self, present: Tensor) -> Tensor:
+        """Give all modalities, then each alone, ``(1 + M, B, M)``; all in place of none."""
+        subsets = torch.cat((present.unsqueeze(0), each_alone(present)))
+        return torch.where(subsets.any(-1, keepdim=True), subsets, present)
 
     def fit(self, model: DAE, batch: Batch, given: Tensor, weighted: bool) -> Tensor:
         """Give Σ λ_i log p(x_i|c) of everything present, the code made of what is given."""
