@@ -9,11 +9,14 @@ from mvae.baselines import AnyObjective
 from mvae.baselines.bivcca import BiVCCAObjective
 from mvae.baselines.cvae import CVAEObjective
 from mvae.baselines.dae import DAEObjective
+from mvae.baselines.dbm import DBMObjective
+from mvae.baselines.deep_rbm import DeepRBMObjective
 from mvae.baselines.jmvae import JMVAEObjective
 from mvae.baselines.mmvae import MMVAEObjective
 from mvae.baselines.mopoe import MoPoEObjective
 from mvae.baselines.mvae_q import MVAEQObjective
 from mvae.baselines.mvtcae import MVTCAEObjective
+from mvae.baselines.rbm import RBMObjective
 from mvae.baselines.vae import VAEObjective
 from mvae.checkpoint import ModelConfig, Training
 from mvae.data import DATASETS
@@ -45,6 +48,7 @@ class Recipe:
         label_weight: λ of the labels, by data set; chosen on the validation split.
         epochs: passes over the training split, by data set.
         rates: learning rate, by data set.
+        warmup: fraction of training over which β rises; where it rules pre-training, its share.
     """
 
     summary: str
@@ -54,6 +58,7 @@ class Recipe:
     label_weight: Mapping[str, float]
     epochs: Mapping[str, int]
     rates: Mapping[str, float] = field(default_factory=lambda: RATES)
+    warmup: float = 0.2
 
 
 RECIPES: dict[str, Recipe] = {
@@ -232,6 +237,46 @@ RECIPES: dict[str, Recipe] = {
         label_weight=CHOSEN,
         epochs=EPOCHS,
     ),
+    "rbm": Recipe(
+        summary="One restricted Boltzmann machine over all modalities: no networks, no depth.",
+        limitations=(
+            "A draw takes hundreds of Gibbs sweeps, and a chain may stay for long with the kind of "
+            "picture that it found first.",
+            "One hidden layer sees pixels only through weighted sums: strokes are coarse.",
+            "Its log p is known but for log Z, an estimate that tends to be too low, so log p "
+            "tends to be too high.",
+        ),
+        latents=512,
+        objective=RBMObjective(),
+        label_weight=UNWEIGHTED,
+        epochs=EPOCHS,
+    ),
+    "dbm": Recipe(
+        summary="A deep Boltzmann machine: two hidden layers a modality, and one that they share.",
+        limitations=(
+            "A draw takes hundreds of Gibbs sweeps, which mix slowly through the layers.",
+            "Training needs layer-wise pre-training, mean field and chains together; of its log p "
+            "there is a bound with an estimated log Z.",
+        ),
+        latents=512,
+        objective=DBMObjective(),
+        label_weight=UNWEIGHTED,
+        epochs=EPOCHS,
+        warmup=0.4,
+    ),
+    "deep-rbm": Recipe(
+        summary="MVAE's networks with binary codes, tied together by an RBM in place of experts.",
+        limitations=(
+            "The codes are learned by each modality alone and then fixed: nothing makes them easy "
+            "for the RBM to tie together.",
+            "A draw takes hundreds of Gibbs sweeps, and its log p is not estimated.",
+        ),
+        latents=64,
+        objective=DeepRBMObjective(),
+        label_weight=UNWEIGHTED,
+        epochs=EPOCHS,
+        warmup=0.5,
+    ),
 }
 # The paper's objective with other label weights; and with other numbers of subsets.
 RECIPES |= {
@@ -275,5 +320,7 @@ def config_for(dataset: str, model: str) -> ModelConfig:
         latents=recipe.latents,
         modalities=modalities,
         objective=recipe.objective,
-        training=Training(epochs=recipe.epochs[dataset], rate=recipe.rates[dataset]),
+        training=Training(
+            epochs=recipe.epochs[dataset], rate=recipe.rates[dataset], warmup=recipe.warmup
+        ),
     )

@@ -9,11 +9,14 @@ from pydantic import Field
 from mvae.baselines.bivcca import BiVCCAObjective
 from mvae.baselines.cvae import CVAEObjective
 from mvae.baselines.dae import DAEObjective
+from mvae.baselines.dbm import DBMObjective
+from mvae.baselines.deep_rbm import DeepRBMObjective
 from mvae.baselines.jmvae import JMVAEObjective
 from mvae.baselines.mmvae import MMVAEObjective
 from mvae.baselines.mopoe import MoPoEObjective
 from mvae.baselines.mvae_q import MVAEQObjective
 from mvae.baselines.mvtcae import MVTCAEObjective
+from mvae.baselines.rbm import RBMObjective
 from mvae.baselines.vae import VAEObjective
 from mvae.objective import Covering, Denoising, Joint, Singles, SubSampled
 
@@ -34,6 +37,9 @@ AnyObjective = Annotated[
     | MMVAEObjective
     | MoPoEObjective
     | MVTCAEObjective
-    | DAEObjective,
+    | DAEObjective
+    | RBMObjective
+    | DBMObjective
+    | DeepRBMObjective,
     Field(discriminator="name"),
 ]

@@ -1,0 +1,386 @@
+"""Bipartite Boltzmann machines: energy, conditionals, Gibbs sampling, mean field and log Z."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn import functional
+
+from mvae.likelihood import elements
+from mvae.modality import Batch, Modality
+from mvae.model import MultimodalModel
+from mvae.objective import Objective
+
+__all__ = [
+    "BoltzmannMachine",
+    "BoltzmannModel",
+    "BoltzmannObjective",
+    "State",
+    "annealed_log_weights",
+    "bernoulli_entropy",
+    "log_partition",
+]
+
+#: Values of some groups of units by name, each ``(..., units)``.
+State = dict[str, Tensor]
+
+#: Persistent chains: a batch of them, kept with the weights so that training can be resumed.
+CHAINS = 128
+#: Sweeps of mean field, after which the bound of a trained DBM has settled to about 0.01 nats.
+SWEEPS = 10
+#: Annealed runs and temperatures by which log Z is estimated to choose an epoch.
+RUNS, TEMPERATURES = 32, 300
+
+
+class BoltzmannMachine(nn.Module):
+    r"""Units on two sides, *even* and *odd*, with weights only between the sides.
+
+    .. math:: E(x) = -\sum_a b_a\cdot x_a - \sum_{(a,b)} x_a^\top W_{ab}\, x_b, \qquad
+              p(x) = e^{-E(x)} / Z
+
+    An RBM is one: visible units are even, hidden ones odd. So is a deep Boltzmann machine: even
+    layers and odd layers. Given one side the units of the other are independent. Units are binary;
+    a categorical group of the even side is one-hot, a single softmax unit.
+
+    Args:
+        even: names of the groups of the even side, and how many units each has.
+        odd: the same for the odd side.
+        edges: which even group is connected with which odd group.
+        categorical: names of the even groups that are one-hot.
+
+    Example:
+        >>> machine = BoltzmannMachine({"v": 3}, {"h": 2}, [("v", "h")])
+        >>> machine.energy({"v": torch.ones(5, 3), "h": torch.zeros(5, 2)}).tolist()
+        [0.0, 0.0, 0.0, 0.0, 0.0]
+    """
+
+    chains: Tensor
+
+    def __init__(
+        self,
+        even: Mapping[str, int],
+        odd: Mapping[str, int],
+        edges: Iterable[tuple[str, str]],
+        categorical: Collection[str] = (),
+    ) -> None:
+        super().__init__()
+        self.even, self.odd, self.edges = dict(even), dict(odd), tuple(edges)
+        self.categorical = frozenset(categorical)
+        sizes = self.even | self.odd
+        self.biases = nn.ParameterDict({name: torch.zeros(n) for name, n in sizes.items()})
+        self.weights = nn.ParameterDict(
+            {f"{a} - {b}": 0.01 * torch.randn(sizes[a], sizes[b]) for a, b in self.edges}
+        )
+        start = [self.draw(name, torch.zeros(CHAINS, n)) for name, n in self.even.items()]
+        self.register_buffer("chains", torch.cat(start, -1).bool())
+
+    def weight(self, a: str, b: str) -> Tensor:
+        """Give W_ab, ``(units of a, units of b)``."""
+        matrix: Tensor = self.weights[f"{a} - {b}"]
+        return matrix
+
+    def inputs(self, name: str, state: State) -> Tensor:
+        """Sum what a group receives from those of its neighbours that the state holds."""
+        total = torch.zeros(())
+        for a, b in self.edges:
+            if b == name and a in state:
+                total = total + state[a] @ self.weight(a, b)
+            elif a == name and b in state:
+                total = total + state[b] @ self.weight(a, b).T
+        return total
+
+    def field(self, name: str, state: State) -> Tensor:
+        """Give a group's logits given its neighbours: bias and inputs, ``(..., units)``."""
+        logits: Tensor = self.biases[name] + self.inputs(name, state)
+        return logits
+
+    def mean(self, name: str, field: Tensor) -> Tensor:
+        """Give the probabilities of a group's units by their field."""
+        return field.softmax(-1) if name in self.categorical else field.sigmoid()
+
+    def draw(self, name: str, field: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draw a group's units by their field: 0 or 1, and one-hot for a category."""
+        u = torch.rand(field.shape, generator=generator)
+        if name in self.categorical:  # Gumbel's maximum
+            best = (field - (-u.log()).log()).argmax(-1)
+            return functional.one_hot(best, field.shape[-1]).to(field.dtype)
+        return (u < field.sigmoid()).to(field.dtype)
+
+    def draw_all(
+        self, names: Iterable[str], state: State, generator: torch.Generator | None = None
+    ) -> State:
+        """Draw the groups of one side given the other."""
+        return {name: self.draw(name, self.field(name, state), generator) for name in names}
+
+    def energy(self, state: State) -> Tensor:
+        """Give E of the groups that the state holds, without all others, ``(...)``."""
+        total = torch.zeros(())
+        for name, x in state.items():
+            total = total - x @ self.biases[name]
+        for a, b in self.edges:
+            if a in state and b in state:
+                total = total - (state[a] @ self.weight(a, b) * state[b]).sum(-1)
+        return total
+
+    def free_energy(self, even: State) -> Tensor:
+        r"""Give F with p(even) = exp(−F) / Z, the odd side summed out, ``(...)``.
+
+        .. math:: F(x) = -\sum_a b_a\cdot x_a - \sum_b\sum_j\log\big(1+e^{(b_b + x^\top W)_j}\big)
+        """
+        odd = [functional.softplus(self.field(name, even)).sum(-1) for name in self.odd]
+        return self.energy(even) - torch.stack(odd).sum(0)
+
+    @torch.no_grad()
+    def mean_field(self, visible: State) -> State:
+        """Give the means of all groups: the visible ones, and a factorial q of all others.
+
+        Where only the odd side is hidden, this is the exact posterior.
+        """
+        free = [name for name in self.even if name not in visible]
+        received = {name: self.field(name, visible) for name in (*free, *self.odd)}
+        even = {name: received[name].sigmoid() for name in free}
+        odd: State = {}
+        for _ in range(SWEEPS if free else 1):
+            odd = {n: (received[n] + self.inputs(n, even)).sigmoid() for n in self.odd}
+            even = {n: (received[n] + self.inputs(n, odd)).sigmoid() for n in free}
+        return visible | even | odd
+
+    def bound(self, visible: State) -> Tensor:
+        r"""Bound log p(v) + log Z from below by mean field; exact for a hidden odd side alone.
+
+        .. math:: E_q[-E(v,h)] + H(q) \le \log p(v) + \log Z
+        """
+        state = self.mean_field(visible)
+        hidden = [q for name, q in state.items() if name not in visible]
+        return bernoulli_entropy(hidden) - self.energy(state)
+
+    @torch.no_grad()
+    def gibbs(
+        self,
+        evidence: State,
+        given: Mapping[str, Tensor],
+        shape: tuple[int, int],
+        steps: int,
+        generator: torch.Generator | None = None,
+    ) -> State:
+        """Run chains from a random start, in which the evidence stays as it is.
+
+        Args:
+            evidence: values of some even groups, ``(B, units)`` or ``(N, B, units)``.
+            given: for each of them, for which samples it is evidence at all, bool ``(B, 1)``.
+            shape: N chains for each of B samples.
+            steps: how often both sides are drawn.
+            generator: the source of randomness.
+
+        Returns:
+            State: the last one, all groups ``(N, B, units)``.
+        """
+
+        def clamp(drawn: State) -> State:
+            held = {n: torch.where(given[n], x, drawn[n]) for n, x in evidence.items()}
+            return drawn | held
+
+        start = {name: torch.zeros(*shape, n) for name, n in self.even.items()}
+        even = clamp({name: self.draw(name, x, generator) for name, x in start.items()})
+        odd: State = {}
+        for _ in range(steps):
+            odd = self.draw_all(self.odd, even, generator)
+            even = clamp(self.draw_all(self.even, odd, generator))
+        return even | odd
+
+    @torch.no_grad()
+    def persist(self, generator: torch.Generator | None = None) -> State:
+        """Take the persistent chains one sweep on; the odd side as its means, of less variance."""
+        kept = self.chains.to(self.biases[next(iter(self.even))].dtype)
+        even = dict(zip(self.even, kept.split(list(self.even.values()), -1), strict=True))
+        even = self.draw_all(self.even, self.draw_all(self.odd, even, generator), generator)
+        self.chains.copy_(torch.cat(list(even.values()), -1))
+        return even | {name: self.field(name, even).sigmoid() for name in self.odd}
+
+    def contrast(self, data: State, model: State) -> Tensor:
+        r"""Give a loss whose gradient is that of −log p(v), for states that are held fixed.
+
+        .. math:: \frac1B\sum_b E(x_b) - \frac1C\sum_c E(\tilde x_c), \qquad
+                  x_b \sim p(h|v_b), \quad \tilde x_c \sim p(x)
+
+        With persistent chains as x̃ it is persistent contrastive divergence: Tieleman 2008,
+        https://doi.org/10.1145/1390156.1390290.
+        """
+        difference = self.energy(data) - self.energy(model).mean()
+        # Without a complete sample there is nothing to contrast: the sum is empty.
+        return difference.sum() / max(len(difference), 1)
+
+
+@torch.no_grad()
+def annealed_log_weights(
+    machine: BoltzmannMachine,
+    runs: int,
+    temperatures: int,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    r"""Give log w of annealed importance sampling, ``(runs,)``: the mean of w estimates Z.
+
+    .. math:: E[w] = Z, \qquad \log w = \log Z_0 + \sum_{k=1}^K F_{\beta_{k-1}}(x_{k-1})
+              - F_{\beta_k}(x_{k-1})
+
+    From the machine without weights, β = 0, whose Z is known, to the whole one, β = 1: biases
+    stay and weights are multiplied by β. The odd side is summed out; x_k is a Gibbs sweep on
+    from x_{k−1} at β_k. Salakhutdinov & Murray, *On the Quantitative Analysis of Deep Belief
+    Networks*, ICML 2008, https://doi.org/10.1145/1390156.1390266.
+
+    Args:
+        machine: whose Z is wanted.
+        runs: independent ones.
+        temperatures: K, evenly spaced.
+        generator: the source of randomness.
+
+    Example:
+        >>> machine = BoltzmannMachine({"v": 3}, {"h": 2}, [("v", "h")])
+        >>> for weight in machine.weights.values():
+        ...     _ = nn.init.zeros_(weight)
+        >>> annealed_log_weights(machine, runs=2, temperatures=3).exp().tolist()  # 2 ** 5 states
+        [32.0, 32.0]
+    """
+    bias = machine.biases
+    log_z = torch.zeros(())
+    for name in (*machine.even, *machine.odd):
+        one_hot = name in machine.categorical
+        log_z = log_z + (
+            bias[name].logsumexp(0) if one_hot else functional.softplus(bias[name]).sum()
+        )
+    log_w = log_z.repeat(runs)
+    even = {n: machine.draw(n, bias[n].expand(runs, -1), generator) for n in machine.even}
+    for colder, beta in pairwise(torch.linspace(0, 1, temperatures + 1).tolist()):
+        odd = {}
+        for name in machine.odd:
+            received = machine.inputs(name, even)
+            before, now = bias[name] + colder * received, bias[name] + beta * received
+            log_w += (functional.softplus(now) - functional.softplus(before)).sum(-1)
+            odd[name] = machine.draw(name, now, generator)
+        even = {
+            n: machine.draw(n, bias[n] + beta * machine.inputs(n, odd), generator)
+            for n in machine.even
+        }
+    return log_w
+
+
+def log_partition(machine: BoltzmannMachine, generator: torch.Generator | None = None) -> Tensor:
+    """Estimate log Z by few and short annealed runs, enough to compare epochs."""
+    log_w = annealed_log_weights(machine, RUNS, TEMPERATURES, generator)
+    return log_w.logsumexp(0) - math.log(RUNS)
+
+
+def bernoulli_entropy(groups: Iterable[Tensor]) -> Tensor:
+    """Sum the entropies of independent binary units by their probabilities, ``(...)``."""
+    return sum(
+        (-(torch.xlogy(q, q) + torch.xlogy(1 - q, 1 - q)).sum(-1) for q in groups),
+        start=torch.zeros(()),
+    )
+
+
+def units(modality: Modality) -> int:
+    """Give the number of units that a modality's data take.
+
+    Raises:
+        ValueError: for data that are neither binary nor categories.
+    """
+    if modality.likelihood == "gaussian":
+        raise ValueError(
+            f"the units of a Boltzmann machine are binary or categories, and {modality.name} is "
+            "Gaussian: give it a Bernoulli likelihood, or use another model"
+        )
+    return elements(modality.shape)
+
+
+def as_units(modality: Modality, x: Tensor) -> Tensor:
+    """Give data ``(B, *event shape)`` as units, ``(B, units)``: a category one-hot."""
+    if modality.kind == "label":
+        return functional.one_hot(x, modality.shape[0]).to(torch.get_default_dtype())
+    return x.flatten(1)  # grey values stand for probabilities
+
+
+class BoltzmannModel(MultimodalModel):
+    """A Boltzmann machine over the data themselves: visible units in a group for each modality.
+
+    Args:
+        modalities: binary or categorical; a modality x has the even group "v x".
+        latents: hidden units of the top layer.
+        hidden: names of the groups of the other even layers, and how many units each has.
+        odd: the same for the odd layers.
+        edges: which even group is connected with which odd group.
+
+    Raises:
+        ValueError: for a Gaussian modality.
+    """
+
+    #: Gibbs sweeps from a random start to a draw.
+    STEPS: ClassVar[int] = 200
+
+    no_posterior = (
+        "Its hidden units are binary: given the data each is on with some probability, "
+        "and there are no real-valued latents."
+    )
+
+    def __init__(
+        self,
+        modalities: Iterable[Modality],
+        latents: int,
+        hidden: Mapping[str, int],
+        odd: Mapping[str, int],
+        edges: Iterable[tuple[str, str]],
+    ) -> None:
+        super().__init__(modalities, latents)
+        visible = {f"v {m.name}": units(m) for m in self.modalities}
+        labels = {f"v {m.name}" for m in self.modalities if m.kind == "label"}
+        self.machine = BoltzmannMachine(visible | dict(hidden), odd, edges, labels)
+
+    def visible(self, batch: Batch) -> State:
+        """Give the data as units, zeros or the first category where missing, ``(B, units)``."""
+        return {f"v {m.name}": as_units(m, batch.filled(m.name)) for m in self.modalities}
+
+    def generate(
+        self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
+    ) -> dict[str, Distribution]:
+        """Run Gibbs chains with the evidence clamped and give p(x_i|last hidden state)."""
+        given = {f"v {n}": batch.present[:, [i]] for i, n in enumerate(batch.names)}
+        state = self.machine.gibbs(
+            self.visible(batch),
+            given,
+            (draws, len(batch)),
+            self.STEPS,
+            torch.Generator().manual_seed(seed),
+        )
+        return {
+            name: m.distribution.distribution(self.machine.field(f"v {name}", state), m.shape)
+            for name in self.possible(batch, wanted)
+            for m in [self.modality(name)]
+        }
+
+    def bound(self, batch: Batch) -> Tensor:
+        """Bound log p(x) + log Z of complete samples from below, ``(B,)``.
+
+        Raises:
+            ValueError: if a modality is missing.
+        """
+        if not batch.present.all():
+            raise ValueError(
+                "the log-likelihood of a Boltzmann machine is estimated for complete samples "
+                "only: supply every modality"
+            )
+        return self.machine.bound(self.visible(batch))
+
+
+class BoltzmannObjective(Objective):
+    """What training on the data's own Boltzmann machine shares: how an epoch is chosen."""
+
+    def score(
+        self, model: BoltzmannModel, batch: Batch, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Estimate log p(x), or its bound for a deep machine, with few annealed runs, ``(B,)``."""
+        return model.bound(batch) - log_partition(model.machine, generator)

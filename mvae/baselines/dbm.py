@@ -1,0 +1,116 @@
+"""The multimodal deep Boltzmann machine of Srivastava & Salakhutdinov (2012)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mvae.baselines.boltzmann import BoltzmannModel, BoltzmannObjective, State
+from mvae.modality import Batch, Modality
+
+__all__ = ["DBM", "DBMObjective"]
+
+#: By how much the weights between two layers are multiplied in pre-training, upwards and
+#: downwards: a unit inside the machine will hear two layers, and so far it hears one of them.
+UP, DOWN = (2.0, 2.0, 1.0), (1.0, 2.0, 2.0)
+
+
+class DBM(BoltzmannModel):
+    r"""Deep Boltzmann machine: a pathway of two hidden layers a modality, and a layer they share.
+
+    .. math:: p(x, h) = \frac1Z \exp\sum_i \big(x_i^\top W_i h^1_i + {h^1_i}^\top V_i h^2_i
+              + {h^2_i}^\top U_i h^3 + \text{biases}\big)
+
+    x and h² make the even side, h¹ and h³ the odd one. log p is bounded by mean field, with
+    log Z estimated. Srivastava & Salakhutdinov, *Multimodal Learning with Deep Boltzmann
+    Machines*, NeurIPS 2012, https://papers.nips.cc/paper/4683.
+
+    Args:
+        modalities: binary or categorical, each with two hidden widths.
+        latents: units of the joint layer h³.
+
+    Raises:
+        ValueError: for a Gaussian modality, or another number of hidden widths.
+    """
+
+    reference = "Srivastava & Salakhutdinov 2012, https://papers.nips.cc/paper/4683"
+    no_experts = (
+        "Its pathways meet in a layer of binary units that all of them influence, and the "
+        "normaliser of that product cannot be computed; MVAE multiplies Gaussians over latents, "
+        "whose product is again a Gaussian."
+    )
+
+    def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
+        modalities = tuple(modalities)
+        if bad := [m for m in modalities if len(m.hidden) != 2]:
+            raise ValueError(
+                f"a pathway of this deep Boltzmann machine has two hidden layers: give "
+                f"{bad[0].name} two widths, not {len(bad[0].hidden)}"
+            )
+        first = {f"h1 {m.name}": m.hidden[0] for m in modalities}
+        second = {f"h2 {m.name}": m.hidden[1] for m in modalities}
+        edges = []
+        for v, h1, h2 in zip((f"v {m.name}" for m in modalities), first, second, strict=True):
+            edges += [(v, h1), (h2, h1), (h2, "h3")]
+        super().__init__(modalities, latents, second, first | {"h3": latents}, edges)
+        names = [f"v {m.name}" for m in modalities]
+        #: Names of the groups of each layer, from the data up.
+        self.layers = (tuple(names), tuple(first), tuple(second), ("h3",))
+
+
+class DBMObjective(BoltzmannObjective):
+    r"""Greedy pre-training layer by layer while β < 1, then the joint machine by mean field.
+
+    .. math:: -\nabla \log p(x) \approx E_{q(h|x)}[\nabla E(x,h)] - E_{p(x,h)}[\nabla E(x,h)]
+
+    Of the range of β, [0, ⅓) trains the weights between x and h¹, [⅓, ⅔) those between h¹ and h²,
+    and [⅔, 1) those between h² and h³, each pair as an RBM by one step of contrastive divergence,
+    with weights doubled where the pair stands in for two layers: Salakhutdinov & Hinton 2009,
+    https://proceedings.mlr.press/v5/salakhutdinov09a.html. From β = 1 on all weights are trained
+    together, with q of mean field and persistent chains of p. Samples must be complete; λ has no
+    place in it.
+    """
+
+    network = DBM
+
+    name: Literal["dbm"] = "dbm"
+
+    def __call__(
+        self,
+        model: DBM,
+        batch: Batch,
+        beta: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Give the contrast, a scalar, in nats a sample."""
+        machine, data = model.machine, model.visible(batch[batch.present.all(-1)])
+        if beta < 1:
+            return machine.contrast(*self.greedy(model, data, int(3 * beta), generator))
+        return machine.contrast(machine.mean_field(data), machine.persist(generator))
+
+    @torch.no_grad()
+    def greedy(
+        self, model: DBM, data: State, stage: int, generator: torch.Generator | None = None
+    ) -> tuple[State, State]:
+        """Give what the RBM of a pair of layers sees, and its reconstruction of it."""
+        machine = model.machine
+
+        def up(below: State, i: int) -> State:
+            fields = {
+                n: machine.biases[n] + UP[i] * machine.inputs(n, below) for n in model.layers[i + 1]
+            }
+            return {n: field.sigmoid() for n, field in fields.items()}
+
+        below = data
+        for i in range(stage):
+            below = up(below, i)
+        above = up(below, stage)
+        drawn = {n: torch.bernoulli(p, generator=generator) for n, p in above.items()}
+        again = {
+            n: machine.mean(n, machine.biases[n] + DOWN[stage] * machine.inputs(n, drawn))
+            for n in model.layers[stage]
+        }
+        return below | above, again | up(again, stage)
