@@ -132,6 +132,7 @@ class Objective(BaseModel):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
+        done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample.
 
@@ -140,6 +141,7 @@ class Objective(BaseModel):
             batch: may miss any modality of any sample.
             beta: the annealed weight of the KL term, from 0 to 1 over the first part of training.
             generator: the source of randomness.
+            done: the fraction of training that is done.
         """
         raise NotImplementedError
 
@@ -174,6 +176,7 @@ class ElboTerms(Objective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
+        done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
         experts = model.experts(batch)
@@ -184,7 +187,7 @@ class ElboTerms(Objective):
         wanted = self.wanted(subsets, batch.present) & counts.unsqueeze(-1)
         log_p = log_likelihoods(model, z, wanted, batch, weighted=True)
         bound = torch.where(counts, log_p - beta * q.kl_to_prior(), 0.0)
-        return -bound.sum(0).mean() + beta * self.regulariser(q, z, model, batch, generator)
+        return -bound.sum(0).mean() + beta * self.regulariser(q, z, model, batch, generator, done)
 
     def regulariser(
         self,
@@ -193,6 +196,7 @@ class ElboTerms(Objective):
         model: ExpertModel,
         batch: Batch,
         generator: torch.Generator | None = None,
+        done: float = 1.0,
     ) -> Tensor:
         """Give what is added to the loss; the paper adds nothing."""
         return q.mean.new_zeros(())
@@ -274,18 +278,21 @@ class Covering(SubSampled):
     all but the decoders that generated. No Gaussian fits a label's true posterior; between its
     lobes lie latents that no training picture ever reached, and this is what teaches the decoders
     there. All three terms are annealed with β: at full weight while β is small they spoil the
-    start of training for good.
+    start of training for good. Reading back can begin later, when the learning rate drops: it costs
+    likelihood as long as it lasts.
 
     Args:
         gamma: γ, the weight of covering.
         kappa: κ, the weight of naming the label from one other modality's posterior.
         rho: ρ, the weight of reading back.
+        reading: the fraction of training after which reading back begins.
     """
 
     name: Literal["covering"] = "covering"  # type: ignore[assignment]
     gamma: float = Field(default=0.5, ge=0)
     kappa: float = Field(default=10.0, ge=0)
     rho: float = Field(default=0.0, ge=0)
+    reading: float = Field(default=0.0, ge=0, le=1)
 
     def regulariser(
         self,
@@ -294,6 +301,7 @@ class Covering(SubSampled):
         model: ExpertModel,
         batch: Batch,
         generator: torch.Generator | None = None,
+        done: float = 1.0,
     ) -> Tensor:
         """Give γ KL + κ cross-reconstruction + ρ reading back, averaged over the samples."""
         n = len(model.modalities)
@@ -307,7 +315,7 @@ class Covering(SubSampled):
         wanted = others.to(complete.device).unsqueeze(1) & complete.unsqueeze(-1)  # (M, B, M)
         log_p = log_likelihoods(model, z[1 : n + 1], wanted, batch, weighted=False)
         loss = (loss - self.kappa * log_p.sum(0)).mean()
-        if self.rho and complete.any():
+        if self.rho and done >= self.reading and complete.any():
             share = complete.double().mean().to(loss.dtype)
             for j in cheap.nonzero().flatten().tolist():
                 name = model.modalities[j].name

@@ -126,7 +126,7 @@ class Trainer:
             beta = min(1.0, (step + 1) / max(settings.warmup * total, 1.0))
             for group in self.optimiser.param_groups:
                 group["lr"] = settings.rate * rate_factor(step / total)
-            loss = objective(self.model, self.data[index], beta, self.generator)
+            loss = objective(self.model, self.data[index], beta, self.generator, step / total)
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()

@@ -56,6 +56,18 @@ def test_the_loss_grows_by_rho_times_its_mean_over_complete_samples(
     torch.testing.assert_close(with_it - without, -0.5 * 8.0 * read.sum() / 4)
 
 
+def test_it_begins_when_its_part_of_training_does(toy_model, toy_batch, toys):
+    model, batch = toy_model(*toys[:2]), toy_batch(*toys[:2], n=4)
+    late, always, never = Covering(rho=8.0, reading=0.7), Covering(rho=8.0), Covering(rho=0.0)
+    losses = {
+        (objective, done): objective(model, batch, 1.0, seeded(), done).item()
+        for objective in (late, always, never)
+        for done in (0.69, 0.7)
+    }
+    assert losses[late, 0.69] == losses[never, 0.69]
+    assert losses[late, 0.7] == losses[always, 0.7] != losses[never, 0.7]
+
+
 def test_only_the_decoders_that_generate_learn_from_it(toy_model, toy_batch, toys):
     model, batch = toy_model(*toys[:3]), toy_batch(*toys[:3], n=4)
     z = model.posterior(batch.supply(["label"])).sample(generator=seeded())

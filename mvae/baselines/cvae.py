@@ -132,6 +132,7 @@ class CVAEObjective(Objective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
+        done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
         return -self.bounds(model, batch, beta, generator, weighted=True).mean()

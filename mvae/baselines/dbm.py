@@ -84,6 +84,7 @@ class DBMObjective(BoltzmannObjective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
+        done: float = 1.0,
     ) -> Tensor:
         """Give the contrast, a scalar, in nats a sample."""
         machine, data = model.machine, model.visible(batch[batch.present.all(-1)])

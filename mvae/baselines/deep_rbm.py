@@ -123,6 +123,7 @@ class DeepRBMObjective(Objective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
+        done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
         if beta < 1:

@@ -99,6 +99,7 @@ class JMVAEObjective(Objective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
+        done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
         complete = batch.present.all(-1)  # (B,)

@@ -71,6 +71,7 @@ class RBMObjective(BoltzmannObjective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
+        done: float = 1.0,
     ) -> Tensor:
         """Give the contrast, a scalar, in nats a sample; β has nothing to weigh."""
         machine, complete = model.machine, batch[batch.present.all(-1)]
