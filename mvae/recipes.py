@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from mvae.baselines import AnyObjective
 from mvae.baselines.bivcca import BiVCCAObjective
@@ -45,6 +46,10 @@ class Recipe:
         label_weight: λ of the labels, by data set; chosen on the validation split.
         epochs: passes over the training split, by data set.
         warmup: fraction of training over which β rises; where it rules pre-training, its share.
+        optimiser: Adam, or stochastic gradient descent: Adam moves every weight as fast, those
+            whose gradient is noise of the chains too, and pixels' biases too slowly; after 1½
+            epochs of MNIST the RBM's log p was −161 nats with it and −102 without.
+        rate: its learning rate.
     """
 
     summary: str
@@ -54,6 +59,8 @@ class Recipe:
     label_weight: Mapping[str, float]
     epochs: Mapping[str, int]
     warmup: float = 0.2
+    optimiser: Literal["adam", "sgd"] = "adam"
+    rate: float = 1e-3
 
 
 RECIPES: dict[str, Recipe] = {
@@ -244,6 +251,8 @@ RECIPES: dict[str, Recipe] = {
         objective=RBMObjective(),
         label_weight=UNWEIGHTED,
         epochs=EPOCHS,
+        optimiser="sgd",
+        rate=0.05,
     ),
     "dbm": Recipe(
         summary="A deep Boltzmann machine: two hidden layers a modality, and one that they share.",
@@ -257,6 +266,8 @@ RECIPES: dict[str, Recipe] = {
         label_weight=UNWEIGHTED,
         epochs=EPOCHS,
         warmup=0.4,
+        optimiser="sgd",
+        rate=0.01,
     ),
     "deep-rbm": Recipe(
         summary="MVAE's networks with binary codes, tied together by an RBM in place of experts.",
@@ -314,5 +325,10 @@ def config_for(dataset: str, model: str) -> ModelConfig:
         latents=recipe.latents,
         modalities=modalities,
         objective=recipe.objective,
-        training=Training(epochs=recipe.epochs[dataset], warmup=recipe.warmup),
+        training=Training(
+            epochs=recipe.epochs[dataset],
+            warmup=recipe.warmup,
+            optimiser=recipe.optimiser,
+            rate=recipe.rate,
+        ),
     )
