@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from mvae.baselines import AnyObjective
 from mvae.baselines.bivcca import BiVCCAObjective
@@ -49,6 +50,9 @@ class Recipe:
         epochs: passes over the training split, by data set.
         rates: learning rate, by data set.
         warmup: fraction of training over which β rises; where it rules pre-training, its share.
+        optimiser: Adam, or stochastic gradient descent: Adam moves every weight as fast, those
+            whose gradient is noise of the chains too, and pixels' biases too slowly; after 1½
+            epochs of MNIST the RBM's log p was −161 nats with it and −102 without.
     """
 
     summary: str
@@ -59,6 +63,7 @@ class Recipe:
     epochs: Mapping[str, int]
     rates: Mapping[str, float] = field(default_factory=lambda: RATES)
     warmup: float = 0.2
+    optimiser: Literal["adam", "sgd"] = "adam"
 
 
 RECIPES: dict[str, Recipe] = {
@@ -250,6 +255,8 @@ RECIPES: dict[str, Recipe] = {
         objective=RBMObjective(),
         label_weight=UNWEIGHTED,
         epochs=EPOCHS,
+        optimiser="sgd",
+        rates=dict.fromkeys(DATASETS, 0.05),
     ),
     "dbm": Recipe(
         summary="A deep Boltzmann machine: two hidden layers a modality, and one that they share.",
@@ -263,6 +270,8 @@ RECIPES: dict[str, Recipe] = {
         label_weight=UNWEIGHTED,
         epochs=EPOCHS,
         warmup=0.4,
+        optimiser="sgd",
+        rates=dict.fromkeys(DATASETS, 0.01),
     ),
     "deep-rbm": Recipe(
         summary="MVAE's networks with binary codes, tied together by an RBM in place of experts.",
@@ -321,6 +330,9 @@ def config_for(dataset: str, model: str) -> ModelConfig:
         modalities=modalities,
         objective=recipe.objective,
         training=Training(
-            epochs=recipe.epochs[dataset], rate=recipe.rates[dataset], warmup=recipe.warmup
+            epochs=recipe.epochs[dataset],
+            warmup=recipe.warmup,
+            optimiser=recipe.optimiser,
+            rate=recipe.rates[dataset],
         ),
     )

@@ -87,7 +87,12 @@ class Trainer:
         torch.manual_seed(config.training.seed)
         self.generator = torch.Generator().manual_seed(config.training.seed)
         self.model = config.build()
-        self.optimiser = torch.optim.Adam(self.model.parameters(), config.training.rate, fused=True)
+        weights, rate = self.model.parameters(), config.training.rate
+        self.optimiser: torch.optim.Optimizer = (
+            torch.optim.Adam(weights, rate, fused=True)
+            if config.training.optimiser == "adam"
+            else torch.optim.SGD(weights, rate, momentum=0.5, fused=True)
+        )
         self.epoch, self.seconds = 0, 0.0
         self.score = self.best_score = -float("inf")
         self.best: dict[str, Tensor] = {}
@@ -141,7 +146,7 @@ class Trainer:
         tensors = {f"model/{name}": w for name, w in self.model.state_dict().items()}
         tensors |= {f"best/{name}": w for name, w in self.best.items()}
         for index, moments in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"adam/{index}/{name}": w for name, w in moments.items()}
+            tensors |= {f"moments/{index}/{name}": w for name, w in moments.items()}
         tensors["config"] = self._description()
         tensors["generator"] = self.generator.get_state()
         tensors["history"] = torch.tensor(self.history, dtype=torch.float64)
@@ -167,7 +172,7 @@ class Trainer:
         self.model.load_state_dict(part("model/"))
         self.best = part("best/")
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in part("adam/").items():
+        for name, value in part("moments/").items():
             index, moment = name.split("/")
             moments.setdefault(int(index), {})[moment] = value
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})

@@ -348,6 +348,9 @@ class BoltzmannModel(MultimodalModel):
         self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
     ) -> dict[str, Distribution]:
         """Run Gibbs chains with the evidence clamped and give p(x_i|last hidden state)."""
+        names = self.possible(batch, wanted)
+        if not names:
+            return {}
         given = {f"v {n}": batch.present[:, [i]] for i, n in enumerate(batch.names)}
         state = self.machine.gibbs(
             self.visible(batch),
@@ -358,7 +361,7 @@ class BoltzmannModel(MultimodalModel):
         )
         return {
             name: m.distribution.distribution(self.machine.field(f"v {name}", state), m.shape)
-            for name in self.possible(batch, wanted)
+            for name in names
             for m in [self.modality(name)]
         }
 

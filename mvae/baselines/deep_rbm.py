@@ -45,17 +45,18 @@ class DeepRBM(MultimodalModel):
 
     reference = "after Ngiam et al. 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf"
     no_experts = (
-        "Its modalities meet in an RBM over binary codes, a product of experts with a normaliser "
-        "that nobody can compute; MVAE multiplies Gaussians over latents, whose product is again "
-        "a Gaussian."
+        "Its modalities meet in a Boltzmann machine over binary codes, a product of experts with a "
+        "normaliser that nobody can compute: there are no Gaussians over latents, whose product "
+        "would be a Gaussian again."
     )
     no_posterior = (
         "Its codes and hidden units are binary: given the data each is on with some probability, "
         "and there are no real-valued latents."
     )
     no_likelihood = (
-        "Its log p is a sum over all binary codes, under an RBM whose normaliser is unknown, and "
-        "its parts are never trained on it together: only a bound is estimated, to choose an epoch."
+        "Its log p is a sum over all binary codes, weighed by a machine whose normaliser is "
+        "unknown, and its parts are never trained together on it: only a bound is estimated, to "
+        "choose an epoch."
     )
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
@@ -86,15 +87,16 @@ class DeepRBM(MultimodalModel):
         self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
     ) -> dict[str, Distribution]:
         """Draw the codes of the evidence, run Gibbs chains for the others, and decode."""
+        names = self.possible(batch, wanted)
+        if not names:
+            return {}
         generator = torch.Generator().manual_seed(seed)
-        shape = (draws, len(batch))
         codes = {
             name: torch.bernoulli(q.expand(draws, -1, -1), generator=generator)
             for name, q in self.encode(batch).items()
         }
         given = {f"c {n}": batch.present[:, [i]] for i, n in enumerate(batch.names)}
-        state = self.machine.gibbs(codes, given, shape, self.STEPS, generator)
-        names = self.possible(batch, wanted)
+        state = self.machine.gibbs(codes, given, (draws, len(batch)), self.STEPS, generator)
         return {
             m.name: decoder(state[f"c {m.name}"])
             for m, decoder in zip(self.modalities, self.decoders, strict=True)

@@ -41,9 +41,9 @@ class RBM(BoltzmannModel):
 
     reference = "Tieleman 2008, https://doi.org/10.1145/1390156.1390290"
     no_experts = (
-        "An RBM is itself a product of experts, one for each hidden unit, but over the data and "
-        "with a normaliser that nobody can compute; MVAE multiplies Gaussians over latents, whose "
-        "product is again a Gaussian."
+        "It is itself a product of experts, one for each hidden unit, but over the data and with a "
+        "normaliser that nobody can compute: there are no Gaussians over latents, whose product "
+        "would be a Gaussian again."
     )
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
