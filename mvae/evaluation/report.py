@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -84,11 +85,26 @@ def likelihoods(
     }
     path = root / dataset / REFERENCE / "weights.safetensors"
     if path.exists():
-        other, _ = load_model(dataset, REFERENCE, root)
-        difference = joint.value - log_likelihood(other, chosen, k, generator(seed)).value
+        values = values_of_reference(dataset, sha256(path), len(chosen), k, seed, root)
+        difference = joint.value - values
         if difference.any():
             result["loglik_above"] = {REFERENCE: {everything: figure(difference)}}
     return result
+
+
+@lru_cache(maxsize=3)
+def values_of_reference(
+    dataset: str, version: str, n: int, k: int, seed: int, root: Path
+) -> Tensor:
+    """Estimate log p of the reference once for all models that are compared with it, ``(n,)``."""
+    other, _ = load_model(dataset, REFERENCE, root)
+    chosen = scored(DATASETS[dataset].load("test", False), n, seed)
+    return log_likelihood(other, chosen, k, generator(seed)).value
+
+
+def scored(test: Batch, n: int, seed: int) -> Batch:
+    """Take the test samples whose log-likelihood is estimated, the same for every model."""
+    return test[torch.randperm(len(test), generator=generator(seed))[:n]]
 
 
 def generator(seed: int) -> torch.Generator:
@@ -122,7 +138,7 @@ def evaluate(
     test = DATASETS[dataset].load("test", False)
     label = next(m for m in config.modalities if m.kind == "label")
     images = tuple(m.name for m in config.modalities if m.kind == "image")
-    chosen = test[torch.randperm(len(test), generator=generator(seed))[:n]]
+    chosen = scored(test, n, seed)
 
     result: dict[str, Any] = {}
     if isinstance(model, ExpertModel):
@@ -135,13 +151,13 @@ def evaluate(
         yield "likelihoods"
 
     # A Gibbs sampler takes hundreds of steps where a network takes one.
-    scored, draws = (test, DRAWS) if isinstance(model, DecodingModel) else (chosen, CHAINS)
+    named, draws = (test, DRAWS) if isinstance(model, DecodingModel) else (chosen, CHAINS)
     accuracy, by_number = {}, {}
     for count in range(len(images) + 1):
         hits = []
         for evidence in combinations(images, count):
             if not model.cannot(evidence, label.name):
-                hits.append(label_accuracy(model, scored, evidence, label.name, draws, seed))
+                hits.append(label_accuracy(model, named, evidence, label.name, draws, seed))
                 if evidence:
                     accuracy[f"{'+'.join(evidence)}->{label.name}"] = figure(hits[-1])
         if hits:
@@ -172,7 +188,7 @@ def evaluate(
         "K": k,
         "proposal": f"(1-α)·q(z|X_S) + α·p(z), α = {ALPHA}",
         "accuracy": f"argmax of E p(label|hidden), {draws} draws a sample",
-        "n_accuracy": len(scored),
+        "n_accuracy": len(named),
         "coherence": "100 draws a label, pixel means, named by a separate classifier",
         "diversity": "mean pairwise pixel distance within a label over that of 100 real images",
         "conflict": f"{QUANTILES} evenly spaced quantiles over matched test samples",
