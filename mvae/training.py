@@ -91,7 +91,7 @@ class Trainer:
         self.optimiser: torch.optim.Optimizer = (
             torch.optim.Adam(weights, rate, fused=True)
             if config.training.optimiser == "adam"
-            else torch.optim.SGD(weights, rate, momentum=0.5, fused=True)
+            else torch.optim.SGD(weights, rate, momentum=0.5)
         )
         self.epoch, self.seconds = 0, 0.0
         self.score = self.best_score = -float("inf")

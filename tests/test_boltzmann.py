@@ -286,8 +286,8 @@ def test_persistent_chains_stay_distributed_as_the_machine():
     assert machine.chains.dtype == torch.bool
     for name, mean in total.items():
         torch.testing.assert_close(
-            mean, torch.from_numpy(every.p @ every.states[name]), atol=0.01, rtol=0
-        )
+            mean, torch.from_numpy(every.p @ every.states[name]), atol=0.015, rtol=0
+        )  # one in a hundred starts anew at each sweep, and is on its way for some
 
 
 def tiny_data() -> Batch:
@@ -305,16 +305,16 @@ def test_training_raises_the_exact_log_p(objective, latents):
     visible = model.visible(data[slice(0, 3)])
     before = Enumeration(model.machine).log_p(visible).mean()
     assert before == pytest.approx(-math.log(48), abs=0.1)
-    steps = 1000
+    steps = 900
     for step in range(steps):
         loss = objective(model, data, min(1.0, 2 * (step + 1) / steps), source)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     after = Enumeration(model.machine).log_p(visible).mean()
-    assert after > before + 2  # at most log(48 / 3) = 2.77
+    assert after > before + 1.2  # at most log(48 / 3) = 2.77
     score = objective.score(model, data[slice(0, 3)], seeded()).mean()
-    assert abs(score - after) < 0.3
+    assert -0.5 < score - after < 0.1  # the deep machine's is a bound
 
 
 def test_pretraining_touches_a_pair_of_layers_at_a_time():
@@ -349,29 +349,31 @@ def test_pretraining_doubles_the_weights_where_a_pair_stands_in_for_two_layers()
 
 def test_deep_rbm_trains_its_networks_and_then_its_machine():
     torch.manual_seed(0)
-    objective, model, data, source = DeepRBMObjective(), DeepRBM(PAIR, 4), tiny_data(), seeded()
-    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
+    wider = [m.model_copy(update={"hidden": (16, 16)}) for m in PAIR]
+    objective, model, data, source = DeepRBMObjective(), DeepRBM(wider, 6), tiny_data(), seeded()
+    adam = torch.optim.Adam(model.parameters(), 3e-3)
+    descent = torch.optim.SGD(model.parameters(), 0.05)
     scores = []
-    for beta in (0.5, 1.0):
-        for _ in range(300):
+    for beta, optimiser in ((0.5, adam), (1.0, descent)):
+        for _ in range(400):
             loss = objective(model, data, beta, source)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            machine = {id(w) for w in model.machine.parameters()}
-            for w in model.parameters():
-                assert (w.grad is not None) == ((id(w) in machine) == (beta == 1.0))
+        for name, w in model.named_parameters():
+            assert (w.grad is not None) == (name.startswith("machine") == (beta == 1.0)), name
         scores.append(objective.score(model, data, source).mean().item())
     assert scores[1] > scores[0] + 0.5
     p = model.generate(data.supply(["stroke"]), 50)["label"]
     hits = (p.probs.mean(0).argmax(-1) == data.values["label"]).double().mean()
-    assert hits > 0.9
+    assert hits == 1
 
 
 @pytest.mark.parametrize("objective", [RBMObjective(), DBMObjective(), DeepRBMObjective()])
 def test_incomplete_samples_teach_a_machine_nothing(objective):
     torch.manual_seed(0)
     model, data = objective.network(PAIR, 3), tiny_data()
+    objective(model, data, 1.0, seeded())  # a deep machine's chains first burn in
     alone = data.supply(["stroke"])
     mixed = Batch(data.values, torch.cat((data.present[:30], alone.present[30:])))
     chains = model.machine.chains.clone()

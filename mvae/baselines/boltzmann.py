@@ -32,6 +32,9 @@ State = dict[str, Tensor]
 
 #: Persistent chains: a batch of them, kept with the weights so that training can be resumed.
 CHAINS = 128
+#: Chance of a persistent chain to start anew at random, each sweep: what lies on the way from a
+#: random start is then unlearned too. Without, chains that start at random stay in a grey state.
+RESTART = 0.01
 #: Sweeps of mean field, after which the bound of a trained DBM has settled to about 0.01 nats.
 SWEEPS = 10
 #: Annealed runs and temperatures by which log Z is estimated to choose an epoch.
@@ -196,9 +199,16 @@ class BoltzmannMachine(nn.Module):
 
     @torch.no_grad()
     def persist(self, generator: torch.Generator | None = None) -> State:
-        """Take the persistent chains one sweep on; the odd side as its means, of less variance."""
+        """Take the persistent chains one sweep on; the odd side as its means, of less variance.
+
+        A few start anew at random.
+        """
         kept = self.chains.to(self.biases[next(iter(self.even))].dtype)
-        even = dict(zip(self.even, kept.split(list(self.even.values()), -1), strict=True))
+        anew = torch.rand(len(kept), 1, generator=generator) < RESTART
+        even = {
+            name: torch.where(anew, self.draw(name, torch.zeros_like(x), generator), x)
+            for name, x in zip(self.even, kept.split(list(self.even.values()), -1), strict=True)
+        }
         even = self.draw_all(self.even, self.draw_all(self.odd, even, generator), generator)
         self.chains.copy_(torch.cat(list(even.values()), -1))
         return even | {name: self.field(name, even).sigmoid() for name in self.odd}
