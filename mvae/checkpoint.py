@@ -276,7 +276,7 @@ class Metrics(BaseModel):
 
 
 def load_metrics(dataset: str, model: str, root: Path = CHECKPOINTS) -> Metrics | None:
-    """Read a checkpoint's metrics; None where there are none of exactly these weights.
+    """Read a run's metrics; None where there are none of exactly the weights beside them.
 
     Raises:
         CheckpointError: if the file is damaged.
@@ -288,8 +288,10 @@ def load_metrics(dataset: str, model: str, root: Path = CHECKPOINTS) -> Metrics 
         metrics = Metrics.model_validate_json(path.read_bytes())
     except ValidationError:
         raise CheckpointError(f"{_short(path)} is not valid; run `evaluate` again.") from None
-    current = sha256(path.parent / "weights.safetensors")
-    return metrics if metrics.protocol.get("weights_sha256") == current else None
+    weights = path.parent / "weights.safetensors"
+    if not weights.exists():
+        return metrics  # further seeds keep their figures only
+    return metrics if metrics.protocol.get("weights_sha256") == sha256(weights) else None
 
 
 def available(root: Path = CHECKPOINTS) -> dict[str, list[str]]:
