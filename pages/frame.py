@@ -24,6 +24,9 @@ h4 {
   [class*="st-key-pictures"] > div { width: 46rem; max-width: none; }
 }
 [data-testid="stImage"] img { image-rendering: pixelated; }
+/* What is chosen in a multiselect: its white could not be read on the dark theme's pale blue. */
+[data-tag] { background: none !important; border: 1px solid currentColor; }
+[data-tag], [data-tag] * { color: inherit !important; }
 </style>"""
 
 
