@@ -245,7 +245,7 @@ def _numbers(name: str, answer: Answer, shared: Shared) -> str:
             cells += f"<td>{_or_dash(above.get(title), signed=True)}</td>"
         rows.append(f"<tr>{cells}</tr>")
     here = "reference" if name == shared.pinned else "value"
-    last = f'<th scope="col" class="other">− {escape(shared.pinned)}</th>' if compare else ""
+    last = f'<th scope="col">−\u00a0{escape(shared.pinned)}</th>' if compare else ""
     return (
         f'<table><thead><tr><td></td><th scope="col">{here}</th>{last}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"

@@ -72,6 +72,7 @@ def _deeds(name: str, names: tuple[str, ...], pinned: str) -> None:
                 words,
                 key=f"{icon} {name}",
                 icon=f":material/{icon}:",
+                help=words,
                 type="tertiary",
                 disabled=not possible,
                 on_click=deed,
