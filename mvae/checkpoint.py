@@ -278,7 +278,7 @@ class Metrics(BaseModel):
 
 
 def load_metrics(dataset: str, model: str, root: Path = CHECKPOINTS) -> Metrics | None:
-    """Read a run's metrics; None where there are none, or none of exactly these weights.
+    """Read a run's metrics; None where there are none of exactly the weights beside them.
 
     Raises:
         CheckpointError: if the file is damaged.
@@ -291,9 +291,9 @@ def load_metrics(dataset: str, model: str, root: Path = CHECKPOINTS) -> Metrics 
     except ValidationError:
         raise CheckpointError(f"{_short(path)} is not valid; run `evaluate` again.") from None
     weights = path.parent / "weights.safetensors"
-    # Some runs keep their figures here and not their weights, which the figures name.
-    same = not weights.exists() or metrics.protocol.get("weights_sha256") == sha256(weights)
-    return metrics if same else None
+    if not weights.exists():
+        return metrics  # further seeds keep their figures only
+    return metrics if metrics.protocol.get("weights_sha256") == sha256(weights) else None
 
 
 def available(root: Path = CHECKPOINTS) -> dict[str, list[str]]:

@@ -41,6 +41,8 @@ class MultimodalModel(nn.Module, abc.ABC):
     no_posterior: ClassVar[str] = ""
     #: Why log p of its modalities is not estimated.
     no_likelihood: ClassVar[str] = ""
+    #: Whether generating takes a chain of many steps, so that nothing else should wait for it.
+    sampler: ClassVar[bool] = False
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
         super().__init__()

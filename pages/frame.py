@@ -24,23 +24,27 @@ h4 {
   [class*="st-key-pictures"] > div { width: 46rem; max-width: none; }
 }
 [data-testid="stImage"] img { image-rendering: pixelated; }
+/* What is chosen in a multiselect: its white could not be read on the dark theme's pale blue. */
+[data-tag] { background: none !important; border: 1px solid currentColor; }
+[data-tag], [data-tag] * { color: inherit !important; }
 </style>"""
 
 
 def choose_data(there: dict[str, list[str]]) -> None:
-    """Change the data set: same model where there is one, everything supplied again."""
+    """Change the data set: same models where they exist, everything supplied again."""
     data = st.session_state["data"]
     view: View = st.session_state["view"]
     model = view.model if view.model in there[data] else there[data][0]
-    st.session_state["view"] = View(data, model)
+    models = tuple(name for name in view.models or () if name in there[data]) or None
+    st.session_state["view"] = View(data, model, models=models, pinned=view.pinned)
 
 
-def chooser(view: View) -> None:
-    """Show the two choices side by side."""
+def chooser(view: View, one_model: bool) -> None:
+    """Show the two choices side by side; that of a model where the page is about one."""
     there = checkpoint.available(checkpoint.CHECKPOINTS)
     st.session_state["data"], st.session_state["model"] = view.data, view.model
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(_summary(view), width="stretch")
+        st.caption(_summary(view) if one_model else "", width="stretch")
         st.selectbox(
             "Data",
             list(there),
@@ -51,6 +55,8 @@ def chooser(view: View) -> None:
             label_visibility="collapsed",
             width=190,
         )
+        if not one_model:
+            return
         st.selectbox(
             "Model",
             there[view.data],
@@ -81,11 +87,13 @@ def frame() -> None:
     st.set_page_config("MVAE Explorer", page_icon="🔎", layout="wide")
     # These speak of no data set, or bring their own models.
     without_model = [st.Page("learn.py", title="Learn"), st.Page("theory.py", title="Theory")]
+    with_models = st.Page("compare.py", title="Compare")  # which are chosen on it
     page = st.navigation(
         [
             st.Page("experts.py", title="Experts", default=True),
             st.Page("traverse.py", title="Traverse"),
             st.Page("map.py", title="Map"),
+            with_models,
             *without_model,
         ],
         position="top",
@@ -96,7 +104,7 @@ def frame() -> None:
         st.warning(problems[0])
         st.stop()
     if page not in without_model:
-        chooser(view)
+        chooser(view, page is not with_models)
     for problem in problems:
         st.warning(problem)
     try:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mvae.checkpoint import CHECKPOINTS, load_model, sha256, write_json
 from mvae.data import DATASETS
-from mvae.evaluation.classifier import load_classifier
+from mvae.evaluation.classifier import classifier_of
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.generation import label_accuracy, label_to_picture
 from mvae.evaluation.likelihood import ALPHA, log_likelihood
@@ -22,7 +22,7 @@ from mvae.gaussian import conflict
 from mvae.modality import Batch
 from mvae.model import DecodingModel, ExpertModel, LatentModel, MultimodalModel
 from mvae.objective import elbo
-from mvae.pictures import assemble, picture_shape
+from mvae.pictures import assemble
 
 __all__ = ["REFERENCE", "evaluate", "subsets_of"]
 
@@ -167,10 +167,7 @@ def evaluate(
     result["accuracy_by_number"] = by_number
     yield "accuracy"
 
-    shape = picture_shape(config.modalities)
-    assert shape is not None
-    path = root / dataset / "classifier.safetensors"
-    classifier = load_classifier(path, shape, label.shape[0])
+    classifier = classifier_of(dataset, config.modalities, root)
     real = classifier.name(assemble(config.modalities, test.values)) == test.values[label.name]
     result["classifier_accuracy"] = figure(real.float())
     if not any(model.cannot((label.name,), name) for name in images):

@@ -12,6 +12,7 @@ from pages.parts.view import View
 __all__ = [
     "REACH",
     "STEPS",
+    "compare_code",
     "experts_code",
     "map_code",
     "show_code",
@@ -27,7 +28,17 @@ STEPS, REACH = 9, 3.0
 def belief_lines(
     view: View, modalities: tuple[Modality, ...], evidence: tuple[str, ...]
 ) -> list[str]:
-    """Write the lines that compute the belief of a view.
+    """Write the lines that compute the belief of a view."""
+    return [
+        *sample_lines(view, modalities, view.model, "from mvae.inference import believe"),
+        f"belief = believe(model, sample, {list(evidence)}, seed={view.seed})",
+    ]
+
+
+def sample_lines(
+    view: View, modalities: tuple[Modality, ...], model: str, *imports: str
+) -> list[str]:
+    """Write the lines that load a model and put together what is known.
 
     An uploaded picture cannot stand in the lines; a file of that name stands in its place.
     """
@@ -35,7 +46,7 @@ def belief_lines(
         "import torch",
         "",
         "from mvae.checkpoint import load_model, load_samples",
-        "from mvae.inference import believe",
+        *imports,
     ]
     own = view.source != "example"
     if own:
@@ -44,7 +55,7 @@ def belief_lines(
             "from mvae.modality import Batch",
             "from mvae.pictures import cut",
         ]
-    lines += ["", f'model, _ = load_model("{view.data}", "{view.model}")']
+    lines += ["", f'model, _ = load_model("{view.data}", "{model}")']
     labels = dict(view.labels)
     if own:
         lines += [
@@ -59,7 +70,6 @@ def belief_lines(
             f"sample = samples[slice({view.sample}, {view.sample + 1})]",
             *(f'sample.values["{name}"][:] = {index}' for name, index in labels.items()),
         ]
-    lines.append(f"belief = believe(model, sample, {list(evidence)}, seed={view.seed})")
     return lines
 
 
@@ -187,6 +197,32 @@ def map_code(view: View, modalities: tuple[Modality, ...], evidence: tuple[str, 
             "print(chart.umap[rows], chart.pca[rows], chart.pool.beliefs.entropy()[rows])",
         ]
     )
+
+
+def compare_code(
+    view: View,
+    modalities: tuple[Modality, ...],
+    models: tuple[str, ...],
+    pinned: str,
+    evidence: tuple[str, ...],
+) -> str:
+    """Write the lines that give the numbers of every model on the Compare page."""
+    imports = (
+        "from mvae.comparison import answer, differences",
+        "from mvae.evaluation.classifier import classifier_of",
+    )
+    lines = [
+        *sample_lines(view, modalities, pinned, *imports),
+        f'classifier = classifier_of("{view.data}", model.modalities)',
+        "answers = {}",
+        f"for name in {list(models)}:",
+        f'    model, _ = load_model("{view.data}", name)',
+        f"    answers[name] = answer(model, sample, {list(evidence)}, classifier, "
+        f"seed={view.seed})",
+        "for name, found in answers.items():",
+        f'    print(name, found.numbers, differences(found, answers["{pinned}"]))',
+    ]
+    return "\n".join(lines)
 
 
 def _intake(view: View) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -13,8 +13,11 @@ from torch import Tensor
 
 from pages.parts.pictures import as_image
 
-__all__ = ["mosaic"]
+__all__ = ["curves", "mosaic"]
 
+#: Colours and dashes of lines, to be told apart with any colour vision and on either theme.
+LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8b919c", "#e69f00")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 #: Empty room between two pictures, relative to a picture.
 GAP = 0.08
 #: Empty room for the notes below the pictures of a grid.
@@ -111,6 +114,41 @@ def mosaic(
         "showlegend": False,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         "height": 235 if rows == 1 else 760,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+    }
+    return go.Figure({"data": data, "layout": layout}, skip_invalid=False)
+
+
+def curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> go.Figure:
+    """Draw training curves, the validation score above the loss.
+
+    Args:
+        histories: by model the columns "epoch", "validation_score" and "loss".
+    """
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "marker": {"size": 4},
+            "name": name,
+            "legendgroup": name,
+            "showlegend": axis == "y",
+            "x": list(columns["epoch"]),
+            "y": list(columns[column]),
+            "yaxis": axis,
+            "line": {"color": LINES[i % len(LINES)], "dash": DASHES[i % len(DASHES)]},
+        }
+        for i, (name, columns) in enumerate(histories.items())
+        for axis, column in (("y", "validation_score"), ("y2", "loss"))
+    ]
+    layout = {
+        "xaxis": {"title": {"text": "epoch"}, "anchor": "y2"},
+        "yaxis": {"title": {"text": "validation score"}, "domain": [0.54, 1]},
+        "yaxis2": {"title": {"text": "loss"}, "domain": [0, 0.46]},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "height": 480,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
     }

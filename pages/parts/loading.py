@@ -7,10 +7,12 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.checkpoint import Metrics, ModelConfig
 from mvae.embedding import MapOfLatents, load_map
+from mvae.evaluation import classifier
+from mvae.evaluation.classifier import Classifier
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
 
-__all__ = ["load", "map_of", "metrics_of", "samples_of"]
+__all__ = ["classifier_of", "load", "map_of", "metrics_of", "samples_of"]
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -36,3 +38,10 @@ def metrics_of(dataset: str, model: str) -> Metrics | None:
 def map_of(dataset: str, model: str) -> MapOfLatents:
     """Load a model's map; a missing one is not remembered, so a made one works at once."""
     return load_map(dataset, model, checkpoint.CHECKPOINTS)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def classifier_of(dataset: str, model: str) -> Classifier:
+    """Load the classifier that names the pictures of a model's data set."""
+    _, config = load(dataset, model)
+    return classifier.classifier_of(dataset, config.modalities, checkpoint.CHECKPOINTS)

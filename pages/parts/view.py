@@ -20,10 +20,12 @@ from pages.parts.step import METHODS
 __all__ = [
     "COLOURINGS",
     "MAX_DIMS",
+    "MAX_MODELS",
     "SOURCES",
     "STARTS",
     "View",
     "change",
+    "compared",
     "open_view",
     "parse",
     "place",
@@ -34,6 +36,8 @@ __all__ = [
 SOURCES = {"example": "Example", "drawing": "Draw", "upload": "Upload"}
 #: How many dimensions' curves may be asked for.
 MAX_DIMS = 12
+#: How many models may stand beside each other, and how many do until somebody chooses.
+MAX_MODELS, USUAL_MODELS = 6, 4
 #: How far on a plane a latent may be held.
 FARTHEST = 20
 #: Characters that the state of a lesson's stage may have.
@@ -75,6 +79,8 @@ class View:
         noise: index of its noise level in NOISE.
         method: whose training step it draws, a key of METHODS.
         count: how many modalities that step has.
+        models: those compared, in their order; None for the current one and some others.
+        pinned: the one of them that the others are compared with; empty for the first.
     """
 
     data: str
@@ -102,13 +108,15 @@ class View:
     noise: int = 10
     method: str = "sub-sampled"
     count: int = 2
+    models: tuple[str, ...] | None = None
+    pinned: str = ""
 
 
 #: Those that stand in the URL under their own name, as they are.
 SIMPLE = (
     *("source", "sample", "drawing", "seed", "start", "across", "down", "other"),
     *("step", "lesson", "training", "given", "colour"),
-    *("pair", "best", "noise", "method", "count"),
+    *("pair", "best", "noise", "method", "count", "pinned"),
 )
 #: Changes of these let go of the latent that is held.
 LETTING_GO = {
@@ -143,8 +151,18 @@ def open_view() -> tuple[View, list[str]]:
     return state["view"], problems
 
 
+def compared(view: View) -> tuple[str, ...]:
+    """Name the models that stand beside each other, in their order."""
+    if view.models is not None:
+        return view.models
+    there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
+    return tuple(dict.fromkeys((view.model, *there)))[:USUAL_MODELS]
+
+
 def repair(view: View) -> View:
-    """Fit a view to the modalities of its model, which may have been changed."""
+    """Fit a view to the models that it compares and to the modalities of its own."""
+    if view.pinned and view.pinned not in compared(view):
+        view = replace(view, pinned="")
     try:
         _, config = load(view.data, view.model)
     except checkpoint.CheckpointError:
@@ -171,6 +189,8 @@ def url_of(view: View) -> dict[str, str]:
     params = {"data": view.data, "model": view.model}
     if view.supply is not None:
         params["supply"] = ",".join(view.supply)
+    if view.models is not None:
+        params["models"] = ",".join(view.models)
     for name in SIMPLE:
         value = getattr(view, name)
         if value is not None and value != getattr(usual, name):
@@ -226,7 +246,9 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         training=int(params.get("training") == "1"),
         given=_given(params.get("given", ""), modalities, problems),
         colour=_choice(params, "colour", list(COLOURINGS), "colouring", problems),
+        models=_models(params.get("models"), there[data], problems),
     )
+    view = replace(view, pinned=_pinned(params.get("pinned", ""), view, problems))
     if params.get("plane") and len(view.plane) != 2:
         problems.append("A plane needs two different dimensions; shown is the usual one.")
         view = replace(view, plane=(), at=None)
@@ -369,5 +391,31 @@ def _given(text: str, modalities: tuple[Modality, ...], problems: list[str]) -> 
     problems.append(
         f"The link asks for a map given “{text[:40]}”, which this model does not have "
         f"(it has: {', '.join(names)}); shown is the map given all of them together."
+    )
+    return ""
+
+
+def _models(text: str | None, there: list[str], problems: list[str]) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    wanted = [name for name in dict.fromkeys(text.split(",")) if name]
+    found = [name for name in wanted if name in there]
+    problems += [
+        f"The link compares a model called “{name[:40]}”, which is not here "
+        f"(there are: {', '.join(there)})."
+        for name in wanted
+        if name not in there
+    ]
+    if len(found) > MAX_MODELS:
+        problems.append(f"The link compares {len(found)} models; shown are the first {MAX_MODELS}.")
+    return tuple(found[:MAX_MODELS])
+
+
+def _pinned(name: str, view: View, problems: list[str]) -> str:
+    if not name or name in compared(view):
+        return name
+    problems.append(
+        f"The link pins “{name[:40]}”, which is not among the models that it compares; "
+        "the first of them is the reference."
     )
     return ""

@@ -29,6 +29,7 @@ PATHS = [
     "/traverse?sample=3&down=2",
     "/map?sample=3",
     "/map?data=quadrants&colour=entropy",
+    "/compare?sample=3&supply=label",
     "/theory?pair=square&best=forward&method=dbm",
     "/theory?pair=outliers&noise=2&method=denoising&count=3",
     "/learn?step=1",

@@ -35,6 +35,15 @@ VIEWS = st.builds(
     plane=st.just(())
     | st.lists(st.integers(0, 63), unique=True, min_size=2, max_size=2).map(tuple),
     at=st.none() | st.tuples(COORDINATES, COORDINATES),
+).flatmap(
+    lambda view: st.permutations(["mvae", "mvae-cover", "mvae-2d"]).flatmap(
+        lambda names: (
+            st.just(view)
+            | st.integers(1, 3).map(
+                lambda n: replace(view, models=tuple(names[:n]), pinned=("", names[0])[n % 2])
+            )
+        )
+    )
 )
 
 
@@ -73,6 +82,13 @@ def test_a_link_restores_the_view(view):
         ({"at": "inf,0"}, "holds a latent at “inf,0”", {}),
         ({"at": "0,20.1"}, "holds a latent at “0,20.1”", {}),
         ({"at": ""}, "holds a latent at “”", {}),
+        ({"models": "mvae,gpt,mvae"}, "compares a model called “gpt”", {"models": "mvae"}),
+        (
+            {"models": "mvae", "pinned": "mvae-2d"},
+            "pins “mvae-2d”, which is not among",
+            {"models": "mvae"},
+        ),
+        ({"pinned": "gpt"}, "the first of them is the reference", {}),
         ({"at": "9" * 999 + ",0"}, "holds a latent at “" + "9" * 40 + "”", {}),
     ],
 )
@@ -153,3 +169,11 @@ def test_a_view_without_anything_unusual_has_a_short_link():
     view = View("mnist", "mvae", supply=("image",))
     assert url_of(view) == {"data": "mnist", "model": "mvae", "supply": "image"}
     assert url_of(replace(view, seed=1))["seed"] == "1"
+
+
+def test_a_link_with_too_many_models_keeps_the_first(monkeypatch):
+    names = [f"mvae-{i}" for i in range(8)]
+    monkeypatch.setattr(checkpoint, "available", lambda _: {"mnist": ["mvae-cover", *names]})
+    view, problems = parse({"models": ",".join(names)})
+    assert view.models == tuple(names[:6])
+    assert problems == ["The link compares 8 models; shown are the first 6."]

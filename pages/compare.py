@@ -1,0 +1,134 @@
+"""Compare: what several models believe and generate, given the same evidence."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from mvae.checkpoint import CheckpointError, ModelConfig
+from mvae.comparison import DRAWS
+from mvae.evaluation.classifier import Classifier
+from mvae.model import LatentModel, MultimodalModel
+from pages.parts.code import compare_code, show_code
+from pages.parts.colours import colours_of
+from pages.parts.comparison import export
+from pages.parts.comparison.answers import answers
+from pages.parts.comparison.card import AXIS, Shared
+from pages.parts.comparison.cards import Cards, choose, lay_out
+from pages.parts.comparison.records import records, show_curves, show_records, show_ways
+from pages.parts.evidence import evidence_column, gather, supplied
+from pages.parts.loading import classifier_of, load, samples_of
+from pages.parts.pictures import ink
+from pages.parts.view import View, compared
+from pages.parts.words import listing
+
+PROTOCOL = f"{DRAWS} draws, the same random numbers for every model"
+Loaded = dict[str, tuple[MultimodalModel, ModelConfig]]
+
+
+def page() -> None:
+    """Show the evidence on the left, the models beside it, and what is on record below."""
+    view: View = st.session_state["view"]
+    names = compared(view)
+    loaded, damaged = load_all(view.data, names)
+    if not loaded:
+        st.markdown("### Which models are to be compared?")
+        choose(view, names)
+        for problem in damaged.values():
+            st.warning(problem)
+        return
+    pinned = view.pinned if view.pinned in loaded else next(iter(loaded))
+    modalities = loaded[pinned][1].modalities
+    colours = colours_of(modalities)
+    samples = samples_of(view.data, pinned)
+    sample = gather(view, modalities, samples)
+    evidence = supplied(view, sample)
+    given = listing([f"**{name}**" for name in evidence]) if evidence else "nothing"
+    st.markdown(f"### Given {given}: what each model believes and generates")
+
+    left, right = st.columns([1.15, 3.2], gap="medium")
+    with left:
+        evidence_column(view, modalities, samples, colours)
+    with right:
+        choose(view, names)
+        about = damaged | {name: config.summary for name, (_, config) in loaded.items()}
+        places = lay_out(names, pinned, about)
+        files = st.container(horizontal=True)
+        explain(pinned)
+    widths = [m.latents for m, _ in loaded.values() if isinstance(m, LatentModel)]
+    latents = min(AXIS, max(widths, default=1))
+    shared = Shared(modalities, sample, evidence, colours, latents, ink(), pinned)
+    cards = Cards(places, shared)
+
+    def fill(chains: bool) -> None:
+        models = {name: m for name, (m, _) in loaded.items() if m.sampler == chains}
+        if chains:
+            cards.wait(models)
+        classifier = naming(view.data, pinned)
+        for ready in answers(models, pinned, sample, evidence, classifier, view.seed):
+            if ready is None and chains:
+                cards.wait(models)  # writing is when Streamlit sees what a visitor did meanwhile
+            elif ready is not None:
+                cards.take(*ready)
+
+    # Whoever answers at once waits for no chain, nor does anything below.
+    fill(chains=False)
+    table = records(view.data, loaded)
+    show_records(table)
+    show_curves(view.data, list(loaded))
+    show_ways(view.data)
+    show_code(compare_code(view, modalities, tuple(loaded), pinned, evidence))
+    fill(chains=True)
+
+    found = {name: cards.found[name] for name in loaded}
+    title = f"{view.data} given {given.replace('**', '')}; {PROTOCOL}"
+    with files:
+        st.download_button(
+            "Picture (PNG)",
+            lambda: export.picture(found, modalities, pinned, title),
+            file_name=f"comparison-{view.data}.png",
+            mime="image/png",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Table (CSV)",
+            lambda: export.table(found, pinned, table),
+            file_name=f"comparison-{view.data}.csv",
+            mime="text/csv",
+            on_click="ignore",
+        )
+
+
+def load_all(data: str, names: tuple[str, ...]) -> tuple[Loaded, dict[str, str]]:
+    """Load the models, and say of those that are damaged what is wrong."""
+    loaded: Loaded = {}
+    damaged = {}
+    for name in names:
+        try:
+            loaded[name] = load(data, name)
+        except CheckpointError as error:
+            damaged[name] = str(error)
+    return loaded, damaged
+
+
+def naming(data: str, model: str) -> Classifier | None:
+    """Give the classifier that names pictures; without one nothing is said of coherence."""
+    try:
+        return classifier_of(data, model)
+    except CheckpointError:
+        return None
+
+
+def explain(pinned: str) -> None:
+    """Say how to read the cards."""
+    st.caption(
+        f"{PROTOCOL}. **Belief**: σ of each latent, the {AXIS} sharpest from left to right, on a "
+        f"logarithmic axis, the prior’s is 1; dashed: {pinned}’s. "
+        "**Pictures**: the mean of the draws, and the first few of them; what is in a solid frame "
+        "was supplied, what is in a dashed one is missing and made up. **Coherence**: the share "
+        "of the draws whose picture a separate classifier names as the label that is supplied, or "
+        "else as the one that the same draw generates. **log p**: predictive log-likelihood of "
+        "what is held out, in nats. **KL to the prior**: in nats."
+    )
+
+
+page()

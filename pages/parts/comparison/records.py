@@ -1,0 +1,146 @@
+"""What is on record about models: size, training, measured figures; and the ways to train."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+import streamlit as st
+
+from mvae import checkpoint
+from mvae.checkpoint import CheckpointError, ModelConfig
+from mvae.model import MultimodalModel
+from mvae.runs import Way, load_history, measured, runs, ways_to_train
+from pages.parts.figures import curves
+from pages.parts.loading import metrics_of
+
+__all__ = ["records", "show_curves", "show_records", "show_ways"]
+
+#: The column that holds sentences.
+CANNOT = "what it cannot do"
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def history_of(dataset: str, model: str) -> dict[str, list[float]]:
+    """Read a model's training curves."""
+    return load_history(dataset, model, checkpoint.CHECKPOINTS)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def ways_of(dataset: str) -> list[Way]:
+    """Read the figures of all runs of a data set, which takes the hash of each one's weights."""
+    return ways_to_train(runs(dataset, checkpoint.CHECKPOINTS))
+
+
+def records(
+    dataset: str, models: Mapping[str, tuple[MultimodalModel, ModelConfig]]
+) -> pd.DataFrame:
+    """Tabulate what is known of models apart from any evidence, a row each."""
+    rows = {}
+    for name, (model, config) in models.items():
+        seconds = history_of(dataset, name).get("seconds", [None])[-1]
+        rows[name] = (
+            {
+                "parameters": f"{sum(w.numel() for w in model.parameters()):,}",
+                "training time": "—" if seconds is None else duration(seconds),
+                "epochs": config.training.epochs,
+                "objective": config.objective.name,
+            }
+            | {
+                title: "—" if x is None else f"{x['mean']:.3f} ± {x['se']:.3f}"
+                for title, x in measured(config, metrics_of(dataset, name)).items()
+            }
+            | {CANNOT: " ".join(sentences(model))}
+        )
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def duration(seconds: float) -> str:
+    """Write how long something took.
+
+    Example:
+        >>> duration(41.2), duration(595.6)
+        ('41 s', '10 min')
+    """
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+
+
+def sentences(model: MultimodalModel) -> list[str]:
+    """Say why some of a model's figures do not exist."""
+    labels = [m.name for m in model.modalities if m.kind == "label"]
+    images = [m.name for m in model.modalities if m.kind == "image"]
+    asked = [(images, name) for name in labels if images]
+    # Of the tiles of a picture one speaks for all.
+    asked += [(labels, name) for name in images[:1] if labels]
+    found = (model.no_likelihood, *(model.cannot(given, name) for given, name in asked))
+    return [text for text in dict.fromkeys(found) if text]
+
+
+def show_records(table: pd.DataFrame) -> None:
+    """Show what is on record; sentences stand below, where there is room for them."""
+    st.markdown("#### On record")
+    st.dataframe(table.drop(columns=CANNOT))
+    texts = [f"- **{name}**: {text}" for name, text in table[CANNOT].items() if text]
+    if texts:
+        st.markdown("\n".join(texts))
+    st.caption(
+        "Measured on the test split, ± standard error; — stands for what a model cannot do or "
+        "nobody measured on these weights."
+    )
+
+
+def show_curves(dataset: str, models: Iterable[str]) -> None:
+    """Draw the training curves once somebody looks."""
+    with st.expander("Training curves", key="curves", on_change="rerun") as look:
+        if not look.open:
+            return
+        histories = {name: history_of(dataset, name) for name in models}
+        histories = {name: columns for name, columns in histories.items() if columns}
+        if not histories:
+            st.markdown("No training curves were kept of these models.")
+            return
+        words = f"Validation score and training loss by epoch of {', '.join(histories)}"
+        st.plotly_chart(curves(histories), config={"displayModeBar": False}, alt=words)
+        st.caption(
+            "The validation score is each objective's own, usually its ELBO with λ = 1 and β = 1, "
+            "of the validation split; the loss is what was minimised, with its λ and while β "
+            "rises. Losses of different objectives cannot be compared."
+        )
+
+
+def show_ways(dataset: str) -> None:
+    """Tabulate the ways to train the MVAE's network once somebody looks."""
+    with st.expander("Ways to train an MVAE", key="ways", on_change="rerun") as look:
+        if not look.open:
+            return
+        try:
+            ways = ways_of(dataset)
+        except CheckpointError as error:
+            st.warning(str(error))
+            return
+        if not ways:
+            st.markdown("No run that trains an MVAE was measured.")
+            return
+        st.dataframe([_row(way) for way in ways], hide_index=True)
+        st.caption(
+            "One network, trained in different ways, measured on the test split: the mean over "
+            "the seeds ± their standard deviation. Decodings: how often a training step decodes "
+            "each modality of a sample. Coherence: whether a separate classifier names a picture "
+            "as the label that it was generated from; diversity: the distance between such "
+            "pictures, relative to that between real ones."
+        )
+
+
+def _row(way: Way) -> dict[str, str | int]:
+    return {
+        "run": way.config.model,
+        "objective": way.config.objective.name,
+        "latents": way.config.latents,
+        "epochs": way.config.training.epochs,
+        "seeds": len(way.seeds),
+        **{
+            title: f"{mean:.3f}" + ("" if sd is None else f" ± {sd:.3f}")
+            for title, (mean, sd) in way.figures.items()
+        },
+        "decodings": ", ".join(f"{name} {n:g}" for name, n in way.evaluations.items()) or "—",
+    }

@@ -1,0 +1,190 @@
+"""What models answer to the same evidence: numbers against direct computations, and sentences."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from mvae.baselines.bivcca import BiVCCA
+from mvae.baselines.cvae import CVAE
+from mvae.baselines.dae import DAE
+from mvae.baselines.mmvae import MMVAE
+from mvae.baselines.vae import VAE
+from mvae.comparison import DRAWS, SHOWN, answer, differences
+from mvae.modality import Batch, Modality
+from mvae.model import MVAE, noise
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+LABEL = Modality(name="label", kind="label", shape=(3,), likelihood="categorical", hidden=(8,))
+TILES = tuple(
+    Modality(
+        name=side,
+        kind="image",
+        shape=(1, 2, 2),
+        likelihood="bernoulli",
+        hidden=(8,),
+        tile=(0, column),
+    )
+    for column, side in enumerate(("left", "right"))
+)
+
+
+class Naming:
+    """Names pictures by their brightest column, which is known; columns beyond are no name."""
+
+    def name(self, pictures):
+        return pictures.sum((1, 2)).argmax(-1)
+
+
+def draws_of(model, given, seed=0):
+    z = model.posterior(given).at(noise(DRAWS, 1, model.latents, seed))[:, 0]
+    return z, model.expected(z)
+
+
+def test_what_is_held_out_is_scored_by_the_mean_of_its_probability(toy_model, toy_batch):
+    model, sample = toy_model(), toy_batch(n=1)
+    found = answer(model, sample, ["point", "label"])
+    z, _ = draws_of(model, sample.supply(["point", "label"]))
+    for name in ("image", "colour"):
+        p = model.decode(z, name).log_prob(sample.values[name][0]).exp()
+        assert found.numbers[f"log p({name} | label, point)"] == pytest.approx(
+            math.log(p.mean().item())
+        )
+    assert not any("log p(point" in title or "log p(label" in title for title in found.numbers)
+
+
+def test_labels_have_the_probability_of_the_true_category(toy_model, toy_batch):
+    model, sample = toy_model(), toy_batch(n=1)
+    found = answer(model, sample, ["point"])
+    _, expected = draws_of(model, sample.supply(["point"]))
+    for name in ("label", "colour"):
+        own = int(sample.values[name][0])
+        p = expected[name][:, own].mean().item()
+        assert found.numbers[f"p({name} {own})"] == pytest.approx(p)
+        assert found.expected[name][own].item() == pytest.approx(p)
+        assert found.numbers[f"log p({name} | point)"] == pytest.approx(math.log(p))
+
+
+def test_coherence_is_the_share_of_pictures_that_the_classifier_names_so(toy_model, toy_batch):
+    model, sample = toy_model(), toy_batch(n=1)
+    _, expected = draws_of(model, sample.supply(["label"]))
+    named = Naming().name(expected["image"])
+    own = int(sample.values["label"][0])
+    supplied = answer(model, sample, ["label"], Naming()).numbers["coherence"]
+    assert supplied == (named == own).double().mean().item()
+
+    _, expected = draws_of(model, sample.supply(["point"]))
+    agree = Naming().name(expected["image"]) == expected["label"].argmax(-1)
+    generated = answer(model, sample, ["point"], Naming()).numbers["coherence"]
+    assert generated == agree.double().mean().item()
+    assert answer(model, sample, ["point"]).numbers["coherence"] is None
+
+
+def test_the_spread_is_the_posteriors_and_the_divergence_exact(toy_model, toy_batch):
+    model, sample = toy_model(latents=5), toy_batch(n=1)
+    found = answer(model, sample, ["image", "point"])
+    q = model.posterior(sample.supply(["image", "point"]))
+    assert found.spread.tolist() == sorted(q.std[0].tolist())
+    assert found.numbers["KL to the prior"] == pytest.approx(q.kl_to_prior().item())
+    nothing = answer(model, sample, [])
+    assert (nothing.spread == 1).all()
+    assert nothing.numbers["KL to the prior"] == 0
+    assert "log p(image)" in nothing.numbers
+
+
+def test_the_divergence_of_a_mixture_is_estimated_from_the_draws(toys, toy_batch):
+    torch.manual_seed(0)
+    model, sample = MMVAE(toys, 2), toy_batch(n=1)
+    q = model.posterior(sample.supply(["image"]))
+    exact = q.components[0].kl_to_prior().item()  # of the one component that is present
+    estimates = [
+        answer(model, sample, ["image"], seed=seed).numbers["KL to the prior"] for seed in range(20)
+    ]
+    assert sum(estimates) / 20 == pytest.approx(exact, abs=0.05)
+
+
+def test_the_same_seed_gives_every_model_the_same_random_numbers(toy_model, toy_batch):
+    sample = toy_batch(n=1)
+    torch.manual_seed(1)
+    one = answer(toy_model(), sample, ["point"], Naming())
+    torch.manual_seed(2)
+    other = answer(toy_model(), sample, ["point"], Naming())
+    assert one.numbers == other.numbers
+    assert torch.equal(one.drawn, other.drawn)
+    assert not any(differences(one, other).values())
+    assert answer(toy_model(), sample, ["point"], seed=1).numbers != one.numbers
+
+
+def test_the_pictures_are_the_mean_of_all_draws_and_the_first_few(toy_model, toy_batch):
+    model, sample = toy_model(), toy_batch(n=1)
+    found = answer(model, sample, ["point"])
+    _, expected = draws_of(model, sample.supply(["point"]))
+    torch.testing.assert_close(found.picture, expected["image"].mean(0))
+    torch.testing.assert_close(found.drawn, expected["image"][:SHOWN])
+
+
+def test_a_tile_that_is_not_generated_stands_as_it_was_supplied():
+    torch.manual_seed(0)
+    model = CVAE((*TILES, LABEL), 2)
+    left, right = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+    values = {"left": left, "right": right, "label": torch.tensor([0])}
+    sample = Batch.of(model.modalities, values)
+    found = answer(model, sample, ["left", "label"], Naming())
+    assert found.picture.shape == (1, 2, 4)
+    assert (found.picture[..., :2] == 1).all()
+    assert ((found.picture[..., 2:] > 0) & (found.picture[..., 2:] < 1)).all()
+    assert found.cannot.keys() == {"left", "label"}
+    assert found.numbers["coherence"] == 1  # the left tile is the brightest
+    # With a tile lacking there is no whole picture to name.
+    assert answer(model, sample, ["right"], Naming()).picture is None
+
+
+def test_a_tile_that_nobody_knows_leaves_no_picture_to_name():
+    torch.manual_seed(0)
+    model = VAE((*TILES, LABEL), 2)
+    values = {"left": torch.ones(1, 1, 2, 2), "label": torch.tensor([0])}
+    found = answer(model, Batch.of(model.modalities, values), ["left", "label"], Naming())
+    assert found.picture is not None
+    assert (found.picture[..., 2:] == 0).all()
+    assert found.numbers["coherence"] is None
+
+
+def test_what_a_model_cannot_do_it_says_and_has_no_number_for(toys, toy_batch):
+    sample, given = toy_batch(n=1), ["image", "label"]
+    reference = answer(MVAE(toys, 2), sample, given, Naming())
+    assert not reference.cannot
+    assert None not in reference.numbers.values()
+    for kind in (BiVCCA, CVAE, DAE, VAE):
+        model = kind(toys, 2)
+        found = answer(model, sample, given, Naming())
+        assert list(found.numbers) == list(reference.numbers)
+        assert found.cannot == {
+            name: model.cannot(given, name) for name in sample.names if model.cannot(given, name)
+        }
+        assert found.cannot.keys() | found.expected.keys() == set(sample.names)
+        assert (found.spread is None) == bool(found.no_spread)
+        for name in found.cannot:
+            assert all(
+                value is None
+                for title, value in found.numbers.items()
+                if title.startswith((f"log p({name}", f"p({name}"))
+            )
+        known = {title for title, value in found.numbers.items() if value is not None}
+        assert differences(found, reference).keys() == known
+    assert "none for several together" in answer(BiVCCA(toys, 2), sample, given).no_spread
+    assert answer(DAE(toys, 2), sample, given).no_spread == DAE.no_posterior
+
+
+def test_what_is_no_log_likelihood_is_called_a_score(toy_batch):
+    grey = TILES[0].model_copy(update={"likelihood": "bernoulli-cross-entropy", "tile": None})
+    torch.manual_seed(0)
+    found = answer(MVAE([grey, LABEL], 2), toy_batch(grey, LABEL, n=1), ["label"])
+    assert "score of left | label" in found.numbers
+
+
+def test_several_samples_are_refused(toy_model, toy_batch):
+    with pytest.raises(ValueError, match="one sample, not of 2"):
+        answer(toy_model(), toy_batch(n=2), [])

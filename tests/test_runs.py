@@ -1,0 +1,92 @@
+"""Training runs on disk: their figures over the seeds, and their curves."""
+
+from __future__ import annotations
+
+import pytest
+
+from mvae.checkpoint import CheckpointError, available, load_metrics, save_model, write_json
+from mvae.recipes import config_for
+from mvae.runs import load_history, measured, runs, ways_to_train
+
+TITLES = ["log p(image, label)", "image→label", "label→image coherence", "label→image diversity"]
+
+
+def figures(loglik, accuracy=0.9):
+    return {
+        "loglik": {"image+label": {"mean": loglik, "se": 0.5, "n": 1000}},
+        "accuracy": {"image->label": {"mean": accuracy, "se": 0.01, "n": 1000}},
+    }
+
+
+def write_run(root, recipe, seed=0, test=None, weights_sha256="", **training):
+    """Write a run without weights, as further seeds are kept."""
+    config = config_for("mnist", recipe)
+    config = config.model_copy(
+        update={"training": config.training.model_copy(update={"seed": seed, **training})}
+    )
+    folder = root / "mnist" / (f"{recipe}-seed-{seed}" if seed else recipe)
+    write_json(folder / "config.json", config.model_dump(mode="json"))
+    protocol = {"weights_sha256": weights_sha256}
+    write_json(folder / "metrics.json", {"protocol": protocol, "test": test or {}})
+    return folder, config
+
+
+def test_seeds_of_a_way_to_train_are_averaged(tmp_path):
+    for seed, loglik in ((2, -83.0), (0, -85.0), (1, -81.0)):
+        write_run(tmp_path, "mvae", seed, figures(loglik))
+    write_run(tmp_path, "mvae-joint", 0, figures(-90.0) | {"decoder_evaluations": {"image": 1.0}})
+    write_run(tmp_path, "bivcca", 0, figures(-99.0))  # another network
+    joint, mvae = sorted(ways_to_train(runs("mnist", tmp_path)), key=lambda way: len(way.seeds))
+    assert mvae.seeds == (0, 1, 2)
+    assert mvae.figures["log p(image, label)"] == pytest.approx((-83.0, 2.0))
+    assert mvae.figures["image→label"] == pytest.approx((0.9, 0.0))
+    assert mvae.evaluations == {}
+    assert joint.config.model == "mvae-joint"
+    assert joint.figures["log p(image, label)"] == (-90.0, None)
+    assert joint.evaluations == {"image": 1.0}
+    # They are read, but cannot be chosen: there are no weights.
+    assert available(tmp_path) == {}
+
+
+def test_runs_of_another_budget_or_objective_are_another_way(tmp_path):
+    write_run(tmp_path, "mvae", 0, figures(-85.0))
+    write_run(tmp_path, "mvae", 1, figures(-84.0), epochs=2)
+    write_run(tmp_path, "mvae-k2", 0, figures(-84.0))
+    assert [way.seeds for way in ways_to_train(runs("mnist", tmp_path))] == [(0,), (0,), (1,)]
+
+
+def test_figures_of_other_weights_do_not_count(tmp_path):
+    folder, config = write_run(tmp_path, "mvae-2d", 0, figures(-85.0), weights_sha256="0")
+    assert load_metrics("mnist", "mvae-2d", tmp_path).test
+    save_model(folder, config, config.build().state_dict())
+    assert load_metrics("mnist", "mvae-2d", tmp_path) is None
+    (way,) = ways_to_train(runs("mnist", tmp_path))
+    assert way.figures == way.evaluations == {}
+
+
+def test_a_seeds_folder_may_be_named_other_than_its_model(tmp_path):
+    write_run(tmp_path, "mvae", 3, figures(-85.0))
+    (run,) = runs("mnist", tmp_path)
+    assert (run.name, run.config.model, run.config.training.seed) == ("mvae-seed-3", "mvae", 3)
+
+
+def test_what_was_not_measured_is_none_and_tiles_are_one_picture(tmp_path):
+    config = config_for("mnist", "mvae")
+    assert measured(config, None) == dict.fromkeys(TITLES)
+    write_run(tmp_path, "mvae", 0, figures(-85.0))
+    found = measured(config, load_metrics("mnist", "mvae", tmp_path))
+    assert [title for title in TITLES if found[title] is None] == TITLES[2:]
+    assert next(iter(measured(config_for("quadrants", "mvae"), None))) == "log p(picture, label)"
+    assert next(iter(measured(config_for("fashion", "mvae"), None))) == "score(image, label)"
+
+
+def test_curves_are_read_by_column_and_a_damaged_file_is_named(tmp_path):
+    assert load_history("mnist", "mvae", tmp_path) == {}
+    folder = tmp_path / "mnist" / "mvae"
+    folder.mkdir(parents=True)
+    (folder / "history.csv").write_text("epoch,loss\n1,2.5\n2,1.5\n")
+    assert load_history("mnist", "mvae", tmp_path) == {"epoch": [1, 2], "loss": [2.5, 1.5]}
+    for text in ("", "epoch,loss\n1\n", "epoch,loss\n1,many\n"):
+        (folder / "history.csv").write_text(text)
+        with pytest.raises(CheckpointError, match=r"history\.csv is damaged"):
+            load_history("mnist", "mvae", tmp_path)
