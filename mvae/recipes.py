@@ -25,7 +25,8 @@ from mvae.objective import Covering, Denoising, Joint, Singles, SubSampled
 
 __all__ = ["RECIPES", "Recipe", "config_for"]
 
-#: Passes over the training split, by data set; for two latents fewer, see README.
+#: Passes over the training split, by data set; for two latents fewer, for the model that the app
+#: shows first more, see README.
 EPOCHS = {"mnist": 20, "fashion": 20, "quadrants": 16}
 EPOCHS_2D = {"mnist": 20, "fashion": 20, "quadrants": 10}
 #: Learning rate, by data set. `mvae` on MNIST after 20 epochs: validation joint log p of −73.3 at
@@ -89,6 +90,18 @@ RECIPES: dict[str, Recipe] = {
         latents=64,
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0),
         label_weight={"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0},
+        epochs=EPOCHS | {"mnist": 40},
+        rates=dict.fromkeys(DATASETS, 1e-3),
+    ),
+    "mvae-cover-short": Recipe(
+        summary="Covering at the budget and the λ of the baselines; reading back begins late.",
+        limitations=(
+            "Draws from a label alone are of another label more often than those of mvae-cover, "
+            "which was trained for twice as long.",
+        ),
+        latents=64,
+        objective=Covering(gamma=1.0, kappa=30.0, rho=20.0, reading=0.7),
+        label_weight=CHOSEN,
         epochs=EPOCHS,
     ),
     "mvae-2d": Recipe(
@@ -283,6 +296,7 @@ RECIPES: dict[str, Recipe] = {
         objective=DeepRBMObjective(),
         label_weight=UNWEIGHTED,
         epochs=EPOCHS,
+        rates=dict.fromkeys(DATASETS, 1e-3),
         warmup=0.5,
     ),
 }

@@ -35,7 +35,7 @@ CHAINS = 128
 #: Chance of a persistent chain to start anew at random, each sweep: what lies on the way from a
 #: random start is then unlearned too. Without, chains that start at random stay in a grey state.
 RESTART = 0.01
-#: Sweeps of mean field, after which the bound of a trained DBM has settled to about 0.01 nats.
+#: Sweeps of mean field over the layers of a deep machine.
 SWEEPS = 10
 #: Annealed runs and temperatures by which log Z is estimated to choose an epoch.
 RUNS, TEMPERATURES = 32, 300
@@ -332,6 +332,7 @@ class BoltzmannModel(MultimodalModel):
     #: Gibbs sweeps from a random start to a draw.
     STEPS: ClassVar[int] = 200
 
+    sampler = True
     no_posterior = (
         "Its hidden units are binary: given the data each is on with some probability, "
         "and there are no real-valued latents."

@@ -43,6 +43,7 @@ class DeepRBM(MultimodalModel):
     #: Gibbs sweeps from a random start to a draw.
     STEPS: ClassVar[int] = 200
 
+    sampler = True
     reference = "after Ngiam et al. 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf"
     no_experts = (
         "Its modalities meet in a Boltzmann machine over binary codes, a product of experts with a "

@@ -57,8 +57,8 @@ class RBMObjective(BoltzmannObjective):
 
     .. math:: -\nabla \log p(x) = E_{p(h|x)}[\nabla E(x,h)] - E_{p(x,h)}[\nabla E(x,h)]
 
-    The second mean is over chains that never start anew, a Gibbs sweep on at each step. λ has no
-    place in it.
+    The second mean is over persistent chains, a Gibbs sweep on at each step; a few start anew at
+    random. λ has no place in it.
     """
 
     network = RBM
