@@ -19,11 +19,11 @@ from mvae.checkpoint import (
 )
 from mvae.model import MVAE
 
-__all__ = ["Run", "Way", "load_history", "measured", "runs", "ways_to_train"]
+__all__ = ["Record", "Way", "load_history", "measured", "runs", "ways_to_train"]
 
 
 @dataclass(frozen=True)
-class Run:
+class Record:
     """A training run that was measured.
 
     Args:
@@ -54,7 +54,7 @@ class Way:
     evaluations: dict[str, float]
 
 
-def runs(dataset: str, root: Path = CHECKPOINTS) -> list[Run]:
+def runs(dataset: str, root: Path = CHECKPOINTS) -> list[Record]:
     """List the measured runs of a data set by name, with weights or without.
 
     Raises:
@@ -62,7 +62,7 @@ def runs(dataset: str, root: Path = CHECKPOINTS) -> list[Run]:
     """
     folders = sorted(path.parent for path in (root / dataset).glob("*/metrics.json"))
     return [
-        Run(folder.name, load_config(folder), load_metrics(dataset, folder.name, root))
+        Record(folder.name, load_config(folder), load_metrics(dataset, folder.name, root))
         for folder in folders
         if (folder / "config.json").exists()
     ]
@@ -114,9 +114,9 @@ def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, dict[str
     return {title: test.get(kind, {}).get(what) for title, (kind, what) in wanted.items()}
 
 
-def ways_to_train(found: Iterable[Run]) -> list[Way]:
+def ways_to_train(found: Iterable[Record]) -> list[Way]:
     """Group the runs that train the MVAE's network by all but their seed, in order of name."""
-    groups: dict[str, list[Run]] = {}
+    groups: dict[str, list[Record]] = {}
     for run in found:
         if run.config.objective.network is MVAE:
             same = run.config.model_dump(mode="json")
@@ -125,7 +125,7 @@ def ways_to_train(found: Iterable[Run]) -> list[Way]:
     return [_way(group) for group in groups.values()]
 
 
-def _way(group: list[Run]) -> Way:
+def _way(group: list[Record]) -> Way:
     tables = [measured(run.config, run.metrics) for run in group]
     figures: dict[str, tuple[float, float | None]] = {}
     for title in tables[0]:

@@ -108,7 +108,8 @@ def frame() -> None:
     for problem in problems:
         st.warning(problem)
     try:
-        if page not in without_model and (why := load(view.data, view.model)[0].no_experts):
+        about_one = page not in (with_models, *without_model)
+        if about_one and (why := load(view.data, view.model)[0].no_experts):
             no_experts(view, why)
         else:
             page.run()

@@ -18,8 +18,8 @@ from starlette.applications import Starlette
 from mvae import checkpoint
 from mvae.checkpoint import CHECKPOINTS, load_model, load_samples, load_tensors
 from pages.parts import assets, loading
+from tests.bundled import WITH_EXPERTS
 
-ALL = [(data, model) for data, models in checkpoint.available().items() for model in models]
 EVER = "public, max-age=31536000, immutable"
 
 
@@ -54,7 +54,7 @@ def get() -> Iterator[Callable[..., Answer]]:
     thread.join(20)
 
 
-@pytest.mark.parametrize(("data", "model"), ALL)
+@pytest.mark.parametrize(("data", "model"), WITH_EXPERTS)
 def test_decoders_are_those_of_the_checkpoint_to_the_bit(get, data, model):
     answer = get("/" + assets.decoders_path(data, model))
     assert answer.status == 200

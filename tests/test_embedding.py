@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from mvae.__main__ import app
 from mvae.checkpoint import (
     CheckpointError,
-    available,
     load_model,
     load_samples,
     load_tensors,
@@ -29,8 +28,7 @@ from mvae.embedding import (
     write_map,
 )
 from mvae.modality import Batch
-
-BUNDLED = [(data, model) for data, models in available().items() for model in models]
+from tests.bundled import WITH_EXPERTS
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +225,7 @@ def test_the_command_explains_itself_and_answers_wrong_names():
         assert name in result.stderr
 
 
-@pytest.mark.parametrize(("dataset", "model"), BUNDLED)
+@pytest.mark.parametrize(("dataset", "model"), WITH_EXPERTS)
 def test_every_bundled_checkpoint_has_a_map_on_which_equal_labels_lie_together(dataset, model):
     chart = load_map(dataset, model)
     built, _ = load_model(dataset, model)

@@ -9,8 +9,10 @@ from typing import Any
 import streamlit as st
 
 from mvae import checkpoint
+from mvae.checkpoint import load_config
 from mvae.intake import IntakeError, unpack_bits
 from mvae.modality import Modality
+from mvae.model import MultimodalModel
 from mvae.pictures import picture_shape
 from mvae.theory import BESTS, NOISE, PAIRS
 from pages.parts.lesson import STEPS
@@ -156,7 +158,25 @@ def compared(view: View) -> tuple[str, ...]:
     if view.models is not None:
         return view.models
     there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
-    return tuple(dict.fromkeys((view.model, *there)))[:USUAL_MODELS]
+    return tuple(dict.fromkeys((view.model, *different(view.data, there))))[:USUAL_MODELS]
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def different(data: str, names: list[str]) -> list[str]:
+    """Put the first model of each kind before the others, and those with a posterior before all."""
+
+    def kind(name: str) -> type[MultimodalModel]:
+        return load_config(checkpoint.CHECKPOINTS / data / name).objective.network
+
+    try:
+        kinds = {name: kind(name) for name in names}
+    except checkpoint.CheckpointError:
+        return names  # one is damaged; the page says so
+    first = {network: name for name, network in reversed(kinds.items())}
+    return sorted(
+        names,
+        key=lambda name: (first[kinds[name]] != name, bool(kinds[name].no_posterior)),
+    )
 
 
 def repair(view: View) -> View:

@@ -13,14 +13,13 @@ import safetensors.torch
 import torch
 from playwright.sync_api import Browser, Error
 
-from mvae import checkpoint
 from mvae.checkpoint import load_model
 from mvae.gaussian import Gaussian, conflict, product_of_experts
 from mvae.likelihood import elements
 from pages.parts import assets
+from tests.bundled import WITH_EXPERTS
 
 STAGE = Path(__file__).resolve().parents[2] / "pages/parts/stage"
-BUNDLED = [(data, model) for data, models in checkpoint.available().items() for model in models]
 #: Makes a module of a text, whatever page it is in, and keeps it as `name` of the window.
 IMPORT = """async ([name, text]) => {
     const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
@@ -86,7 +85,7 @@ def decoded(call: Call, content: bytes, described: list[dict[str, Any]], z: torc
     return [np.frombuffer(base64.b64decode(x), "<f4").reshape(len(z), -1) for x in found]
 
 
-@pytest.mark.parametrize(("data", "name"), BUNDLED)
+@pytest.mark.parametrize(("data", "name"), WITH_EXPERTS)
 def test_decoders_give_the_probabilities_that_torch_gives(call: Call, data: str, name: str) -> None:
     model, _ = load_model(data, name)
     source = torch.Generator().manual_seed(7)

@@ -85,7 +85,8 @@ def show_records(table: pd.DataFrame) -> None:
         st.markdown("\n".join(texts))
     st.caption(
         "Measured on the test split, ± standard error; — stands for what a model cannot do or "
-        "nobody measured on these weights."
+        "nobody measured on these weights. Training times passed on a machine that was busy with "
+        "other things too."
     )
 
 
@@ -124,10 +125,11 @@ def show_ways(dataset: str) -> None:
         st.dataframe([_row(way) for way in ways], hide_index=True)
         st.caption(
             "One network, trained in different ways, measured on the test split: the mean over "
-            "the seeds ± their standard deviation. Decodings: how often a training step decodes "
-            "each modality of a sample. Coherence: whether a separate classifier names a picture "
-            "as the label that it was generated from; diversity: the distance between such "
-            "pictures, relative to that between real ones."
+            "the seeds ± their standard deviation. λ: the label's weight in the objective. "
+            "Decodings: how often a training step decodes each modality of a sample. Coherence: "
+            "whether a separate classifier names a picture as the label that it was generated "
+            "from; diversity: the distance between such pictures, relative to that between real "
+            "ones."
         )
 
 
@@ -135,6 +137,7 @@ def _row(way: Way) -> dict[str, str | int]:
     return {
         "run": way.config.model,
         "objective": way.config.objective.name,
+        "λ": ", ".join(f"{m.weight:g}" for m in way.config.modalities if m.kind == "label"),
         "latents": way.config.latents,
         "epochs": way.config.training.epochs,
         "seeds": len(way.seeds),
