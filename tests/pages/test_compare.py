@@ -359,3 +359,19 @@ def test_vectors_are_shown_as_numbers():
     assert ", ".join(number(x) for x in found.expected["point"].tolist()) in write_card(
         "m", found, shared
     )
+
+
+@pytest.mark.parametrize("where", [None, "traverse.py", "map.py"])
+def test_a_page_of_experts_says_why_a_model_has_none_and_compare_shows_it(many, visit, where):
+    page = visit(where, model="vae")
+    texts = [x.value for x in page.app.markdown]
+    assert "### **vae** has no product of experts" in texts
+    assert any("latents of their own" in text and "Compare page" in text for text in texts)
+    page.app.switch_page("compare.py").run()
+    assert next(iter(cards(page.check())))
+    assert not any("has no product" in x.value for x in page.app.markdown)
+
+
+def test_the_usual_models_are_of_different_kinds_and_the_own_one_comes_first(many, visit):
+    assert list(cards(visit("compare.py"))) == ["mvae-cover", "bivcca", "mmvae", "vae"]
+    assert list(cards(visit("compare.py", model="dae")))[:2] == ["dae", "mvae-cover"]
