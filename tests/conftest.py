@@ -22,6 +22,8 @@ from mvae.modality import Batch, Modality
 from mvae.model import MVAE, MultimodalModel
 from mvae.objective import SubSampled
 
+# As the app runs, and as many tests at once as there are cores.
+torch.set_num_threads(1)
 # The same examples in every run, and none kept in a folder.
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 settings.load_profile("repeatable")

@@ -71,7 +71,9 @@ def test_training_reports_the_joint_likelihood_and_takes_settings(few_digits, tm
         tmp_path,
     )
     assert "validation joint log p: -" in out
-    _, config = load_model("quadrants", "mvae-2d", tmp_path)
+    # A further seed has a folder of its own beside the first.
+    _, config = load_model("quadrants", "mvae-2d-seed-5", tmp_path)
+    assert config.model == "mvae-2d"
     assert [m.weight for m in config.modalities] == [1, 1, 1, 1, 50]
     assert (config.objective.gamma, config.objective.kappa) == (0.25, 3)
     assert config.training.seed == 5
