@@ -194,11 +194,11 @@ RECIPES: dict[str, Recipe] = {
         epochs=EPOCHS,
     ),
     "mvae-q": Recipe(
-        summary="The paper's variant: experts are posteriors, and the prior is divided out. "
-        "q_i/p are one-to-one with MVAE's experts, so only optimisation differs.",
+        summary="Experts that are posteriors themselves: q_i/p are one-to-one with MVAE's experts.",
         limitations=(
             "Each expert is sharper than the prior everywhere, as the quotient has to be proper: "
-            "the same family of posteriors as MVAE's in another parametrisation, no richer.",
+            "the same family of posteriors as MVAE's in another parametrisation, no richer. Where "
+            "the two differ, optimisation and parametrisation made the difference.",
             "Like MVAE's, its experts are over-confident when trained by sub-sampling alone.",
         ),
         latents=64,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from mvae import checkpoint
 from mvae.data import DATASETS
@@ -76,10 +77,11 @@ def _summary(view: View) -> str:
         return ""
 
 
-def no_experts(view: View, why: str) -> None:
+def no_experts(view: View, why: str, elsewhere: StreamlitPage) -> None:
     """Say why a model has nothing to show on a page of experts, and where it has."""
     st.markdown(f"### **{view.model}** has no product of experts")
-    st.markdown(f"{why} What it generates stands beside other models on the Compare page.")
+    st.markdown(why)
+    st.page_link(elsewhere, label=f"Compare what {view.model} generates with other models")
 
 
 def frame() -> None:
@@ -110,7 +112,7 @@ def frame() -> None:
     try:
         about_one = page not in (with_models, *without_model)
         if about_one and (why := load(view.data, view.model)[0].no_experts):
-            no_experts(view, why)
+            no_experts(view, why, with_models)
         else:
             page.run()
     except checkpoint.CheckpointError as error:
