@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import safetensors.torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -52,8 +52,9 @@ class Training(BaseModel):
     Args:
         epochs: passes over the training split.
         batch: samples a step.
-        optimiser: Adam, or stochastic gradient descent with momentum ½.
-        rate: its learning rate; a tenth of it from 70 % on, three hundredths from 90 % on.
+        rate: Adam's learning rate; a tenth of it from 70 % on, three hundredths from 90 % on.
+        energy_rate: that of stochastic gradient descent with momentum ½, by which the weights of
+            a Boltzmann machine's energy learn; None where there is none.
         warmup: fraction of the steps over which β rises linearly from 0 to 1.
         seed: of weights, order and draws.
     """
@@ -62,8 +63,8 @@ class Training(BaseModel):
 
     epochs: int = Field(gt=0)
     batch: int = Field(default=128, gt=0)
-    optimiser: Literal["adam", "sgd"] = "adam"
     rate: float = Field(default=1e-3, gt=0)
+    energy_rate: float | None = Field(default=None, gt=0)
     warmup: float = Field(default=0.2, ge=0, le=1)
     seed: int = 0
 

@@ -73,6 +73,10 @@ class MultimodalModel(nn.Module, abc.ABC):
             generate from this evidence is left out.
         """
 
+    def energy_weights(self) -> Iterable[nn.Parameter]:
+        """Give the weights of its energy, if it has one; they learn by another optimiser."""
+        return ()
+
     def modality(self, name: str) -> Modality:
         """Find a modality by its name.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from mvae.baselines import AnyObjective
 from mvae.baselines.bivcca import BiVCCAObjective
@@ -51,8 +50,9 @@ class Recipe:
         epochs: passes over the training split, by data set.
         rates: learning rate, by data set.
         warmup: fraction of training over which β rises; where it rules pre-training, its share.
-        optimiser: Adam, or stochastic gradient descent: Adam moves every weight as fast, those
-            whose gradient is only noise of the chains too, and pixels' biases too slowly.
+        energy_rate: learning rate of an energy's weights, which learn by stochastic gradient
+            descent: Adam moves every weight as fast, those whose gradient is only noise of the
+            chains too.
     """
 
     summary: str
@@ -63,7 +63,7 @@ class Recipe:
     epochs: Mapping[str, int]
     rates: Mapping[str, float] = field(default_factory=lambda: RATES)
     warmup: float = 0.2
-    optimiser: Literal["adam", "sgd"] = "adam"
+    energy_rate: float | None = None
 
 
 RECIPES: dict[str, Recipe] = {
@@ -267,8 +267,7 @@ RECIPES: dict[str, Recipe] = {
         objective=RBMObjective(),
         label_weight=UNWEIGHTED,
         epochs=EPOCHS,
-        optimiser="sgd",
-        rates=dict.fromkeys(DATASETS, 0.05),
+        energy_rate=0.05,
     ),
     "dbm": Recipe(
         summary="A deep Boltzmann machine: two hidden layers a modality, and one that they share.",
@@ -282,8 +281,7 @@ RECIPES: dict[str, Recipe] = {
         label_weight=UNWEIGHTED,
         epochs=EPOCHS,
         warmup=0.4,
-        optimiser="sgd",
-        rates=dict.fromkeys(DATASETS, 0.01),
+        energy_rate=0.01,
     ),
     "deep-rbm": Recipe(
         summary="MVAE's networks with binary codes, tied together by an RBM in place of experts.",
@@ -296,7 +294,7 @@ RECIPES: dict[str, Recipe] = {
         objective=DeepRBMObjective(),
         label_weight=UNWEIGHTED,
         epochs=EPOCHS,
-        rates=dict.fromkeys(DATASETS, 1e-3),
+        energy_rate=0.05,
         warmup=0.5,
     ),
 }
@@ -345,7 +343,7 @@ def config_for(dataset: str, model: str) -> ModelConfig:
         training=Training(
             epochs=recipe.epochs[dataset],
             warmup=recipe.warmup,
-            optimiser=recipe.optimiser,
+            energy_rate=recipe.energy_rate,
             rate=recipe.rates[dataset],
         ),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mvae.checkpoint import CheckpointError, ModelConfig, load_tensors, save_tensors
+from mvae.checkpoint import CheckpointError, ModelConfig, Training, load_tensors, save_tensors
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
 from mvae.objective import Objective
@@ -63,6 +63,23 @@ def validation_score(
     return torch.cat(parts).mean().item()
 
 
+def optimisers(model: MultimodalModel, settings: Training) -> list[torch.optim.Optimizer]:
+    """Give networks to Adam, and the weights of an energy to stochastic gradient descent.
+
+    The gradient of an energy is noisy with its chains; Adam would move weights by that noise as
+    fast as by what the data say.
+    """
+    energy = list(model.energy_weights()) if settings.energy_rate else []
+    mine = {id(w) for w in energy}
+    networks = [w for w in model.parameters() if id(w) not in mine]
+    found: list[torch.optim.Optimizer] = []
+    if networks:
+        found.append(torch.optim.Adam(networks, settings.rate, fused=True))
+    if settings.energy_rate:
+        found.append(torch.optim.SGD(energy, settings.energy_rate, momentum=0.5))
+    return found
+
+
 class Trainer:
     """Train a model; iterate over it for the progress, then take the best weights.
 
@@ -87,12 +104,7 @@ class Trainer:
         torch.manual_seed(config.training.seed)
         self.generator = torch.Generator().manual_seed(config.training.seed)
         self.model = config.build()
-        weights, rate = self.model.parameters(), config.training.rate
-        self.optimiser: torch.optim.Optimizer = (
-            torch.optim.Adam(weights, rate, fused=True)
-            if config.training.optimiser == "adam"
-            else torch.optim.SGD(weights, rate, momentum=0.5)
-        )
+        self.optimisers = optimisers(self.model, config.training)
         self.epoch, self.seconds = 0, 0.0
         self.score = self.best_score = -float("inf")
         self.best: dict[str, Tensor] = {}
@@ -129,12 +141,14 @@ class Trainer:
         total = settings.epochs * len(batches)
         for step, index in enumerate(batches, self.epoch * len(batches)):
             beta = min(1.0, (step + 1) / max(settings.warmup * total, 1.0))
-            for group in self.optimiser.param_groups:
-                group["lr"] = settings.rate * rate_factor(step / total)
+            for optimiser in self.optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = optimiser.defaults["lr"] * rate_factor(step / total)
             loss = objective(self.model, self.data[index], beta, self.generator, step / total)
-            self.optimiser.zero_grad()
+            self.model.zero_grad()
             loss.backward()
-            self.optimiser.step()
+            for optimiser in self.optimisers:
+                optimiser.step()
             loss_sum += loss.detach() * len(index) / len(self.data)
         if not loss_sum.isfinite():
             raise FloatingPointError(f"the loss is {loss_sum.item()} in epoch {self.epoch + 1}")
@@ -145,8 +159,9 @@ class Trainer:
         numbers = [self.epoch, self.seconds, self.score, self.best_score]
         tensors = {f"model/{name}": w for name, w in self.model.state_dict().items()}
         tensors |= {f"best/{name}": w for name, w in self.best.items()}
-        for index, moments in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"moments/{index}/{name}": w for name, w in moments.items()}
+        for number, optimiser in enumerate(self.optimisers):
+            for index, moments in optimiser.state_dict()["state"].items():
+                tensors |= {f"moments/{number}/{index}/{n}": w for n, w in moments.items()}
         tensors["config"] = self._description()
         tensors["generator"] = self.generator.get_state()
         tensors["history"] = torch.tensor(self.history, dtype=torch.float64)
@@ -171,11 +186,12 @@ class Trainer:
 
         self.model.load_state_dict(part("model/"))
         self.best = part("best/")
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in part("moments/").items():
-            index, moment = name.split("/")
-            moments.setdefault(int(index), {})[moment] = value
-        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})
+        for number, optimiser in enumerate(self.optimisers):
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, value in part(f"moments/{number}/").items():
+                index, moment = name.split("/")
+                moments.setdefault(int(index), {})[moment] = value
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
         self.generator.set_state(tensors["generator"])
         epoch, self.seconds, self.score, self.best_score = tensors["numbers"].tolist()
         self.epoch = int(epoch)

@@ -10,6 +10,9 @@ import pytest
 import torch
 
 import mvae.training
+from mvae.baselines.dbm import DBMObjective
+from mvae.baselines.deep_rbm import DeepRBMObjective
+from mvae.baselines.rbm import RBMObjective
 from mvae.checkpoint import CheckpointError
 from mvae.modality import Batch
 from mvae.objective import Covering, SubSampled, elbo
@@ -85,6 +88,24 @@ def test_resuming_after_an_epoch_changes_no_bit(toy_config, data, valid, tmp_pat
     assert [(e.epoch, e.loss, e.score, e.best, e.beta) for e in first + rest] == facts
     assert [row[:4] for row in resumed.history] == [row[:4] for row in whole.history]
     assert rest[-1].seconds >= first[-1].seconds
+
+
+@pytest.mark.parametrize("objective", [RBMObjective(), DBMObjective(), DeepRBMObjective()])
+def test_resuming_a_machine_keeps_its_chains_and_both_optimisers(
+    toy_config, toys, toy_batch, tmp_path, objective
+):
+    modalities = [m.model_copy(update={"hidden": (4, 4)}) for m in toys[:2]]
+    data = toy_batch(*modalities, n=40)
+    config = toy_config(objective, epochs=4, warmup=0.3, energy_rate=0.1)
+    config = config.model_copy(update={"modalities": tuple(modalities)})
+    whole = Trainer(config, data, data)
+    list(whole)
+    next(iter(Trainer(config, data, data, tmp_path)))
+    resumed = Trainer(config, data, data, tmp_path)
+    kinds = [type(optimiser).__name__ for optimiser in resumed.optimisers]
+    assert kinds == (["Adam", "SGD"] if isinstance(objective, DeepRBMObjective) else ["SGD"])
+    list(resumed)
+    assert same(weights_of(resumed), weights_of(whole))
 
 
 def test_resuming_an_epoch_cut_short_changes_no_bit(toy_config, data, valid, tmp_path, monkeypatch):
@@ -196,7 +217,7 @@ def test_annealing_rises_linearly_to_one(toy_config, data, valid):
 
 def test_learning_rate_falls_at_70_and_90_percent(toy_config, data, valid):
     trainer = Trainer(toy_config(epochs=10, batch=40, rate=0.01), data, valid)
-    rates = [trainer.optimiser.param_groups[0]["lr"] for _ in trainer]
+    rates = [trainer.optimisers[0].param_groups[0]["lr"] for _ in trainer]
     assert rates == pytest.approx([0.01] * 7 + [0.001] * 2 + [0.0003])
 
 

@@ -351,6 +351,10 @@ class BoltzmannModel(MultimodalModel):
         labels = {f"v {m.name}" for m in self.modalities if m.kind == "label"}
         self.machine = BoltzmannMachine(visible | dict(hidden), odd, edges, labels)
 
+    def energy_weights(self) -> Iterable[nn.Parameter]:
+        """Give the weights and biases of the machine."""
+        return self.machine.parameters()
+
     def visible(self, batch: Batch) -> State:
         """Give the data as units, zeros or the first category where missing, ``(B, units)``."""
         return {f"v {m.name}": as_units(m, batch.filled(m.name)) for m in self.modalities}

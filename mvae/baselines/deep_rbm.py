@@ -69,6 +69,10 @@ class DeepRBM(MultimodalModel):
             dict.fromkeys(codes, latents), {"h": HIDDEN}, [(code, "h") for code in codes]
         )
 
+    def energy_weights(self) -> Iterable[nn.Parameter]:
+        """Give the weights and biases of the machine."""
+        return self.machine.parameters()
+
     def encode(self, batch: Batch) -> State:
         """Give each code's probabilities q(c_i = 1|x_i), ``(B, D)``; nonsense where missing."""
         return {
