@@ -269,6 +269,7 @@ def conditional(model: CVAE, batch: Batch, b: int, name: str):
 
     mean, logvar, told = read(direction.context).chunk(3)
     assert name not in direction.context.pathways
+    logvar = (1 + (logvar + 6).exp()).log() - 6  # never below −6
     return Gaussian(mean, logvar), told, Gaussian(*read(direction.recognition).chunk(2))
 
 
@@ -288,6 +289,14 @@ def test_cvae_sums_the_bounds_of_its_directions(no_noise, toy_model, toy_batch, 
             score[b] += (fit - kl(q, prior)).detach()
     assert_same_loss_and_gradients(model, CVAEObjective()(model, batch, beta), loss)
     torch.testing.assert_close(CVAEObjective().score(model, batch).detach(), score)
+
+
+def test_cvaes_prior_is_never_so_sure_that_one_sample_throws_all_weights_off(toy_model, toy_batch):
+    model, batch = toy_model(kind=CVAE, scale=60.0), toy_batch()
+    for m in model.modalities:
+        prior, _ = model.direction(m.name).prior(batch)
+        assert prior.logvar.min() >= -6
+    assert CVAEObjective()(model, batch).isfinite()
 
 
 def test_cvae_goes_from_exactly_all_others(toy_model, toy_batch):

@@ -18,6 +18,11 @@ from mvae.objective import Objective
 __all__ = ["CVAE", "CVAEObjective", "Direction"]
 
 
+#: Log-variance below which no p(z|others) falls: KL(q ‖ p) has p's precision as a factor, and one
+#: sample of which p is too sure would throw all weights off.
+FLOOR = -6.0
+
+
 def gaussian(numbers: Tensor) -> Gaussian:
     """Split a network's numbers ``(B, 2D)`` into mean and log-variance."""
     mean, logvar = numbers.chunk(2, -1)
@@ -44,7 +49,9 @@ class Direction(nn.Module):
     def prior(self, batch: Batch) -> tuple[Gaussian, Tensor]:
         """Give p(z|others) and what the decoder is told of them, ``(B, D)`` each."""
         numbers = self.context(batch)
-        return gaussian(numbers[:, : 2 * self.latents]), numbers[:, 2 * self.latents :]
+        p = gaussian(numbers[:, : 2 * self.latents])
+        floored = nn.functional.softplus(p.logvar - FLOOR) + FLOOR
+        return Gaussian(p.mean, floored), numbers[:, 2 * self.latents :]
 
     def decode(self, z: Tensor, told: Tensor) -> Distribution:
         """Give p(target|z, others) for latents ``(..., B, D)``."""
