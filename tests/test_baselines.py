@@ -296,7 +296,6 @@ def test_cvaes_prior_is_never_so_sure_that_one_sample_throws_all_weights_off(toy
     for m in model.modalities:
         prior, _ = model.direction(m.name).prior(batch)
         assert prior.logvar.min() >= -6
-    assert CVAEObjective()(model, batch).isfinite()
 
 
 def test_cvae_goes_from_exactly_all_others(toy_model, toy_batch):
