@@ -17,7 +17,7 @@ from mvae.data import DATASETS
 from mvae.evaluation.classifier import classifier_of
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.generation import label_accuracy, label_to_picture
-from mvae.evaluation.likelihood import ALPHA, log_likelihood
+from mvae.evaluation.likelihood import ALPHA, TEMPERATURES, log_likelihood
 from mvae.gaussian import conflict
 from mvae.modality import Batch
 from mvae.model import DecodingModel, ExpertModel, LatentModel, MultimodalModel
@@ -112,6 +112,15 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def estimator(model: MultimodalModel) -> str:
+    """Say how log p was estimated."""
+    if model.no_likelihood:
+        return model.no_likelihood
+    if isinstance(model, LatentModel):
+        return f"(1-α)·q(z|X_S) + α·p(z), α = {ALPHA}"
+    return f"K/10 annealed runs of {TEMPERATURES:,} temperatures; log p tends to be too high"
+
+
 def evaluate(
     dataset: str,
     name: str,
@@ -183,7 +192,7 @@ def evaluate(
         "n_loglik": len(chosen),
         "seed": seed,
         "K": k,
-        "proposal": f"(1-α)·q(z|X_S) + α·p(z), α = {ALPHA}",
+        "proposal": estimator(model),
         "accuracy": f"argmax of E p(label|hidden), {draws} draws a sample",
         "n_accuracy": len(named),
         "coherence": "100 draws a label, pixel means, named by a separate classifier",
