@@ -45,19 +45,19 @@ def measured(view: View, config: ModelConfig) -> None:
     test = metrics.test
     images = sum(m.kind == "image" for m in config.modalities)
     exact = all(m.distribution.exact for m in config.modalities)
-    title = "log p, importance-weighted" if exact else "score by cross-entropy, not a log p"
-    figures = [(f"{title} · {what}", x) for what, x in test["loglik"].items()]
+    title = "log p" if exact else "score by cross-entropy, not a log p"
+    figures = [(f"{title} · {what}", x) for what, x in test.get("loglik", {}).items()]
     figures += [
         (f"label's accuracy, {count} of {images} image parts given", x)
         for count, x in test["accuracy_by_number"].items()
     ]
     for name in ("coherence", "diversity"):
-        figures += [(f"{name} · {what}", x) for what, x in test[name].items()]
+        figures += [(f"{name} · {what}", x) for what, x in test.get(name, {}).items()]
     figures.append(("accuracy of the classifier that names", test["classifier_accuracy"]))
     table = [
         {"measured": name, "test split": f"{x['mean']:.3f} ± {x['se']:.3f}"} for name, x in figures
     ]
-    for what, x in test["coherence"].items():
+    for what, x in test.get("coherence", {}).items():
         relative = x["mean"] / test["classifier_accuracy"]["mean"]
         table.append(
             {"measured": f"coherence relative to it · {what}", "test split": f"{relative:.3f}"}

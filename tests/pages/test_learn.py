@@ -145,7 +145,7 @@ def test_the_contradiction_is_said_to_be_one(visit):
 def test_the_trainings_of_the_last_step_differ(visit):
     page = visit("learn.py", step=str(len(STEPS)))
     before = page.stage["decoders"]
-    assert "Test split, 100 draws of z a label" in page.remarks
+    assert "Test split, 100 draws a label" in page.remarks
     page.set("button_group", "training", 1)
     assert page.url["training"] == "1"
     assert page.stage["decoders"] != before
