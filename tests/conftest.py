@@ -37,6 +37,13 @@ COLOUR = Modality(
 TOYS = (IMAGE, LABEL, POINT, COLOUR)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file together, and those of the browser, which share its processes."""
+    for item in items:
+        browser = item.path.parent.name == "browser"
+        item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
+
+
 @pytest.fixture(autouse=True)
 def _same_arithmetic() -> None:
     """Training flushes denormal numbers to zero for its whole process."""

@@ -272,7 +272,14 @@ def test_everything_is_reached_by_tab_and_the_arrows_move_the_latent(guest, stag
     along = [(1, 0), (0, 1), (-1, 0), (0, -1), (0, -0.2)]
     assert np.abs(moves - step * np.array(along)).max() < 0.021  # two digits are told
     assert np.abs(pictures[-1] - pictures[0]).max() > 0.02
-    page.wait_for_url(lambda url: place_in(url) == pytest.approx(places[-1], abs=0.006))
+    # Asked again and again: on a slow machine several answers change the address meanwhile.
+    page.wait_for_function(
+        """([u, v]) => {
+            const at = new URLSearchParams(location.search).get("at")?.split(",").map(Number);
+            return at && Math.abs(at[0] - u) < 0.006 && Math.abs(at[1] - v) < 0.006;
+        }""",
+        arg=list(places[-1]),
+    )
     visitor.settled(page)
     expect(handle).to_be_focused()
     assert float(handle.get_attribute("aria-valuenow")) == pytest.approx(places[-1][0], abs=0.011)
