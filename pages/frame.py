@@ -8,8 +8,9 @@ from streamlit.navigation.page import StreamlitPage
 from mvae import checkpoint
 from mvae.data import DATASETS
 from pages.parts.about import about
+from pages.parts.links import open_view
 from pages.parts.loading import load
-from pages.parts.view import View, change, open_view
+from pages.parts.view import View, change
 
 STYLE = """<style>
 .block-container { padding-top: 4.2rem; padding-bottom: 3rem; max-width: 84rem; }

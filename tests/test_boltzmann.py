@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mvae.baselines.boltzmann import BoltzmannMachine, annealed_log_weights
+from mvae.baselines.annealing import annealed_log_weights
+from mvae.baselines.boltzmann import BoltzmannMachine
 from mvae.baselines.dbm import DBM, DBMObjective
 from mvae.baselines.deep_rbm import DeepRBM, DeepRBMObjective
 from mvae.baselines.rbm import RBM, RBMObjective

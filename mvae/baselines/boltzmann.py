@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping
-from itertools import pairwise
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
 from torch.nn import functional
 
-from mvae.likelihood import elements
-from mvae.modality import Batch, Modality
-from mvae.model import MultimodalModel
-from mvae.objective import Objective
-
-__all__ = [
-    "BoltzmannMachine",
-    "BoltzmannModel",
-    "BoltzmannObjective",
-    "State",
-    "annealed_log_weights",
-    "bernoulli_entropy",
-    "log_partition",
-]
+__all__ = ["BoltzmannMachine", "State", "bernoulli_entropy"]
 
 #: Values of some groups of units by name, each ``(..., units)``.
 State = dict[str, Tensor]
@@ -37,8 +20,6 @@ CHAINS = 128
 RESTART = 0.01
 #: Sweeps of mean field over the layers of a deep machine.
 SWEEPS = 10
-#: Annealed runs and temperatures by which log Z is estimated to choose an epoch.
-RUNS, TEMPERATURES = 32, 300
 
 
 class BoltzmannMachine(nn.Module):
@@ -240,180 +221,9 @@ class BoltzmannMachine(nn.Module):
         return difference.sum() / max(len(difference), 1)
 
 
-@torch.no_grad()
-def annealed_log_weights(
-    machine: BoltzmannMachine,
-    runs: int,
-    temperatures: int,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    r"""Give log w of annealed importance sampling, ``(runs,)``: the mean of w estimates Z.
-
-    .. math:: E[w] = Z, \qquad \log w = \log Z_0 + \sum_{k=1}^K F_{\beta_{k-1}}(x_{k-1})
-              - F_{\beta_k}(x_{k-1}), \qquad E_\beta = (1-\beta)E_0 + \beta E
-
-    E_0 is a machine of independent units whose even ones are on as often as in the persistent
-    chains: starting near what the machine believes shortens the way by far. The odd side is summed
-    out; x_k is a Gibbs sweep on from x_{k−1} at β_k. With too few temperatures log Z comes out too
-    small. Salakhutdinov & Murray, *On the Quantitative Analysis of Deep Belief Networks*, ICML
-    2008, https://doi.org/10.1145/1390156.1390266.
-
-    Args:
-        machine: whose Z is wanted.
-        runs: independent ones.
-        temperatures: K, evenly spaced.
-        generator: the source of randomness.
-
-    Example:
-        >>> machine = BoltzmannMachine({"v": 3}, {"h": 2}, [("v", "h")])
-        >>> for weight in machine.weights.values():
-        ...     _ = nn.init.zeros_(weight)
-        >>> log_w = annealed_log_weights(machine, runs=2000, temperatures=5)
-        >>> round(log_w.exp().mean().item(), 0)  # 2 ** 5 states
-        32.0
-    """
-    base = machine.base_rates()
-    log_z = torch.tensor(math.log(2.0) * sum(machine.odd.values()))
-    for name, bias in base.items():
-        one_hot = name in machine.categorical
-        log_z = log_z + (bias.logsumexp(0) if one_hot else functional.softplus(bias).sum())
-    log_w = log_z.repeat(runs)
-    even = {n: machine.draw(n, bias.expand(runs, -1), generator) for n, bias in base.items()}
-    for colder, beta in pairwise(torch.linspace(0, 1, temperatures + 1).tolist()):
-        for name, x in even.items():
-            log_w += (beta - colder) * (x @ (machine.biases[name] - base[name]))
-        odd = {}
-        for name in machine.odd:
-            field = machine.field(name, even)
-            log_w += functional.softplus(beta * field).sum(-1)
-            log_w -= functional.softplus(colder * field).sum(-1)
-            odd[name] = machine.draw(name, beta * field, generator)
-        even = {
-            n: machine.draw(n, (1 - beta) * base[n] + beta * machine.field(n, odd), generator)
-            for n in machine.even
-        }
-    return log_w
-
-
-def log_partition(machine: BoltzmannMachine, generator: torch.Generator | None = None) -> Tensor:
-    """Estimate log Z by few and short annealed runs, enough to compare epochs."""
-    log_w = annealed_log_weights(machine, RUNS, TEMPERATURES, generator)
-    return log_w.logsumexp(0) - math.log(RUNS)
-
-
 def bernoulli_entropy(groups: Iterable[Tensor]) -> Tensor:
     """Sum the entropies of independent binary units by their probabilities, ``(...)``."""
     return sum(
         (-(torch.xlogy(q, q) + torch.xlogy(1 - q, 1 - q)).sum(-1) for q in groups),
         start=torch.zeros(()),
     )
-
-
-def units(modality: Modality) -> int:
-    """Give the number of units that a modality's data take.
-
-    Raises:
-        ValueError: for data that are neither binary nor categories.
-    """
-    if modality.likelihood == "gaussian":
-        raise ValueError(
-            f"the units of a Boltzmann machine are binary or categories, and {modality.name} is "
-            "Gaussian: give it a Bernoulli likelihood, or use another model"
-        )
-    return elements(modality.shape)
-
-
-def as_units(modality: Modality, x: Tensor) -> Tensor:
-    """Give data ``(B, *event shape)`` as units, ``(B, units)``: a category one-hot."""
-    if modality.kind == "label":
-        return functional.one_hot(x, modality.shape[0]).to(torch.get_default_dtype())
-    return x.flatten(1)  # grey values stand for probabilities
-
-
-class BoltzmannModel(MultimodalModel):
-    """A Boltzmann machine over the data themselves: visible units in a group for each modality.
-
-    Args:
-        modalities: binary or categorical; a modality x has the even group "v x".
-        latents: hidden units of the top layer.
-        hidden: names of the groups of the other even layers, and how many units each has.
-        odd: the same for the odd layers.
-        edges: which even group is connected with which odd group.
-
-    Raises:
-        ValueError: for a Gaussian modality.
-    """
-
-    #: Gibbs sweeps from a random start to a draw.
-    STEPS: ClassVar[int] = 200
-
-    sampler = True
-    no_posterior = (
-        "Its hidden units are binary: given the data each is on with some probability, "
-        "and there are no real-valued latents."
-    )
-
-    def __init__(
-        self,
-        modalities: Iterable[Modality],
-        latents: int,
-        hidden: Mapping[str, int],
-        odd: Mapping[str, int],
-        edges: Iterable[tuple[str, str]],
-    ) -> None:
-        super().__init__(modalities, latents)
-        visible = {f"v {m.name}": units(m) for m in self.modalities}
-        labels = {f"v {m.name}" for m in self.modalities if m.kind == "label"}
-        self.machine = BoltzmannMachine(visible | dict(hidden), odd, edges, labels)
-
-    def energy_weights(self) -> Iterable[nn.Parameter]:
-        """Give the weights and biases of the machine."""
-        return self.machine.parameters()
-
-    def visible(self, batch: Batch) -> State:
-        """Give the data as units, zeros or the first category where missing, ``(B, units)``."""
-        return {f"v {m.name}": as_units(m, batch.filled(m.name)) for m in self.modalities}
-
-    def generate(
-        self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
-    ) -> dict[str, Distribution]:
-        """Run Gibbs chains with the evidence clamped and give p(x_i|last hidden state)."""
-        names = self.possible(batch, wanted)
-        if not names:
-            return {}
-        given = {f"v {n}": batch.present[:, [i]] for i, n in enumerate(batch.names)}
-        state = self.machine.gibbs(
-            self.visible(batch),
-            given,
-            (draws, len(batch)),
-            self.STEPS,
-            torch.Generator().manual_seed(seed),
-        )
-        return {
-            name: m.distribution.distribution(self.machine.field(f"v {name}", state), m.shape)
-            for name in names
-            for m in [self.modality(name)]
-        }
-
-    def bound(self, batch: Batch) -> Tensor:
-        """Bound log p(x) + log Z of complete samples from below, ``(B,)``.
-
-        Raises:
-            ValueError: if a modality is missing.
-        """
-        if not batch.present.all():
-            raise ValueError(
-                "the log-likelihood of a Boltzmann machine is estimated for complete samples "
-                "only: supply every modality"
-            )
-        return self.machine.bound(self.visible(batch))
-
-
-class BoltzmannObjective(Objective):
-    """What training on the data's own Boltzmann machine shares: how an epoch is chosen."""
-
-    def score(
-        self, model: BoltzmannModel, batch: Batch, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Estimate log p(x), or its bound for a deep machine, with few annealed runs, ``(B,)``."""
-        return model.bound(batch) - log_partition(model.machine, generator)

@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mvae.baselines.boltzmann import BoltzmannModel, BoltzmannObjective, State
+from mvae.baselines.boltzmann import State
+from mvae.baselines.boltzmann_model import BoltzmannModel, BoltzmannObjective
 from mvae.modality import Batch, Modality
 
 __all__ = ["DBM", "DBMObjective"]

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from mvae.baselines.boltzmann import BoltzmannMachine, State, bernoulli_entropy, log_partition
+from mvae.baselines.annealing import log_partition
+from mvae.baselines.boltzmann import BoltzmannMachine, State, bernoulli_entropy
 from mvae.modality import Batch, Modality
 from mvae.model import MultimodalModel
 from mvae.networks import Decoder, Pathway

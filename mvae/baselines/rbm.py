@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mvae.baselines.boltzmann import BoltzmannModel, BoltzmannObjective
+from mvae.baselines.boltzmann_model import BoltzmannModel, BoltzmannObjective
 from mvae.modality import Batch, Modality
 
 __all__ = ["RBM", "RBMObjective"]

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mvae.baselines.boltzmann import BoltzmannModel, annealed_log_weights
+from mvae.baselines.annealing import annealed_log_weights
+from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 from mvae.modality import Batch

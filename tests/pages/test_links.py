@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from mvae import checkpoint
 from mvae.checkpoint import load_tensors, save_tensors
 from pages.parts import loading
-from pages.parts.view import View, parse, url_of
+from pages.parts.links import parse, url_of
+from pages.parts.view import View
 
 SUBSETS = st.permutations(["image", "label"]).flatmap(
     lambda names: st.integers(0, 2).map(lambda n: tuple(names[:n]))

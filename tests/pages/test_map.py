@@ -15,7 +15,8 @@ from mvae import checkpoint
 from mvae.embedding import load_map
 from mvae.intake import pack_bits
 from pages.parts import loading
-from pages.parts.view import View, parse, url_of
+from pages.parts.links import parse, url_of
+from pages.parts.view import View
 
 
 def drawn(page) -> dict:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from mvae.objective import SubSampled, log_likelihoods
 from mvae.theory import BESTS, NOISE, PAIRS, kl, solve
 from pages.parts import quadrature
+from pages.parts.links import parse, url_of
 from pages.parts.quadrature import sentences
 from pages.parts.step import METHODS, step_rows, step_table
-from pages.parts.view import View, parse, url_of
+from pages.parts.view import View
 
 VIEWS = st.builds(
     View,

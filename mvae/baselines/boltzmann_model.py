@@ -1,0 +1,130 @@
+"""Models whose data are the visible units of a Boltzmann machine, and what trains them shares."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn import functional
+
+from mvae.baselines.annealing import log_partition
+from mvae.baselines.boltzmann import BoltzmannMachine, State
+from mvae.likelihood import elements
+from mvae.modality import Batch, Modality
+from mvae.model import MultimodalModel
+from mvae.objective import Objective
+
+__all__ = ["BoltzmannModel", "BoltzmannObjective"]
+
+
+def units(modality: Modality) -> int:
+    """Give the number of units that a modality's data take.
+
+    Raises:
+        ValueError: for data that are neither binary nor categories.
+    """
+    if modality.likelihood == "gaussian":
+        raise ValueError(
+            f"the units of a Boltzmann machine are binary or categories, and {modality.name} is "
+            "Gaussian: give it a Bernoulli likelihood, or use another model"
+        )
+    return elements(modality.shape)
+
+
+def as_units(modality: Modality, x: Tensor) -> Tensor:
+    """Give data ``(B, *event shape)`` as units, ``(B, units)``: a category one-hot."""
+    if modality.kind == "label":
+        return functional.one_hot(x, modality.shape[0]).to(torch.get_default_dtype())
+    return x.flatten(1)  # grey values stand for probabilities
+
+
+class BoltzmannModel(MultimodalModel):
+    """A Boltzmann machine over the data themselves: visible units in a group for each modality.
+
+    Args:
+        modalities: binary or categorical; a modality x has the even group "v x".
+        latents: hidden units of the top layer.
+        hidden: names of the groups of the other even layers, and how many units each has.
+        odd: the same for the odd layers.
+        edges: which even group is connected with which odd group.
+
+    Raises:
+        ValueError: for a Gaussian modality.
+    """
+
+    #: Gibbs sweeps from a random start to a draw.
+    STEPS: ClassVar[int] = 200
+
+    sampler = True
+    no_posterior = (
+        "Its hidden units are binary: given the data each is on with some probability, "
+        "and there are no real-valued latents."
+    )
+
+    def __init__(
+        self,
+        modalities: Iterable[Modality],
+        latents: int,
+        hidden: Mapping[str, int],
+        odd: Mapping[str, int],
+        edges: Iterable[tuple[str, str]],
+    ) -> None:
+        super().__init__(modalities, latents)
+        visible = {f"v {m.name}": units(m) for m in self.modalities}
+        labels = {f"v {m.name}" for m in self.modalities if m.kind == "label"}
+        self.machine = BoltzmannMachine(visible | dict(hidden), odd, edges, labels)
+
+    def energy_weights(self) -> Iterable[nn.Parameter]:
+        """Give the weights and biases of the machine."""
+        return self.machine.parameters()
+
+    def visible(self, batch: Batch) -> State:
+        """Give the data as units, zeros or the first category where missing, ``(B, units)``."""
+        return {f"v {m.name}": as_units(m, batch.filled(m.name)) for m in self.modalities}
+
+    def generate(
+        self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
+    ) -> dict[str, Distribution]:
+        """Run Gibbs chains with the evidence clamped and give p(x_i|last hidden state)."""
+        names = self.possible(batch, wanted)
+        if not names:
+            return {}
+        given = {f"v {n}": batch.present[:, [i]] for i, n in enumerate(batch.names)}
+        state = self.machine.gibbs(
+            self.visible(batch),
+            given,
+            (draws, len(batch)),
+            self.STEPS,
+            torch.Generator().manual_seed(seed),
+        )
+        return {
+            name: m.distribution.distribution(self.machine.field(f"v {name}", state), m.shape)
+            for name in names
+            for m in [self.modality(name)]
+        }
+
+    def bound(self, batch: Batch) -> Tensor:
+        """Bound log p(x) + log Z of complete samples from below, ``(B,)``.
+
+        Raises:
+            ValueError: if a modality is missing.
+        """
+        if not batch.present.all():
+            raise ValueError(
+                "the log-likelihood of a Boltzmann machine is estimated for complete samples "
+                "only: supply every modality"
+            )
+        return self.machine.bound(self.visible(batch))
+
+
+class BoltzmannObjective(Objective):
+    """What training on the data's own Boltzmann machine shares: how an epoch is chosen."""
+
+    def score(
+        self, model: BoltzmannModel, batch: Batch, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Estimate log p(x), or its bound for a deep machine, with few annealed runs, ``(B,)``."""
+        return model.bound(batch) - log_partition(model.machine, generator)

@@ -1,0 +1,288 @@
+"""Links: a view written as query parameters, and read from them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from mvae import checkpoint
+from mvae.intake import IntakeError, unpack_bits
+from mvae.modality import Modality
+from mvae.pictures import picture_shape
+from mvae.theory import BESTS, NOISE, PAIRS
+from pages.parts.lesson import STEPS
+from pages.parts.loading import load, samples_of
+from pages.parts.step import METHODS
+from pages.parts.view import (
+    COLOURINGS,
+    FARTHEST,
+    MAX_DIMS,
+    MAX_MODELS,
+    SOURCES,
+    STARTS,
+    View,
+    compared,
+    place,
+    repair,
+)
+
+__all__ = ["open_view", "parse", "url_of"]
+
+#: Characters that the state of a lesson's stage may have.
+LONGEST = 200
+#: Those that stand in the URL under their own name, as they are.
+SIMPLE = (
+    *("source", "sample", "drawing", "seed", "start", "across", "down", "other"),
+    *("step", "lesson", "training", "given", "colour"),
+    *("pair", "best", "noise", "method", "count", "pinned"),
+)
+
+
+def open_view() -> tuple[View, list[str]]:
+    """Give the current view, and sentences on what in the link could not be followed.
+
+    The URL is read when a session begins and whenever it is not what this session wrote last:
+    someone followed a link, or went back.
+    """
+    params = st.query_params.to_dict()
+    state = st.session_state
+    problems: list[str] = []
+    if "view" not in state or (params and params != state.get("written")):
+        state["view"], problems = parse(params)
+    state["view"] = repair(state["view"])
+    written = url_of(state["view"])
+    if params != written:
+        st.query_params.from_dict(written)
+    state["written"] = written
+    return state["view"], problems
+
+
+def url_of(view: View) -> dict[str, str]:
+    """Write a view as query parameters; what is as usual is left out."""
+    usual = View("", "")
+    params = {"data": view.data, "model": view.model}
+    if view.supply is not None:
+        params["supply"] = ",".join(view.supply)
+    if view.models is not None:
+        params["models"] = ",".join(view.models)
+    for name in SIMPLE:
+        value = getattr(view, name)
+        if value is not None and value != getattr(usual, name):
+            params[name] = str(value)
+    for name in ("dims", "plane", "at"):
+        if numbers := getattr(view, name):
+            params[name] = ",".join(f"{number:g}" for number in numbers)
+    for name, index in view.labels.items():
+        params[f"set-{name}"] = str(index)
+    return params
+
+
+def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
+    """Read a view from query parameters; what cannot be followed is replaced, with a sentence."""
+    problems: list[str] = []
+    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    if not there:
+        return View("", ""), ["There is no checkpoint to look at; README says how to train one."]
+    data = _choice(params, "data", list(there), "data set", problems)
+    model = _choice(params, "model", there[data], f"model of {data}", problems)
+    view = View(data, model)
+    try:
+        modalities = load(data, model)[1].modalities
+        count = len(samples_of(data, model))
+    except checkpoint.CheckpointError:
+        return view, problems  # the page says what is wrong with the checkpoint
+    latents = load(data, model)[1].latents
+
+    across = _number(params, "across", latents, "latent dimension", problems)
+    down = _number(params, "down", latents, "latent dimension", problems)
+    if down is not None and down == across:
+        problems.append(f"A grid needs two different dimensions, not z{across} twice.")
+        down = None
+    source = _choice(params, "source", list(SOURCES), "source of pictures", problems)
+    view = View(
+        data,
+        model,
+        source=source,
+        sample=_number(params, "sample", count, "test example", problems) or 0,
+        drawing=_drawing(params.get("drawing"), modalities, problems),
+        labels=_labels(params, modalities, problems),
+        supply=_supply(params.get("supply"), modalities, problems),
+        seed=_number(params, "seed", 1_000_000, "seed", problems) or 0,
+        start=_choice(params, "start", list(STARTS), "start of a traversal", problems),
+        across=across,
+        down=down,
+        other=_number({"other": "1"} | dict(params), "other", count, "test example", problems) or 0,
+        dims=_dimensions(params, "dims", latents, problems)[:MAX_DIMS],
+        plane=_dimensions(params, "plane", latents, problems),
+        at=_place(params.get("at"), problems),
+        step=_step(params, problems),
+        lesson=params.get("lesson", "")[:LONGEST] if "lesson" in params else None,
+        training=int(params.get("training") == "1"),
+        given=_given(params.get("given", ""), modalities, problems),
+        colour=_choice(params, "colour", list(COLOURINGS), "colouring", problems),
+        models=_models(params.get("models"), there[data], problems),
+    )
+    view = replace(view, pinned=_pinned(params.get("pinned", ""), view, problems))
+    if params.get("plane") and len(view.plane) != 2:
+        problems.append("A plane needs two different dimensions; shown is the usual one.")
+        view = replace(view, plane=(), at=None)
+    if view.source == "upload":
+        problems.append(
+            "This link was made with an uploaded picture, which links leave out; "
+            "a test example stands in for it."
+        )
+        view = replace(view, source="example")
+    return replace(view, **_theory(params, problems)), problems
+
+
+def _theory(params: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+    noise = _number(params, "noise", len(NOISE), "noise level", problems)
+    return {
+        "pair": _choice(params, "pair", list(PAIRS), "pair of modalities", problems),
+        "best": _choice(params, "best", list(BESTS), "meaning of best", problems),
+        "noise": View.noise if noise is None else noise,
+        "method": _choice(params, "method", list(METHODS), "training step", problems),
+        "count": int(_choice(params, "count", ["2", "3"], "number of modalities", problems)),
+    }
+
+
+def _choice(
+    params: Mapping[str, str], name: str, options: list[str], what: str, problems: list[str]
+) -> str:
+    value = params.get(name, options[0])
+    if value in options:
+        return value
+    problems.append(
+        f"The link asks for a {what} called “{value[:40]}”, which is not here; "
+        f"shown is {options[0]} (there are: {', '.join(options)})."
+    )
+    return options[0]
+
+
+def _number(
+    params: Mapping[str, str], name: str, count: int, what: str, problems: list[str]
+) -> int | None:
+    value = params.get(name)
+    if value is None:
+        return None
+    if value.isdecimal() and value.isascii() and len(value) < 10 and int(value) < count:
+        return int(value)
+    problems.append(
+        f"The link asks for {what} “{value[:40]}”, which is not here: "
+        f"they are numbered 0 to {count - 1}."
+    )
+    return None
+
+
+def _dimensions(
+    params: Mapping[str, str], name: str, latents: int, problems: list[str]
+) -> tuple[int, ...]:
+    wanted = [text for text in dict.fromkeys(params.get(name, "").split(",")) if text]
+    found = [_number({name: d}, name, latents, "latent dimension", problems) for d in wanted]
+    return tuple(d for d in found if d is not None)
+
+
+def _place(text: str | None, problems: list[str]) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        found = place([float(part) for part in text.split(",")])
+    except ValueError:
+        found = None
+    if found is None:
+        problems.append(
+            f"The link holds a latent at “{text[:40]}”, which is not two numbers "
+            f"between −{FARTHEST} and {FARTHEST}; shown is the belief."
+        )
+    return found
+
+
+def _step(params: Mapping[str, str], problems: list[str]) -> int:
+    text = params.get("step", "1")
+    if text in map(str, range(1, len(STEPS) + 1)):
+        return int(text)
+    problems.append(
+        f"The link asks for step “{text[:40]}” of the lesson, which has {len(STEPS)}; "
+        "it begins at the first."
+    )
+    return 1
+
+
+def _drawing(text: str | None, modalities: tuple[Modality, ...], problems: list[str]) -> str | None:
+    shape = picture_shape(modalities)
+    if text is None or shape is None:
+        return None
+    try:
+        unpack_bits(text, shape)
+    except IntakeError as error:
+        problems.append(f"The drawing in the link could not be read. {error}")
+        return None
+    return text
+
+
+def _labels(
+    params: Mapping[str, str], modalities: tuple[Modality, ...], problems: list[str]
+) -> dict[str, int]:
+    chosen = {}
+    for m in modalities:
+        if m.kind == "label":
+            index = _number(params, f"set-{m.name}", m.shape[0], m.name, problems)
+            if index is not None:
+                chosen[m.name] = index
+    return chosen
+
+
+def _supply(
+    text: str | None, modalities: tuple[Modality, ...], problems: list[str]
+) -> tuple[str, ...] | None:
+    names = [m.name for m in modalities]
+    if text is None:
+        return None
+    wanted = [name for name in dict.fromkeys(text.split(",")) if name]
+    for name in wanted:
+        if name not in names:
+            problems.append(
+                f"The link supplies a modality called “{name[:40]}”, which this model does not "
+                f"have (it has: {', '.join(names)})."
+            )
+    return tuple(name for name in wanted if name in names)
+
+
+def _given(text: str, modalities: tuple[Modality, ...], problems: list[str]) -> str:
+    names = [m.name for m in modalities]
+    if not text or text in names:
+        return text
+    problems.append(
+        f"The link asks for a map given “{text[:40]}”, which this model does not have "
+        f"(it has: {', '.join(names)}); shown is the map given all of them together."
+    )
+    return ""
+
+
+def _models(text: str | None, there: list[str], problems: list[str]) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    wanted = [name for name in dict.fromkeys(text.split(",")) if name]
+    found = [name for name in wanted if name in there]
+    problems += [
+        f"The link compares a model called “{name[:40]}”, which is not here "
+        f"(there are: {', '.join(there)})."
+        for name in wanted
+        if name not in there
+    ]
+    if len(found) > MAX_MODELS:
+        problems.append(f"The link compares {len(found)} models; shown are the first {MAX_MODELS}.")
+    return tuple(found[:MAX_MODELS])
+
+
+def _pinned(name: str, view: View, problems: list[str]) -> str:
+    if not name or name in compared(view):
+        return name
+    problems.append(
+        f"The link pins “{name[:40]}”, which is not among the models that it compares; "
+        "the first of them is the reference."
+    )
+    return ""
