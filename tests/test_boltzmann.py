@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mvae.baselines.annealing import annealed_log_weights
+from mvae.baselines.annealing import annealed_log_weights, reverse_log_weights
 from mvae.baselines.boltzmann import BoltzmannMachine
 from mvae.baselines.dbm import DBM, DBMObjective
 from mvae.baselines.deep_rbm import DeepRBM, DeepRBMObjective
@@ -159,6 +159,27 @@ def test_the_mean_weight_of_annealing_is_z_even_at_few_temperatures(make):
     log_w = annealed_log_weights(machine, 50_000, 3, seeded())
     ratio = (log_w - Enumeration(machine).log_z).exp()
     assert abs(ratio.mean() - 1) < 4 * ratio.std() / math.sqrt(50_000)
+
+
+@pytest.mark.parametrize("make", [rbm, dbm])
+def test_annealing_the_other_way_estimates_log_z(make):
+    machine = make()
+    machine.chains = torch.rand(5000, sum(machine.even.values()), generator=seeded()) < 0.5
+    log_w = reverse_log_weights(machine, 100, seeded())
+    assert len(log_w) == 5000
+    estimate = math.log(5000) - (-log_w).logsumexp(0)
+    assert abs(estimate - Enumeration(machine).log_z) < 0.05
+
+
+@pytest.mark.parametrize("make", [rbm, dbm])
+def test_the_two_directions_err_in_opposite_directions(make):
+    machine = make(scale=2.0)
+    machine.chains = torch.rand(5000, sum(machine.even.values()), generator=seeded()) < 0.5
+    exact = Enumeration(machine).log_z
+    forward = annealed_log_weights(machine, 5000, 2, seeded()).mean()
+    backward = reverse_log_weights(machine, 2, seeded()).mean()
+    assert forward < exact - 0.1
+    assert backward > exact + 0.1
 
 
 @pytest.mark.parametrize("make", [rbm, dbm])
