@@ -176,7 +176,7 @@ def search(
     recipe: Annotated[str, typer.Option(help="Whose λ of the labels is searched.")],
     root: Root = CHECKPOINTS,
 ) -> None:
-    """Try the same few λ for a recipe, briefly, and keep the results in search.csv."""
+    """Try the same few λ for a recipe, each in full, and keep the results in search.csv."""
     if recipe not in RECIPES:
         raise fail(f"No recipe is called {recipe!r}. There are: {', '.join(RECIPES)}.")
     try:
@@ -185,7 +185,7 @@ def search(
                 f"{recipe}, λ = {trial.weight:g}: validation {trial.criterion} {trial.value:.2f} "
                 f"after {trial.epochs} epochs"
             )
-    except (DatasetError, FloatingPointError) as error:
+    except (CheckpointError, DatasetError, FloatingPointError) as error:
         raise fail(error) from None
 
 

@@ -76,7 +76,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         latents=64,
         objective=SubSampled(),
-        label_weight=CHOSEN,
+        label_weight=CHOSEN | {"mnist": 1.0},
         epochs=EPOCHS,
     ),
     "mvae-cover": Recipe(
@@ -305,7 +305,7 @@ RECIPES |= {
         summary=f"The paper's MVAE with λ = {weight} for the label.",
         label_weight=dict.fromkeys(DATASETS, float(weight)),
     )
-    for weight in (1, 50)
+    for weight in (10, 50)
 }
 RECIPES |= {
     f"mvae-k{k}": replace(

@@ -30,7 +30,7 @@ BASELINES = (
 #: Ways to train one network; those without a page of their own are rows of a table only.
 WAYS = (
     *("mvae-joint", "mvae-singles", "mvae-denoising", "mvae-cover-short"),
-    *("mvae-lambda-1", "mvae-lambda-50"),
+    *("mvae-lambda-10", "mvae-lambda-50"),
 )
 #: Recipes that are trained with three seeds, and the further seeds.
 REPEATED, SEEDS = ("mvae", "mvae-cover-short", "jmvae", "mopoe"), (1, 2)

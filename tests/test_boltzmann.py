@@ -38,6 +38,10 @@ def opinionated(model, scale=1.0, seed=0):
     with torch.no_grad():
         for weight in machine.parameters():
             weight.copy_(scale * torch.randn(weight.shape, generator=source))
+        for name in machine.even | machine.odd:
+            offset = machine.offset(name)
+            offset.copy_(torch.rand(offset.shape, generator=source))
+        machine.centred.fill_(True)
     return model
 
 
@@ -70,7 +74,8 @@ class Enumeration:
             self.energy -= (x * bias).sum(-1)
         for a, b in machine.edges:
             weight = machine.weights[f"{a} - {b}"].detach().numpy()
-            self.energy -= np.einsum("si,ij,sj->s", self.states[a], weight, self.states[b])
+            x, y = (self.states[n] - machine.offset(n).numpy() for n in (a, b))
+            self.energy -= np.einsum("si,ij,sj->s", x, weight, y)
         self.log_z = np.logaddexp.reduce(-self.energy)
         self.p = np.exp(-self.energy - self.log_z)
 
@@ -215,6 +220,23 @@ def test_the_contrast_has_the_gradient_of_log_p(make):
         torch.testing.assert_close(one, other, atol=0.005, rtol=0)
 
 
+def test_data_are_measured_from_the_mean_of_the_first_that_are_seen():
+    torch.manual_seed(0)
+    model = RBM(PAIR, 5)
+    machine, data = model.machine, model.visible(pairs())
+    assert torch.equal(machine.offset("h"), torch.full((5,), 0.5))
+    machine.centre({name: x[:20] for name, x in data.items()})
+    for name in machine.even:
+        seen = data[name][:20].mean(0)
+        torch.testing.assert_close(machine.offset(name), seen, atol=0.03, rtol=0)
+        # Without weights the machine would believe just that.
+        means = machine.mean(name, machine.biases[name])
+        torch.testing.assert_close(means, seen, atol=0.03, rtol=0)
+    before = {name: x.clone() for name, x in machine.state_dict().items()}
+    machine.centre(data)
+    assert all(torch.equal(x, before[name]) for name, x in machine.state_dict().items())
+
+
 def test_an_rbm_needs_one_pass_of_mean_field_for_the_exact_gradient():
     machine = rbm()
     every = Enumeration(machine)
@@ -357,10 +379,12 @@ def test_pretraining_touches_a_pair_of_layers_at_a_time():
 def test_pretraining_doubles_the_weights_where_a_pair_stands_in_for_two_layers():
     objective, model = DBMObjective(), opinionated(DBM((STROKE,), 2))
     data = model.visible(Batch.of((STROKE,), {"stroke": torch.ones(4, 1, 2, 2)}))
-    bias, weight = model.machine.biases, model.machine.weight
-    h1 = torch.sigmoid(2 * data["v stroke"] @ weight("v stroke", "h1 stroke") + bias["h1 stroke"])
-    h2 = torch.sigmoid(2 * h1 @ weight("h2 stroke", "h1 stroke").T + bias["h2 stroke"])
-    h3 = torch.sigmoid(h2 @ weight("h2 stroke", "h3") + bias["h3"])
+    bias, weight, o = model.machine.biases, model.machine.weight, model.machine.offset
+    v = data["v stroke"] - o("v stroke")
+    h1 = torch.sigmoid(2 * v @ weight("v stroke", "h1 stroke") + bias["h1 stroke"])
+    up = (h1 - o("h1 stroke")) @ weight("h2 stroke", "h1 stroke").T
+    h2 = torch.sigmoid(2 * up + bias["h2 stroke"])
+    h3 = torch.sigmoid((h2 - o("h2 stroke")) @ weight("h2 stroke", "h3") + bias["h3"])
     for stage, (below, above) in enumerate(((data["v stroke"], h1), (h1, h2), (h2, h3))):
         seen, again = objective.greedy(model, data, stage, seeded())
         names = [model.layers[stage][0], model.layers[stage + 1][0]]

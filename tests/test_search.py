@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,16 +11,17 @@ from typer.testing import CliRunner
 
 import mvae.search
 from mvae.__main__ import app
+from mvae.data import DATASETS
 from mvae.recipes import RECIPES
 from mvae.search import CANDIDATES, Trial, search, weighted
-from mvae.zoo import Run
+from mvae.zoo import Run, train
 
 
 @pytest.fixture(autouse=True)
 def _quick(few_digits, monkeypatch):
-    monkeypatch.setattr(mvae.search, "EPOCHS", 1)
     for name in ("mvae-joint", "dae"):
-        monkeypatch.setitem(RECIPES, name, replace(RECIPES[name], latents=2))
+        brief = replace(RECIPES[name], latents=2, epochs={"mnist": 1})
+        monkeypatch.setitem(RECIPES, name, brief)
 
 
 def test_every_candidate_is_tried_once_and_kept_in_the_file(tmp_path, monkeypatch):
@@ -37,6 +39,32 @@ def test_every_candidate_is_tried_once_and_kept_in_the_file(tmp_path, monkeypatc
     assert len(trained) == len(CANDIDATES)
 
 
+def test_a_bundled_model_is_measured_and_not_trained_again(tmp_path, monkeypatch):
+    run = Run("mnist", "mvae-joint")
+    source = DATASETS["mnist"]
+    for _ in train(
+        run.config,
+        source.load("train", False),
+        source.load("valid", False),
+        tmp_path / "mnist" / "other",
+    ):
+        pass
+    trained = []
+    loop = mvae.search.Trainer._run_epoch
+    monkeypatch.setattr(
+        mvae.search.Trainer, "_run_epoch", lambda self: trained.append(self.config) or loop(self)
+    )
+    by_weight = {trial.weight: trial.value for trial in search("mnist", run.recipe, tmp_path)}
+    (mine,) = [m.weight for m in run.config.modalities if m.kind == "label"]
+    assert [m.weight for c in trained for m in c.modalities if m.kind == "label"] == [
+        weight for weight in CANDIDATES if weight != mine
+    ]
+    (tmp_path / "mnist" / "search.csv").unlink()
+    shutil.rmtree(tmp_path / "mnist" / "other")
+    again = {trial.weight: trial.value for trial in search("mnist", run.recipe, tmp_path)}
+    assert by_weight == pytest.approx(again, abs=0.1)  # bundled weights are float16
+
+
 def test_a_search_goes_on_after_an_interruption_and_keeps_other_recipes(tmp_path):
     next(search("mnist", "mvae-joint", tmp_path))
     list(search("mnist", "dae", tmp_path))
@@ -51,11 +79,11 @@ def test_a_search_goes_on_after_an_interruption_and_keeps_other_recipes(tmp_path
 
 
 def test_the_command_prints_what_it_found(tmp_path):
-    known = [Trial("vae", weight, 4, "joint log p", -90.0 - weight) for weight in CANDIDATES]
+    known = [Trial("vae", weight, 20, "joint log p", -90.0 - weight) for weight in CANDIDATES]
     mvae.search._write(tmp_path / "mnist" / "search.csv", known)
     command = ["search", "mnist", "--recipe", "vae", "--root", str(tmp_path)]
     lines = CliRunner().invoke(app, command).stdout.splitlines()
-    assert lines[1] == "vae, λ = 10: validation joint log p -100.00 after 4 epochs"
+    assert lines[1] == "vae, λ = 10: validation joint log p -100.00 after 20 epochs"
     result = CliRunner().invoke(app, ["search", "mnist", "--recipe", "vea"])
     assert result.exit_code == 1
     assert "No recipe is called 'vea'" in result.stderr

@@ -119,14 +119,12 @@ def _anneal(
     """Sum F_β(x) − F_β'(x) over the steps from β to β' of a path, x then moving on by β'."""
     total = torch.zeros(len(next(iter(even.values()))))
     for beta, to in pairwise(path):
-        for name, x in even.items():
-            total += (to - beta) * (x @ (machine.biases[name] - base[name]))
-        odd = {}
-        for name in machine.odd:
-            field = machine.field(name, even)
-            total += functional.softplus(to * field).sum(-1)
-            total -= functional.softplus(beta * field).sum(-1)
-            odd[name] = machine.draw(name, to * field, generator)
+        fields = {name: machine.field(name, even) for name in machine.odd}
+        start = torch.stack([x @ base[name] for name, x in even.items()]).sum(0)
+        total += (beta - to) * (machine.energy_of_even(even, fields) + start)
+        for field in fields.values():
+            total += (functional.softplus(to * field) - functional.softplus(beta * field)).sum(-1)
+        odd = {name: machine.draw(name, to * field, generator) for name, field in fields.items()}
         even = {
             n: machine.draw(n, (1 - to) * base[n] + to * machine.field(n, odd), generator)
             for n in machine.even

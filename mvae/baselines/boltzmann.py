@@ -13,6 +13,10 @@ __all__ = ["BoltzmannMachine", "State", "bernoulli_entropy"]
 #: Values of some groups of units by name, each ``(..., units)``.
 State = dict[str, Tensor]
 
+#: Spread of the first weights of a category, times √n: a random code over n units, which together
+#: tell one category from another by some nats. Weights as small as those of other units would
+#: take tens of epochs to grow, as a one-hot unit varies little; larger ones stop the chains.
+CODE = 8.0
 #: Persistent chains: a batch of them, kept with the weights so that training can be resumed.
 CHAINS = 128
 #: Chance of a persistent chain to start anew at random, each sweep: what lies on the way from a
@@ -25,12 +29,15 @@ SWEEPS = 10
 class BoltzmannMachine(nn.Module):
     r"""Units on two sides, *even* and *odd*, with weights only between the sides.
 
-    .. math:: E(x) = -\sum_a b_a\cdot x_a - \sum_{(a,b)} x_a^\top W_{ab}\, x_b, \qquad
-              p(x) = e^{-E(x)} / Z
+    .. math:: E(x) = -\sum_a b_a\cdot x_a - \sum_{(a,b)} (x_a-o_a)^\top W_{ab}\,(x_b-o_b),
+              \qquad p(x) = e^{-E(x)} / Z
 
     An RBM is one: visible units are even, hidden ones odd. So is a deep Boltzmann machine: even
     layers and odd layers. Given one side the units of the other are independent. Units are binary;
-    a categorical group of the even side is one-hot, a single softmax unit.
+    a categorical group of the even side is one-hot, a single softmax unit. The offsets o, of the
+    data their mean and ½ elsewhere, change no machine into another, but how it learns: without
+    them a weight's gradient is mostly that of two biases. Montavon & Müller, *Deep Boltzmann
+    Machines and the Centering Trick*, 2012, https://doi.org/10.1007/978-3-642-35289-8_33.
 
     Args:
         even: names of the groups of the even side, and how many units each has.
@@ -40,11 +47,12 @@ class BoltzmannMachine(nn.Module):
 
     Example:
         >>> machine = BoltzmannMachine({"v": 3}, {"h": 2}, [("v", "h")])
-        >>> machine.energy({"v": torch.ones(5, 3), "h": torch.zeros(5, 2)}).tolist()
-        [0.0, 0.0, 0.0, 0.0, 0.0]
+        >>> machine.energy({"v": torch.ones(5, 3), "h": torch.zeros(5, 2)}).shape
+        torch.Size([5])
     """
 
     chains: Tensor
+    centred: Tensor
 
     def __init__(
         self,
@@ -59,8 +67,15 @@ class BoltzmannMachine(nn.Module):
         sizes = self.even | self.odd
         self.biases = nn.ParameterDict({name: torch.zeros(n) for name, n in sizes.items()})
         self.weights = nn.ParameterDict(
-            {f"{a} - {b}": 0.01 * torch.randn(sizes[a], sizes[b]) for a, b in self.edges}
+            {
+                f"{a} - {b}": (CODE / sizes[b] ** 0.5 if a in self.categorical else 0.01)
+                * torch.randn(sizes[a], sizes[b])
+                for a, b in self.edges
+            }
         )
+        for name, n in sizes.items():
+            self.register_buffer(f"offset {name}", torch.full((n,), 0.5))
+        self.register_buffer("centred", torch.tensor(False))
         start = [self.draw(name, torch.zeros(CHAINS, n)) for name, n in self.even.items()]
         self.register_buffer("chains", torch.cat(start, -1).bool())
 
@@ -69,14 +84,30 @@ class BoltzmannMachine(nn.Module):
         matrix: Tensor = self.weights[f"{a} - {b}"]
         return matrix
 
+    def offset(self, name: str) -> Tensor:
+        """Give the values that a group's units are measured from, ``(units,)``."""
+        values: Tensor = self.get_buffer(f"offset {name}")
+        return values
+
+    @torch.no_grad()
+    def centre(self, data: State) -> None:
+        """Before the first step: measure data from their mean, and begin with their rates."""
+        if self.centred:
+            return
+        for name, x in data.items():
+            rate = (x.mean(0) * len(x) + 0.1) / (len(x) + 1)
+            self.offset(name).copy_(rate)
+            self.biases[name].copy_(rate.log() if name in self.categorical else rate.logit())
+        self.centred.fill_(True)
+
     def inputs(self, name: str, state: State) -> Tensor:
         """Sum what a group receives from those of its neighbours that the state holds."""
         total = torch.zeros(())
         for a, b in self.edges:
             if b == name and a in state:
-                total = total + state[a] @ self.weight(a, b)
+                total = total + (state[a] - self.offset(a)) @ self.weight(a, b)
             elif a == name and b in state:
-                total = total + state[b] @ self.weight(a, b).T
+                total = total + (state[b] - self.offset(b)) @ self.weight(a, b).T
         return total
 
     def field(self, name: str, state: State) -> Tensor:
@@ -109,16 +140,27 @@ class BoltzmannMachine(nn.Module):
             total = total - x @ self.biases[name]
         for a, b in self.edges:
             if a in state and b in state:
-                total = total - (state[a] @ self.weight(a, b) * state[b]).sum(-1)
+                x, y = state[a] - self.offset(a), state[b] - self.offset(b)
+                total = total - (x @ self.weight(a, b) * y).sum(-1)
         return total
 
     def free_energy(self, even: State) -> Tensor:
         r"""Give F with p(even) = exp(−F) / Z, the odd side summed out, ``(...)``.
 
-        .. math:: F(x) = -\sum_a b_a\cdot x_a - \sum_b\sum_j\log\big(1+e^{(b_b + x^\top W)_j}\big)
+        .. math:: F(x) = E(x, 0) - \sum_b\sum_j\log\big(1+e^{(b_b + (x-o)^\top W)_j}\big)
         """
-        odd = [functional.softplus(self.field(name, even)).sum(-1) for name in self.odd]
-        return self.energy(even) - torch.stack(odd).sum(0)
+        fields = {name: self.field(name, even) for name in self.odd}
+        on = [functional.softplus(field).sum(-1) for field in fields.values()]
+        return self.energy_of_even(even, fields) - torch.stack(on).sum(0)
+
+    def energy_of_even(self, even: State, fields: State) -> Tensor:
+        """Give E where the odd side is 0, by the fields of the odd side, ``(...)``."""
+        total = torch.zeros(())
+        for name, x in even.items():
+            total = total - x @ self.biases[name]
+        for name, field in fields.items():
+            total = total + (field - self.biases[name]) @ self.offset(name)
+        return total
 
     @torch.no_grad()
     def mean_field(self, visible: State) -> State:

@@ -97,6 +97,7 @@ class DBMObjective(BoltzmannObjective):
     ) -> Tensor:
         """Give the contrast, a scalar, in nats a sample."""
         machine, data = model.machine, model.visible(batch[batch.present.all(-1)])
+        machine.centre(data)
         if beta < 1:
             return machine.contrast(*self.greedy(model, data, int(3 * beta), generator))
         if not model.pretrained:

@@ -143,6 +143,7 @@ class DeepRBMObjective(Objective):
             q = model.encode(batch[batch.present.all(-1)])
         codes = {name: torch.bernoulli(p, generator=generator) for name, p in q.items()}
         machine = model.machine
+        machine.centre(codes)
         return machine.contrast(machine.mean_field(codes), machine.persist(generator))
 
     def score(

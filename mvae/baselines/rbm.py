@@ -75,5 +75,7 @@ class RBMObjective(BoltzmannObjective):
     ) -> Tensor:
         """Give the contrast, a scalar, in nats a sample; β has nothing to weigh."""
         machine, complete = model.machine, batch[batch.present.all(-1)]
-        data = machine.mean_field(model.visible(complete))
+        visible = model.visible(complete)
+        machine.centre(visible)
+        data = machine.mean_field(visible)
         return machine.contrast(data, machine.persist(generator))
