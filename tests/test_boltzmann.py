@@ -347,8 +347,8 @@ def test_training_raises_the_exact_log_p(objective, latents):
     model, data, source = objective.network(PAIR, latents), tiny_data(), seeded()
     optimiser = torch.optim.SGD(model.parameters(), 0.2)
     visible = model.visible(data[slice(0, 3)])
-    before = Enumeration(model.machine).log_p(visible).mean()
-    assert before == pytest.approx(-math.log(48), abs=0.1)
+    chance = -math.log(48)
+    assert Enumeration(model.machine).log_p(visible).mean() < chance + 0.5
     steps = 900
     for step in range(steps):
         loss = objective(model, data, min(1.0, 2 * (step + 1) / steps), source)
@@ -356,7 +356,7 @@ def test_training_raises_the_exact_log_p(objective, latents):
         loss.backward()
         optimiser.step()
     after = Enumeration(model.machine).log_p(visible).mean()
-    assert after > before + 1.2  # at most log(48 / 3) = 2.77
+    assert after > chance + 1.2  # at most log(48 / 3) = 2.77
     score = objective.score(model, data[slice(0, 3)], seeded()).mean()
     assert -0.5 < score - after < 0.1  # the deep machine's is a bound
 
