@@ -52,9 +52,12 @@ def rate_factor(done: float) -> float:
 
 @torch.no_grad()
 def validation_score(
-    objective: Objective, model: MultimodalModel, valid: Batch, batch: int = 1000
+    objective: Objective, model: MultimodalModel, valid: Batch, batch: int = 5000
 ) -> float:
-    """Mean score of complete samples, the same draws every time so that epochs compare."""
+    """Mean score of complete samples, the same draws every time so that epochs compare.
+
+    In few large batches: a Boltzmann machine estimates log Z anew for each.
+    """
     generator = torch.Generator().manual_seed(0)
     parts = [
         objective.score(model, valid[slice(i, i + batch)], generator)

@@ -88,7 +88,9 @@ def likelihoods(
         values = values_of_reference(dataset, sha256(path), len(chosen), k, seed, root)
         difference = joint.value - values
         if difference.any():
-            result["loglik_above"] = {REFERENCE: {everything: figure(difference)}}
+            result["loglik_above"] = {
+                REFERENCE: {everything: figure(difference), "weights_sha256": sha256(path)}
+            }
     return result
 
 
