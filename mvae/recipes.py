@@ -282,7 +282,9 @@ RECIPES: dict[str, Recipe] = {
         objective=DBMObjective(),
         label_weight=UNWEIGHTED,
         epochs=EPOCHS_DBM,
-        warmup=0.25,
+        # Short: longer pre-training ended in a machine with one overwhelming mode, whose upper
+        # layers then saturated. From centred units the layers learn together well.
+        warmup=0.01,
         energy_rate=0.02,
     ),
     "deep-rbm": Recipe(

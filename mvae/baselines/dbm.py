@@ -17,6 +17,8 @@ __all__ = ["DBM", "DBMObjective"]
 #: By how much the weights between two layers are multiplied in pre-training, upwards and
 #: downwards: a unit inside the machine will hear two layers, and so far it hears one of them.
 UP, DOWN = (2.0, 2.0, 1.0), (1.0, 2.0, 2.0)
+#: Nearest that a rate may be to 0 and 1 to be a bias.
+EPSILON = 1e-3
 #: Sweeps that take the persistent chains from a random start to the pre-trained machine.
 BURN_IN = 200
 #: The score of a machine in pre-training, below that of any other.
@@ -99,15 +101,30 @@ class DBMObjective(BoltzmannObjective):
         machine, data = model.machine, model.visible(batch[batch.present.all(-1)])
         machine.centre(data)
         if beta < 1:
-            return machine.contrast(*self.greedy(model, data, int(3 * beta), generator))
+            return self.greedy(model, data, int(3 * beta), generator)
         if not model.pretrained:
             for _ in range(BURN_IN):
                 machine.persist(generator)
             model.pretrained.fill_(True)
         return machine.contrast(machine.mean_field(data), machine.persist(generator))
 
-    @torch.no_grad()
     def greedy(
+        self, model: DBM, data: State, stage: int, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Give the contrast of a pair of layers: its weights, and the biases of the upper layer.
+
+        Those of the lower layer were learned with the pair below it, where there is one; here it
+        has biases of its own, by its rates, which the joint machine does not keep.
+        """
+        machine = model.machine
+        seen, again = self.reconstructed(model, data, stage, generator)
+        loss = machine.contrast(seen, again)
+        for name in model.layers[stage] if stage else ():
+            loss = loss + machine.biases[name] @ (seen[name].mean(0) - again[name].mean(0))
+        return loss
+
+    @torch.no_grad()
+    def reconstructed(
         self, model: DBM, data: State, stage: int, generator: torch.Generator | None = None
     ) -> tuple[State, State]:
         """Give what the RBM of a pair of layers sees, and its reconstruction of it."""
@@ -124,9 +141,13 @@ class DBMObjective(BoltzmannObjective):
             below = up(below, i)
         above = up(below, stage)
         drawn = {n: torch.bernoulli(p, generator=generator) for n, p in above.items()}
-        again = {
-            n: machine.mean(n, machine.biases[n] + DOWN[stage] * machine.inputs(n, drawn))
+        biases = {
+            n: below[n].mean(0).logit(EPSILON) if stage else machine.biases[n]
             for n in model.layers[stage]
+        }
+        again = {
+            n: machine.mean(n, bias + DOWN[stage] * machine.inputs(n, drawn))
+            for n, bias in biases.items()
         }
         return below | above, again | up(again, stage)
 
