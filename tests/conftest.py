@@ -14,6 +14,9 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from mvae.__main__ import app
+from mvae.baselines import annealing, boltzmann, dbm
+from mvae.baselines.boltzmann_model import BoltzmannModel
+from mvae.baselines.deep_rbm import DeepRBM
 from mvae.checkpoint import ModelConfig, Training
 from mvae.data import dataset as dataset_module
 from mvae.gaussian import Gaussian
@@ -198,3 +201,14 @@ def trained_root(_small_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
             result = CliRunner().invoke(app, [*command.split(), "--root", str(root)])
             assert result.exit_code == 0, result.output
     return root
+
+
+@pytest.fixture
+def brief_chains(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Boltzmann machines take a few sweeps where they would take hundreds."""
+    for kind in (BoltzmannModel, DeepRBM):
+        monkeypatch.setattr(kind, "STEPS", 10)
+    for module, name in ((annealing, "TEMPERATURES"), (annealing, "BURN_IN"), (dbm, "BURN_IN")):
+        monkeypatch.setattr(module, name, 10)
+    # In a machine of three hidden units a category's first code would leave nothing to chance.
+    monkeypatch.setattr(boltzmann, "CODE", 0.1)

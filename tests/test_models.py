@@ -12,10 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
-from mvae.baselines import annealing, boltzmann, dbm
-from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.baselines.cvae import CVAE
-from mvae.baselines.deep_rbm import DeepRBM
 from mvae.checkpoint import ModelConfig, load_model, save_model
 from mvae.data import DATASETS
 from mvae.evaluation.likelihood import log_likelihood
@@ -24,7 +21,7 @@ from mvae.modality import Batch
 from mvae.model import MVAE, DecodingModel, ExpertModel, LatentModel, MultimodalModel
 from mvae.recipes import RECIPES, config_for
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = pytest.mark.usefixtures("float64", "brief_chains")
 
 
 @pytest.fixture
@@ -37,16 +34,6 @@ def small() -> Callable[[str, str], ModelConfig]:
         return config.model_copy(update={"modalities": narrow, "latents": min(config.latents, 3)})
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def _brief_chains(monkeypatch):
-    # In a machine of three hidden units a category's first code would leave nothing to chance.
-    monkeypatch.setattr(boltzmann, "CODE", 0.1)
-    for kind in (BoltzmannModel, DeepRBM):
-        monkeypatch.setattr(kind, "STEPS", 10)
-    for module, name in ((annealing, "TEMPERATURES"), (annealing, "BURN_IN"), (dbm, "BURN_IN")):
-        monkeypatch.setattr(module, name, 10)
 
 
 def seeded(seed: int = 0) -> torch.Generator:

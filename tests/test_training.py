@@ -90,6 +90,7 @@ def test_resuming_after_an_epoch_changes_no_bit(toy_config, data, valid, tmp_pat
     assert rest[-1].seconds >= first[-1].seconds
 
 
+@pytest.mark.usefixtures("brief_chains")
 @pytest.mark.parametrize("objective", [RBMObjective(), DBMObjective(), DeepRBMObjective()])
 def test_resuming_a_machine_keeps_its_chains_and_both_optimisers(
     toy_config, toys, toy_batch, tmp_path, objective
