@@ -274,6 +274,8 @@ RECIPES: dict[str, Recipe] = {
     "dbm": Recipe(
         summary="A deep Boltzmann machine: two hidden layers a modality, and one that they share.",
         limitations=(
+            "As trained here it generates good pictures, but the label's pathway stayed untied "
+            "from them: given one modality it draws the other as if given nothing.",
             "A draw takes hundreds of Gibbs sweeps, which mix slowly through the layers.",
             "Training needs layer-wise pre-training, mean field and chains together; of its log p "
             "there is a bound with an estimated log Z.",
