@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from mvae.checkpoint import ModelConfig, available, load_model, write_atomically
+from mvae.checkpoint import ModelConfig, available, load_config, load_model, write_atomically
 from mvae.data import DATASETS
 from mvae.evaluation.likelihood import log_likelihood
 from mvae.modality import Batch
@@ -89,11 +89,11 @@ def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
 
 def _bundled(config: ModelConfig, root: Path) -> MultimodalModel | None:
     """Give the model of a checkpoint that is the candidate under whatever name, if there is one."""
-    what = config.model_dump(exclude={"model", "summary", "limitations"})
+    words = {"model", "summary", "limitations"}
     for name in available(root).get(config.dataset, []):
-        model, other = load_model(config.dataset, name, root)
-        if other.model_dump(exclude={"model", "summary", "limitations"}) == what:
-            return model
+        other = load_config(root / config.dataset / name)
+        if other.model_dump(exclude=words) == config.model_dump(exclude=words):
+            return load_model(config.dataset, name, root)[0]
     return None
 
 

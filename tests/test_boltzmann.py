@@ -437,6 +437,19 @@ def test_incomplete_samples_teach_a_machine_nothing(objective):
         assert (none == 0).all()
 
 
+@pytest.mark.parametrize("beta", [0.1, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("objective", [RBMObjective(), DBMObjective()])
+def test_a_machine_may_see_incomplete_samples_first(objective, beta):
+    torch.manual_seed(0)
+    model, data = objective.network(PAIR, 3), tiny_data()
+    objective(model, data.supply(["stroke"]), beta, seeded()).backward()
+    assert not model.machine.centred  # there was no mean to measure from
+    for tensor in (*model.state_dict().values(), *(w.grad for w in model.parameters())):
+        assert tensor is None or tensor.isfinite().all()
+    assert objective(model, data, beta, seeded()).isfinite()
+    assert model.machine.centred
+
+
 @pytest.mark.parametrize("kind", [RBM, DBM])
 def test_a_gaussian_modality_is_refused(kind, toys):
     with pytest.raises(ValueError, match=r"point is Gaussian: give it a Bernoulli likelihood"):

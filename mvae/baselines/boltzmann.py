@@ -92,10 +92,10 @@ class BoltzmannMachine(nn.Module):
     @torch.no_grad()
     def centre(self, data: State) -> None:
         """Before the first step: measure data from their mean, and begin with their rates."""
-        if self.centred:
+        if self.centred or not len(next(iter(data.values()))):
             return
         for name, x in data.items():
-            rate = (x.mean(0) * len(x) + 0.1) / (len(x) + 1)
+            rate = (x.sum(0) + 0.1) / (len(x) + 1)
             self.offset(name).copy_(rate)
             self.biases[name].copy_(rate.log() if name in self.categorical else rate.logit())
         self.centred.fill_(True)

@@ -120,7 +120,8 @@ class DBMObjective(BoltzmannObjective):
         seen, again = self.reconstructed(model, data, stage, generator)
         loss = machine.contrast(seen, again)
         for name in model.layers[stage] if stage else ():
-            loss = loss + machine.biases[name] @ (seen[name].mean(0) - again[name].mean(0))
+            apart = (seen[name] - again[name]).sum(0) / max(len(seen[name]), 1)
+            loss = loss + machine.biases[name] @ apart
         return loss
 
     @torch.no_grad()
