@@ -56,7 +56,6 @@ class MultimodalModel(nn.Module, abc.ABC):
         """Say why it cannot generate a modality from the given ones; empty where it can."""
         return ""
 
-    @abc.abstractmethod
     def generate(
         self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
     ) -> dict[str, Distribution]:
@@ -72,6 +71,14 @@ class MultimodalModel(nn.Module, abc.ABC):
             dict: for each modality p(x_i|hidden), of batch shape ``(N, B)``; what it cannot
             generate from this evidence is left out.
         """
+        names = self.possible(batch, wanted)
+        return self._generate(batch, draws, seed, names) if names else {}
+
+    @abc.abstractmethod
+    def _generate(
+        self, batch: Batch, draws: int, seed: int, names: list[str]
+    ) -> dict[str, Distribution]:
+        """Draw what is hidden and decode these modalities, of which there is at least one."""
 
     def energy_weights(self) -> Iterable[nn.Parameter]:
         """Give the weights of its energy, if it has one; they learn by another optimiser."""
@@ -148,13 +155,10 @@ class LatentModel(DecodingModel):
         """Give what importance weighting draws from; the posterior, unless there is none."""
         return self.posterior(batch)
 
-    def generate(
-        self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
+    def _generate(
+        self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
         """Decode draws of q(z|X_S)."""
-        names = self.possible(batch, wanted)
-        if not names:
-            return {}
         z = self.posterior(batch).at(noise(draws, len(batch), self.latents, seed))
         return {name: self.decode(z, name) for name in names}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import torch
@@ -85,13 +85,10 @@ class BoltzmannModel(MultimodalModel):
         """Give the data as units, zeros or the first category where missing, ``(B, units)``."""
         return {f"v {m.name}": as_units(m, batch.filled(m.name)) for m in self.modalities}
 
-    def generate(
-        self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
+    def _generate(
+        self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
         """Run Gibbs chains with the evidence clamped and give p(x_i|last hidden state)."""
-        names = self.possible(batch, wanted)
-        if not names:
-            return {}
         given = {f"v {n}": batch.present[:, [i]] for i, n in enumerate(batch.names)}
         state = self.machine.gibbs(
             self.visible(batch),

@@ -107,12 +107,12 @@ class CVAE(MultimodalModel):
             return f"It was trained to generate the {wanted} from {' and '.join(others)} only."
         return ""
 
-    def generate(
-        self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
+    def _generate(
+        self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
         """Decode draws of p(z|evidence)."""
         result = {}
-        for name in self.possible(batch, wanted):
+        for name in names:
             direction = self.direction(name)
             prior, told = direction.prior(batch)
             z = prior.at(noise(draws, len(batch), self.latents, seed))

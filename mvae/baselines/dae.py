@@ -52,13 +52,12 @@ class DAE(DecodingModel):
         numbers: Tensor = self.encoder(batch)
         return numbers
 
-    def generate(
-        self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
+    def _generate(
+        self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
         """Decode the code; every draw is the same, for there is nothing to draw."""
-        names = self.possible(batch, wanted)
-        z = self.code(batch).expand(draws, -1, -1) if names else None
-        return {name: self.decode(z, name) for name in names if z is not None}
+        z = self.code(batch).expand(draws, -1, -1)
+        return {name: self.decode(z, name) for name in names}
 
 
 class DAEObjective(Objective):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 import torch
@@ -89,13 +89,10 @@ class DeepRBM(MultimodalModel):
         ]
         return torch.where(batch.present.T, torch.stack(log_p), 0.0)
 
-    def generate(
-        self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
+    def _generate(
+        self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
         """Draw the codes of the evidence, run Gibbs chains for the others, and decode."""
-        names = self.possible(batch, wanted)
-        if not names:
-            return {}
         generator = torch.Generator().manual_seed(seed)
         codes = {
             name: torch.bernoulli(q.expand(draws, -1, -1), generator=generator)
