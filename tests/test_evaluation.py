@@ -20,12 +20,9 @@ from mvae.modality import Batch, Modality
 from mvae.model import ExpertModel, LatentModel, MultimodalModel
 from mvae.objective import draw_subsets, elbo
 from mvae.recipes import config_for
+from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64")
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def by_quadrature(model: LatentModel, batch: Batch) -> torch.Tensor:

@@ -12,6 +12,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
+from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -19,10 +20,6 @@ pytestmark = pytest.mark.usefixtures("float64")
 THERE = torch.tensor(
     [[True, True, True], [True, False, True], [False, True, False], [False, False, False]]
 )
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def components(seed: int = 0, k: int = 3, b: int = 4, d: int = 2) -> Gaussian:

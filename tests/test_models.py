@@ -20,6 +20,7 @@ from mvae.gaussian import Gaussian
 from mvae.modality import Batch
 from mvae.model import MVAE, DecodingModel, ExpertModel, LatentModel, MultimodalModel
 from mvae.recipes import RECIPES, config_for
+from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64", "brief_chains")
 
@@ -34,10 +35,6 @@ def small() -> Callable[[str, str], ModelConfig]:
         return config.model_copy(update={"modalities": narrow, "latents": min(config.latents, 3)})
 
     return make
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def subsets_of(names: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -23,23 +23,9 @@ from mvae.objective import (
     draw_subsets,
     elbo,
 )
+from tests.by_hand import HOLES, seeded
 
 pytestmark = pytest.mark.usefixtures("float64")
-
-HOLES = torch.tensor(
-    [
-        [True, True, True, True],
-        [True, False, True, True],
-        [False, True, False, False],
-        [False, False, True, True],
-        [True, True, True, True],
-        [False, False, False, False],
-    ]
-)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def product_of(model: MultimodalModel, batch: Batch, b: int, subset: frozenset[str]) -> Gaussian:

@@ -7,23 +7,9 @@ import torch
 
 from mvae.modality import Batch
 from mvae.objective import Covering, held_fixed, read_back
+from tests.by_hand import seeded
 
-
-@pytest.fixture(autouse=True)
-def _precise(float64):
-    """Use doubles."""
-
-
-@pytest.fixture
-def no_noise(monkeypatch):
-    """Draw means, so that values can be computed by hand."""
-    monkeypatch.setattr(
-        "mvae.gaussian.Gaussian.sample", lambda self, n=None, generator=None: self.mean
-    )
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def by_hand(model, label, names):

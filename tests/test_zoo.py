@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import mvae.__main__
 from mvae.__main__ import app
-from mvae.checkpoint import load_metrics, load_model
+from mvae.checkpoint import CHECKPOINTS, load_metrics, load_model, sha256
 from mvae.recipes import RECIPES
 from mvae.training import RESUME
 from mvae.zoo import BASELINES, ZOO, Run, state_of
@@ -97,3 +97,14 @@ def test_figures_are_enough_where_weights_are_not_kept_but_other_weights_void_th
     assert state_of(run, small_zoo) == "trained"
     weights.unlink()
     assert state_of(run, small_zoo) == "measured"
+
+
+def test_bundled_differences_are_from_the_bundled_reference():
+    compared = 0
+    for path in CHECKPOINTS.glob("*/*/metrics.json"):
+        test = load_metrics(path.parts[-3], path.parts[-2]).test
+        for name, found in test.get("loglik_above", {}).items():
+            weights = CHECKPOINTS / path.parts[-3] / name / "weights.safetensors"
+            assert found["weights_sha256"] == sha256(weights), path
+            compared += 1
+    assert compared > 0
