@@ -207,7 +207,7 @@ def trained_root(_small_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 def brief_chains(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Boltzmann machines take a few sweeps where they would take hundreds."""
     for kind in (BoltzmannModel, DeepRBM):
-        monkeypatch.setattr(kind, "STEPS", 10)
+        monkeypatch.setattr(kind, "STEPS", 4)
     for module, name in ((annealing, "TEMPERATURES"), (annealing, "BURN_IN"), (dbm, "BURN_IN")):
         monkeypatch.setattr(module, name, 10)
     # In a machine of three hidden units a category's first code would leave nothing to chance.
