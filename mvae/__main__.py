@@ -151,7 +151,7 @@ def train_with_bar(config: ModelConfig, run: Run, root: Path) -> Batch:
     best = -float("inf")
     with tqdm(total=config.training.epochs, unit="epoch", desc=f"{run.dataset}/{run.name}") as bar:
         for progress in train_to_the_end(config, data, valid, root / run.dataset / run.name):
-            best = max(best, progress.score)
+            best = progress.score if progress.best else best
             bar.update(progress.epoch - bar.n)
             bar.set_postfix(loss=f"{progress.loss:.2f}", best=f"{best:.2f}")
     return valid

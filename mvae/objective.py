@@ -125,6 +125,8 @@ class Objective(BaseModel):
 
     #: The kind of model that it trains.
     network: ClassVar[type[MultimodalModel]]
+    #: The fraction of training before which no epoch is kept, however high its score.
+    settled: ClassVar[float] = 0.0
 
     def __call__(
         self,

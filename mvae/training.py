@@ -127,7 +127,8 @@ class Trainer:
             if not math.isfinite(self.score):
                 raise FloatingPointError(f"the validation score is {self.score}")
             self.epoch, self.seconds = self.epoch + 1, self.seconds + time.monotonic() - started
-            if best := self.score > self.best_score:
+            counts = self.epoch >= self.config.objective.settled * epochs
+            if best := counts and self.score > self.best_score:
                 self.best_score = self.score
                 self.best = {n: w.clone() for n, w in self.model.state_dict().items()}
             self.history.append((self.epoch, loss, self.score, beta, self.seconds))

@@ -13,7 +13,7 @@ import mvae.training
 from mvae.baselines.dbm import DBMObjective
 from mvae.baselines.deep_rbm import DeepRBMObjective
 from mvae.baselines.rbm import RBMObjective
-from mvae.checkpoint import CheckpointError
+from mvae.checkpoint import CheckpointError, ModelConfig
 from mvae.modality import Batch
 from mvae.objective import Covering, SubSampled, elbo
 from mvae.training import RESUME, Progress, Trainer
@@ -179,6 +179,22 @@ def test_the_best_epoch_on_validation_is_kept(toy_config, data, valid, monkeypat
     assert trainer.best_score == -3.0
     assert same(trainer.best, epochs[1])
     assert not same(trainer.best, epochs[3])
+
+
+def test_of_a_machine_no_epoch_is_kept_before_its_chains_have_settled(
+    toy_config, toy_batch, toys, monkeypatch
+):
+    scores = iter([-1.0, -5.0, -6.0, -4.0])  # the first one would be the best
+    monkeypatch.setattr(mvae.training, "validation_score", lambda *_: next(scores))
+    modalities = [m for m in toys if m.likelihood != "gaussian"]
+    settings = toy_config(energy_rate=0.01).model_dump() | {
+        "modalities": modalities,
+        "objective": {"name": "rbm"},
+    }
+    some = toy_batch(*modalities, n=20)
+    trainer = Trainer(ModelConfig.model_validate(settings), some, some)
+    assert [event.best for event in trainer] == [False, True, False, True]
+    assert trainer.best_score == -4.0
 
 
 def test_the_best_epoch_survives_an_interruption(toy_config, data, valid, tmp_path, monkeypatch):
