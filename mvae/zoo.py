@@ -33,7 +33,8 @@ WAYS = (
     *("mvae-lambda-10", "mvae-lambda-50"),
 )
 #: Recipes that are trained with three seeds, and the further seeds.
-REPEATED, SEEDS = ("mvae", "mvae-cover-short", "jmvae", "mopoe"), (1, 2)
+REPEATED = ("mvae", "mvae-cover", "mvae-cover-short", "jmvae", "mopoe")
+SEEDS = (1, 2)
 
 
 @dataclass(frozen=True)
