@@ -92,6 +92,11 @@ class Gaussian:
         distance = saturating_square((z - self.mean) * saturating_exp(-0.5 * self.logvar))
         return -0.5 * (LOG_2PI + self.logvar + distance).sum(-1)
 
+    def cdf(self, z: Tensor) -> Tensor:
+        r"""Marginal distribution functions Φ((z_d − μ_d)/σ_d), of shape ``(..., D)``."""
+        below: Tensor = torch.special.ndtr((z - self.mean) * saturating_exp(-0.5 * self.logvar))
+        return below
+
     def entropy(self) -> Tensor:
         """Differential entropy in nats, ½ Σ_d (1 + log 2π + log σ_d²), of shape ``(...)``."""
         return 0.5 * (1.0 + LOG_2PI + self.logvar).sum(-1)

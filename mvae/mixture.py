@@ -18,8 +18,8 @@ class Mixture:
 
     .. math:: q(z) = \frac1{|S|} \sum_{k \in S} N(z; \mu_k, \sigma_k^2)
 
-    It has what a Gaussian posterior has: mean, standard deviation, draws and a log density. Its
-    entropy and its KL to the prior have no closed form.
+    It has what a Gaussian posterior has: mean, standard deviation, draws, a log density and
+    marginal distribution functions. Its entropy and its KL to the prior have no closed form.
 
     Args:
         components: ``(K, B, D)``; rows of components that are left out may hold anything.
@@ -102,3 +102,9 @@ class Mixture:
         whole, log_weights = self._whole()
         each = whole.log_prob(z.unsqueeze(-3))  # (..., K + 1, B)
         return (log_weights + each).logsumexp(-2)
+
+    def cdf(self, z: Tensor) -> Tensor:
+        """Marginal distribution functions: ``(..., B, D)`` to the same shape."""
+        whole, log_weights = self._whole()
+        each = whole.cdf(z.unsqueeze(-3))  # (..., K + 1, B, D)
+        return (log_weights.exp().unsqueeze(-1) * each).sum(-3)

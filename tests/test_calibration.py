@@ -1,0 +1,113 @@
+"""Simulation-based calibration, against posteriors that are known exactly."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch.distributions import Independent, Normal
+
+from mvae.evaluation.calibration import Calibration, calibrate, simulate
+from mvae.gaussian import Gaussian
+from mvae.mixture import Mixture
+from mvae.modality import Modality
+from mvae.model import MVAE
+from mvae.recipes import RECIPES
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+POINT = Modality(name="point", kind="vector", shape=(2,), likelihood="gaussian")
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+class Linear(MVAE):
+    """x = z + σε: its exact posterior is a Gaussian, here made too sharp or wide by a factor."""
+
+    factor = 1.0
+    sigma = 0.5
+
+    def decode(self, z, name):
+        assert name == "point"
+        return Independent(Normal(z, self.sigma), 1)
+
+    def posterior(self, batch):
+        known = batch.present[:, :1]
+        variance = 1 / (1 + 1 / self.sigma**2)
+        mean = torch.where(known, batch.filled("point") * variance / self.sigma**2, 0.0)
+        logvar = torch.where(known, math.log(variance * self.factor**2), 0.0)
+        return Gaussian(mean, logvar.expand(mean.shape))
+
+
+@pytest.mark.parametrize("supplied", [True, False])
+def test_ranks_of_the_exact_posterior_are_uniform(supplied):
+    ranks = calibrate(Linear([POINT], 2), ["point"] * supplied, 4000, seeded()).ranks
+    assert ranks.shape == (4000, 2)
+    for d in range(2):
+        assert stats.kstest(ranks[:, d].numpy(), "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_coverage_of_a_posterior_that_is_too_sharp_or_too_wide(factor, level):
+    model = Linear([POINT], 2)
+    model.factor = factor
+    calibration = calibrate(model, ["point"], 20_000, seeded())
+    z = stats.norm.ppf(0.5 + level / 2) * factor
+    expected = stats.norm.cdf(z) - stats.norm.cdf(-z)
+    error = math.sqrt(expected * (1 - expected) / 20_000)
+    assert (calibration.coverage(level) - expected).abs().max() < 4 * error
+    ends, middle = calibration.histogram(10)[[0, 9]].sum(), calibration.histogram(10)[4:6].sum()
+    assert (ends > middle) == (factor < 1)
+    assert calibration.histogram(10).sum(0).tolist() == [20_000, 20_000]
+
+
+def test_distribution_functions_are_those_of_scipy():
+    source = seeded()
+    draw = lambda *shape: torch.randn(*shape, generator=source)  # noqa: E731
+    q, z = Gaussian(draw(3, 2), draw(3, 2)), draw(5, 3, 2)
+    expected = stats.norm.cdf(z.numpy(), q.mean.numpy(), q.std.numpy())
+    np.testing.assert_allclose(q.cdf(z), expected, atol=1e-12)
+
+    parts = Gaussian(draw(2, 3, 2), draw(2, 3, 2))
+    present = torch.tensor([[True, True], [False, True], [False, False]])
+    mixed = Mixture(parts, present).cdf(z)
+    each = stats.norm.cdf(z.numpy()[:, None], parts.mean.numpy(), parts.std.numpy())
+    np.testing.assert_allclose(mixed[:, 0], each[:, :, 0].mean(1), atol=1e-12)
+    np.testing.assert_allclose(mixed[:, 1], each[:, 1, 1], atol=1e-12)
+    np.testing.assert_allclose(mixed[:, 2], stats.norm.cdf(z[:, 2].numpy()), atol=1e-12)
+
+
+def test_simulated_data_are_repeatable_complete_and_leave_the_global_draws_alone(toys):
+    model = MVAE(toys, 2)
+    before = torch.random.get_rng_state()
+    (z, batch), (again, other) = simulate(model, 50, seeded(3)), simulate(model, 50, seeded(3))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(z, again)
+    assert batch.present.all()
+    for m in toys:
+        assert torch.equal(batch.values[m.name], other.values[m.name])
+        assert batch.values[m.name].shape == (50, *m.event_shape)
+    assert not torch.equal(z, simulate(model, 50, seeded(4))[0])
+
+
+def test_a_subset_without_a_posterior_is_refused_in_the_models_words(toys):
+    network = RECIPES["bivcca"].objective.network
+    model = network(toys[:2], 2)
+    names = [m.name for m in toys[:2]]
+    assert calibrate(model, names[:1], 5, seeded()).ranks.shape == (5, 2)
+    sentence = model.cannot(names, names[0])
+    with pytest.raises(ValueError, match="posterior") as refusal:
+        calibrate(model, names, 5, seeded())
+    assert str(refusal.value) == sentence
+
+
+def test_ranks_at_the_very_ends_are_counted():
+    ends = Calibration(torch.tensor([[0.0], [1.0], [0.5]]))
+    assert ends.histogram(3).flatten().tolist() == [1, 1, 1]
+    assert ends.coverage(1.0).item() == 1.0
