@@ -11,7 +11,7 @@ from mvae.checkpoint import CheckpointError, ModelConfig, save_tensors
 from mvae.evaluation.classifier import Classifier, load_classifier
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.generation import label_accuracy, label_to_picture
-from mvae.evaluation.likelihood import log_likelihood
+from mvae.evaluation.likelihood import conditional_log_likelihood, log_likelihood
 from mvae.evaluation.report import conflict_quantiles, figure, subsets_of
 from mvae.gaussian import Gaussian, conflict
 from mvae.inference import percentile
@@ -57,6 +57,44 @@ def test_log_likelihood_of_each_samples_own_modalities(toy_model, toy_batch, toy
     estimate = log_likelihood(model, batch, 5000, seeded())
     exact = by_quadrature(model, batch)
     assert ((estimate.value - exact).abs() < 4 * estimate.se + 1e-3).all()
+
+
+CONDITIONALS = [
+    (["label"], ["point"]),
+    (["point"], ["label"]),
+    (["colour", "point"], ["label"]),
+    (["label"], ["colour", "point"]),
+    (["point"], []),
+]
+
+
+@pytest.mark.parametrize(("wanted", "given"), CONDITIONALS, ids=str)
+def test_conditional_log_likelihood_agrees_with_quadrature(
+    toy_model, toy_batch, toys, wanted, given
+):
+    model, batch = toy_model(*toys[1:], scale=1.6), toy_batch(*toys[1:], n=6)
+    estimate = conditional_log_likelihood(model, batch, wanted, given, 5000, seeded())
+    both = by_quadrature(model, batch.supply([*wanted, *given]))
+    exact = both - by_quadrature(model, batch.supply(given))
+    assert ((estimate.value - exact).abs() < 4 * estimate.se + 1e-3).all()
+    assert (estimate.se < 0.2).all()
+
+
+def test_the_standard_error_of_a_conditional_is_the_spread_of_repeated_estimates(
+    toy_model, toy_batch, toys
+):
+    model, one = toy_model(*toys[1:], scale=1.6), toy_batch(*toys[1:], n=1)
+    repeated = one[torch.zeros(300, dtype=torch.long)]
+    estimate = conditional_log_likelihood(model, repeated, ["point"], ["label"], 400, seeded())
+    assert estimate.value.std() == pytest.approx(estimate.se.mean().item(), rel=0.25)
+
+
+@pytest.mark.parametrize(("wanted", "given"), [([], ["label"]), (["label"], ["label", "point"])])
+def test_a_conditional_of_nothing_or_of_what_is_given_is_refused(
+    toy_model, toy_batch, toys, wanted, given
+):
+    with pytest.raises(ValueError, match="of some modalities given others"):
+        conditional_log_likelihood(toy_model(*toys[1:]), toy_batch(*toys[1:]), wanted, given, 50)
 
 
 def test_log_likelihood_of_nothing_is_zero(toy_model, toys):

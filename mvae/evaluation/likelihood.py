@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from mvae.modality import Batch
 from mvae.model import LatentModel, MultimodalModel
 from mvae.objective import log_likelihoods
 
-__all__ = ["LogLikelihood", "log_likelihood"]
+__all__ = ["LogLikelihood", "conditional_log_likelihood", "log_likelihood"]
 
 #: Latents decoded at once: enough to fill the matrix units, small enough for the cache.
 CHUNK = 16_384
@@ -93,6 +94,49 @@ def log_likelihood(
         dim=1,
     )  # (K, B)
     return average(log_weights)
+
+
+def conditional_log_likelihood(
+    model: MultimodalModel,
+    batch: Batch,
+    wanted: Collection[str],
+    given: Collection[str],
+    k: int,
+    generator: torch.Generator | None = None,
+) -> LogLikelihood:
+    r"""Estimate log p(x_A|x_B) of disjoint sets of modalities, with λ = 1.
+
+    .. math:: \log p(x_A|x_B) = \log p(x_A, x_B) - \log p(x_B)
+
+    Each of the two is on average an underestimate, so their difference is neither a lower bound
+    nor an upper one. They have draws of their own: its standard error is √(se² + se²). k̂ is the
+    larger of the two.
+
+    Args:
+        model: decodes.
+        batch: B samples that have all these modalities.
+        wanted: A, names of at least one modality.
+        given: B, names of others; none gives log p(x_A).
+        k: draws a sample for each of the two.
+        generator: the source of randomness.
+
+    Raises:
+        ValueError: if A is empty or shares a modality with B, and as `log_likelihood`.
+    """
+    if not wanted or set(wanted) & set(given):
+        raise ValueError(
+            f"a conditional is of some modalities given others, not of {sorted(wanted)} "
+            f"given {sorted(given)}"
+        )
+    joint = log_likelihood(model, batch.supply([*wanted, *given]), k, generator)
+    if not given:
+        return joint
+    evidence = log_likelihood(model, batch.supply(given), k, generator)
+    return LogLikelihood(
+        joint.value - evidence.value,
+        torch.hypot(joint.se, evidence.se),
+        torch.maximum(joint.k_hat, evidence.k_hat),
+    )
 
 
 def average(log_weights: Tensor) -> LogLikelihood:
