@@ -157,6 +157,23 @@ def train_with_bar(config: ModelConfig, run: Run, root: Path) -> Batch:
     return valid
 
 
+def evaluate_with_bar(
+    dataset: str, model: str, n: int | None, k: int, seed: int, root: Path
+) -> None:
+    """Evaluate with a bar of progress and the time left."""
+    progress = evaluate_checkpoint(dataset, model, n, k, seed, root)
+    start = next(progress)
+    with tqdm(
+        total=start.total,
+        initial=start.size,
+        desc=f"{dataset}/{model}",
+        bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}",
+    ) as bar:
+        for done in progress:
+            bar.set_postfix_str(done.what, refresh=False)
+            bar.update(done.size)
+
+
 def make_zoo(dataset: str | None, root: Path) -> None:
     """Train, measure and map what is missing of the zoo, one run after the other."""
     runs = [run for run in ZOO if dataset in (None, run.dataset)]
@@ -166,8 +183,8 @@ def make_zoo(dataset: str | None, root: Path) -> None:
         if state == "missing":
             train_with_bar(run.config, run, root)
         if state != "measured":
-            for _ in evaluate_checkpoint(run.dataset, run.name, root=root):
-                pass
+            # Runs of whose weights nothing is kept are rows of a table of joint likelihoods.
+            evaluate_with_bar(run.dataset, run.name, run.scored, 1000, 0, root)
 
 
 @app.command(epilog="Example: python -m mvae search mnist --recipe jmvae")
@@ -192,16 +209,17 @@ def search(
 @app.command(epilog="Example: python -m mvae evaluate mnist/mvae-cover")
 def evaluate(
     checkpoint: CheckpointName,
-    n: Annotated[int, typer.Option(min=2, help="Test samples scored by log-likelihood.")] = 1000,
+    n: Annotated[
+        int | None, typer.Option(min=2, help="Test samples scored by log-likelihood; else all.")
+    ] = None,
     k: Annotated[int, typer.Option(min=FEWEST, help="Importance draws a sample.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
     root: Root = CHECKPOINTS,
 ) -> None:
-    """Measure a checkpoint on the test split and write its metrics.json."""
+    """Measure a checkpoint on the test split and write its metrics.json; it can be interrupted."""
     dataset, model = split_checkpoint(checkpoint)
     try:
-        for done in tqdm(evaluate_checkpoint(dataset, model, n, k, seed, root), unit="part"):
-            tqdm.write(f"{done}: done")
+        evaluate_with_bar(dataset, model, n, k, seed, root)
     except (DatasetError, CheckpointError) as error:
         raise fail(error) from None
     typer.echo((root / dataset / model / "metrics.json").read_text("utf-8"))

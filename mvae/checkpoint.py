@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -132,9 +133,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
+#: A list of numbers, as json.dumps writes it over several lines.
+NUMBERS = re.compile(r"\[[-+.\deE,\s]*\]")
+
+
 def write_json(path: Path, content: Any) -> None:
-    """Write indented JSON atomically."""
-    write_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    """Write indented JSON atomically, a list of numbers on one line."""
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    # A list of numbers on one line: a hundred of them are one thing to a reader.
+    text = NUMBERS.sub(lambda numbers: " ".join(numbers[0].split()), text)
+    write_atomically(path, (text + "\n").encode())
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:

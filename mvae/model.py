@@ -130,6 +130,9 @@ class LatentModel(DecodingModel):
         latents: D.
     """
 
+    #: What importance weighting draws from, in words.
+    proposes: ClassVar[str] = "q its own posterior"
+
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
         super().__init__(modalities, latents)
         self.encoders = nn.ModuleList(Encoder(m, latents) for m in self.modalities)

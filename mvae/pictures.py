@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
-from mvae.modality import Modality
+from mvae.modality import Batch, Modality
 
-__all__ = ["assemble", "cut", "picture_shape", "tiles"]
+__all__ = ["assemble", "completed", "cut", "picture_shape", "tiles"]
 
 
 def tiles(modalities: Iterable[Modality]) -> list[tuple[Modality, int, int]]:
@@ -55,6 +55,29 @@ def assemble(modalities: Iterable[Modality], values: Mapping[str, Tensor]) -> Te
     for m, top, left in grid:
         picture[..., top : top + m.shape[1], left : left + m.shape[2]] = values[m.name]
     return picture
+
+
+def completed(modalities: Iterable[Modality], given: Batch, means: Mapping[str, Tensor]) -> Tensor:
+    """Put pictures together of the tiles that are given and, where missing, of generated ones.
+
+    Args:
+        modalities: of the model.
+        given: B samples.
+        means: generated tiles by name, ``(N, B, C, h, w)``; none if nothing is missing.
+
+    Returns:
+        Tensor: ``(N, B, C, H, W)``; N = 1 where nothing was generated.
+    """
+    modalities = tuple(modalities)
+    whole = {}
+    for m, _, _ in tiles(modalities):
+        own, there = given.values[m.name], given.present[:, given.names.index(m.name)]
+        made = means.get(m.name)
+        whole[m.name] = (
+            own[None] if made is None else torch.where(there.reshape(-1, 1, 1, 1), own, made)
+        )
+    n = max(len(x) for x in whole.values())
+    return assemble(modalities, {name: x.expand(n, *x.shape[1:]) for name, x in whole.items()})
 
 
 def cut(modalities: Iterable[Modality], picture: Tensor) -> dict[str, Tensor]:

@@ -16,14 +16,11 @@ from mvae.mixture import Mixture
 from mvae.modality import Modality
 from mvae.model import MVAE
 from mvae.recipes import RECIPES
+from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64")
 
 POINT = Modality(name="point", kind="vector", shape=(2,), likelihood="gaussian")
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 class Linear(MVAE):
@@ -46,7 +43,7 @@ class Linear(MVAE):
 
 @pytest.mark.parametrize("supplied", [True, False])
 def test_ranks_of_the_exact_posterior_are_uniform(supplied):
-    ranks = calibrate(Linear([POINT], 2), ["point"] * supplied, 4000, seeded()).ranks
+    ranks = calibrate(Linear([POINT], 2), torch.full((4000, 1), supplied), seeded()).ranks
     assert ranks.shape == (4000, 2)
     for d in range(2):
         assert stats.kstest(ranks[:, d].numpy(), "uniform").pvalue > 0.01
@@ -57,7 +54,7 @@ def test_ranks_of_the_exact_posterior_are_uniform(supplied):
 def test_coverage_of_a_posterior_that_is_too_sharp_or_too_wide(factor, level):
     model = Linear([POINT], 2)
     model.factor = factor
-    calibration = calibrate(model, ["point"], 20_000, seeded())
+    calibration = calibrate(model, torch.ones(20_000, 1, dtype=torch.bool), seeded())
     z = stats.norm.ppf(0.5 + level / 2) * factor
     expected = stats.norm.cdf(z) - stats.norm.cdf(-z)
     error = math.sqrt(expected * (1 - expected) / 20_000)
@@ -100,10 +97,10 @@ def test_a_subset_without_a_posterior_is_refused_in_the_models_words(toys):
     network = RECIPES["bivcca"].objective.network
     model = network(toys[:2], 2)
     names = [m.name for m in toys[:2]]
-    assert calibrate(model, names[:1], 5, seeded()).ranks.shape == (5, 2)
+    assert calibrate(model, torch.tensor([[True, False]] * 5), seeded()).ranks.shape == (5, 2)
     sentence = model.cannot(names, names[0])
     with pytest.raises(ValueError, match="posterior") as refusal:
-        calibrate(model, names, 5, seeded())
+        calibrate(model, torch.ones(5, 2, dtype=torch.bool), seeded())
     assert str(refusal.value) == sentence
 
 

@@ -21,6 +21,7 @@ from mvae import vision
 from mvae.__main__ import app
 from mvae.checkpoint import load_metrics, load_model, load_samples, sha256
 from mvae.evaluation.classifier import load_classifier
+from mvae.evaluation.work import WORKING, Work
 from mvae.inference import believe
 from mvae.training import RESUME, Trainer
 
@@ -155,11 +156,17 @@ def test_evaluation_writes_figures_of_exactly_these_weights(few_digits, root):
     test = metrics.test
     assert test["loglik"]["image+label"]["n"] == 20
     assert test["loglik_above"]["mvae"]["image+label"]["se"] > 0
+    assert set(test["loglik"]) == {"image", "label", "image+label", "image|label", "label|image"}
+    assert set(test["loglik_above"]["mvae"]) == set(test["loglik"])
     assert test["elbo"]["image+label"]["n"] == 60
+    assert test["frechet"]["label->image"]["mean"] > 0
     for key, name in (
         ("accuracy", "image->label"),
         ("accuracy_by_number", "0"),
         ("coherence", "label->image"),
+        ("coherence", "->image"),
+        ("probe", "image"),
+        ("coverage_90%", "image+label"),
     ):
         assert 0 <= test[key][name]["mean"] <= 1
     assert len(test["conflict"]["image+label"]) == 201
@@ -167,6 +174,44 @@ def test_evaluation_writes_figures_of_exactly_these_weights(few_digits, root):
     told = json.loads(succeed("infer mnist/mvae-2d --supply image,label --json", root))
     assert 0 <= told["conflict_percentile"] <= 100
     assert "of matched samples" in succeed("infer mnist/mvae-2d --supply image,label", root)
+
+
+def test_an_interrupted_evaluation_goes_on_and_ends_as_if_it_had_not_been(
+    few_digits, root, monkeypatch
+):
+    command, folder = "evaluate mnist/mvae --n 5 --k 30", root / "mnist/mvae"
+    do, done = Work.do, []
+
+    def interrupted(work, step, seed):
+        done.append((step.what, step.part))
+        if len(done) == 6:
+            raise KeyboardInterrupt
+        do(work, step, seed)
+
+    monkeypatch.setattr(Work, "do", interrupted)
+    assert run(command, root).exit_code != 0
+    assert not (folder / "metrics.json").exists()
+    assert (folder / WORKING).exists()
+    first, done = done, []
+    monkeypatch.setattr(Work, "do", lambda *args: (done.append(args[1].what), do(*args)))
+    succeed(command, root)
+    assert first[5][0] == done[0]
+    assert not {what for what, _ in first[:5]} & set(done)
+    figures = json.loads((folder / "metrics.json").read_text("utf-8"))["test"]
+
+    # All of it is kept, and computed anew once the weights are others.
+    done.clear()
+    succeed(command, root)
+    assert not done
+    (folder / WORKING).unlink()
+    succeed(command, root)
+    assert json.loads((folder / "metrics.json").read_text("utf-8"))["test"] == figures
+    succeed("train mnist --model mvae --epochs 2", root)
+    assert load_metrics("mnist", "mvae", root) is None
+    done.clear()
+    succeed(command, root)
+    assert len(done) > 10
+    assert load_metrics("mnist", "mvae", root).test != figures
 
 
 def test_evaluation_can_be_repeated(few_digits, root):

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
 from mvae.checkpoint import CheckpointError, ModelConfig, save_tensors
 from mvae.evaluation.classifier import Classifier, load_classifier
 from mvae.evaluation.cost import decoder_evaluations
-from mvae.evaluation.generation import label_accuracy, label_to_picture
 from mvae.evaluation.likelihood import conditional_log_likelihood, log_likelihood
-from mvae.evaluation.report import conflict_quantiles, figure, subsets_of
-from mvae.gaussian import Gaussian, conflict
-from mvae.inference import percentile
-from mvae.likelihood import LIKELIHOODS
-from mvae.modality import Batch, Modality
-from mvae.model import ExpertModel, LatentModel, MultimodalModel
+from mvae.gaussian import Gaussian
+from mvae.modality import Batch
+from mvae.model import LatentModel
 from mvae.objective import draw_subsets, elbo
 from mvae.recipes import config_for
 from tests.by_hand import seeded
@@ -131,112 +125,6 @@ def test_more_samples_than_fit_a_chunk_are_scored_like_few(toy_model, toy_batch)
     part = log_likelihood(model, batch[slice(30, 34)], 1000, seeded(1))
     tolerance = 5 * (whole.se[30:34] + part.se)
     assert ((whole.value[30:34] - part.value).abs() < tolerance).all()
-
-
-PICTURE = Modality(name="picture", kind="image", shape=(1, 4, 4), likelihood="gaussian")
-DIGIT = Modality(name="digit", kind="label", shape=(3,), likelihood="categorical")
-
-
-class Code(ExpertModel):
-    """One latent that holds the class; a picture's brightness is a tenth of it."""
-
-    reference = "a model whose figures are known"
-
-    def __init__(self, shift: float = 0.0) -> None:
-        MultimodalModel.__init__(self, (PICTURE, DIGIT), 1)  # without networks: it needs none
-        self.shift = shift  # of the picture that a class generates
-
-    def experts(self, batch):
-        brightness = batch.values["picture"].mean((1, 2, 3))
-        mean = torch.stack((10 * brightness - self.shift, batch.values["digit"].double()))
-        return Gaussian(mean.unsqueeze(-1), torch.full((2, len(batch), 1), -6.0))
-
-    def decode(self, z, name):
-        if name == "digit":
-            return LIKELIHOODS["categorical"].distribution(
-                -9 * (z - torch.arange(3)).square(), (3,)
-            )
-        brightness = ((z + self.shift) / 10).expand(*z.shape[:-1], 16)
-        output = torch.cat((brightness, torch.zeros_like(brightness)), -1)
-        return LIKELIHOODS["gaussian"].distribution(output, (1, 4, 4))
-
-
-class Brightness(Classifier):
-    """Names a picture by its brightness."""
-
-    def __init__(self) -> None:
-        super().__init__((1, 4, 4), 3)
-
-    def forward(self, pictures):
-        return -(10 * pictures.mean((1, 2, 3)).unsqueeze(-1) - torch.arange(3)).square()
-
-
-def coded_samples(model: Code, n: int = 40) -> Batch:
-    """Give n pictures of each class, drawn as the model draws them."""
-    digits = torch.arange(3).repeat_interleave(n)
-    q = model.posterior(Batch.of(model.modalities, {"digit": digits}))
-    pictures = model.expected(q.sample(generator=seeded(8)))["picture"]
-    return Batch.of(model.modalities, {"digit": digits, "picture": pictures})
-
-
-def test_label_accuracy_counts_the_samples_named_right():
-    model = Code()
-    batch = coded_samples(model)
-    assert label_accuracy(model, batch, ["picture"], "digit", 8).mean() == 1
-    nothing = label_accuracy(model, batch, [], "digit")  # the prior has class 0 as the likeliest
-    assert nothing.mean() == pytest.approx(1 / 3)
-    batch.values["digit"][:10] = 2
-    assert label_accuracy(model, batch, ["picture"], "digit", 8)[:10].sum() == 0
-
-
-def test_a_faithful_model_is_coherent_and_as_diverse_as_the_data():
-    model = Code()
-    result = label_to_picture(model, coded_samples(model, 150), "digit", Brightness(), 150)
-    assert result.coherent.shape == (3, 150)
-    assert result.coherent.mean() == 1
-    torch.testing.assert_close(result.distance, torch.ones(3), atol=0.3, rtol=0)
-
-
-def test_a_model_that_draws_another_class_is_not_coherent():
-    result = label_to_picture(Code(shift=1.0), coded_samples(Code()), "digit", Brightness(), 40)
-    assert result.coherent.mean(1).tolist() == [0, 0, 1]
-
-
-def test_a_model_that_repeats_itself_is_not_diverse():
-    batch = coded_samples(Code())
-    noisy = batch.values["picture"] + torch.randn(batch.values["picture"].shape, generator=seeded())
-    batch = Batch.of((PICTURE, DIGIT), {**batch.values, "picture": noisy})
-    result = label_to_picture(Code(), batch, "digit", Brightness(), 40)
-    assert (result.distance < 0.05).all()
-
-
-def test_subsets_are_all_there_and_small_ones_first():
-    subsets = subsets_of(("a", "b", "c"))
-    assert subsets[0] == ()
-    assert subsets[-1] == ("a", "b", "c")
-    assert len(set(subsets)) == 8
-    assert [len(s) for s in subsets] == sorted(len(s) for s in subsets)
-    assert subsets_of(("a", "b", "c"), 2) == [("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c")]
-
-
-def test_a_figure_has_its_standard_error():
-    values = torch.tensor([1.0, 2.0, 3.0, 6.0])
-    result = figure(values)
-    assert result["mean"] == 3
-    assert result["n"] == 4
-    assert result["se"] == pytest.approx(math.sqrt(14 / 3) / 2, abs=1e-4)
-
-
-def test_conflict_of_matched_samples_is_spread_evenly_over_its_percentiles(toy_model, toy_batch):
-    model, batch = toy_model(), toy_batch(n=1500)
-    quantiles = conflict_quantiles(model, batch)
-    assert len(quantiles) == 6 + 4 + 1
-    experts = model.experts(batch)
-    for key in ("image+point", "image+label+point+colour"):
-        gauge = conflict(experts, model.product(experts, batch.supply(key.split("+")).present))
-        places = [percentile(x, quantiles[key]) for x in gauge.tolist()]
-        assert sum(places) / len(places) == pytest.approx(50, abs=2)
-        assert sum(place < 10 for place in places) / len(places) == pytest.approx(0.1, abs=0.03)
 
 
 def test_classifier_survives_its_file_and_its_faults_are_named(tmp_path):

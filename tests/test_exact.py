@@ -12,8 +12,8 @@ from torch.nn.functional import logsigmoid
 
 from mvae.checkpoint import load_model, load_samples
 from mvae.evaluation.exact import ExactInference, possible
+from mvae.evaluation.measures.measure import subsets_of
 from mvae.evaluation.products import compare_products
-from mvae.evaluation.report import subsets_of
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch
 from mvae.model import MVAE, MultimodalModel

@@ -32,8 +32,8 @@ def spots(n, seed):
 
 def test_it_reads_what_the_posterior_holds():
     model, train, test = Copy((SPOT, KIND), 2), spots(600, 0), spots(300, 1)
-    hits = linear_probe(model, train, test, ["spot"], "kind")
+    hits = linear_probe(model, train.supply(["spot"]), test.supply(["spot"]), "kind")
     assert hits.shape == (300,)
     assert hits.mean() > 0.98
-    blind = linear_probe(model, train, test, [], "kind")
+    blind = linear_probe(model, train.supply([]), test.supply([]), "kind")
     assert blind.mean() == pytest.approx(1 / 3, abs=0.1)

@@ -63,7 +63,10 @@ def test_separate_vaes_have_likelihoods_and_nothing_across(root):
     assert test["elbo"]["image+label"]["n"] == 60
     assert test["accuracy"] == {}
     assert list(test["accuracy_by_number"]) == ["0"]
-    assert not {"coherence", "diversity", "conflict"} & set(test)
+    # Its label and its picture have nothing to do with each other, and it says nothing across.
+    assert list(test["coherence"]) == ["->image"]
+    assert list(test["predictive"]) == ["->image", "->label"]
+    assert "conflict" not in test
 
 
 def test_a_conditional_model_has_its_one_direction_and_no_likelihood(root):
@@ -74,14 +77,17 @@ def test_a_conditional_model_has_its_one_direction_and_no_likelihood(root):
     every = "top left+top right+bottom left+bottom right"
     assert list(test["accuracy"]) == [f"{every}->label"]
     assert list(test["accuracy_by_number"]) == ["4"]
-    assert not {"loglik", "loglik_above", "elbo", "coherence", "diversity", "conflict"} & set(test)
+    # Each modality given all others, and nothing else.
+    assert f"label|{every}" in test["loglik"]
+    assert len(test["loglik"]) == 5
+    assert not {"loglik_above", "elbo", "coherence", "diversity", "conflict"} & set(test)
 
 
 def test_a_model_without_a_joint_posterior_has_likelihoods_and_no_elbo(root):
     train("quadrants", "bivcca", root)
     test = measured("quadrants", "bivcca", root)
-    assert len(test["loglik"]) == 1
-    assert "elbo" not in test
+    assert len([key for key in test["loglik"] if "|" not in key]) == 2**5 - 1
+    assert set(test["elbo"]) == {"top left", "top right", "bottom left", "bottom right", "label"}
     assert "loglik_above" not in test  # no reference is trained on the quadrants
     assert len(test["accuracy"]) == 4
     assert list(test["accuracy_by_number"]) == ["0", "1"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,11 @@ def small_zoo(trained_root, few_digits, tmp_path, monkeypatch) -> Path:
     monkeypatch.setitem(RECIPES, "mvae-joint", recipe)
     runs = (Run("mnist", "mvae-joint"), Run("mnist", "mvae-joint", seed=1))
     monkeypatch.setattr(mvae.__main__, "ZOO", runs)
-    quick = partial(mvae.__main__.evaluate_checkpoint, n=20, k=25)
+    evaluate = mvae.__main__.evaluate_checkpoint
+
+    def quick(dataset, name, n, k, seed, root):
+        return evaluate(dataset, name, 20, 25, seed, root)
+
     monkeypatch.setattr(mvae.__main__, "evaluate_checkpoint", quick)
     shutil.copytree(trained_root, tmp_path / "zoo")
     return tmp_path / "zoo"

@@ -50,6 +50,8 @@ class BiVCCA(LatentModel):
         there = batch.present.T.unsqueeze(-1)
         return Gaussian(*(torch.where(there, x, 0.0).sum(0) for x in (q.mean, q.logvar)))
 
+    proposes = "q the mixture of its posteriors given each single modality, by its full density"
+
     def proposal(self, batch: Batch) -> Mixture:
         """Give the mixture of the single posteriors: importance weights allow any proposal."""
         return Mixture(self.encode(batch), batch.present)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +51,10 @@ class Direction(nn.Module):
         numbers = self.context(batch)
         return gaussian(numbers[:, : 2 * self.latents]), numbers[:, 2 * self.latents :]
 
+    def posterior(self, batch: Batch) -> Gaussian:
+        """Give q(z|target, others) of complete samples, ``(B, D)``."""
+        return gaussian(self.recognition(batch))
+
     def decode(self, z: Tensor, told: Tensor) -> Distribution:
         """Give p(target|z, others) for latents ``(..., B, D)``."""
         distribution: Distribution = self.decoder(torch.cat((z, told.expand_as(z)), -1))
@@ -83,6 +87,9 @@ class CVAE(MultimodalModel):
     no_likelihood = (
         "It models each modality given the others, never all together: it has no joint log p."
     )
+
+    #: What importance weighting draws from.
+    proposes: ClassVar[str] = "q its recognition network and p(z|x_-j) in place of p(z)"
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
         super().__init__(modalities, latents)
@@ -159,7 +166,7 @@ class CVAEObjective(Objective):
         for m in model.modalities:
             direction = model.direction(m.name)
             prior, told = direction.prior(batch)
-            q = gaussian(direction.recognition(batch))
+            q = direction.posterior(batch)
             z = q.sample(generator=generator)
             log_p = direction.decode(z, told).log_prob(batch.filled(m.name))
             total = total + (m.weight if weighted else 1.0) * log_p - beta * q.kl(prior)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,21 +67,18 @@ def simulate(
 
 @torch.no_grad()
 def calibrate(
-    model: LatentModel,
-    subset: Sequence[str],
-    n: int = 1000,
-    generator: torch.Generator | None = None,
+    model: LatentModel, supplied: Tensor, generator: torch.Generator | None = None
 ) -> Calibration:
-    """Rank n simulated latents within the posterior given a subset of their modalities.
+    """Rank simulated latents within the posterior given some of the modalities of their data.
 
     Args:
         model: has posteriors and decodes.
-        subset: names of the modalities that are supplied; none gives the prior, which is exact.
-        n: simulated samples.
+        supplied: which modalities of each of n simulated samples, bool ``(n, M)``; where none are
+            supplied the posterior is the prior, which is exact.
         generator: the source of randomness.
 
     Raises:
-        ValueError: if the model has no posterior given this subset, with its sentence.
+        ValueError: if the model has no posterior given such a subset, with its sentence.
     """
-    z, batch = simulate(model, n, generator)
-    return Calibration(model.posterior(batch.supply(subset)).cdf(z))
+    z, batch = simulate(model, len(supplied), generator)
+    return Calibration(model.posterior(Batch(batch.values, supplied)).cdf(z))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,16 +12,21 @@ from torch import Tensor
 
 from mvae.baselines.annealing import annealed_log_weights
 from mvae.baselines.boltzmann_model import BoltzmannModel
+from mvae.baselines.cvae import CVAE
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 from mvae.modality import Batch
-from mvae.model import LatentModel, MultimodalModel
-from mvae.objective import log_likelihoods
+from mvae.model import DecodingModel, LatentModel, MultimodalModel
 
-__all__ = ["LogLikelihood", "conditional_log_likelihood", "log_likelihood"]
+__all__ = [
+    "LogLikelihood",
+    "conditional_log_likelihood",
+    "direction_log_likelihood",
+    "log_likelihood",
+]
 
 #: Latents decoded at once: enough to fill the matrix units, small enough for the cache.
-CHUNK = 16_384
+CHUNK = 4096
 #: Share of the draws that come from the prior; see `log_likelihood`.
 ALPHA = 0.02
 #: Temperatures from independent units to a whole Boltzmann machine.
@@ -38,11 +43,14 @@ class LogLikelihood:
         value: log p(x_S), ``(B,)``; on average an underestimate.
         se: its standard error by the delta method, ``(B,)``.
         k_hat: Pareto shape of the weights, ``(B,)``; above 0.7 an estimate is not to be trusted.
+        variance: of the logarithms of the weights of q's own draws, ``(B,)``; None for a
+            difference.
     """
 
     value: Tensor
     se: Tensor
     k_hat: Tensor
+    variance: Tensor | None = None
 
 
 @torch.no_grad()
@@ -55,7 +63,8 @@ def log_likelihood(
               \qquad r(z) = (1-\alpha)\,q(z|X_S) + \alpha\,p(z)
 
     The proposal r is a *defensive mixture*: an over-confident q alone would give weights of
-    infinite variance. αK of the draws come from the prior, the rest from q (stratified).
+    infinite variance. αK of the draws come from the prior, the rest from q (stratified). A mixture
+    q enters by its full density.
     Burda et al. 2016, https://arxiv.org/abs/1509.00519; Hesterberg 1995; k̂ as in Vehtari et al.
     2024, https://arxiv.org/abs/1507.02646.
 
@@ -73,8 +82,6 @@ def log_likelihood(
         ValueError: for fewer draws, of which no tail could be fitted, for a model that has no
             log-likelihood, with its sentence, or where a Boltzmann machine misses a modality.
     """
-    if k < FEWEST:
-        raise ValueError(f"an estimate and its diagnostics need at least {FEWEST} draws, not {k}")
     if isinstance(model, BoltzmannModel):
         bound = model.bound(batch)
         log_w = annealed_log_weights(model.machine, max(k // 10, FEWEST), TEMPERATURES, generator)
@@ -84,16 +91,43 @@ def log_likelihood(
         )
     if not isinstance(model, LatentModel):
         raise ValueError(model.no_likelihood)
-    posterior = model.proposal(batch)
-    rows = max(1, CHUNK // k)
-    log_weights = torch.cat(
-        [
-            _log_weights(model, batch[part], posterior[part], k, generator)
-            for part in (slice(i, i + rows) for i in range(0, len(batch), rows))
-        ],
-        dim=1,
-    )  # (K, B)
-    return average(log_weights)
+    q = model.proposal(batch)
+    prior = Gaussian.standard(tuple(q.shape), q.mean.dtype)
+
+    def log_p(z: Tensor, rows: slice) -> Tensor:
+        return evidence_given(model, z, batch[rows])
+
+    log_weights, own = _log_weights(q, prior, log_p, k, generator)
+    return average(log_weights, own)
+
+
+@torch.no_grad()
+def direction_log_likelihood(
+    model: CVAE, batch: Batch, wanted: str, k: int, generator: torch.Generator | None = None
+) -> LogLikelihood:
+    r"""Estimate log p(x_j|x_-j) of a conditional model, with λ = 1.
+
+    .. math:: \log \frac1K \sum_{k=1}^K \frac{p(z_k|x_{-j})\,p(x_j|z_k,x_{-j})}{r(z_k)},
+              \qquad r(z) = (1-\alpha)\,q(z|x_j,x_{-j}) + \alpha\,p(z|x_{-j})
+
+    Args:
+        model: has a network for each direction.
+        batch: B complete samples.
+        wanted: j.
+        k: draws a sample, at least 25.
+        generator: the source of randomness.
+
+    Raises:
+        ValueError: for fewer draws, of which no tail could be fitted.
+    """
+    direction = model.direction(wanted)
+    prior, told = direction.prior(batch)
+
+    def log_p(z: Tensor, rows: slice) -> Tensor:
+        return direction.decode(z, told[rows]).log_prob(batch.values[wanted][rows])
+
+    log_weights, own = _log_weights(direction.posterior(batch), prior, log_p, k, generator)
+    return average(log_weights, own)
 
 
 def conditional_log_likelihood(
@@ -139,13 +173,18 @@ def conditional_log_likelihood(
     )
 
 
-def average(log_weights: Tensor) -> LogLikelihood:
-    """Estimate the logarithm of the mean of weights, ``(K, B)``, with its diagnostics."""
+def average(log_weights: Tensor, own: int | None = None) -> LogLikelihood:
+    """Estimate the logarithm of the mean of weights, ``(K, B)``, with its diagnostics.
+
+    The first draws are q's own; those of the prior, nearly all of tiny weights, would drown
+    their variance.
+    """
     k = len(log_weights)
     value = log_weights.logsumexp(0) - math.log(k)
     weights = (log_weights - value).exp()  # mean 1
     se = weights.std(0) / math.sqrt(k)
-    return LogLikelihood(value, se, pareto_k(log_weights).to(value.dtype))
+    k_hat = pareto_k(log_weights).to(value.dtype)
+    return LogLikelihood(value, se, k_hat, log_weights[:own].var(0))
 
 
 def pareto_k(log_weights: Tensor) -> Tensor:
@@ -166,19 +205,39 @@ def pareto_k(log_weights: Tensor) -> Tensor:
     return torch.tensor(shapes)
 
 
+def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:
+    """Sum log p(x_i|z) over the modalities present, ``(K, B, D)`` to ``(K, B)``."""
+    total = z.new_zeros(z.shape[:-1])
+    for i, name in enumerate(batch.names):
+        there = batch.present[:, i]
+        if there.any():
+            # No copy of the data for each draw, as indices would make: they are broadcast.
+            whole = bool(there.all())
+            p = model.decode(z if whole else z[:, there], name)
+            total[:, there] += p.log_prob(batch.values[name][there])
+    return total
+
+
 def _log_weights(
-    model: LatentModel,
-    batch: Batch,
     q: Gaussian | Mixture,
+    prior: Gaussian,
+    log_p: Callable[[Tensor, slice], Tensor],
     k: int,
     generator: torch.Generator | None,
-) -> Tensor:
-    """Log importance weights, ``(K, B)``."""
-    prior = Gaussian.standard(tuple(q.shape), q.mean.dtype)
+) -> tuple[Tensor, int]:
+    """Log importance weights of the defensive mixture, ``(K, B)``, and how many draws are q's."""
+    if k < FEWEST:
+        raise ValueError(f"an estimate and its diagnostics need at least {FEWEST} draws, not {k}")
     from_prior = max(1, round(ALPHA * k))
     alpha = from_prior / k
-    z = torch.cat((q.sample(k - from_prior, generator), prior.sample(from_prior, generator)))
-    log_prior = prior.log_prob(z)  # (K, B)
-    log_r = torch.logaddexp(math.log1p(-alpha) + q.log_prob(z), math.log(alpha) + log_prior)
-    wanted = batch.present.expand(k, -1, -1)
-    return log_likelihoods(model, z, wanted, batch, weighted=False) + log_prior - log_r
+    rows = max(1, CHUNK // k)
+    parts = []
+    for part in (slice(i, i + rows) for i in range(0, q.shape[0], rows)):
+        own, general = q[part], prior[part]
+        z = torch.cat(
+            (own.sample(k - from_prior, generator), general.sample(from_prior, generator))
+        )
+        log_prior = general.log_prob(z)  # (K, B)
+        log_r = torch.logaddexp(math.log1p(-alpha) + own.log_prob(z), math.log(alpha) + log_prior)
+        parts.append(log_p(z, part) + log_prior - log_r)
+    return torch.cat(parts, 1), k - from_prior

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -17,9 +15,7 @@ ITERATIONS = 200
 
 
 @torch.no_grad()
-def linear_probe(
-    model: LatentModel, train: Batch, test: Batch, subset: Sequence[str], label: str
-) -> Tensor:
+def linear_probe(model: LatentModel, train: Batch, test: Batch, label: str) -> Tensor:
     r"""Say for which test samples a logistic regression on E_q[z|x_S] is right, float ``(B,)``.
 
     .. math:: \hat y = \arg\max_y w_y^\top E_{q(z|x_S)}[z] + b_y
@@ -29,10 +25,9 @@ def linear_probe(
 
     Args:
         model: has posteriors.
-        train: samples on which w and b are learned, complete.
-        test: samples on which they are judged.
-        subset: names of the modalities that are supplied, in both.
-        label: the modality that is to be told.
+        train: samples on which w and b are learned, with what is supplied of them.
+        test: samples on which they are judged, likewise.
+        label: the modality that is to be told; its values are known in both.
 
     Raises:
         ValueError: if the model has no posterior given this subset, with its sentence.
@@ -42,7 +37,7 @@ def linear_probe(
     from sklearn.preprocessing import StandardScaler
 
     def means(batch: Batch) -> Tensor:
-        return model.posterior(batch.supply(subset)).mean
+        return model.posterior(batch).mean
 
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=ITERATIONS))
     probe.fit(means(train).numpy(), train.values[label].numpy())

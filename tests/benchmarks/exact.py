@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mvae.checkpoint import available, load_model, load_samples
 from mvae.evaluation.exact import ExactInference, possible
-from mvae.evaluation.report import subsets_of
+from mvae.evaluation.measures.measure import subsets_of
 from mvae.inference import believe
 from mvae.modality import Batch
 

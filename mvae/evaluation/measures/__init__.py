@@ -1,0 +1,16 @@
+"""What is measured of every model: a file for each kind of figures."""
+
+from __future__ import annotations
+
+from mvae.evaluation.measures.accuracy import Accuracy
+from mvae.evaluation.measures.facts import Facts
+from mvae.evaluation.measures.frechet import Frechet
+from mvae.evaluation.measures.generated import Generated
+from mvae.evaluation.measures.honesty import Honesty, Probe
+from mvae.evaluation.measures.likelihoods import Likelihoods, estimates
+from mvae.evaluation.measures.measure import Measure, Subject
+
+__all__ = ["OTHERS", "Likelihoods", "Measure", "Subject", "estimates"]
+
+#: All but the likelihoods, which another model's may stand beside.
+OTHERS: tuple[Measure, ...] = (Facts(), Accuracy(), Generated(), Frechet(), Probe(), Honesty())

@@ -1,0 +1,144 @@
+"""What a model generates from each situation: coherent, diverse, and likely what is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mvae.evaluation.measures.measure import SOME, Measure, Situation, Subject, figure
+from mvae.evaluation.work import Step, Work
+from mvae.gaussian import Gaussian
+from mvae.model import LatentModel
+from mvae.pictures import completed
+
+__all__ = ["Generated"]
+
+#: Draws whose pictures are judged; and real pictures of a label that their distances are set
+#: beside.
+PICTURES, REAL = 8, 100
+
+
+class Generated(Measure):
+    r"""For every situation S and every missing modality t, by what the model itself believes.
+
+    - *predictive*: :math:`\log\frac1N\sum_n p(x_t|h_n)` with :math:`h_n` drawn given x_S, in nats;
+    - *coherence*: the share of the generated pictures that a separate classifier names as the
+      sample's label, or, where nothing is supplied, as the label that the same draw generates;
+    - *diversity*: mean pairwise distance of the pictures of one sample, over that of real ones;
+    - *entropy* of the belief, in nats.
+    """
+
+    def steps(self, subject: Subject) -> Iterator[Step]:
+        """Take some samples in parts, each situation by itself."""
+        for situation in subject.situations:
+            for part, rows in enumerate(subject.parts(SOME)):
+                run = partial(generate, subject, situation, rows, part)
+                size = subject.draws * subject.steps // 4
+                yield Step(f"generated {situation.key}", part, size, run)
+        if subject.classifier is not None:
+            yield Step("classifier", 0, 10, partial(name_real, subject))
+
+    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
+        """Give the figures of every pair of what is given and what is asked."""
+        result: dict[str, Any] = {}
+        for situation in subject.situations:
+            for name, values in work.of(f"generated {situation.key}").items():
+                kind, _, wanted = name.partition(" ")
+                if (~values.isnan()).sum() > 1:
+                    key = f"{situation.key}->{wanted}" if wanted else situation.key
+                    result.setdefault(kind, {})[key] = figure(values)
+        if right := work.of("classifier"):
+            result["classifier_accuracy"] = figure(right["value"])
+        return result
+
+    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+        """Say how many samples and draws there are."""
+        return {
+            "n_generated": min(SOME, len(subject.test)),
+            "predictive": f"log mean of p(x|hidden) over {subject.draws} draws of the model's own "
+            "belief, in nats",
+            "coherence": f"{PICTURES} draws a sample, pixel means, named by a separate classifier: "
+            "the share with the sample's label, or given nothing with the label of the same draw",
+            "diversity": "mean pairwise pixel distance of a sample's draws over that of "
+            f"{REAL} real images of its label, or given nothing of any label",
+        }
+
+
+@torch.no_grad()
+def generate(
+    subject: Subject, situation: Situation, rows: slice, part: int, _: torch.Generator
+) -> dict[str, Tensor]:
+    """Measure some samples; NaN stands where a modality was supplied."""
+    model, whole = subject.model, subject.test[rows]
+    given = situation[rows].of(whole)
+    drawn = model.generate(given, subject.draws, subject.seed + part)
+    results = {"entropy": entropy(subject, situation[rows], whole)}
+    for i, m in enumerate(model.modalities):
+        if m.name in drawn and not given.present[:, i].all():
+            log_p = drawn[m.name].log_prob(whole.values[m.name])  # (N, B)
+            score = log_p.logsumexp(0) - math.log(len(log_p))
+            results[f"predictive {m.name}"] = score.masked_fill(given.present[:, i], math.nan)
+    missing = [n for n in subject.images if not given.present[:, given.names.index(n)].all()]
+    label = subject.label
+    if subject.classifier is None or label is None or not missing or not drawn.keys() >= {*missing}:
+        return results
+    means = {
+        name: model.modality(name).distribution.expected(p)[:PICTURES]
+        for name, p in drawn.items()
+        if name in subject.images or name == label.name
+    }
+    pictures = completed(model.modalities, given, means)  # (N, B, C, H, W)
+    named = subject.classifier.name(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
+    if situation.key:
+        wanted = whole.values[label.name]
+    elif label.name in means:
+        wanted = means[label.name].argmax(-1)
+    else:
+        return results
+    tiles = "+".join(missing)
+    results[f"coherence {tiles}"] = (named == wanted).float().mean(0)
+    apart = torch.stack([torch.pdist(of.flatten(1)).mean() for of in pictures.unbind(1)])
+    results[f"diversity {tiles}"] = apart / distances(subject, situation)[whole.values[label.name]]
+    return results
+
+
+def entropy(subject: Subject, situation: Situation, batch: Any) -> Tensor:
+    """Give the entropy of the belief, exactly or by draws; NaN where there is none."""
+    nothing = torch.full((len(batch),), math.nan)
+    if not isinstance(subject.model, LatentModel):
+        return nothing
+    try:
+        q = subject.model.posterior(situation.of(batch))
+    except ValueError:
+        return nothing
+    if isinstance(q, Gaussian):
+        return q.entropy()
+    z = q.sample(subject.draws, torch.Generator().manual_seed(subject.seed))
+    return -q.log_prob(z).mean(0)
+
+
+def distances(subject: Subject, situation: Situation) -> Tensor:
+    """Give the mean pairwise distance of real pictures by label, ``(classes,)``."""
+    label = subject.label
+    assert label is not None
+    labels = subject.test.values[label.name]
+    pictures = completed(subject.model.modalities, subject.test, {})[0].flatten(1)
+    if not situation.key:
+        return torch.pdist(pictures[:REAL]).mean().expand(label.shape[0])
+    each = [torch.pdist(pictures[labels == c][:REAL]).mean() for c in range(label.shape[0])]
+    return torch.stack(each)
+
+
+@torch.no_grad()
+def name_real(subject: Subject, _: torch.Generator) -> dict[str, Tensor]:
+    """Say which real pictures the classifier names right: more than that nobody can reach."""
+    assert subject.classifier is not None
+    assert subject.label is not None
+    pictures = completed(subject.model.modalities, subject.test, {})[0]
+    named = subject.classifier.name(pictures)
+    return {"value": (named == subject.test.values[subject.label.name]).float()}

@@ -1,0 +1,219 @@
+"""Log-likelihoods of every subset of modalities, and of some of them given the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mvae.baselines.boltzmann_model import BoltzmannModel
+from mvae.baselines.cvae import CVAE
+from mvae.evaluation.likelihood import (
+    ALPHA,
+    TEMPERATURES,
+    LogLikelihood,
+    direction_log_likelihood,
+    log_likelihood,
+)
+from mvae.evaluation.measures.measure import FEW, ROWS, Measure, Situation, Subject, figure
+from mvae.evaluation.work import Step, Work
+from mvae.model import LatentModel
+from mvae.objective import elbo
+
+__all__ = ["Likelihoods", "estimates"]
+
+#: Above this Pareto shape an estimate is not to be trusted.
+RELIABLE = 0.7
+#: Draws for each distinct value of labels: few values are shared by all samples, and so would
+#: their error be.
+CATEGORIES = 20_000
+
+
+class Likelihoods(Measure):
+    """log p(x_S), log p(x_A|x_B), the ELBO, and differences to another model on the same samples.
+
+    Args:
+        reference: another model's name, and its estimates of as many samples.
+    """
+
+    def __init__(
+        self, reference: tuple[str, Mapping[str, Mapping[str, Tensor]]] | None = None
+    ) -> None:
+        self.reference = reference
+
+    def steps(self, subject: Subject) -> Iterator[Step]:
+        """Score the first n samples in parts, each subset by itself."""
+        for situation in scored(subject):
+            size = 1 if labels_alone(subject, situation) else ROWS * subject.k // 1000 + 1
+            for part, rows in enumerate(subject.parts(subject.n)):
+                run = partial(score, subject, situation, rows)
+                yield Step(f"log p {situation.key}", part, size, run)
+            if isinstance(subject.model, LatentModel) and has_posterior(subject, situation):
+                yield Step(f"elbo {situation.key}", 0, 10, partial(bound, subject, situation))
+        if isinstance(subject.model, CVAE):
+            for _, wanted, evidence in conditionals(subject):
+                if "+" not in wanted:
+                    for part, rows in enumerate(subject.parts(subject.n)):
+                        run = partial(score_direction, subject, wanted, rows)
+                        what = f"log p {wanted}|{evidence}"
+                        yield Step(what, part, ROWS * subject.k // 1000 + 1, run)
+
+    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
+        """Give loglik, elbo, the variance of the log weights, and loglik_above the reference."""
+        found = estimates(subject, work)
+        result: dict[str, Any] = {}
+        if found:
+            over = f"k_hat_over_{RELIABLE}"
+            result["loglik"] = {
+                key: figure(x["value"]) | {over: int((x["k_hat"] > RELIABLE).sum())}
+                for key, x in found.items()
+            }
+        kinds = {"variance_of_log_weights": "log p", "elbo": "elbo"}
+        for kind, what in kinds.items():
+            name = "value" if what == "elbo" else "variance"
+            each = {s.key: work.of(f"{what} {s.key}").get(name) for s in subject.situations}
+            known = {
+                key: figure(x if kind == "elbo" else x[: subject.n])
+                for key, x in each.items()
+                if x is not None
+            }
+            if known:
+                result[kind] = known
+        if self.reference:
+            name, theirs = self.reference
+            above = {
+                key: figure(x["value"] - theirs[key]["value"])
+                for key, x in found.items()
+                if key in theirs
+            }
+            if above:
+                result["loglik_above"] = {name: above}
+        return result
+
+    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+        """Say how log p was estimated."""
+        model = subject.model
+        facts = {"n_loglik": subject.n, "K": subject.k}
+        if isinstance(model, BoltzmannModel):
+            words = (
+                f"K/10 annealed runs of {TEMPERATURES:,} temperatures give log Z, on average too "
+                "small: log p tends to be too high"
+            )
+            return {**facts, "proposal": words}
+        if not isinstance(model, LatentModel | CVAE):
+            return {"proposal": model.no_likelihood}
+        return {
+            **facts,
+            "proposal": f"(1-α)·q(z|X_S) + α·p(z), α = {ALPHA}; {model.proposes}",
+            "K_labels": CATEGORIES,
+            "conditional": "log p(x_A|x_B) is the difference of two lower bounds, so not a bound",
+        }
+
+
+def estimates(subject: Subject, work: Work) -> dict[str, dict[str, Tensor]]:
+    """Give value and k̂ of the scored samples, for each subset and each conditional."""
+    found = {}
+    for key in [s.key for s in subject.situations] + [
+        f"{wanted}|{given}" for _, wanted, given in conditionals(subject)
+    ]:
+        if log_p := work.of(f"log p {key}"):
+            found[key] = {name: x[: subject.n] for name, x in log_p.items()}
+    for both, wanted, given in conditionals(subject):
+        if both in found and given in found:
+            found[f"{wanted}|{given}"] = {
+                "value": found[both]["value"] - found[given]["value"],
+                "k_hat": torch.maximum(found[both]["k_hat"], found[given]["k_hat"]),
+            }
+    return found
+
+
+def conditionals(subject: Subject) -> list[tuple[str, str, str]]:
+    """List joint, wanted and given: every split of all modalities in two; with many, one more."""
+    keys = [s.key for s in subject.situations]
+    if len(subject.test.names) > FEW:
+        return [(after, "the next", before) for before, after in pairwise(keys[1:])]
+    return [
+        (keys[-1], "+".join(n for n in subject.test.names if n not in given.split("+")), given)
+        for given in keys[1:-1]
+    ]
+
+
+def scored(subject: Subject) -> list[Situation]:
+    """List the situations in which log p(x_S) is estimated, as a sample tells."""
+    if subject.model.no_likelihood:
+        return []
+    one = slice(0, 1)
+
+    def possible(situation: Situation) -> bool:
+        batch = situation[one].of(subject.test[one])
+        try:
+            if isinstance(subject.model, LatentModel):
+                subject.model.proposal(batch)
+            elif isinstance(subject.model, BoltzmannModel):
+                subject.model.bound(batch)
+        except ValueError:
+            return False
+        return True
+
+    return [s for s in subject.situations if s.key and possible(s)]
+
+
+def has_posterior(subject: Subject, situation: Situation) -> bool:
+    """Say whether it has a belief in a situation, and so an ELBO, as a sample tells."""
+    one = slice(0, 1)
+    assert isinstance(subject.model, LatentModel)
+    try:
+        subject.model.posterior(situation[one].of(subject.test[one]))
+    except ValueError:
+        return False
+    return True
+
+
+def labels_alone(subject: Subject, situation: Situation) -> bool:
+    """Say whether nothing but labels is supplied, to any sample."""
+    kinds = torch.tensor([m.kind == "label" for m in subject.config.modalities])
+    return not (situation.supplied & ~kinds).any()
+
+
+def score(
+    subject: Subject, situation: Situation, rows: slice, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Estimate log p(x_S) of some samples; where labels are all there is, of each value once."""
+    batch, k = situation[rows].of(subject.test[rows]), subject.k
+    again = torch.arange(len(batch))
+    if labels_alone(subject, situation) and isinstance(subject.model, LatentModel):
+        labels = [m.name for m in subject.config.modalities if m.kind == "label"]
+        told = torch.stack([batch.filled(name) for name in labels], -1)
+        kinds, again = torch.cat((told, batch.present), -1).unique(dim=0, return_inverse=True)
+        first = [int((again == i).nonzero()[0]) for i in range(len(kinds))]
+        batch, k = batch[torch.tensor(first)], CATEGORIES
+    estimate = log_likelihood(subject.model, batch, k, generator)
+    return _kept(estimate, again)
+
+
+def score_direction(
+    subject: Subject, wanted: str, rows: slice, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Estimate log p(x_j|x_-j) of a conditional model."""
+    assert isinstance(subject.model, CVAE)
+    batch = subject.test[rows]
+    estimate = direction_log_likelihood(subject.model, batch, wanted, subject.k, generator)
+    return _kept(estimate, torch.arange(len(batch)))
+
+
+def _kept(estimate: LogLikelihood, rows: Tensor) -> dict[str, Tensor]:
+    kept = {"value": estimate.value, "k_hat": estimate.k_hat, "variance": estimate.variance}
+    return {name: x[rows] for name, x in kept.items() if x is not None}
+
+
+def bound(subject: Subject, situation: Situation, generator: torch.Generator) -> dict[str, Tensor]:
+    """Estimate the ELBO of all test samples."""
+    assert isinstance(subject.model, LatentModel)
+    batch = situation.of(subject.test)
+    with torch.no_grad():
+        parts = [elbo(subject.model, batch[rows], generator) for rows in subject.parts(len(batch))]
+    return {"value": torch.cat(parts)}

@@ -1,0 +1,162 @@
+"""What is evaluated, on which samples and in which situations; and what every measure is."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mvae.checkpoint import ModelConfig
+from mvae.evaluation.classifier import Classifier
+from mvae.evaluation.work import Step, Work
+from mvae.modality import Batch, Modality
+from mvae.model import MultimodalModel
+
+__all__ = ["Measure", "Situation", "Subject", "figure", "situations", "subsets_of"]
+
+#: Samples of a part: a few seconds of importance weighting with K = 1,000.
+ROWS = 250
+#: With more modalities than this, how many are supplied stands for which.
+FEW = 5
+#: Test samples of what takes many draws of each.
+SOME = 1000
+#: Draws of what is hidden; and chains, where each takes a Gibbs sampler to run.
+DRAWS, CHAINS = 64, 8
+
+
+def subsets_of(names: tuple[str, ...], smallest: int = 0) -> list[tuple[str, ...]]:
+    """List all subsets of the modalities, small ones first, in the order of the model.
+
+    Example:
+        >>> subsets_of(("image", "label"), smallest=1)
+        [('image',), ('label',), ('image', 'label')]
+    """
+    return [s for n in range(smallest, len(names) + 1) for s in combinations(names, n)]
+
+
+def figure(values: Tensor) -> dict[str, float]:
+    """Give the mean over samples, its standard error and their number; NaN is no sample."""
+    flat = values.double().flatten()
+    flat = flat[~flat.isnan()]
+    se = flat.std().item() / len(flat) ** 0.5
+    return {"mean": round(flat.mean().item(), 4), "se": round(se, 4), "n": len(flat)}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is supplied.
+
+    Args:
+        key: the names, joined by "+", or how many of how many; empty for nothing.
+        supplied: bool ``(B, M)``.
+    """
+
+    key: str
+    supplied: Tensor
+
+    def of(self, batch: Batch) -> Batch:
+        """Keep of a batch what is supplied."""
+        return Batch(batch.values, batch.present & self.supplied)
+
+    def __getitem__(self, rows: slice) -> Situation:
+        """Take some of the samples."""
+        return Situation(self.key, self.supplied[rows])
+
+
+def situations(batch: Batch, seed: int = 0) -> list[Situation]:
+    """List what may be supplied of M modalities: each subset, or with many how many of them.
+
+    With more than five there are too many subsets. Each sample then gets its modalities in a random
+    order of its own, and a situation is the first m of them.
+
+    Example:
+        >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+        >>> [s.key for s in situations(Batch.empty([digit]))]
+        ['', 'label']
+    """
+    names = batch.names
+    if len(names) <= FEW:
+        return [Situation("+".join(s), batch.mask([s])[0]) for s in subsets_of(names)]
+    order = torch.rand(batch.present.shape, generator=torch.Generator().manual_seed(seed))
+    place = order.argsort(-1).argsort(-1)
+    several = [
+        Situation(f"{m} of {len(names)}", batch.present & (place < m))
+        for m in range(1, len(names) + 1)
+    ]
+    return [Situation("", torch.zeros_like(batch.present)), *several]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model, and what it is measured on.
+
+    Args:
+        model: ready to infer with.
+        config: its description.
+        test: the test split, in the order of the evaluation: the first ones are scored.
+        train: gives the training split, if something has to be learned from it.
+        classifier: names pictures, if there are labels to name them by.
+        n: test samples whose log-likelihood is estimated.
+        k: importance draws a sample.
+        seed: of all draws.
+    """
+
+    model: MultimodalModel
+    config: ModelConfig
+    test: Batch
+    train: Callable[[], Batch]
+    classifier: Classifier | None
+    n: int
+    k: int
+    seed: int
+
+    @property
+    def label(self) -> Modality | None:
+        """The first modality that is a label."""
+        return next((m for m in self.config.modalities if m.kind == "label"), None)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Names of the tiles of the picture."""
+        return tuple(m.name for m in self.config.modalities if m.kind == "image")
+
+    @property
+    def draws(self) -> int:
+        """How many draws of what is hidden: a chain takes hundreds of steps, a network one."""
+        return CHAINS if self.model.sampler else DRAWS
+
+    @property
+    def steps(self) -> int:
+        """How many steps of a network a draw takes, about."""
+        return 200 if self.model.sampler else 1
+
+    @cached_property
+    def situations(self) -> list[Situation]:
+        """What may be supplied of the test samples."""
+        return situations(self.test, self.seed)
+
+    def parts(self, n: int) -> list[slice]:
+        """Cut the first n test samples, and the rest of the last part, into parts."""
+        return [slice(i, i + ROWS) for i in range(0, min(n, len(self.test)), ROWS)]
+
+
+class Measure(abc.ABC):
+    """A kind of figures: which steps compute them, and how they are told from the results."""
+
+    @abc.abstractmethod
+    def steps(self, subject: Subject) -> Iterator[Step]:
+        """List the steps, none where the model has no such figures."""
+
+    @abc.abstractmethod
+    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
+        """Give the figures once all steps are done, by kind and by what is given and asked."""
+
+    @abc.abstractmethod
+    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+        """Say how they come about."""
