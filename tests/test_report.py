@@ -80,7 +80,13 @@ def test_a_conditional_model_has_its_one_direction_and_no_likelihood(root):
     # Each modality given all others, and nothing else.
     assert f"label|{every}" in test["loglik"]
     assert len(test["loglik"]) == 5
-    assert not {"loglik_above", "elbo", "coherence", "diversity", "conflict"} & set(test)
+    assert set(test["coherence"]) == {  # one tile, given all others
+        "top right+bottom left+bottom right+label->top left",
+        "top left+bottom left+bottom right+label->top right",
+        "top left+top right+bottom right+label->bottom left",
+        "top left+top right+bottom left+label->bottom right",
+    }
+    assert not {"loglik_above", "elbo", "conflict", "probe", "ranks"} & set(test)
 
 
 def test_a_model_without_a_joint_posterior_has_likelihoods_and_no_elbo(root):
