@@ -90,30 +90,28 @@ def frame() -> None:
     st.set_page_config("MVAE Explorer", page_icon="🔎", layout="wide")
     # These speak of no data set, or bring their own models.
     without_model = [st.Page("learn.py", title="Learn"), st.Page("theory.py", title="Theory")]
-    with_models = st.Page("compare.py", title="Compare")  # which are chosen on it
-    page = st.navigation(
-        [
-            st.Page("experts.py", title="Experts", default=True),
-            st.Page("traverse.py", title="Traverse"),
-            st.Page("map.py", title="Map"),
-            with_models,
-            *without_model,
-        ],
-        position="top",
-    )
+    # Which models they show is chosen on them.
+    compare = st.Page("compare.py", title="Compare")
+    with_models = [compare, st.Page("results.py", title="Results")]
+    of_experts = [
+        st.Page("experts.py", title="Experts", default=True),
+        st.Page("traverse.py", title="Traverse"),
+        st.Page("map.py", title="Map"),
+    ]
+    missing = st.Page("missing.py", title="Missing")
+    page = st.navigation([*of_experts, *with_models, missing, *without_model], position="top")
     st.html(STYLE)
     view, problems = open_view()
     if not view.data:
         st.warning(problems[0])
         st.stop()
     if page not in without_model:
-        chooser(view, page is not with_models)
+        chooser(view, page not in with_models)
     for problem in problems:
         st.warning(problem)
     try:
-        about_one = page not in (with_models, *without_model)
-        if about_one and (why := load(view.data, view.model)[0].no_experts):
-            no_experts(view, why, with_models)
+        if page in of_experts and (why := load(view.data, view.model)[0].no_experts):
+            no_experts(view, why, compare)
         else:
             page.run()
     except checkpoint.CheckpointError as error:

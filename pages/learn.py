@@ -191,6 +191,7 @@ def _trainings(view: View, found: list[tuple[str, str]]) -> None:
         for training, metrics in measured
         if metrics is not None
         for what, figure in metrics.test["coherence"].items()
+        if not what.startswith("->")
     ]
     protocols = {str(m.protocol["coherence"]) for _, m in measured if m is not None}
     st.caption(f"{'; '.join(lines)}. Test split, {'; '.join(sorted(protocols))}.")

@@ -85,8 +85,9 @@ def evaluate(
     for measure in measures:
         test |= measure.figures(subject, work)
         protocol |= measure.protocol(subject)
-    if reference:
-        protocol["reference_sha256"] = sha256(root / dataset / REFERENCE / "weights.safetensors")
+    if reference and "loglik_above" in test:
+        version = sha256(root / dataset / REFERENCE / "weights.safetensors")
+        test["loglik_above"][REFERENCE]["weights_sha256"] = version
     protocol |= {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "version": torch.__version__.split("+")[0],

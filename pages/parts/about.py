@@ -7,10 +7,14 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.checkpoint import ModelConfig
 from mvae.data import DATASETS
+from mvae.runs import measured
 from pages.parts.loading import load, metrics_of
 from pages.parts.view import View
 
 __all__ = ["about"]
+
+#: What of the protocol bears on the figures shown.
+PROTOCOL = ("proposal", "K", "accuracy", "coherence", "diversity")
 
 
 def about(view: View) -> None:
@@ -21,7 +25,7 @@ def about(view: View) -> None:
         st.markdown(str(error))
         return
     st.markdown(f"**{view.model}** · {config.summary}")
-    measured(view, config)
+    show_figures(view, config)
     likelihoods = "; ".join(
         f"{m.name}: {m.distribution.title}, λ = {m.weight:g}" for m in config.modalities
     )
@@ -33,7 +37,7 @@ def about(view: View) -> None:
         st.caption(DATASETS[view.data].source)
 
 
-def measured(view: View, config: ModelConfig) -> None:
+def show_figures(view: View, config: ModelConfig) -> None:
     """Show the figures of metrics.json, if they are those of these weights."""
     metrics = metrics_of(view.data, view.model)
     if metrics is None:
@@ -42,31 +46,17 @@ def measured(view: View, config: ModelConfig) -> None:
             f"`python -m mvae evaluate {view.data}/{view.model}` makes them."
         )
         return
-    test = metrics.test
-    images = sum(m.kind == "image" for m in config.modalities)
-    exact = all(m.distribution.exact for m in config.modalities)
-    title = "log p" if exact else "score by cross-entropy, not a log p"
-    figures = [(f"{title} · {what}", x) for what, x in test.get("loglik", {}).items()]
-    figures += [
-        (f"label's accuracy, {count} of {images} image parts given", x)
-        for count, x in test["accuracy_by_number"].items()
-    ]
-    for name in ("coherence", "diversity"):
-        figures += [(f"{name} · {what}", x) for what, x in test.get(name, {}).items()]
-    figures.append(("accuracy of the classifier that names", test["classifier_accuracy"]))
-    table = [
-        {"measured": name, "test split": f"{x['mean']:.3f} ± {x['se']:.3f}"} for name, x in figures
-    ]
-    for what, x in test.get("coherence", {}).items():
-        relative = x["mean"] / test["classifier_accuracy"]["mean"]
-        table.append(
-            {"measured": f"coherence relative to it · {what}", "test split": f"{relative:.3f}"}
-        )
-    st.dataframe(table, hide_index=True)
+    st.dataframe(
+        [
+            {"measured": title, "test split": f"{x['mean']:.3f} ± {x['se']:.3f}", "n": x["n"]}
+            for title, x in measured(config, metrics).items()
+            if x is not None
+        ],
+        hide_index=True,
+    )
     protocol = metrics.protocol
+    told = [f"{name}: {protocol[name]}" for name in PROTOCOL if name in protocol]
     st.caption(
-        f"± standard error; n = {protocol['n']}, log p on {protocol['n_loglik']} with K = "
-        f"{protocol['K']}, {protocol['proposal']}; accuracy: {protocol['accuracy']}; "
-        f"coherence: {protocol['coherence']}; diversity: {protocol['diversity']}. "
-        f"Measured on {protocol['date']} by `{protocol['command']}`."
+        f"± standard error. {'; '.join(told)}. Measured on {protocol['date']} by "
+        f"`{protocol['command']}`; all figures stand on Results."
     )

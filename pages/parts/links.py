@@ -12,6 +12,7 @@ from mvae import checkpoint
 from mvae.intake import IntakeError, unpack_bits
 from mvae.modality import Modality
 from mvae.pictures import picture_shape
+from mvae.results import CELLS, KINDS
 from mvae.theory import BESTS, NOISE, PAIRS
 from pages.parts.lesson import STEPS
 from pages.parts.loading import load, samples_of
@@ -37,7 +38,7 @@ LONGEST = 200
 SIMPLE = (
     *("source", "sample", "drawing", "seed", "start", "across", "down", "other"),
     *("step", "lesson", "training", "given", "colour"),
-    *("pair", "best", "noise", "method", "count", "pinned"),
+    *("pair", "best", "noise", "method", "count", "pinned", "kind", "shown"),
 )
 
 
@@ -123,6 +124,8 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         training=int(params.get("training") == "1"),
         given=_given(params.get("given", ""), modalities, problems),
         colour=_choice(params, "colour", list(COLOURINGS), "colouring", problems),
+        kind=_choice(params, "kind", list(KINDS), "kind of figure", problems),
+        shown=_choice(params, "shown", list(CELLS), "figure in the cells", problems),
         models=_models(params.get("models"), there[data], problems),
     )
     view = replace(view, pinned=_pinned(params.get("pinned", ""), view, problems))

@@ -11,8 +11,9 @@ from mvae.evaluation import classifier
 from mvae.evaluation.classifier import Classifier
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
+from mvae.runs import Record, runs
 
-__all__ = ["classifier_of", "load", "map_of", "metrics_of", "samples_of"]
+__all__ = ["classifier_of", "load", "map_of", "metrics_of", "records_of", "samples_of"]
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -32,6 +33,12 @@ def samples_of(dataset: str, model: str) -> Batch:
 def metrics_of(dataset: str, model: str) -> Metrics | None:
     """Load a model's metrics, if there are any of exactly these weights."""
     return checkpoint.load_metrics(dataset, model, checkpoint.CHECKPOINTS)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def records_of(dataset: str) -> list[Record]:
+    """Read all runs of a data set, which takes the hash of each one's weights."""
+    return runs(dataset, checkpoint.CHECKPOINTS)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -72,6 +72,8 @@ class View:
         count: how many modalities that step has.
         models: those compared, in their order; None for the current one and some others.
         pinned: the one of them that the others are compared with; empty for the first.
+        kind: of the figures on the results page, a key of KINDS.
+        shown: what the cells of the missing page show, a key of CELLS.
     """
 
     data: str
@@ -101,6 +103,8 @@ class View:
     count: int = 2
     models: tuple[str, ...] | None = None
     pinned: str = ""
+    kind: str = "loglik"
+    shown: str = "coherence"
 
 
 #: Changes of these let go of the latent that is held.

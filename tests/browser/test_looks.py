@@ -30,6 +30,8 @@ PATHS = [
     "/map?sample=3",
     "/map?data=quadrants&colour=entropy",
     "/compare?sample=3&supply=label",
+    "/results?kind=coherence",
+    "/missing?data=quadrants&shown=predictive",
     "/theory?pair=square&best=forward&method=dbm",
     "/theory?pair=outliers&noise=2&method=denoising&count=3",
     "/learn?step=1",

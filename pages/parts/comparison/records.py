@@ -10,9 +10,9 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.checkpoint import CheckpointError, ModelConfig
 from mvae.model import MultimodalModel
-from mvae.runs import Way, load_history, measured, runs, ways_to_train
+from mvae.runs import Way, load_history, measured, ways_to_train
 from pages.parts.figures import curves
-from pages.parts.loading import metrics_of
+from pages.parts.loading import metrics_of, records_of
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
 
@@ -24,12 +24,6 @@ CANNOT = "what it cannot do"
 def history_of(dataset: str, model: str) -> dict[str, list[float]]:
     """Read a model's training curves."""
     return load_history(dataset, model, checkpoint.CHECKPOINTS)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def ways_of(dataset: str) -> list[Way]:
-    """Read the figures of all runs of a data set, which takes the hash of each one's weights."""
-    return ways_to_train(runs(dataset, checkpoint.CHECKPOINTS))
 
 
 def records(
@@ -115,7 +109,7 @@ def show_ways(dataset: str) -> None:
         if not look.open:
             return
         try:
-            ways = ways_of(dataset)
+            ways = ways_to_train(records_of(dataset))
         except CheckpointError as error:
             st.warning(str(error))
             return

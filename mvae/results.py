@@ -1,0 +1,206 @@
+"""Measured figures as rows of one table, each with what it is and how it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mvae.modality import Modality
+from mvae.runs import Record
+
+__all__ = ["CELLS", "KINDS", "Figure", "Kind", "figures", "spoken", "withheld"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure.
+
+    Args:
+        title: as a page calls it.
+        means: one sentence on what it says.
+        best: whether high or low is good, or neither.
+        how: keys of the protocol that say how it came about.
+        digits: after the point.
+    """
+
+    title: str
+    means: str
+    best: Literal["high", "low", ""]
+    how: tuple[str, ...]
+    digits: int = 3
+
+
+LIKELIHOOD = ("proposal", "conditional", "K", "K_labels", "n_loglik")
+#: By the key in metrics.json.
+KINDS = {
+    "loglik": Kind(
+        "log p", "Log-likelihood by importance weights, in nats.", "high", LIKELIHOOD, 2
+    ),
+    "loglik_above": Kind(
+        "log p above the reference",
+        "Difference of the log-likelihoods of the same samples, in nats.",
+        "high",
+        LIKELIHOOD,
+        2,
+    ),
+    "elbo": Kind("ELBO", "Evidence lower bound, in nats.", "high", ("n",), 2),
+    "variance_of_log_weights": Kind(
+        "variance of log weights",
+        "Variance of the logarithms of the importance weights: 0 for the exact posterior.",
+        "low",
+        LIKELIHOOD,
+        2,
+    ),
+    "accuracy": Kind(
+        "accuracy", "Share of the labels inferred right.", "high", ("accuracy", "n_accuracy")
+    ),
+    "probe": Kind(
+        "linear probe", "Share of the labels that straight lines read off.", "high", ("probe",)
+    ),
+    "predictive": Kind(
+        "predictive log p",
+        "Log-likelihood of what is missing under the model's own belief, in nats.",
+        "high",
+        ("predictive", "n_generated"),
+        2,
+    ),
+    "coherence": Kind(
+        "coherence", "Share of the pictures that are of the label.", "high", ("coherence",)
+    ),
+    "diversity": Kind(
+        "diversity", "How far apart pictures are; real ones are at 1.", "", ("diversity",)
+    ),
+    "frechet": Kind(
+        "Fréchet distance", "Between generated and real pictures.", "low", ("frechet",), 1
+    ),
+    "entropy": Kind("entropy", "Entropy of the belief, in nats.", "", ("n_generated",), 1),
+    "coverage_50%": Kind(
+        "coverage at 50 %",
+        "Share of true latents within the belief's central 50 %: an honest one has 0.5.",
+        "",
+        ("coverage",),
+    ),
+    "coverage_90%": Kind(
+        "coverage at 90 %",
+        "Share of true latents within the belief's central 90 %: an honest one has 0.9.",
+        "",
+        ("coverage",),
+    ),
+}
+
+
+#: Kinds that there is one of for each situation and, some, each target: cells of a heat map.
+CELLS = ("coherence", "predictive", "entropy", "coverage_90%")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured number.
+
+    Args:
+        model: whose it is.
+        kind: a key of KINDS.
+        given: names of what was supplied, joined by "+"; empty for nothing.
+        asked: names of what was scored or generated; empty where the figure is of the belief.
+        mean: over the samples.
+        se: its standard error.
+        n: samples.
+        unreliable: how many of them have a Pareto k̂ above 0.7, where there is one.
+        how: the protocol, in words.
+    """
+
+    model: str
+    kind: str
+    given: str
+    asked: str
+    mean: float
+    se: float
+    n: int
+    unreliable: int | None
+    how: str
+
+
+def figures(records: Iterable[Record]) -> list[Figure]:
+    """List every figure of some runs that is of exactly the weights beside it.
+
+    Example:
+        >>> from mvae.runs import runs
+        >>> found = figures(runs("mnist"))
+        >>> sorted({f.asked for f in found if f.kind == "accuracy"})
+        ['label']
+    """
+    rows = []
+    for run in records:
+        if run.metrics is None:
+            continue
+        test, protocol = run.metrics.test, run.metrics.protocol
+        for key, kind in KINDS.items():
+            said = "; ".join(
+                f"{name.replace('_', ' ')}: {protocol[name]}"
+                for name in kind.how
+                if name in protocol
+            )
+            how = f"test split; {said}; {protocol.get('date', '')}"
+            of_kind = test.get(key, {})
+            if key == "loglik_above":
+                # The reference's name stands between, and its hash among the figures.
+                of_kind = {k: x for each in of_kind.values() for k, x in each.items()}
+            for what, x in of_kind.items():
+                if isinstance(x, dict):
+                    given, asked = split(key, what)
+                    rows.append(
+                        Figure(
+                            run.name,
+                            key,
+                            given,
+                            asked,
+                            x["mean"],
+                            x["se"],
+                            x["n"],
+                            x.get("k_hat_over_0.7"),
+                            how,
+                        )
+                    )
+    return rows
+
+
+def split(kind: str, what: str) -> tuple[str, str]:
+    """Tell what is given from what is asked.
+
+    Example:
+        >>> split("coherence", "label->image"), split("loglik", "image|label")
+        (('label', 'image'), ('label', 'image'))
+        >>> split("loglik", "image+label"), split("entropy", "image+label")
+        (('', 'image+label'), ('image+label', ''))
+    """
+    if "->" in what:
+        given, _, asked = what.partition("->")
+        return given, asked
+    if kind.startswith(("loglik", "elbo")):
+        asked, _, given = what.partition("|")
+        return given, asked
+    return what, ""
+
+
+def spoken(key: str, modalities: Sequence[Modality]) -> str:
+    """Say a key as a person would; all tiles of a picture together are the picture.
+
+    Example:
+        >>> from mvae.data import DATASETS
+        >>> quadrants = DATASETS["quadrants"].modalities
+        >>> spoken("top left+top right+bottom left+bottom right+label", quadrants)
+        'picture, label'
+        >>> spoken("", quadrants)
+        'nothing'
+    """
+    names = key.split("+") if key else []
+    tiles = [m.name for m in modalities if m.kind == "image"]
+    if len(tiles) > 1 and set(tiles) <= set(names):
+        names = ["picture", *(name for name in names if name not in tiles)]
+    return ", ".join(names) or "nothing"
+
+
+def withheld(records: Iterable[Record]) -> list[str]:
+    """Name the runs whose figures are of other weights than those beside them."""
+    return [run.name for run in records if run.metrics is None]

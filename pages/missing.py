@@ -1,0 +1,166 @@
+"""Missing: what a model makes of every subset of modalities, as a heat map that opens Experts."""
+
+from __future__ import annotations
+
+from html import escape
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from mvae.modality import Modality
+from mvae.results import CELLS, KINDS, Figure, figures, spoken
+from mvae.runs import Record
+from pages.parts.colours import colours_of
+from pages.parts.links import url_of
+from pages.parts.loading import load, metrics_of
+from pages.parts.view import View, change
+
+#: Titles of what the cells may show; "coherence" also stands for a label inferred right.
+TITLES = {
+    "coherence": "Right or coherent",
+    "predictive": "Predictive log p",
+    "entropy": "Entropy of the belief",
+    "coverage_90%": "Coverage at 90 %",
+}
+
+STYLE = """<style>
+.missing { overflow-x: auto; }
+.missing table {
+  border-collapse: separate; border-spacing: 3px; font-variant-numeric: tabular-nums;
+}
+.missing th { font-weight: 400; padding: .2rem .5rem; text-align: center; white-space: nowrap; }
+.missing th.row { text-align: right; }
+.missing td { padding: 0; border-radius: 4px; text-align: center; min-width: 5.2rem; }
+.missing td.dot { min-width: 1.6rem; font-size: 1.1rem; line-height: 1; }
+.missing td a { display: block; padding: .35rem .6rem; color: inherit; text-decoration: none;
+  border-radius: 4px; }
+.missing td a:hover, .missing td a:focus-visible { outline: 2px solid currentColor; }
+.missing td.none { opacity: .55; }
+</style>"""
+
+
+def page() -> None:
+    """Show a cell for every situation and target."""
+    view: View = st.session_state["view"]
+    _, config = load(view.data, view.model)
+    metrics = metrics_of(view.data, view.model)
+    st.markdown(f"### What **{view.model}** makes of every part of the evidence")
+    record = Record(view.model, config, metrics)
+    found = figures([record])
+    if not any(f.kind in CELLS for f in found):
+        st.markdown(
+            "It has no such figures measured on exactly these weights; "
+            f"`python -m mvae evaluate {view.data}/{view.model}` makes them."
+        )
+        return
+    shown = choose(view, found)
+    cells = table_of(found, shown, config.modalities)
+    situations = list(dict.fromkeys(given for given, _ in cells))
+    targets = list(dict.fromkeys(asked for _, asked in cells))
+    st.html(STYLE + heat(view, cells, situations, targets, config.modalities))
+    kinds = {f.kind for f in cells.values()}
+    st.caption(
+        " ".join(
+            f"**{KINDS[kind].title}**: {KINDS[kind].means}"
+            for kind in CELLS_AND_MORE
+            if kind in kinds
+        )
+        + " ● stands for what is supplied. A click on a cell opens that situation on Experts; the "
+        "protocol and the standard error show on hover."
+    )
+
+
+CELLS_AND_MORE = ("accuracy", *CELLS)
+
+
+def choose(view: View, found: list[Figure]) -> str:
+    """Let a visitor choose what the cells show; a link keeps it."""
+    there = [kind for kind in CELLS if any(f.kind == kind for f in found)]
+    st.session_state["shown"] = view.shown if view.shown in there else there[0]
+    st.pills(
+        "Cells",
+        there,
+        format_func=TITLES.get,
+        key="shown",
+        required=True,
+        on_change=lambda: change(shown=st.session_state["shown"]),
+        label_visibility="collapsed",
+    )
+    shown: str = st.session_state["shown"]
+    return shown
+
+
+def table_of(
+    found: list[Figure], shown: str, modalities: tuple[Modality, ...]
+) -> dict[tuple[str, str], Figure]:
+    """Give the figure of each situation and target; all tiles of a picture are one target."""
+    cells = {}
+    tiles = {m.name for m in modalities if m.kind == "image"}
+    for f in found:
+        if f.kind == shown or (shown == "coherence" and f.kind == "accuracy"):
+            asked = f.asked
+            if f.kind == "coherence":
+                asked = "the rest of the picture" if len(tiles) > 1 else spoken(asked, modalities)
+            elif not asked:
+                asked = "belief"
+            cells[f.given, asked] = f
+    return cells
+
+
+def heat(
+    view: View,
+    cells: dict[tuple[str, str], Figure],
+    situations: list[str],
+    targets: list[str],
+    modalities: tuple[Modality, ...],
+) -> str:
+    """Write the heat map as a table of links."""
+    names = [m.name for m in modalities]
+    counted = any(" of " in key for key in situations)
+    colours = colours_of(modalities)
+    situations = sorted(
+        situations,
+        key=lambda key: (
+            int(key.split()[0]) if " of " in key else key.count("+") + bool(key),
+            [n not in key.split("+") for n in names],
+        ),
+    )
+    values = [f.mean for f in cells.values()]
+    low, high = min(values), max(values)
+    head = "<th></th>" if counted else "".join(f"<th>{escape(n)}</th>" for n in names)
+    head += "".join(f"<th>→ {escape(t)}</th>" for t in targets)
+    lines = []
+    for key in situations:
+        given = key.split("+") if key else []
+        if counted:
+            left = f'<th class="row">{escape(key) or "nothing"} supplied</th>'
+        else:
+            left = "".join(
+                f'<td class="dot" style="color:{colours[n]}">{"●" if n in given else "·"}</td>'
+                for n in names
+            )
+        right = "".join(cell(view, cells.get((key, target)), key, low, high) for target in targets)
+        lines.append(f"<tr>{left}{right}</tr>")
+    return f'<div class="missing"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
+
+
+def cell(view: View, figure: Figure | None, key: str, low: float, high: float) -> str:
+    """Write one cell; without a figure, a dash."""
+    if figure is None:
+        return '<td class="none">—</td>'
+    kind = KINDS[figure.kind]
+    share = (figure.mean - low) / (high - low) if high > low else 0.5
+    shade = f"color-mix(in srgb, #0072b2 {8 + 42 * share:.0f}%, transparent)"
+    told = f"± {figure.se:.{kind.digits}f}, n = {figure.n:,}; {figure.how}"
+    text = f"{figure.mean:.{kind.digits}f}".replace("-", "−")
+    if " of " in key:
+        return f'<td style="background:{shade}" title="{escape(told)}">{text}</td>'
+    supplied = ",".join(key.split("+")) if key else ""
+    link = urlencode(url_of(view) | {"supply": supplied})
+    return (
+        f'<td style="background:{shade}"><a href="./?{escape(link)}" target="_self" '
+        f'title="{escape(told)}">{text}</a></td>'
+    )
+
+
+page()

@@ -1,0 +1,207 @@
+"""Results: what was measured of every model, with error bars and the protocol."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from mvae import checkpoint
+from mvae.data import DATASETS
+from mvae.modality import Modality
+from mvae.results import KINDS, Figure, figures, spoken, withheld
+from mvae.runs import Record
+from pages.parts.charts import intervals, ranks
+from pages.parts.loading import records_of
+from pages.parts.view import View, change
+
+#: Columns until somebody chooses.
+COLUMNS = 5
+
+
+def page() -> None:
+    """Show a table of one kind of figure, drawn and in numbers."""
+    view: View = st.session_state["view"]
+    records = records_of(view.data)
+    found = figures(records)
+    title = DATASETS[view.data].title if view.data in DATASETS else view.data
+    st.markdown(f"### What was measured on **{title}**, on pictures that no model has seen")
+    others = withheld(records)
+    if others:
+        st.warning(
+            f"Figures of {', '.join(others)} are withheld: they were measured on other weights "
+            f"than those beside them. `python -m mvae evaluate {view.data}/{others[0]}` measures "
+            "anew."
+        )
+    if not found:
+        st.markdown("Nothing was measured yet.")
+        return
+    modalities = records[0].config.modalities
+    kind = choose_kind(view, found)
+    of_kind = [f for f in found if f.kind == kind]
+    there = checkpoint.available(checkpoint.CHECKPOINTS)[view.data]
+    shown = choose_rows(of_kind, there, modalities)
+    st.caption(explain(kind))
+    if not shown:
+        st.markdown("No model of those chosen has such a figure.")
+        return
+    labels = {f: column(f, modalities) for f in shown}
+    st.plotly_chart(
+        intervals(shown, [labels[f] for f in shown], KINDS[kind].digits),
+        config={"displayModeBar": False},
+        alt=f"{KINDS[kind].title} of {len({f.model for f in shown})} models with 95 % intervals",
+    )
+    table(view, shown, labels)
+    honesty(records, modalities)
+
+
+def choose_kind(view: View, found: list[Figure]) -> str:
+    """Let a visitor choose the kind of figure; a link keeps it."""
+    there = [kind for kind in KINDS if any(f.kind == kind for f in found)]
+    st.session_state["kind"] = view.kind if view.kind in there else there[0]
+    st.pills(
+        "Figure",
+        there,
+        format_func=lambda kind: KINDS[kind].title,
+        key="kind",
+        required=True,
+        on_change=lambda: change(kind=st.session_state["kind"]),
+        label_visibility="collapsed",
+    )
+    kind: str = st.session_state["kind"]
+    return kind
+
+
+def choose_rows(
+    found: list[Figure], there: list[str], modalities: tuple[Modality, ...]
+) -> list[Figure]:
+    """Filter by model and by evidence; until somebody chooses, what tells most.
+
+    Args:
+        found: figures of one kind.
+        there: models that are more than figures; further seeds are shown if asked for.
+        modalities: of the data set.
+    """
+    columns = columns_of(found)
+    left, right = st.columns(2)
+    models = left.multiselect(
+        "Models",
+        list(dict.fromkeys(f.model for f in found)),
+        placeholder="all but further runs",
+        key="results models",
+    )
+    evidence = right.multiselect(
+        "Given",
+        list(dict.fromkeys(given for given, _ in columns)),
+        format_func=lambda key: spoken(key, modalities),
+        placeholder="all" if len(columns) <= COLUMNS else "the usual",
+        key="results given",
+    )
+    if evidence:
+        columns = [c for c in columns if c[0] in evidence]
+    elif len(columns) > COLUMNS:
+        usual = sorted(columns, key=lambda c: usualness(c, modalities))[:COLUMNS]
+        columns = [c for c in columns if c in usual]
+    chosen = [f for f in found if f.model in (models or there) and (f.given, f.asked) in columns]
+    chosen.sort(key=lambda f: columns.index((f.given, f.asked)))
+    best = {f.model: f.mean for f in reversed(chosen)}
+    low = KINDS[found[0].kind].best == "low"
+    return sorted(chosen, key=lambda f: best[f.model] if low else -best[f.model])
+
+
+def columns_of(found: list[Figure]) -> list[tuple[str, str]]:
+    """List what is given and asked, in the order of the model that has most of them."""
+    by_model: dict[str, list[tuple[str, str]]] = {}
+    for f in found:
+        by_model.setdefault(f.model, []).append((f.given, f.asked))
+    most = sorted(by_model.values(), key=len, reverse=True)
+    return list(dict.fromkeys(column for columns in most for column in columns))
+
+
+def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tuple[int, int]:
+    """Rank a column: whole pictures, labels, everything and nothing come before some tiles."""
+    tiles = {m.name for m in modalities if m.kind == "image"}
+    parts = [set(side.split("+")) & tiles for side in column]
+    return sum(0 < len(part) < len(tiles) for part in parts), len(column[0])
+
+
+def column(figure: Figure, modalities: tuple[Modality, ...]) -> str:
+    """Name a column.
+
+    Example:
+        >>> one = Figure("mvae", "loglik", "label", "image", 0.0, 0.0, 1, None, "")
+        >>> column(one, ())
+        'image | label'
+    """
+    given, asked = spoken(figure.given, modalities), spoken(figure.asked, modalities)
+    if KINDS[figure.kind].title.startswith(("log p", "ELBO")):
+        return f"{asked} | {given}" if figure.given else asked
+    return f"{given} → {asked}" if figure.asked else f"given {given}"
+
+
+def explain(kind: str) -> str:
+    """Say what a kind of figure is and what is good."""
+    best = {"high": "Higher is better.", "low": "Lower is better.", "": ""}[KINDS[kind].best]
+    return f"{KINDS[kind].means} {best} Bars are 95 % intervals; the protocol shows on hover."
+
+
+def table(view: View, shown: list[Figure], labels: dict[Figure, str]) -> None:
+    """Show the numbers, sortable, and offer them as CSV."""
+    digits = KINDS[shown[0].kind].digits
+    rows: dict[str, dict[str, float | str | int]] = {}
+    config: dict[str, object] = {
+        "model": st.column_config.LinkColumn("model", display_text=r"models=([^,&]*)", pinned=True)
+    }
+    for f in shown:
+        link = f"compare?data={view.data}&models={f.model},{view.model}"
+        row = rows.setdefault(f.model, {"model": link})
+        name = labels[f]
+        row[name], row[f"± {name}"] = f.mean, f.se
+        number = f"%.{digits}f"
+        config[name] = st.column_config.NumberColumn(name, format=number, help=f.how)
+        config[f"± {name}"] = st.column_config.NumberColumn(
+            "± s.e.", format=number, help=f"standard error over {f.n:,} samples"
+        )
+        if f.unreliable is not None:
+            row[f"k̂ {name}"] = f.unreliable
+            config[f"k̂ {name}"] = st.column_config.NumberColumn(
+                "k̂ > 0.7", help=f"of {f.n:,} samples; their estimates are not to be trusted"
+            )
+    st.dataframe(
+        pd.DataFrame(list(rows.values())), column_config=config, hide_index=True, placeholder="—"
+    )
+    st.download_button(
+        "Table (CSV)",
+        lambda: pd.DataFrame([vars(f) for f in shown]).to_csv(index=False).encode(),
+        file_name=f"results-{view.data}-{shown[0].kind.rstrip('%')}.csv",
+        mime="text/csv",
+        on_click="ignore",
+    )
+
+
+def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:
+    """Show where true latents lie within the belief that their own data give."""
+    there = {
+        r.name: r.metrics.test["ranks"] for r in records if r.metrics and "ranks" in r.metrics.test
+    }
+    if not there:
+        return
+    st.markdown("#### Is the belief honest?")
+    name = st.selectbox("Model", list(there), key="honest model", width=240)
+    keys = list(there[name])
+    if len(keys) > 3:
+        keys = sorted(keys, key=lambda key: usualness((key, ""), modalities))[:3]
+    st.plotly_chart(
+        ranks({spoken(key, modalities): there[name][key] for key in keys}),
+        config={"displayModeBar": False},
+        alt=f"Rank histograms of {name}",
+    )
+    st.caption(
+        "Latents are drawn from the prior, data from them, and the belief given those data is "
+        "asked how many of its draws would lie below the true latent. An honest belief has them "
+        "spread evenly (dashed; the band holds 99 % of honest bars). A valley with walls at both "
+        "ends: the belief is too sure. A hill: it is too wide. All dimensions together; no test "
+        "data enter."
+    )
+
+
+page()

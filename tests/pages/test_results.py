@@ -1,0 +1,145 @@
+"""The Results page: tables of measured figures, and what is withheld."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mvae import checkpoint
+from mvae.checkpoint import CHECKPOINTS, sha256, write_json
+from pages.parts import loading
+
+CACHES = (loading.load, loading.samples_of, loading.metrics_of, loading.records_of)
+RANKS = [[100] * 20] * 64
+
+
+def figure(mean: float, **more: object) -> dict[str, object]:
+    return {"mean": mean, "se": 0.25, "n": 1000, **more}
+
+
+def measure(root: Path, model: str, joint: float) -> None:
+    """Write figures of a checkpoint's very weights."""
+    folder = root / "mnist" / model
+    test = {
+        "loglik": {
+            "image+label": figure(joint, **{"k_hat_over_0.7": 3}),
+            "image|label": figure(joint + 2, **{"k_hat_over_0.7": 4}),
+        },
+        "accuracy": {"image->label": figure(0.9)},
+        "coherence": {"->image": figure(0.6), "label->image": figure(0.5)},
+        "coverage_90%": {"image": figure(0.8), "label": figure(0.9), "image+label": figure(0.7)},
+        "entropy": {
+            "": figure(90.8),
+            "image": figure(60),
+            "label": figure(89),
+            "image+label": figure(59),
+        },
+        "ranks": {"image": RANKS, "label": RANKS, "image+label": RANKS},
+    }
+    protocol = {
+        "weights_sha256": sha256(folder / "weights.safetensors"),
+        "K": 1000,
+        "proposal": "the mixture",
+        "date": "2026-11-23",
+        "command": f"python -m mvae evaluate mnist/{model}",
+    }
+    write_json(folder / "metrics.json", {"protocol": protocol, "test": test})
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """Give the checkpoints of MNIST with figures that are known."""
+    shutil.copytree(CHECKPOINTS / "mnist", tmp_path / "mnist")
+    for path in (tmp_path / "mnist").glob("*/metrics.json"):
+        path.unlink()
+    measure(tmp_path, "mvae", -80.0)
+    measure(tmp_path, "jmvae", -79.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    for cached in CACHES:
+        cached.clear()
+    yield tmp_path
+    for cached in CACHES:
+        cached.clear()
+
+
+def drawn(page, index: int = 0) -> dict:
+    return json.loads(page.app.get("plotly_chart")[index].proto.spec)
+
+
+def test_models_are_ranked_with_error_bars_and_the_protocol(visit, measured):
+    page = visit("results.py")
+    assert "MNIST" in page.headline
+    joint, conditional = drawn(page)["data"]
+    assert joint["y"] == ["jmvae", "mvae"]
+    assert joint["x"] == [-79, -80]
+    assert joint["error_x"]["array"] == pytest.approx([0.49, 0.49])
+    assert "the mixture" in joint["customdata"][0][3]
+    titles = [a["text"] for a in drawn(page)["layout"]["annotations"]]
+    assert titles == ["<b>image, label</b>", "<b>image | label</b>"]
+    assert conditional["x"] == [-77, -78]
+    table = page.app.dataframe[0].value
+    assert table["image, label"].tolist() == [-79, -80]
+    assert table["± image, label"].tolist() == [0.25, 0.25]
+    assert table["k̂ image, label"].tolist() == [3, 3]
+    assert table["model"][0] == "compare?data=mnist&models=jmvae,mvae-cover"
+
+
+def test_a_kind_of_figure_is_kept_by_the_link_and_filters_narrow_it(visit, measured):
+    page = visit("results.py", kind="coherence")
+    assert [trace["x"] for trace in drawn(page)["data"]] == [[0.6, 0.6], [0.5, 0.5]]
+    page.set("multiselect", "results given", ["label"])
+    assert [trace["x"] for trace in drawn(page)["data"]] == [[0.5, 0.5]]
+    page.set("multiselect", "results models", ["mvae"])
+    assert [trace["y"] for trace in drawn(page)["data"]] == [["mvae"]]
+    page.set("pills", "kind", "accuracy")
+    assert page.url["kind"] == "accuracy"
+    assert [trace["x"] for trace in drawn(page)["data"]] == [[0.9]]
+
+
+def test_figures_of_other_weights_are_withheld_and_named(visit, measured):
+    shutil.copy(measured / "mnist/mvae/metrics.json", measured / "mnist/vae/metrics.json")
+    page = visit("results.py")
+    assert "Figures of vae are withheld" in page.problems
+    assert "python -m mvae evaluate mnist/vae" in page.problems
+    assert set(drawn(page)["data"][0]["y"]) == {"jmvae", "mvae"}
+
+
+def test_an_honest_belief_has_flat_ranks(visit, measured):
+    page = visit("results.py")
+    histograms = drawn(page, 1)
+    assert [trace["y"] for trace in histograms["data"]] == [[1.0] * 20] * 3
+    titles = [a["text"] for a in histograms["layout"]["annotations"]]
+    assert titles == ["<b>given image</b>", "<b>given label</b>", "<b>given image, label</b>"]
+
+
+def test_nothing_measured_is_said(visit, measured):
+    for path in (measured / "mnist").glob("*/metrics.json"):
+        path.unlink()
+    assert "Nothing was measured yet." in visit("results.py").remarks
+
+
+def cells(page) -> str:
+    return next(h.proto.body for h in page.app.get("html") if "<table>" in h.proto.body)
+
+
+def test_every_situation_has_a_cell_that_opens_it(visit, measured):
+    page = visit("missing.py", model="mvae", sample="3")
+    table = cells(page)
+    for value in ("0.600", "0.900", "0.500"):
+        assert value in table
+    assert 'href="./?data=mnist&amp;model=mvae&amp;supply=label&amp;sample=3"' in table
+    assert "supply=image&amp;" in table
+    page.set("pills", "shown", "entropy")
+    assert page.url["shown"] == "entropy"
+    table = cells(page)
+    assert "90.8" in table
+    assert "59.0" in table
+    assert "given nothing" not in table
+
+
+def test_a_model_without_figures_says_how_to_make_them(visit, measured):
+    page = visit("missing.py", model="vae")
+    assert "python -m mvae evaluate mnist/vae" in page.remarks
