@@ -52,6 +52,15 @@ KINDS = {
         LIKELIHOOD,
         2,
     ),
+    "log_partition": Kind(
+        "log Z",
+        "Of Boltzmann machines: annealing towards the machine gives too little on average, and "
+        "annealing away from it too much; log p is too high by at most their gap, if its chains "
+        "are the machine's.",
+        "",
+        LIKELIHOOD,
+        1,
+    ),
     "accuracy": Kind(
         "accuracy", "Share of the labels inferred right.", "high", ("accuracy", "n_accuracy")
     ),
@@ -177,7 +186,7 @@ def split(kind: str, what: str) -> tuple[str, str]:
     if "->" in what:
         given, _, asked = what.partition("->")
         return given, asked
-    if kind.startswith(("loglik", "elbo")):
+    if kind.startswith(("log", "elbo")):
         asked, _, given = what.partition("|")
         return given, asked
     return what, ""

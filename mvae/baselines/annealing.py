@@ -26,6 +26,7 @@ def annealed_log_weights(
     runs: int,
     temperatures: int,
     generator: torch.Generator | None = None,
+    held: State | None = None,
 ) -> Tensor:
     r"""Give log w of annealed importance sampling, ``(runs,)``: the mean of w estimates Z.
 
@@ -43,6 +44,9 @@ def annealed_log_weights(
         runs: independent ones.
         temperatures: K, evenly spaced.
         generator: the source of randomness.
+        held: values of some even groups, ``(runs, units)``, that stay as they are; w then estimates
+            Σ exp(−E) over the states that have them, and log Z of it less that of the whole
+            machine is their log p.
 
     Example:
         >>> machine = BoltzmannMachine({"v": 3}, {"h": 2}, [("v", "h")])
@@ -53,9 +57,13 @@ def annealed_log_weights(
         32.0
     """
     base = machine.base_rates()
-    even = {n: machine.draw(n, bias.expand(runs, -1), generator) for n, bias in base.items()}
+    held = held or {}
+    even = {n: machine.draw(n, bias.expand(runs, -1), generator) for n, bias in base.items()} | held
     path = torch.linspace(0, 1, temperatures + 1).tolist()
-    return _base_log_z(machine, base) + _anneal(machine, base, even, path, generator)
+    free = _base_log_z(machine, {n: bias for n, bias in base.items() if n not in held})
+    fixed = [x @ base[name] for name, x in held.items()]
+    weights = _anneal(machine, base, even, path, generator, held)
+    return free + torch.stack([weights, *fixed]).sum(0)
 
 
 @torch.no_grad()
@@ -115,6 +123,7 @@ def _anneal(
     even: State,
     path: Iterable[float],
     generator: torch.Generator | None,
+    held: State | None = None,
 ) -> Tensor:
     """Sum F_β(x) − F_β'(x) over the steps from β to β' of a path, x then moving on by β'."""
     total = torch.zeros(len(next(iter(even.values()))))
@@ -128,5 +137,5 @@ def _anneal(
         even = {
             n: machine.draw(n, (1 - to) * base[n] + to * machine.field(n, odd), generator)
             for n in machine.even
-        }
+        } | (held or {})
     return total

@@ -104,17 +104,31 @@ class BoltzmannModel(MultimodalModel):
         }
 
     def bound(self, batch: Batch) -> Tensor:
-        """Bound log p(x) + log Z of complete samples from below, ``(B,)``.
+        """Bound log p(x_S) + log Z from below, ``(B,)``; missing labels are summed out.
 
         Raises:
-            ValueError: if a modality is missing.
+            ValueError: if anything but labels is missing.
         """
-        if not batch.present.all():
+        missing = ~batch.present
+        if any(missing[:, i].any() and m.kind != "label" for i, m in enumerate(self.modalities)):
             raise ValueError(
-                "the log-likelihood of a Boltzmann machine is estimated for complete samples "
-                "only: supply every modality"
+                "a Boltzmann machine sums out labels only: supply everything else, or anneal with "
+                "what is supplied held"
             )
+        for i, m in enumerate(self.modalities):
+            if missing[:, i].any():
+                each = torch.stack([self.bound(_told(batch, i, c)) for c in range(m.shape[0])])
+                own = torch.arange(m.shape[0])[:, None] == batch.values[m.name]
+                return each.where(missing[:, i] | own, -torch.inf).logsumexp(0)
         return self.machine.bound(self.visible(batch))
+
+
+def _told(batch: Batch, index: int, category: int) -> Batch:
+    """Say that a label is a category, where it is missing."""
+    name, present = batch.names[index], batch.present.clone()
+    told = batch.values[name].where(present[:, index], category)
+    present[:, index] = True
+    return Batch(batch.values | {name: told}, present)
 
 
 class BoltzmannObjective(Objective):

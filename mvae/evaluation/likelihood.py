@@ -68,9 +68,10 @@ def log_likelihood(
     Burda et al. 2016, https://arxiv.org/abs/1509.00519; Hesterberg 1995; k̂ as in Vehtari et al.
     2024, https://arxiv.org/abs/1507.02646.
 
-    Of a Boltzmann machine log p is known but for log Z, a deep one's by a mean-field bound. All
-    samples share the estimate of log Z, its standard error and its k̂; it tends to be too low, and
-    log p too high.
+    Of a Boltzmann machine log p is known but for log Z, a deep one's by a mean-field bound; missing
+    labels are summed out, and labels alone are held while everything else is annealed. All samples
+    share the estimate of log Z, its standard error and its k̂; it tends to be too low, and log p
+    too high.
 
     Args:
         model: decodes.
@@ -80,15 +81,10 @@ def log_likelihood(
 
     Raises:
         ValueError: for fewer draws, of which no tail could be fitted, for a model that has no
-            log-likelihood, with its sentence, or where a Boltzmann machine misses a modality.
+            log-likelihood, with its sentence, or where a Boltzmann machine misses some images.
     """
     if isinstance(model, BoltzmannModel):
-        bound = model.bound(batch)
-        log_w = annealed_log_weights(model.machine, max(k // 10, FEWEST), TEMPERATURES, generator)
-        log_z = average(log_w.unsqueeze(-1))
-        return LogLikelihood(
-            bound - log_z.value, log_z.se.expand_as(bound), log_z.k_hat.expand_as(bound)
-        )
+        return _by_annealing(model, batch, max(k // 10, FEWEST), generator)
     if not isinstance(model, LatentModel):
         raise ValueError(model.no_likelihood)
     q = model.proposal(batch)
@@ -203,6 +199,40 @@ def pareto_k(log_weights: Tensor) -> Tensor:
             except ValueError:
                 shapes.append(-math.inf)
     return torch.tensor(shapes)
+
+
+def _by_annealing(
+    model: BoltzmannModel, batch: Batch, runs: int, generator: torch.Generator | None
+) -> LogLikelihood:
+    """Estimate log p(x_S) where nothing but labels is supplied, or nothing but labels is missing.
+
+    A quarter as many runs for each distinct value of the labels alone.
+    """
+    log_z = average(annealed_log_weights(model.machine, runs, TEMPERATURES, generator)[:, None])
+    size = len(batch)
+    labels = [i for i, m in enumerate(model.modalities) if m.kind == "label"]
+    images = [i for i in range(len(model.modalities)) if i not in labels]
+    if not (images and not batch.present[:, images].any() and batch.present[:, labels].all()):
+        value = model.bound(batch) - log_z.value
+        return LogLikelihood(value, log_z.se.expand(size), log_z.k_hat.expand(size))
+    told = torch.stack([batch.values[batch.names[i]] for i in labels], -1)
+    kinds, again = told.unique(dim=0, return_inverse=True)
+    few = max(runs // 4, FEWEST)
+    rows = torch.stack([(again == i).nonzero()[0, 0] for i in range(len(kinds))])
+    visible = model.visible(batch[rows])
+    held = {
+        name: visible[name].repeat_interleave(few, 0)
+        for name in (f"v {batch.names[i]}" for i in labels)
+    }
+    log_w = annealed_log_weights(
+        model.machine, few * len(kinds), TEMPERATURES, generator, held
+    ).unflatten(0, (len(kinds), few))
+    each = average(log_w.T)
+    return LogLikelihood(
+        (each.value - log_z.value)[again],
+        torch.hypot(each.se, log_z.se)[again],
+        torch.maximum(each.k_hat, log_z.k_hat)[again],
+    )
 
 
 def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:

@@ -35,6 +35,16 @@ def test_the_mean_weight_of_annealing_is_z_even_at_few_temperatures(make):
 
 
 @pytest.mark.parametrize("make", [rbm, dbm])
+def test_with_a_group_held_the_weights_sum_over_the_states_that_have_it(make):
+    machine = make()
+    every = Enumeration(machine)
+    for held in torch.eye(3):
+        log_w = annealed_log_weights(machine, 500, 200, seeded(), {"v label": held.expand(500, -1)})
+        exact = every.log_z + every.log_p({"v label": held[None]})[0]
+        assert abs(log_w.logsumexp(0) - math.log(500) - exact) < 0.05
+
+
+@pytest.mark.parametrize("make", [rbm, dbm])
 def test_annealing_the_other_way_estimates_log_z(make):
     machine = make()
     machine.chains = torch.rand(5000, sum(machine.even.values()), generator=seeded()) < 0.5

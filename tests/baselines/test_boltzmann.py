@@ -9,9 +9,10 @@ import torch
 from mvae.baselines.dbm import DBM
 from mvae.baselines.deep_rbm import DeepRBM
 from mvae.baselines.rbm import RBM
+from mvae.evaluation import likelihood
 from mvae.evaluation.likelihood import log_likelihood
-from mvae.modality import Batch
-from tests.baselines.machines import PAIR, Enumeration, dbm, opinionated, pairs, rbm
+from mvae.modality import Batch, Modality
+from tests.baselines.machines import LABEL, PAIR, Enumeration, dbm, opinionated, pairs, rbm
 from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -148,8 +149,33 @@ def test_log_likelihood_is_that_of_all_states(kind):
     assert (found.value - expected).mean() > (-0.05 if kind is RBM else -0.2)
     assert found.se.max() < 0.05
     assert found.k_hat.max() < 0.7
-    with pytest.raises(ValueError, match="supply every modality"):
-        log_likelihood(model, batch.supply(["label"]), 400)
+
+
+@pytest.mark.parametrize("kind", [RBM, DBM])
+def test_log_likelihoods_of_parts_are_those_of_all_states(kind, monkeypatch):
+    monkeypatch.setattr(likelihood, "TEMPERATURES", 300)
+    model, batch = opinionated(kind(PAIR, 3), 0.5), pairs()
+    every = Enumeration(model.machine)
+    for name in ("stroke", "label"):
+        found = log_likelihood(model, batch.supply([name]), 2000, seeded())
+        values = {f"v {name}": model.visible(batch)[f"v {name}"]}
+        expected = torch.from_numpy(every.log_p(values))
+        assert (found.value - expected).max() < 0.06
+        assert (found.value - expected).mean() > (-0.05 if kind is RBM else -0.2)
+    # A sample with its label and one without share a batch.
+    mixed = Batch(batch.values, batch.present.clone())
+    mixed.present[::2, 1] = False
+    whole, picture = model.bound(batch), model.bound(batch.supply(["stroke"]))
+    torch.testing.assert_close(model.bound(mixed)[1::2], whole[1::2])
+    torch.testing.assert_close(model.bound(mixed)[::2], picture[::2])
+
+
+def test_a_picture_with_a_missing_tile_is_refused():
+    tiles = [Modality(name=n, kind="image", shape=(1, 2, 2), likelihood="bernoulli") for n in "ab"]
+    model = RBM((*tiles, LABEL), 2)
+    batch = Batch.of(model.modalities, {"a": torch.ones(1, 1, 2, 2), "label": torch.tensor([1])})
+    with pytest.raises(ValueError, match="sums out labels only"):
+        log_likelihood(model, batch, 400)
 
 
 @pytest.mark.parametrize("make", [rbm, dbm])
