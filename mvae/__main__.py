@@ -24,6 +24,8 @@ from mvae.embedding import write_map
 from mvae.evaluation.classifier import train_classifier
 from mvae.evaluation.likelihood import FEWEST
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
+from mvae.evaluation.supervision import curves
+from mvae.evaluation.supervision import supervise as run_supervision
 from mvae.inference import Belief, believe, conflict_percentile
 from mvae.modality import Batch
 from mvae.model import ExpertModel
@@ -223,6 +225,24 @@ def evaluate(
     except (DatasetError, CheckpointError) as error:
         raise fail(error) from None
     typer.echo((root / dataset / model / "metrics.json").read_text("utf-8"))
+
+
+@app.command(epilog="Example: python -m mvae supervise mnist --threads 1")
+def supervise(
+    dataset: DatasetName,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; default: all cores.")] = None,
+    root: Root = CHECKPOINTS,
+) -> None:
+    """Train with few labels, many ways, and keep the accuracies in supervision.csv."""
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        with tqdm(unit="run", desc=dataset) as bar:
+            for point, bar.total in run_supervision(known_dataset(dataset), root):
+                bar.update(len(curves(root / dataset / "supervision.csv")) - bar.n)
+                bar.set_postfix_str(f"{point.method}, {point.labels} labels: {point.accuracy:.3f}")
+    except (CheckpointError, DatasetError, FloatingPointError, ValueError) as error:
+        raise fail(error) from None
 
 
 @app.command("map", epilog="Example: python -m mvae map mnist/mvae-cover")

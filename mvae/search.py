@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from mvae.checkpoint import ModelConfig, available, load_config, load_model, write_atomically
+from mvae.checkpoint import ModelConfig, available, load_config, load_model
 from mvae.data import DATASETS
 from mvae.evaluation.likelihood import log_likelihood
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
 from mvae.recipes import config_for
+from mvae.rows import read_rows, write_rows
 from mvae.training import Trainer, validation_score
 
 __all__ = ["Trial", "quality", "search", "weighted"]
@@ -76,14 +75,16 @@ def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
     path = root / dataset / "search.csv"
     valid = DATASETS[dataset].load("valid", False)
     for weight in CANDIDATES:
-        found = [t for t in _read(path) if (t.recipe, t.weight) == (recipe, weight)]
+        found = [t for t in read_rows(path, Trial) if (t.recipe, t.weight) == (recipe, weight)]
         if not found:
             config = weighted(config_for(dataset, recipe), weight)
             model = _bundled(config, root) or _trained(config, valid)
             criterion, value = quality(config, model.eval(), valid)
             epochs = config.training.epochs
             found = [Trial(recipe, weight, epochs, criterion, round(value, 2))]
-            _write(path, sorted((*_read(path), *found), key=lambda t: (t.recipe, t.weight)))
+            write_rows(
+                path, sorted((*read_rows(path, Trial), *found), key=lambda t: (t.recipe, t.weight))
+            )
         yield from found
 
 
@@ -103,27 +104,3 @@ def _trained(config: ModelConfig, valid: Batch) -> MultimodalModel:
         pass
     trainer.model.load_state_dict(trainer.best)
     return trainer.model
-
-
-def _read(path: Path) -> list[Trial]:
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            Trial(
-                row["recipe"],
-                float(row["weight"]),
-                int(row["epochs"]),
-                row["criterion"],
-                float(row["value"]),
-            )
-            for row in csv.DictReader(file)
-        ]
-
-
-def _write(path: Path, trials: list[Trial]) -> None:
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(field.name for field in fields(Trial))
-    rows.writerows(map(astuple, trials))
-    write_atomically(path, table.getvalue().encode())

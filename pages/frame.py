@@ -92,7 +92,11 @@ def frame() -> None:
     without_model = [st.Page("learn.py", title="Learn"), st.Page("theory.py", title="Theory")]
     # Which models they show is chosen on them.
     compare = st.Page("compare.py", title="Compare")
-    with_models = [compare, st.Page("results.py", title="Results")]
+    with_models = [
+        compare,
+        st.Page("results.py", title="Results"),
+        st.Page("supervision.py", title="Supervision"),
+    ]
     of_experts = [
         st.Page("experts.py", title="Experts", default=True),
         st.Page("traverse.py", title="Traverse"),

@@ -13,6 +13,7 @@ import mvae.search
 from mvae.__main__ import app
 from mvae.data import DATASETS
 from mvae.recipes import RECIPES
+from mvae.rows import write_rows
 from mvae.search import CANDIDATES, Trial, search, weighted
 from mvae.zoo import Run, train
 
@@ -80,7 +81,7 @@ def test_a_search_goes_on_after_an_interruption_and_keeps_other_recipes(tmp_path
 
 def test_the_command_prints_what_it_found(tmp_path):
     known = [Trial("vae", weight, 20, "joint log p", -90.0 - weight) for weight in CANDIDATES]
-    mvae.search._write(tmp_path / "mnist" / "search.csv", known)
+    write_rows(tmp_path / "mnist" / "search.csv", known)
     command = ["search", "mnist", "--recipe", "vae", "--root", str(tmp_path)]
     lines = CliRunner().invoke(app, command).stdout.splitlines()
     assert lines[1] == "vae, λ = 10: validation joint log p -100.00 after 20 epochs"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import plotly.graph_objects as go
 import torch
 
+from mvae.evaluation.supervision import METHODS, Point
 from mvae.results import Figure
-from pages.parts.figures import LINES
+from pages.parts.figures import DASHES, LINES
 
-__all__ = ["intervals", "ranks"]
+__all__ = ["intervals", "ranks", "supervision"]
 
 #: Half the width of a 95 % interval, in standard errors.
 WIDE = 1.96
@@ -151,4 +153,56 @@ def ranks(histograms: Mapping[str, Sequence[Sequence[int]]]) -> go.Figure:
                 "showarrow": False,
             }
         )
+    return go.Figure({"data": data, "layout": layout}, skip_invalid=False)
+
+
+def supervision(points: Sequence[Point]) -> go.Figure:
+    """Draw accuracy by the number of labelled images, a line through each method's mean."""
+    data: list[dict[str, Any]] = []
+    methods = [name for name in METHODS if any(p.method == name for p in points)]
+    for i, method in enumerate(methods):
+        mine = sorted((p for p in points if p.method == method), key=lambda p: p.labels)
+        budgets = list(dict.fromkeys(p.labels for p in mine))
+        means = [statistics.mean(p.accuracy for p in mine if p.labels == n) for n in budgets]
+        colour = LINES[i % len(LINES)]
+        data += [
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": method,
+                "x": budgets,
+                "y": means,
+                "line": {"color": colour, "dash": DASHES[i % len(DASHES)], "width": 2.5},
+                "legendgroup": method,
+                "hovertemplate": f"<b>{method}</b>, %{{x:,}} labelled images: mean %{{y:.3f}}"
+                "<extra></extra>",
+            },
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "showlegend": False,
+                "x": [p.labels for p in mine],
+                "y": [p.accuracy for p in mine],
+                "marker": {"color": colour, "size": 6, "opacity": 0.75},
+                "legendgroup": method,
+                "customdata": [[p.seed, p.valid_labels, p.n] for p in mine],
+                "hovertemplate": f"<b>{method}</b>, %{{x:,}} labelled images and "
+                "%{customdata[1]:,} for early stopping, seed %{customdata[0]}: %{y:.4f} of "
+                "%{customdata[2]:,} test images<extra></extra>",
+            },
+        ]
+    ticks = sorted({p.labels for p in points})
+    layout = {
+        "xaxis": {
+            "type": "log",
+            "tickvals": ticks,
+            "ticktext": [f"{n:,}" for n in ticks],
+            "title": {"text": "labelled training images"},
+        },
+        "yaxis": {"title": {"text": "accuracy of the label"}, "tickformat": ".0%"},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "height": 460,
+        **CLEAR,
+    }
     return go.Figure({"data": data, "layout": layout}, skip_invalid=False)

@@ -9,11 +9,20 @@ from mvae.checkpoint import Metrics, ModelConfig
 from mvae.embedding import MapOfLatents, load_map
 from mvae.evaluation import classifier
 from mvae.evaluation.classifier import Classifier
+from mvae.evaluation.supervision import Point, curves
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
 from mvae.runs import Record, runs
 
-__all__ = ["classifier_of", "load", "map_of", "metrics_of", "records_of", "samples_of"]
+__all__ = [
+    "classifier_of",
+    "load",
+    "map_of",
+    "metrics_of",
+    "records_of",
+    "samples_of",
+    "supervision_of",
+]
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -39,6 +48,12 @@ def metrics_of(dataset: str, model: str) -> Metrics | None:
 def records_of(dataset: str) -> list[Record]:
     """Read all runs of a data set, which takes the hash of each one's weights."""
     return runs(dataset, checkpoint.CHECKPOINTS)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def supervision_of(dataset: str) -> list[Point]:
+    """Read what was measured with few labels."""
+    return curves(checkpoint.CHECKPOINTS / dataset / "supervision.csv")
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

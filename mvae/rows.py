@@ -1,0 +1,43 @@
+"""Small tables of results: dataclasses as the rows of a CSV file that grows as they come."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from mvae.checkpoint import CheckpointError, write_atomically
+
+__all__ = ["read_rows", "write_rows"]
+
+Row = TypeVar("Row")
+
+
+def read_rows(path: Path, kind: type[Row]) -> list[Row]:
+    """Read the rows of a file; none where there is no file.
+
+    Raises:
+        CheckpointError: if a row is not of this kind.
+    """
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        try:
+            return TypeAdapter(list[kind]).validate_python(list(csv.DictReader(file)))  # type: ignore[valid-type]
+        except (ValidationError, csv.Error):
+            name = "/".join(path.parts[-2:])
+            raise CheckpointError(f"{name} is damaged; restore it or delete it.") from None
+
+
+def write_rows(path: Path, rows: Sequence[Any]) -> None:
+    """Write dataclasses of one kind, at least one of them, atomically."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(field.name for field in fields(rows[0]))
+    writer.writerows(map(astuple, rows))
+    write_atomically(path, table.getvalue().encode())
