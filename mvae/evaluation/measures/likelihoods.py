@@ -55,7 +55,7 @@ class Likelihoods(Measure):
             return
         for situation in scored(subject):
             size = 1 if labels_alone(subject, situation) else ROWS * subject.k // 1000 + 1
-            for part, rows in enumerate(subject.parts(subject.n)):
+            for part, rows in enumerate(subject.parts(subject.scored(situation))):
                 run = partial(score, subject, situation, rows)
                 yield Step(f"log p {situation.key}", part, size, run)
             if isinstance(subject.model, LatentModel) and has_posterior(subject, situation):
@@ -101,7 +101,7 @@ class Likelihoods(Measure):
         if self.reference:
             name, theirs = self.reference
             above = {
-                key: figure(x["value"] - theirs[key]["value"])
+                key: difference(x["value"], theirs[key]["value"])
                 for key, x in found.items()
                 if key in theirs
             }
@@ -140,11 +140,18 @@ def estimates(subject: Subject, work: Work) -> dict[str, dict[str, Tensor]]:
             found[key] = {name: x[: subject.n] for name, x in log_p.items()}
     for both, wanted, given in conditionals(subject):
         if both in found and given in found:
+            rows = min(len(found[both]["value"]), len(found[given]["value"]))
             found[f"{wanted}|{given}"] = {
-                "value": found[both]["value"] - found[given]["value"],
-                "k_hat": torch.maximum(found[both]["k_hat"], found[given]["k_hat"]),
+                "value": found[both]["value"][:rows] - found[given]["value"][:rows],
+                "k_hat": torch.maximum(found[both]["k_hat"][:rows], found[given]["k_hat"][:rows]),
             }
     return found
+
+
+def difference(ours: Tensor, theirs: Tensor) -> dict[str, float]:
+    """Give the mean difference over the samples that both have scored."""
+    rows = min(len(ours), len(theirs))
+    return figure(ours[:rows] - theirs[:rows])
 
 
 def conditionals(subject: Subject) -> list[tuple[str, str, str]]:

@@ -24,6 +24,8 @@ __all__ = ["Measure", "Situation", "Subject", "figure", "situations", "subsets_o
 ROWS = 250
 #: With more modalities than this, how many are supplied stands for which.
 FEW = 5
+#: With more situations than this, log p of a part of the modalities is that of fewer samples.
+WHOLE = 4
 #: Test samples of what takes many draws of each.
 SOME = 1000
 #: Draws of what is hidden; and chains, where each takes a Gibbs sampler to run.
@@ -140,6 +142,11 @@ class Subject:
     def situations(self) -> list[Situation]:
         """What may be supplied of the test samples."""
         return situations(self.test, self.seed)
+
+    def scored(self, situation: Situation) -> int:
+        """How many test samples are scored by log p: of many subsets only the whole by n."""
+        whole = situation.key == self.situations[-1].key
+        return self.n if whole or len(self.situations) <= WHOLE else min(self.n, ROWS)
 
     def parts(self, n: int) -> list[slice]:
         """Cut the first n test samples, and the rest of the last part, into parts."""
