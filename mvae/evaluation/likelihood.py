@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from mvae.baselines.annealing import annealed_log_weights
 from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.baselines.cvae import CVAE
+from mvae.evaluation.adaptive import FEW_LATENTS, adaptive_log_weights
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 from mvae.modality import Batch
@@ -43,8 +45,8 @@ class LogLikelihood:
         value: log p(x_S), ``(B,)``; on average an underestimate.
         se: its standard error by the delta method, ``(B,)``.
         k_hat: Pareto shape of the weights, ``(B,)``; above 0.7 an estimate is not to be trusted.
-        variance: of the logarithms of the weights of q's own draws, ``(B,)``; None for a
-            difference.
+        variance: of log p(x_S, z) − log q(z) under q, ``(B,)``, 0 for the exact posterior; None
+            for a difference and for what is annealed.
     """
 
     value: Tensor
@@ -64,7 +66,8 @@ def log_likelihood(
 
     The proposal r is a *defensive mixture*: an over-confident q alone would give weights of
     infinite variance. αK of the draws come from the prior, the rest from q (stratified). A mixture
-    q enters by its full density.
+    q enters by its full density. With up to four latents draws are dense enough to learn from: they
+    gather where the weights are heavy, see :mod:`mvae.evaluation.adaptive`.
     Burda et al. 2016, https://arxiv.org/abs/1509.00519; Hesterberg 1995; k̂ as in Vehtari et al.
     2024, https://arxiv.org/abs/1507.02646.
 
@@ -93,8 +96,7 @@ def log_likelihood(
     def log_p(z: Tensor, rows: slice) -> Tensor:
         return evidence_given(model, z, batch[rows])
 
-    log_weights, own = _log_weights(q, prior, log_p, k, generator)
-    return average(log_weights, own)
+    return average(*_log_weights(q, prior, log_p, k, generator))
 
 
 @torch.no_grad()
@@ -122,8 +124,7 @@ def direction_log_likelihood(
     def log_p(z: Tensor, rows: slice) -> Tensor:
         return direction.decode(z, told[rows]).log_prob(batch.values[wanted][rows])
 
-    log_weights, own = _log_weights(direction.posterior(batch), prior, log_p, k, generator)
-    return average(log_weights, own)
+    return average(*_log_weights(direction.posterior(batch), prior, log_p, k, generator))
 
 
 def conditional_log_likelihood(
@@ -169,18 +170,17 @@ def conditional_log_likelihood(
     )
 
 
-def average(log_weights: Tensor, own: int | None = None) -> LogLikelihood:
+def average(log_weights: Tensor, plain: Tensor | None = None) -> LogLikelihood:
     """Estimate the logarithm of the mean of weights, ``(K, B)``, with its diagnostics.
 
-    The first draws are q's own; those of the prior, nearly all of tiny weights, would drown
-    their variance.
+    The variance is that of plain importance weights, of q alone.
     """
     k = len(log_weights)
     value = log_weights.logsumexp(0) - math.log(k)
     weights = (log_weights - value).exp()  # mean 1
     se = weights.std(0) / math.sqrt(k)
     k_hat = pareto_k(log_weights).to(value.dtype)
-    return LogLikelihood(value, se, k_hat, log_weights[:own].var(0))
+    return LogLikelihood(value, se, k_hat, None if plain is None else plain.var(0))
 
 
 def pareto_k(log_weights: Tensor) -> Tensor:
@@ -251,23 +251,35 @@ def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:
 def _log_weights(
     q: Gaussian | Mixture,
     prior: Gaussian,
-    log_p: Callable[[Tensor, slice], Tensor],
+    log_p: Callable[..., Tensor],
     k: int,
     generator: torch.Generator | None,
-) -> tuple[Tensor, int]:
-    """Log importance weights of the defensive mixture, ``(K, B)``, and how many draws are q's."""
+) -> tuple[Tensor, Tensor]:
+    """Log importance weights, ``(K, B)``, and those that q alone would have, of its own draws."""
     if k < FEWEST:
         raise ValueError(f"an estimate and its diagnostics need at least {FEWEST} draws, not {k}")
-    from_prior = max(1, round(ALPHA * k))
-    alpha = from_prior / k
+    weigh = adaptive_log_weights if q.shape[-1] <= FEW_LATENTS else defensive_log_weights
     rows = max(1, CHUNK // k)
-    parts = []
-    for part in (slice(i, i + rows) for i in range(0, q.shape[0], rows)):
-        own, general = q[part], prior[part]
-        z = torch.cat(
-            (own.sample(k - from_prior, generator), general.sample(from_prior, generator))
-        )
-        log_prior = general.log_prob(z)  # (K, B)
-        log_r = torch.logaddexp(math.log1p(-alpha) + own.log_prob(z), math.log(alpha) + log_prior)
-        parts.append(log_p(z, part) + log_prior - log_r)
-    return torch.cat(parts, 1), k - from_prior
+    parts = [slice(i, i + rows) for i in range(0, q.shape[0], rows)]
+    found = [
+        weigh(q[part], prior[part], partial(log_p, rows=part), k, generator) for part in parts
+    ]
+    log_weights, plain = (torch.cat(each, 1) for each in zip(*found, strict=True))
+    return log_weights, plain
+
+
+def defensive_log_weights(
+    q: Gaussian | Mixture,
+    prior: Gaussian,
+    log_p: Callable[[Tensor], Tensor],
+    k: int,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Give log weights of the defensive mixture of q and the prior, as `adaptive_log_weights`."""
+    from_prior = max(1, round(ALPHA * k))
+    alpha, own = from_prior / k, k - from_prior
+    z = torch.cat((q.sample(own, generator), prior.sample(from_prior, generator)))
+    log_prior, log_q = prior.log_prob(z), q.log_prob(z)  # (K, B)
+    log_r = torch.logaddexp(math.log1p(-alpha) + log_q, math.log(alpha) + log_prior)
+    log_joint = log_p(z) + log_prior
+    return log_joint - log_r, (log_joint - log_q)[:own]

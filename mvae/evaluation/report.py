@@ -71,7 +71,8 @@ def evaluate(
     work = work_of(subject, dataset, name, root)
     todo = [(subject, work, step) for m in (Likelihoods(), *OTHERS) for step in m.steps(subject)]
     reference = None
-    if name != REFERENCE and (root / dataset / REFERENCE / "weights.safetensors").exists():
+    compared = name != REFERENCE and any(Likelihoods().steps(subject))
+    if compared and (root / dataset / REFERENCE / "weights.safetensors").exists():
         model, config = load_model(dataset, REFERENCE, root)
         reference = replace(subject, model=model, config=config)
         theirs = work_of(reference, dataset, REFERENCE, root)

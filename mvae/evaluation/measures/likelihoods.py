@@ -13,6 +13,7 @@ from torch import Tensor
 from mvae.baselines.annealing import annealed_log_weights, reverse_log_weights
 from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.baselines.cvae import CVAE
+from mvae.evaluation.adaptive import FEW_LATENTS
 from mvae.evaluation.likelihood import (
     ALPHA,
     FEWEST,
@@ -122,9 +123,12 @@ class Likelihoods(Measure):
             return {**facts, "proposal": words}
         if not isinstance(model, LatentModel | CVAE):
             return {"proposal": model.no_likelihood}
+        proposal = f"(1-α)·q(z|X_S) + α·p(z), α = {ALPHA}"
+        if model.latents <= FEW_LATENTS:
+            proposal = "q(z|X_S), p(z) and Gaussians around the heaviest draws, round by round"
         return {
             **facts,
-            "proposal": f"(1-α)·q(z|X_S) + α·p(z), α = {ALPHA}; {model.proposes}",
+            "proposal": f"{proposal}; {model.proposes}",
             "K_labels": CATEGORIES,
             "conditional": "log p(x_A|x_B) is the difference of two lower bounds, so not a bound",
         }

@@ -1,0 +1,97 @@
+"""Importance weights that learn where the posterior is, for models of few latents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mvae.gaussian import Gaussian
+from mvae.mixture import Mixture
+
+__all__ = ["FEW_LATENTS", "adaptive_log_weights"]
+
+#: Latents up to which draws are dense enough to tell where the posterior is.
+FEW_LATENTS = 4
+#: Share of the draws that come first, and of those, of q; rounds after them; centres of a round.
+FIRST, OWN, ROUNDS, CENTRES = 0.4, 0.25, 6, 8
+#: Effective draws that weights are flattened to before centres are picked by them.
+EFFECTIVE = 30
+
+
+def adaptive_log_weights(
+    q: Gaussian | Mixture,
+    prior: Gaussian,
+    log_p: Callable[[Tensor], Tensor],
+    k: int,
+    generator: torch.Generator | None = None,
+) -> tuple[Tensor, Tensor]:
+    r"""Give log weights of draws that gather where they are heavy, ``(K, B)``.
+
+    .. math:: w_k = \frac{p(z_k)\,p(x_S|z_k)}{\sum_r \frac{K_r}{K}\, r_r(z_k)}
+
+    The first round draws from q and from the prior; every further one from a mixture of Gaussians
+    around the heaviest draws so far, as wide as the heavy draws lie about them. All rounds are
+    weighted by the mixture of all of them. Population Monte Carlo, Cappé et al. 2004,
+    https://doi.org/10.1198/106186004X12803, with the weights of Cornuet et al. 2012,
+    https://arxiv.org/abs/0907.1254.
+
+    Args:
+        q: the model's own posterior, ``(B, D)``; it may be wrong and far too sure.
+        prior: ``(B, D)``.
+        log_p: log p(x_S|z) of draws ``(N, B, D)``, ``(N, B)``.
+        k: K, draws in all.
+        generator: the source of randomness.
+
+    Returns:
+        tuple: the log weights, and log p(x_S, z) − log q(z) of the draws of q.
+
+    Example:
+        >>> far = Gaussian(torch.tensor([[2.0]]), torch.tensor([[-6.0]]))  # it is at −1
+        >>> prior = Gaussian.standard((1, 1))
+        >>> log_p = lambda z: -50 * (z[..., 0] + 1) ** 2
+        >>> log_w, _ = adaptive_log_weights(far, prior, log_p, 4000)
+        >>> round((log_w.logsumexp(0) - math.log(4000)).item(), 1)  # ½ log(1 / 101) − 50 / 101
+        -2.8
+    """
+    first = round(FIRST * k)
+    own, rest = round(OWN * first), (k - first) // ROUNDS
+    proposals: list[Gaussian | Mixture] = [q, prior]
+    counts = [own, k - own - ROUNDS * rest]
+    draws = [r.sample(n, generator) for r, n in zip(proposals, counts, strict=True)]
+    log_joint = [log_p(z) + prior.log_prob(z) for z in draws]
+    for _ in range(ROUNDS):
+        z = torch.cat(draws)
+        log_w = torch.cat(log_joint) - _log_mixture(proposals, counts, z)
+        proposals.append(_around_heavy(z, log_w, generator))
+        counts.append(rest)
+        draws.append(proposals[-1].sample(rest, generator))
+        log_joint.append(log_p(draws[-1]) + prior.log_prob(draws[-1]))
+    log_w = torch.cat(log_joint) - _log_mixture(proposals, counts, torch.cat(draws))
+    return log_w, log_joint[0] - q.log_prob(draws[0])
+
+
+def _log_mixture(proposals: list[Gaussian | Mixture], counts: list[int], z: Tensor) -> Tensor:
+    """Log density of the mixture of proposals by their counts, ``(N, B, D)`` to ``(N, B)``."""
+    total = sum(counts)
+    each = [math.log(n / total) + r.log_prob(z) for r, n in zip(proposals, counts, strict=True)]
+    return torch.stack(each).logsumexp(0)
+
+
+def _around_heavy(z: Tensor, log_w: Tensor, generator: torch.Generator | None) -> Mixture:
+    """Give Gaussians around some heavy draws, as wide as heavy draws lie about them, ``(B, D)``."""
+    power = torch.ones_like(log_w[0])
+    for _ in range(20):
+        weights = (power * log_w).softmax(0)
+        power = torch.where(1 / weights.square().sum(0) < EFFECTIVE, 0.7 * power, power)
+    weights = (power * log_w).softmax(0)  # (N, B)
+    picked = torch.multinomial(weights.T, CENTRES, replacement=True, generator=generator).T
+    centres = z[picked, torch.arange(z.shape[1])]  # (C, B, D)
+    apart = (z.unsqueeze(1) - centres).square()  # (N, C, B, D)
+    nearest = apart.sum(-1).argmin(1)[:, None, :, None].expand(-1, 1, -1, z.shape[-1])
+    spread = (weights.unsqueeze(-1) * apart.gather(1, nearest).squeeze(1)).sum(0)  # (B, D)
+    logvar = (1.5 * spread + 1e-5).log().expand_as(centres)
+    there = torch.ones(z.shape[1], CENTRES, dtype=torch.bool)
+    return Mixture(Gaussian(centres, logvar), there)
