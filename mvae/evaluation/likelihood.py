@@ -33,6 +33,8 @@ CHUNK = 4096
 ALPHA = 0.02
 #: Temperatures from independent units to a whole Boltzmann machine.
 TEMPERATURES = 10_000
+#: Nats within which the largest weights are much the same.
+FLAT = 1.0
 #: Draws below which the tail of the weights has too few points.
 FEWEST = 25
 
@@ -186,11 +188,15 @@ def average(log_weights: Tensor, plain: Tensor | None = None) -> LogLikelihood:
 def pareto_k(log_weights: Tensor) -> Tensor:
     """Estimate the Pareto shape of each sample's weights, ``(K, B)`` to ``(B,)``.
 
-    −∞ where the largest weights are all equal: they have no tail.
+    −∞ where the largest weights, as many as its tail has, are much the same: a defensive mixture
+    bounds them, many draws may lie at the bound, and the few above it by little tell no shape.
     """
     # Imported here: it takes a second, and only an evaluation needs it.
     from arviz_stats.base.array import array_stats
 
+    tail = min(len(log_weights) // 5, round(3 * len(log_weights) ** 0.5))
+    top = log_weights.topk(tail + 1, 0).values
+    bounded = top[0] - top[-1] < FLAT
     shapes = []
     for weights in log_weights.double().T.numpy():
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -198,7 +204,7 @@ def pareto_k(log_weights: Tensor) -> Tensor:
                 shapes.append(float(array_stats.psislw(weights, r_eff=1.0)[1]))
             except ValueError:
                 shapes.append(-math.inf)
-    return torch.tensor(shapes)
+    return torch.tensor(shapes).masked_fill(bounded, -math.inf)
 
 
 def _by_annealing(
