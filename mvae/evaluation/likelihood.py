@@ -267,9 +267,7 @@ def _log_weights(
     weigh = adaptive_log_weights if q.shape[-1] <= FEW_LATENTS else defensive_log_weights
     rows = max(1, CHUNK // k)
     parts = [slice(i, i + rows) for i in range(0, q.shape[0], rows)]
-    found = [
-        weigh(q[part], prior[part], partial(log_p, rows=part), k, generator) for part in parts
-    ]
+    found = [weigh(q[part], prior[part], partial(log_p, rows=part), k, generator) for part in parts]
     log_weights, plain = (torch.cat(each, 1) for each in zip(*found, strict=True))
     return log_weights, plain
 

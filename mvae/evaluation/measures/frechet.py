@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.frechet import features, frechet_distance, frechet_error
-from mvae.evaluation.measures.measure import Measure, Situation, Subject
+from mvae.evaluation.measures.measure import SOME, Measure, Situation, Subject
 from mvae.evaluation.work import Step, Work
 from mvae.pictures import completed
 
@@ -24,24 +24,24 @@ class Frechet(Measure):
         """Generate a picture for each sample, wherever one is missing and can be generated."""
         if subject.classifier is None:
             return
-        yield Step("frechet real", 0, 10, partial(see, subject))
+        size = len(subject.parts(generated(subject))) * (1 + subject.steps // 3)
         for situation in subject.situations:
             if missing(subject, situation):
-                for part, rows in enumerate(subject.parts(len(subject.test))):
-                    run = partial(draw, subject, situation, rows, part)
-                    yield Step(f"frechet {situation.key}", part, 1 + subject.steps // 3, run)
+                yield Step(
+                    f"frechet {situation.key}", 0, size, partial(measure, subject, situation)
+                )
 
     def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
         """Give the distance by what is given and what is asked."""
-        real, found = work.of("frechet real"), {}
+        found = {}
         for situation in subject.situations:
-            if seen := work.of(f"frechet {situation.key}"):
+            if result := work.of(f"frechet {situation.key}"):
                 key = f"{situation.key}->{'+'.join(missing(subject, situation))}"
-                points = seen["value"].float(), real["value"].float()
+                distance, error = result["value"].tolist()
                 found[key] = {
-                    "mean": round(frechet_distance(*points), 3),
-                    "se": round(frechet_error(*points), 3),
-                    "n": len(points[0]),
+                    "mean": round(distance, 3),
+                    "se": round(error, 3),
+                    "n": generated(subject),
                 }
         return {"frechet": found} if found else {}
 
@@ -63,23 +63,24 @@ def missing(subject: Subject, situation: Situation) -> list[str]:
     return wanted if len(possible) == len(wanted) else []
 
 
+def generated(subject: Subject) -> int:
+    """Say how many pictures are generated: with few of them the distance is larger."""
+    n = len(subject.test)
+    return min(SOME, n) if subject.model.sampler else n
+
+
 @torch.no_grad()
-def draw(
-    subject: Subject, situation: Situation, rows: slice, part: int, _: torch.Generator
-) -> dict[str, Tensor]:
-    """Generate a picture for each of some samples, and give what the classifier sees in it."""
+def measure(subject: Subject, situation: Situation, _: torch.Generator) -> dict[str, Tensor]:
+    """Generate the pictures in parts, and give their distance to the real ones and its error."""
     assert subject.classifier is not None
-    given = situation[rows].of(subject.test[rows])
     model, wanted = subject.model, missing(subject, situation)
-    generated = model.generate(given, 1, subject.seed + part, wanted)
-    means = {n: model.modality(n).distribution.expected(p) for n, p in generated.items()}
-    seen = features(subject.classifier, completed(model.modalities, given, means)[0])
-    return {"value": seen.half()}  # the working file need not be larger
-
-
-@torch.no_grad()
-def see(subject: Subject, _: torch.Generator) -> dict[str, Tensor]:
-    """Give what the classifier sees in the real pictures."""
-    assert subject.classifier is not None
-    pictures = completed(subject.model.modalities, subject.test, {})[0]
-    return {"value": features(subject.classifier, pictures).half()}
+    seen = []
+    for part, rows in enumerate(subject.parts(generated(subject))):
+        given = situation[rows].of(subject.test[rows])
+        drawn = model.generate(given, 1, subject.seed + part, wanted)
+        means = {n: model.modality(n).distribution.expected(p) for n, p in drawn.items()}
+        seen.append(features(subject.classifier, completed(model.modalities, given, means)[0]))
+    real = features(subject.classifier, completed(model.modalities, subject.test, {})[0])
+    made = torch.cat(seen)
+    values = frechet_distance(made, real), frechet_error(made, real)
+    return {"value": torch.tensor(values, dtype=torch.float64)}
