@@ -42,7 +42,7 @@ def test_log_likelihood_agrees_with_quadrature(toy_model, toy_batch, toys, subse
     assert ((estimate.value - exact).abs() < 4 * estimate.se + 1e-3).all()
     assert (estimate.se < 0.2).all()
     assert estimate.k_hat.shape == (6,)
-    assert estimate.k_hat.isfinite().all()
+    assert (estimate.k_hat < 0.7).all()
 
 
 def test_log_likelihood_of_each_samples_own_modalities(toy_model, toy_batch, toys):

@@ -98,7 +98,10 @@ def log_likelihood(
     def log_p(z: Tensor, rows: slice) -> Tensor:
         return evidence_given(model, z, batch[rows])
 
-    return average(*_log_weights(q, prior, log_p, k, generator))
+    found = average(*_log_weights(q, prior, log_p, k, generator))
+    nothing = ~batch.present.any(-1)  # whose log p is 0, and needs no estimate
+    value, se = (x.masked_fill(nothing, 0.0) for x in (found.value, found.se))
+    return LogLikelihood(value, se, found.k_hat, found.variance)
 
 
 @torch.no_grad()
