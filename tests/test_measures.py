@@ -79,6 +79,7 @@ def measured(tmp_path, toy_config):
     """Give the figures of a measure."""
 
     def run(measure: Measure, model, batch: Batch, **settings):
+        torch.manual_seed(0)  # the classifier's features are random ones
         config = toy_config().model_dump() | {"modalities": model.modalities}
         subject = Subject(
             model=model,
