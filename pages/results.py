@@ -45,7 +45,7 @@ def page() -> None:
         st.markdown("No model of those chosen has such a figure.")
         return
     labels = {f: column(f, modalities) for f in shown}
-    st.plotly_chart(
+    st.container(key="pictures intervals").plotly_chart(
         intervals(shown, [labels[f] for f in shown], KINDS[kind].digits),
         config={"displayModeBar": False},
         alt=f"{KINDS[kind].title} of {len({f.model for f in shown})} models with 95 % intervals",
@@ -102,10 +102,9 @@ def choose_rows(
         usual = sorted(columns, key=lambda c: usualness(c, modalities))[:COLUMNS]
         columns = [c for c in columns if c in usual]
     chosen = [f for f in found if f.model in (models or there) and (f.given, f.asked) in columns]
-    chosen.sort(key=lambda f: columns.index((f.given, f.asked)))
-    best = {f.model: f.mean for f in reversed(chosen)}
-    low = KINDS[found[0].kind].best == "low"
-    return sorted(chosen, key=lambda f: best[f.model] if low else -best[f.model])
+    sign = 1 if KINDS[found[0].kind].best == "low" else -1
+    # Column by column, in each the best first: that of the first column is the order of the rows.
+    return sorted(chosen, key=lambda f: (columns.index((f.given, f.asked)), sign * f.mean))
 
 
 def columns_of(found: list[Figure]) -> list[tuple[str, str]]:
@@ -114,7 +113,10 @@ def columns_of(found: list[Figure]) -> list[tuple[str, str]]:
     for f in found:
         by_model.setdefault(f.model, []).append((f.given, f.asked))
     most = sorted(by_model.values(), key=len, reverse=True)
-    return list(dict.fromkeys(column for columns in most for column in columns))
+    columns = list(dict.fromkeys(column for each in most for column in each))
+    # What is generated from nothing stands last; a log p given nothing is the usual one.
+    last = not KINDS[found[0].kind].title.startswith(("log p", "ELBO"))
+    return sorted(columns, key=lambda column: last and not column[0])
 
 
 def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tuple[int, int]:
@@ -190,7 +192,7 @@ def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:
     keys = list(there[name])
     if len(keys) > 3:
         keys = sorted(keys, key=lambda key: usualness((key, ""), modalities))[:3]
-    st.plotly_chart(
+    st.container(key="pictures ranks").plotly_chart(
         ranks({spoken(key, modalities): there[name][key] for key in keys}),
         config={"displayModeBar": False},
         alt=f"Rank histograms of {name}",

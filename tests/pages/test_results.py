@@ -89,7 +89,7 @@ def test_models_are_ranked_with_error_bars_and_the_protocol(visit, measured):
 
 def test_a_kind_of_figure_is_kept_by_the_link_and_filters_narrow_it(visit, measured):
     page = visit("results.py", kind="coherence")
-    assert [trace["x"] for trace in drawn(page)["data"]] == [[0.6, 0.6], [0.5, 0.5]]
+    assert [trace["x"] for trace in drawn(page)["data"]] == [[0.5, 0.5], [0.6, 0.6]]
     page.set("multiselect", "results given", ["label"])
     assert [trace["x"] for trace in drawn(page)["data"]] == [[0.5, 0.5]]
     page.set("multiselect", "results models", ["mvae"])
