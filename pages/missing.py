@@ -36,6 +36,12 @@ STYLE = """<style>
   border-radius: 4px; }
 .missing td a:hover, .missing td a:focus-visible { outline: 2px solid currentColor; }
 .missing td.none { opacity: .55; }
+@media (max-width: 640px) {
+  .missing th { white-space: normal; padding: 0; font-size: .68rem; max-width: 3.6rem; }
+  .missing td { min-width: 3.6rem; }
+  .missing td.dot { min-width: 1.2rem; }
+  .missing td a { padding: .35rem 0; }
+}
 </style>"""
 
 

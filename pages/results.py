@@ -182,18 +182,18 @@ def table(view: View, shown: list[Figure], labels: dict[Figure, str]) -> None:
 
 def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:
     """Show where true latents lie within the belief that their own data give."""
-    there = {
-        r.name: r.metrics.test["ranks"] for r in records if r.metrics and "ranks" in r.metrics.test
-    }
+    there = {r.name: r.metrics.test for r in records if r.metrics and "ranks" in r.metrics.test}
     if not there:
         return
     st.markdown("#### Is the belief honest?")
     name = st.selectbox("Model", list(there), key="honest model", width=240)
-    keys = list(there[name])
-    if len(keys) > 3:
-        keys = sorted(keys, key=lambda key: usualness((key, ""), modalities))[:3]
+    counts, coverage = there[name]["ranks"], there[name]["coverage_90%"]
+    keys = sorted(counts, key=lambda key: usualness((key, ""), modalities))[:3]
     st.container(key="pictures ranks").plotly_chart(
-        ranks({spoken(key, modalities): there[name][key] for key in keys}),
+        ranks(
+            {spoken(key, modalities): counts[key] for key in counts if key in keys},
+            coverage[keys[0]]["n"],
+        ),
         config={"displayModeBar": False},
         alt=f"Rank histograms of {name}",
     )

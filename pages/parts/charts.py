@@ -78,11 +78,12 @@ def intervals(found: Sequence[Figure], titles: Sequence[str], digits: int) -> go
     return go.Figure({"data": data, "layout": layout}, skip_invalid=False)
 
 
-def ranks(histograms: Mapping[str, Sequence[Sequence[int]]]) -> go.Figure:
+def ranks(histograms: Mapping[str, Sequence[Sequence[int]]], samples: int) -> go.Figure:
     """Draw rank histograms, all dimensions together, a panel for each.
 
     Args:
-        histograms: by title, counts of ``(D, bins)``.
+        histograms: by title, counts ``(D, bins)``, or of all dimensions ``(1, bins)``.
+        samples: simulated ones, each of which is counted once in every dimension.
     """
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
@@ -113,7 +114,7 @@ def ranks(histograms: Mapping[str, Sequence[Sequence[int]]]) -> go.Figure:
         )
         # A sample counts once in each dimension: were dimensions one and the same, the samples
         # alone would scatter a bar so far. Independent dimensions scatter it less.
-        wide = 2.576 * ((bins - 1) / each[0].sum().item()) ** 0.5
+        wide = 2.576 * ((bins - 1) / samples) ** 0.5
         low, high = i * width + gap / 2, (i + 1) * width - gap / 2
         layout[x.replace("x", "xaxis")] = {"domain": [low, high], "anchor": y, "range": [0, 1]}
         layout[y.replace("y", "yaxis")] = {"anchor": x, "rangemode": "tozero", "nticks": 4}

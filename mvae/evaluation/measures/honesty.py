@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.calibration import Calibration, calibrate
-from mvae.evaluation.measures.measure import Measure, Situation, Subject, figure
+from mvae.evaluation.measures.measure import WHOLE, Measure, Situation, Subject, figure
 from mvae.evaluation.probe import linear_probe
 from mvae.evaluation.work import Step, Work
 from mvae.model import LatentModel
@@ -60,7 +60,10 @@ class Honesty(Measure):
                 coverage[f"coverage_{level:.0%}"][situation.key] = figure(
                     calibration.covered(level).double().mean(1)
                 ) | {"by_dimension": [round(c, 3) for c in calibration.coverage(level).tolist()]}
-            ranks[situation.key] = calibration.histogram(BINS).T.tolist()  # (D, BINS)
+            counts = calibration.histogram(BINS).T  # (D, BINS)
+            if len(subject.situations) > WHOLE:
+                counts = counts.sum(0, keepdim=True)  # of many situations all dimensions together
+            ranks[situation.key] = counts.tolist()
         return {**coverage, "ranks": ranks} if ranks else {}
 
     def protocol(self, subject: Subject) -> dict[str, str | int | float]:
