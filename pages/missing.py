@@ -10,10 +10,11 @@ import streamlit as st
 from mvae.modality import Modality
 from mvae.results import CELLS, KINDS, Figure, figures, spoken
 from mvae.runs import Record
+from pages.parts.choices import choose_kind
 from pages.parts.colours import colours_of
 from pages.parts.links import url_of
 from pages.parts.loading import load, metrics_of
-from pages.parts.view import View, change
+from pages.parts.view import View
 
 #: Titles of what the cells may show; "coherence" also stands for a label inferred right.
 TITLES = {
@@ -59,41 +60,17 @@ def page() -> None:
             f"`python -m mvae evaluate {view.data}/{view.model}` makes them."
         )
         return
-    shown = choose(view, found)
+    shown = choose_kind(view, "shown", TITLES, found)
     cells = table_of(found, shown, config.modalities)
     situations = list(dict.fromkeys(given for given, _ in cells))
     targets = list(dict.fromkeys(asked for _, asked in cells))
     st.html(STYLE + heat(view, cells, situations, targets, config.modalities))
     kinds = {f.kind for f in cells.values()}
     st.caption(
-        " ".join(
-            f"**{KINDS[kind].title}**: {KINDS[kind].means}"
-            for kind in CELLS_AND_MORE
-            if kind in kinds
-        )
+        " ".join(f"**{KINDS[kind].title}**: {KINDS[kind].means}" for kind in KINDS if kind in kinds)
         + " ● stands for what is supplied. A click on a cell opens that situation on Experts; the "
         "protocol and the standard error show on hover."
     )
-
-
-CELLS_AND_MORE = ("accuracy", *CELLS)
-
-
-def choose(view: View, found: list[Figure]) -> str:
-    """Let a visitor choose what the cells show; a link keeps it."""
-    there = [kind for kind in CELLS if any(f.kind == kind for f in found)]
-    st.session_state["shown"] = view.shown if view.shown in there else there[0]
-    st.pills(
-        "Cells",
-        there,
-        format_func=TITLES.get,
-        key="shown",
-        required=True,
-        on_change=lambda: change(shown=st.session_state["shown"]),
-        label_visibility="collapsed",
-    )
-    shown: str = st.session_state["shown"]
-    return shown
 
 
 def table_of(

@@ -11,8 +11,9 @@ from mvae.modality import Modality
 from mvae.results import KINDS, Figure, figures, spoken, withheld
 from mvae.runs import Record
 from pages.parts.charts import intervals, ranks
+from pages.parts.choices import choose_kind, offer_csv
 from pages.parts.loading import records_of
-from pages.parts.view import View, change
+from pages.parts.view import View
 
 #: Columns until somebody chooses.
 COLUMNS = 5
@@ -36,7 +37,7 @@ def page() -> None:
         st.markdown("Nothing was measured yet.")
         return
     modalities = records[0].config.modalities
-    kind = choose_kind(view, found)
+    kind = choose_kind(view, "kind", {key: k.title for key, k in KINDS.items()}, found)
     of_kind = [f for f in found if f.kind == kind]
     there = checkpoint.available(checkpoint.CHECKPOINTS)[view.data]
     shown = choose_rows(of_kind, there, modalities)
@@ -52,23 +53,6 @@ def page() -> None:
     )
     table(view, shown, labels)
     honesty(records, modalities)
-
-
-def choose_kind(view: View, found: list[Figure]) -> str:
-    """Let a visitor choose the kind of figure; a link keeps it."""
-    there = [kind for kind in KINDS if any(f.kind == kind for f in found)]
-    st.session_state["kind"] = view.kind if view.kind in there else there[0]
-    st.pills(
-        "Figure",
-        there,
-        format_func=lambda kind: KINDS[kind].title,
-        key="kind",
-        required=True,
-        on_change=lambda: change(kind=st.session_state["kind"]),
-        label_visibility="collapsed",
-    )
-    kind: str = st.session_state["kind"]
-    return kind
 
 
 def choose_rows(
@@ -130,7 +114,7 @@ def column(figure: Figure, modalities: tuple[Modality, ...]) -> str:
     """Name a column.
 
     Example:
-        >>> one = Figure("mvae", "loglik", "label", "image", 0.0, 0.0, 1, None, "")
+        >>> one = Figure("one", "loglik", "label", "image", 0.0, 0.0, 1, None, "")
         >>> column(one, ())
         'image | label'
     """
@@ -171,13 +155,7 @@ def table(view: View, shown: list[Figure], labels: dict[Figure, str]) -> None:
     st.dataframe(
         pd.DataFrame(list(rows.values())), column_config=config, hide_index=True, placeholder="—"
     )
-    st.download_button(
-        "Table (CSV)",
-        lambda: pd.DataFrame([vars(f) for f in shown]).to_csv(index=False).encode(),
-        file_name=f"results-{view.data}-{shown[0].kind.rstrip('%')}.csv",
-        mime="text/csv",
-        on_click="ignore",
-    )
+    offer_csv(shown, f"results-{view.data}-{shown[0].kind.rstrip('%')}.csv")
 
 
 def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:

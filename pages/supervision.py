@@ -10,6 +10,7 @@ import streamlit as st
 from mvae.data import DATASETS
 from mvae.evaluation.supervision import METHODS, Point
 from pages.parts.charts import supervision
+from pages.parts.choices import offer_csv
 from pages.parts.loading import supervision_of
 from pages.parts.view import View
 
@@ -44,13 +45,7 @@ def page() -> None:
     st.markdown("\n".join(f"- **{name}**: {METHODS[name]}." for name in there))
     st.markdown("#### In numbers")
     st.dataframe(table(points), hide_index=True)
-    st.download_button(
-        "Table (CSV)",
-        lambda: pd.DataFrame([vars(p) for p in points]).to_csv(index=False).encode(),
-        file_name=f"supervision-{view.data}.csv",
-        mime="text/csv",
-        on_click="ignore",
-    )
+    offer_csv(points, f"supervision-{view.data}.csv")
 
 
 def table(points: list[Point]) -> pd.DataFrame:

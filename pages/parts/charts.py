@@ -21,6 +21,15 @@ WIDE = 1.96
 CLEAR = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
 
 
+def heading(text: str, left: float) -> dict[str, Any]:
+    """Write a title above a panel that begins at a fraction of the figure's width."""
+    return {
+        **{"text": f"<b>{text}</b>", "showarrow": False},
+        **{"x": left, "xanchor": "left", "xref": "paper"},
+        **{"y": 1, "yanchor": "bottom", "yref": "paper"},
+    }
+
+
 def intervals(found: Sequence[Figure], titles: Sequence[str], digits: int) -> go.Figure:
     """Draw figures with their 95 % intervals: a row for each model, a panel for each title.
 
@@ -63,18 +72,7 @@ def intervals(found: Sequence[Figure], titles: Sequence[str], digits: int) -> go
         )
         low, high = i * width + gap / 2, (i + 1) * width - gap / 2
         layout[axis.replace("x", "xaxis")] = {"domain": [low, high], "nticks": 4, "zeroline": False}
-        layout["annotations"].append(
-            {
-                "text": f"<b>{panel}</b>",
-                "x": low,
-                "xanchor": "left",
-                "y": 1,
-                "yanchor": "bottom",
-                "xref": "paper",
-                "yref": "paper",
-                "showarrow": False,
-            }
-        )
+        layout["annotations"].append(heading(panel, low))
     return go.Figure({"data": data, "layout": layout}, skip_invalid=False)
 
 
@@ -142,18 +140,7 @@ def ranks(histograms: Mapping[str, Sequence[Sequence[int]]], samples: int) -> go
                 "line": {"color": "#8b919c", "dash": "dash", "width": 1.5},
             },
         ]
-        layout["annotations"].append(
-            {
-                "text": f"<b>given {title}</b>",
-                "x": low,
-                "xanchor": "left",
-                "y": 1,
-                "yanchor": "bottom",
-                "xref": "paper",
-                "yref": "paper",
-                "showarrow": False,
-            }
-        )
+        layout["annotations"].append(heading(f"given {title}", low))
     return go.Figure({"data": data, "layout": layout}, skip_invalid=False)
 
 

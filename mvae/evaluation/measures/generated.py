@@ -13,6 +13,7 @@ from torch import Tensor
 from mvae.evaluation.measures.measure import SOME, Measure, Situation, Subject, figure
 from mvae.evaluation.work import Step, Work
 from mvae.gaussian import Gaussian
+from mvae.modality import Batch
 from mvae.model import LatentModel
 from mvae.pictures import completed
 
@@ -36,6 +37,8 @@ class Generated(Measure):
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Take some samples in parts, each situation by itself."""
         for situation in subject.situations:
+            if situation.supplied.all() and not subject.believes(situation):
+                continue  # nothing is missing, and there is no belief: no chains for nothing
             for part, rows in enumerate(subject.parts(SOME)):
                 run = partial(generate, subject, situation, rows, part)
                 size = subject.draws * subject.steps // 4
@@ -107,15 +110,12 @@ def generate(
     return results
 
 
-def entropy(subject: Subject, situation: Situation, batch: Any) -> Tensor:
+def entropy(subject: Subject, situation: Situation, batch: Batch) -> Tensor:
     """Give the entropy of the belief, exactly or by draws; NaN where there is none."""
-    nothing = torch.full((len(batch),), math.nan)
-    if not isinstance(subject.model, LatentModel):
-        return nothing
-    try:
-        q = subject.model.posterior(situation.of(batch))
-    except ValueError:
-        return nothing
+    if not subject.believes(situation):
+        return torch.full((len(batch),), math.nan)
+    assert isinstance(subject.model, LatentModel)
+    q = subject.model.posterior(situation.of(batch))
     if isinstance(q, Gaussian):
         return q.entropy()
     z = q.sample(subject.draws, torch.Generator().manual_seed(subject.seed))

@@ -26,18 +26,8 @@ LEARNED = 10_000
 
 
 def believing(subject: Subject) -> list[Situation]:
-    """List the situations in which the model has a belief, as a sample tells."""
-    if not isinstance(subject.model, LatentModel):
-        return []
-    found, one = [], slice(0, 1)
-    for situation in subject.situations:
-        try:
-            subject.model.posterior(situation[one].of(subject.test[one]))
-        except ValueError:
-            continue
-        if situation.key:
-            found.append(situation)
-    return found
+    """List the situations in which something is supplied and the model has a belief."""
+    return [s for s in subject.situations if s.key and subject.believes(s)]
 
 
 class Honesty(Measure):

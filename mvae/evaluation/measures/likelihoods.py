@@ -59,7 +59,7 @@ class Likelihoods(Measure):
             for part, rows in enumerate(subject.parts(subject.scored(situation))):
                 run = partial(score, subject, situation, rows)
                 yield Step(f"log p {situation.key}", part, size, run)
-            if isinstance(subject.model, LatentModel) and has_posterior(subject, situation):
+            if subject.believes(situation):
                 yield Step(f"elbo {situation.key}", 0, 10, partial(bound, subject, situation))
         if isinstance(subject.model, CVAE):
             for _, wanted, evidence in conditionals(subject):
@@ -187,17 +187,6 @@ def scored(subject: Subject) -> list[Situation]:
         return True
 
     return [s for s in subject.situations if s.key and possible(s)]
-
-
-def has_posterior(subject: Subject, situation: Situation) -> bool:
-    """Say whether it has a belief in a situation, and so an ELBO, as a sample tells."""
-    one = slice(0, 1)
-    assert isinstance(subject.model, LatentModel)
-    try:
-        subject.model.posterior(situation[one].of(subject.test[one]))
-    except ValueError:
-        return False
-    return True
 
 
 def annealed(subject: Subject) -> Iterator[Step]:

@@ -16,7 +16,7 @@ from mvae.checkpoint import ModelConfig
 from mvae.evaluation.classifier import Classifier
 from mvae.evaluation.work import Step, Work
 from mvae.modality import Batch, Modality
-from mvae.model import MultimodalModel
+from mvae.model import LatentModel, MultimodalModel
 
 __all__ = ["Measure", "Situation", "Subject", "figure", "situations", "subsets_of"]
 
@@ -147,6 +147,17 @@ class Subject:
         """How many test samples are scored by log p: of many subsets only the whole by n."""
         whole = situation.key == self.situations[-1].key
         return self.n if whole or len(self.situations) <= WHOLE else min(self.n, ROWS)
+
+    def believes(self, situation: Situation) -> bool:
+        """Say whether the model has a posterior in a situation, as a sample tells."""
+        one = slice(0, 1)
+        if not isinstance(self.model, LatentModel):
+            return False
+        try:
+            self.model.posterior(situation[one].of(self.test[one]))
+        except ValueError:
+            return False
+        return True
 
     def parts(self, n: int) -> list[slice]:
         """Cut the first n test samples, and the rest of the last part, into parts."""

@@ -1,0 +1,50 @@
+"""Small parts that pages of figures share: one of several kinds, and rows as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from mvae.results import Figure
+from pages.parts.view import View, change
+
+__all__ = ["choose_kind", "offer_csv"]
+
+
+def choose_kind(view: View, name: str, titles: Mapping[str, str], found: Sequence[Figure]) -> str:
+    """Let a visitor choose a kind of figure among those that there are; a link keeps it.
+
+    Args:
+        view: what is looked at.
+        name: of the view's field, which is also the widget's key.
+        titles: by kind, in the order in which they stand.
+        found: figures, of at least one of these kinds.
+    """
+    there = [kind for kind in titles if any(f.kind == kind for f in found)]
+    wanted = getattr(view, name)
+    st.session_state[name] = wanted if wanted in there else there[0]
+    st.pills(
+        "Figure",
+        there,
+        format_func=titles.get,
+        key=name,
+        required=True,
+        on_change=lambda: change(**{name: st.session_state[name]}),
+        label_visibility="collapsed",
+    )
+    kind: str = st.session_state[name]
+    return kind
+
+
+def offer_csv(rows: Sequence[Any], file_name: str) -> None:
+    """Offer dataclasses of one kind as a CSV file, which is written when somebody asks for it."""
+    st.download_button(
+        "Table (CSV)",
+        lambda: pd.DataFrame([vars(row) for row in rows]).to_csv(index=False).encode(),
+        file_name=file_name,
+        mime="text/csv",
+        on_click="ignore",
+    )
