@@ -111,13 +111,7 @@ def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tupl
 
 
 def column(figure: Figure, modalities: tuple[Modality, ...]) -> str:
-    """Name a column.
-
-    Example:
-        >>> one = Figure("one", "loglik", "label", "image", 0.0, 0.0, 1, None, "")
-        >>> column(one, ())
-        'image | label'
-    """
+    """Name a column: "image | label" for a log p, "label → image" for what is generated."""
     given, asked = spoken(figure.given, modalities), spoken(figure.asked, modalities)
     if KINDS[figure.kind].title.startswith(("log p", "ELBO")):
         return f"{asked} | {given}" if figure.given else asked
