@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mvae.modality import Modality
 from mvae.runs import Record
 
-__all__ = ["CELLS", "KINDS", "Figure", "Kind", "figures", "spoken", "withheld"]
+__all__ = ["CELLS", "KINDS", "Figure", "Kind", "figures", "kind_of", "spoken", "withheld"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,29 @@ KINDS = {
         ("coverage",),
     ),
 }
+
+
+#: What is added where a likelihood is no density of the data.
+NO_DENSITY = "Grey values are scored by cross-entropy, which is no log-likelihood of them."
+
+
+def kind_of(key: str, modalities: Iterable[Modality]) -> Kind:
+    """Give a kind in the words that fit a data set: of grey values a "score", and no log p.
+
+    Example:
+        >>> from mvae.data import DATASETS
+        >>> [kind_of("loglik", DATASETS[name].modalities).title for name in ("mnist", "fashion")]
+        ['log p', 'score']
+    """
+    kind = KINDS[key]
+    if all(m.distribution.exact for m in modalities):
+        return kind
+    title, means = kind.title.replace("log p", "score"), kind.means
+    for name, other in (("Log-likelihood", "Score"), ("log-likelihoods", "scores")):
+        means = means.replace(name, other)
+    if (title, means) == (kind.title, kind.means) and key != "elbo":
+        return kind
+    return replace(kind, title=title, means=f"{means} {NO_DENSITY}")
 
 
 #: Kinds that there is one of for each situation and, some, each target: cells of a heat map.

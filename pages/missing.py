@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from mvae.modality import Modality
-from mvae.results import CELLS, KINDS, Figure, figures, spoken
+from mvae.results import CELLS, KINDS, Figure, figures, kind_of, spoken
 from mvae.runs import Record
 from pages.parts.choices import choose_kind
 from pages.parts.colours import colours_of
@@ -16,13 +16,8 @@ from pages.parts.links import url_of
 from pages.parts.loading import load, metrics_of
 from pages.parts.view import View
 
-#: Titles of what the cells may show; "coherence" also stands for a label inferred right.
-TITLES = {
-    "coherence": "Right or coherent",
-    "predictive": "Predictive log p",
-    "entropy": "Entropy of the belief",
-    "coverage_90%": "Coverage at 90 %",
-}
+#: Coherence, with labels inferred right beside it.
+RIGHT = "right or coherent"
 
 STYLE = """<style>
 .missing { overflow-x: auto; }
@@ -60,14 +55,18 @@ def page() -> None:
             f"`python -m mvae evaluate {view.data}/{view.model}` makes them."
         )
         return
-    shown = choose_kind(view, "shown", TITLES, found)
+    titles = {"coherence": RIGHT} | {
+        key: kind_of(key, config.modalities).title for key in CELLS if key != "coherence"
+    }
+    shown = choose_kind(view, "shown", titles, found)
     cells = table_of(found, shown, config.modalities)
     situations = list(dict.fromkeys(given for given, _ in cells))
     targets = list(dict.fromkeys(asked for _, asked in cells))
     st.html(STYLE + heat(view, cells, situations, targets, config.modalities))
-    kinds = {f.kind for f in cells.values()}
+    there = {f.kind for f in cells.values()}
+    kinds = [kind_of(key, config.modalities) for key in KINDS if key in there]
     st.caption(
-        " ".join(f"**{KINDS[kind].title}**: {KINDS[kind].means}" for kind in KINDS if kind in kinds)
+        " ".join(f"**{kind.title}**: {kind.means}" for kind in kinds)
         + " ● stands for what is supplied. A click on a cell opens that situation on Experts; the "
         "protocol and the standard error show on hover."
     )

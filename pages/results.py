@@ -8,7 +8,7 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.data import DATASETS
 from mvae.modality import Modality
-from mvae.results import KINDS, Figure, figures, spoken, withheld
+from mvae.results import KINDS, Figure, Kind, figures, kind_of, spoken, withheld
 from mvae.runs import Record
 from pages.parts.charts import intervals, ranks
 from pages.parts.choices import choose_kind, offer_csv
@@ -37,11 +37,12 @@ def page() -> None:
         st.markdown("Nothing was measured yet.")
         return
     modalities = records[0].config.modalities
-    kind = choose_kind(view, "kind", {key: k.title for key, k in KINDS.items()}, found)
+    titles = {key: kind_of(key, modalities).title for key in KINDS}
+    kind = choose_kind(view, "kind", titles, found)
     of_kind = [f for f in found if f.kind == kind]
     there = checkpoint.available(checkpoint.CHECKPOINTS)[view.data]
     shown = choose_rows(of_kind, there, modalities)
-    st.caption(explain(kind))
+    st.caption(explain(kind_of(kind, modalities)))
     if not shown:
         st.markdown("No model of those chosen has such a figure.")
         return
@@ -49,7 +50,7 @@ def page() -> None:
     st.container(key="pictures intervals").plotly_chart(
         intervals(shown, [labels[f] for f in shown], KINDS[kind].digits),
         config={"displayModeBar": False},
-        alt=f"{KINDS[kind].title} of {len({f.model for f in shown})} models with 95 % intervals",
+        alt=f"{titles[kind]} of {len({f.model for f in shown})} models with 95 % intervals",
     )
     table(view, shown, labels)
     honesty(records, modalities)
@@ -118,10 +119,10 @@ def column(figure: Figure, modalities: tuple[Modality, ...]) -> str:
     return f"{given} → {asked}" if figure.asked else f"given {given}"
 
 
-def explain(kind: str) -> str:
+def explain(kind: Kind) -> str:
     """Say what a kind of figure is and what is good."""
-    best = {"high": "Higher is better.", "low": "Lower is better.", "": ""}[KINDS[kind].best]
-    return f"{KINDS[kind].means} {best} Bars are 95 % intervals; the protocol shows on hover."
+    best = {"high": "Higher is better.", "low": "Lower is better.", "": ""}[kind.best]
+    return f"{kind.means} {best} Bars are 95 % intervals; the protocol shows on hover."
 
 
 def table(view: View, shown: list[Figure], labels: dict[Figure, str]) -> None:

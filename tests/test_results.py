@@ -6,7 +6,7 @@ import pytest
 
 from mvae.data import DATASETS
 from mvae.recipes import config_for
-from mvae.results import KINDS, figures, split, spoken, withheld
+from mvae.results import KINDS, figures, kind_of, split, spoken, withheld
 from mvae.runs import Record, runs
 from tests.test_runs import write_run
 
@@ -84,3 +84,17 @@ def test_all_tiles_together_are_the_picture():
     assert spoken(every, quadrants) == "picture"
     assert spoken("top left+label", quadrants) == "top left, label"
     assert spoken("image", DATASETS["mnist"].modalities) == "image"
+
+
+@pytest.mark.parametrize("key", ["loglik", "loglik_above", "elbo", "predictive"])
+def test_of_grey_values_there_are_scores_and_no_likelihoods(key):
+    grey = kind_of(key, DATASETS["fashion"].modalities)
+    assert "log p" not in grey.title
+    assert "no log-likelihood" in grey.means
+    assert grey.means.lower().count("log-likelihood") == 1
+    assert kind_of(key, DATASETS["mnist"].modalities) == KINDS[key]
+
+
+def test_what_is_no_likelihood_has_the_same_words_everywhere():
+    for key in ("accuracy", "coherence", "entropy", "coverage_90%"):
+        assert kind_of(key, DATASETS["fashion"].modalities) == KINDS[key]
