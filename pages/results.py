@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pandas as pd
 import streamlit as st
 
@@ -93,15 +95,11 @@ def choose_rows(
 
 
 def columns_of(found: list[Figure]) -> list[tuple[str, str]]:
-    """List what is given and asked, in the order of the model that has most of them."""
-    by_model: dict[str, list[tuple[str, str]]] = {}
-    for f in found:
-        by_model.setdefault(f.model, []).append((f.given, f.asked))
-    most = sorted(by_model.values(), key=len, reverse=True)
-    columns = list(dict.fromkeys(column for each in most for column in each))
+    """List what is given and asked, first what most models have: it ranks them."""
+    columns = Counter((f.given, f.asked) for f in found)
     # What is generated from nothing stands last; a log p given nothing is the usual one.
     last = not KINDS[found[0].kind].title.startswith(("log p", "ELBO"))
-    return sorted(columns, key=lambda column: last and not column[0])
+    return sorted(columns, key=lambda column: (last and not column[0], -columns[column]))
 
 
 def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tuple[int, int]:

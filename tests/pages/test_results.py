@@ -99,6 +99,17 @@ def test_a_kind_of_figure_is_kept_by_the_link_and_filters_narrow_it(visit, measu
     assert [trace["x"] for trace in drawn(page)["data"]] == [[0.9]]
 
 
+def test_models_are_ranked_by_what_most_of_them_have(visit, measured):
+    path = measured / "mnist/mvae/metrics.json"
+    metrics = json.loads(path.read_text("utf-8"))
+    # First in its file, and of this model alone: that must not put it above a better one.
+    metrics["test"]["loglik"] = {"label": figure(-2.3)} | metrics["test"]["loglik"]
+    path.write_text(json.dumps(metrics))
+    joint, conditional, label = drawn(visit("results.py"))["data"]
+    assert joint["y"] == conditional["y"] == ["jmvae", "mvae"]
+    assert label["y"] == ["mvae"]
+
+
 def test_figures_of_other_weights_are_withheld_and_named(visit, measured):
     shutil.copy(measured / "mnist/mvae/metrics.json", measured / "mnist/vae/metrics.json")
     page = visit("results.py")
