@@ -40,6 +40,7 @@ COLOUR = Modality(
 TOYS = (IMAGE, LABEL, POINT, COLOUR)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file together, and those of the browser, which share its processes."""
     for item in items:

@@ -97,10 +97,12 @@ def test_decoders_give_the_probabilities_that_torch_gives(call: Call, data: str,
     with torch.no_grad():
         wanted = model.expected(z)
     assert len(got) == len(wanted) >= 2
+    # There is something to compare, if not in every modality: of singles alone a model learns
+    # labels that say nothing.
+    assert max(np.ptp(expected.numpy()) for expected in wanted.values()) > 0.5
     for m, probabilities in zip(model.modalities, got, strict=True):
         expected = wanted[m.name].reshape(100, -1).numpy()
         assert probabilities.shape == expected.shape
-        assert np.ptp(expected) > 0.5  # there is something to compare
         assert np.abs(probabilities - expected).max() <= 1e-3
         if m.kind == "label":
             assert np.abs(probabilities.sum(1) - 1).max() < 1e-5
