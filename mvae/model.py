@@ -80,9 +80,12 @@ class MultimodalModel(nn.Module, abc.ABC):
     ) -> dict[str, Distribution]:
         """Draw what is hidden and decode these modalities, of which there is at least one."""
 
-    def energy_weights(self) -> Iterable[nn.Parameter]:
-        """Give the weights of its energy, if it has one; they learn by another optimiser."""
-        return ()
+    def energy_weights(self) -> dict[float, list[nn.Parameter]]:
+        """Give the weights of its energy, if it has one, by their speed relative to the rate.
+
+        They learn by another optimiser.
+        """
+        return {}
 
     def modality(self, name: str) -> Modality:
         """Find a modality by its name.

@@ -72,14 +72,15 @@ def optimisers(model: MultimodalModel, settings: Training) -> list[torch.optim.O
     The gradient of an energy is noisy with its chains; Adam would move weights by that noise as
     fast as by what the data say.
     """
-    energy = list(model.energy_weights()) if settings.energy_rate else []
-    mine = {id(w) for w in energy}
+    energy = model.energy_weights() if settings.energy_rate else {}
+    mine = {id(w) for weights in energy.values() for w in weights}
     networks = [w for w in model.parameters() if id(w) not in mine]
     found: list[torch.optim.Optimizer] = []
     if networks:
         found.append(torch.optim.Adam(networks, settings.rate, fused=True))
     if settings.energy_rate:
-        found.append(torch.optim.SGD(energy, settings.energy_rate, momentum=0.5))
+        groups = [{"params": w, "speed": speed} for speed, w in energy.items()]
+        found.append(torch.optim.SGD(groups, settings.energy_rate, momentum=0.5))
     return found
 
 
@@ -147,7 +148,8 @@ class Trainer:
             beta = min(1.0, (step + 1) / max(settings.warmup * total, 1.0))
             for optimiser in self.optimisers:
                 for group in optimiser.param_groups:
-                    group["lr"] = optimiser.defaults["lr"] * rate_factor(step / total)
+                    rate = optimiser.defaults["lr"] * group.get("speed", 1.0)
+                    group["lr"] = rate * rate_factor(step / total)
             loss = objective(self.model, self.data[index], beta, self.generator, step / total)
             self.model.zero_grad()
             loss.backward()

@@ -212,4 +212,5 @@ def brief_chains(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((annealing, "TEMPERATURES"), (annealing, "BURN_IN"), (dbm, "BURN_IN")):
         monkeypatch.setattr(module, name, 10)
     # In a machine of three hidden units a category's first code would leave nothing to chance.
-    monkeypatch.setattr(boltzmann, "CODE", 0.1)
+    for module in (boltzmann, dbm):
+        monkeypatch.setattr(module, "CODE", 0.1)

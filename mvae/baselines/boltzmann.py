@@ -22,6 +22,10 @@ CHAINS = 128
 #: Chance of a persistent chain to start anew at random, each sweep: what lies on the way from a
 #: random start is then unlearned too. Without, chains that start at random stay in a grey state.
 RESTART = 0.01
+#: How far offsets go, each step, towards the means of hidden units.
+FOLLOW = 0.03
+#: Gibbs sweeps from mean field to a draw of the hidden units given data.
+GIBBS = 2
 #: Sweeps of mean field over the layers of a deep machine.
 SWEEPS = 10
 
@@ -34,10 +38,11 @@ class BoltzmannMachine(nn.Module):
 
     An RBM is one: visible units are even, hidden ones odd. So is a deep Boltzmann machine: even
     layers and odd layers. Given one side the units of the other are independent. Units are binary;
-    a categorical group of the even side is one-hot, a single softmax unit. The offsets o, of the
-    data their mean and ½ elsewhere, change no machine into another, but how it learns: without
-    them a weight's gradient is mostly that of two biases. Montavon & Müller, *Deep Boltzmann
-    Machines and the Centering Trick*, 2012, https://doi.org/10.1007/978-3-642-35289-8_33.
+    a categorical group of the even side is one-hot, a single softmax unit. The offsets o, means of
+    the data and of hidden units (½ at first), change no machine into another, but how it learns:
+    without them a weight's gradient is mostly that of two biases. Montavon & Müller, *Deep
+    Boltzmann Machines and the Centering Trick*, 2012,
+    https://doi.org/10.1007/978-3-642-35289-8_33.
 
     Args:
         even: names of the groups of the even side, and how many units each has.
@@ -99,6 +104,28 @@ class BoltzmannMachine(nn.Module):
             self.offset(name).copy_(rate)
             self.biases[name].copy_(rate.log() if name in self.categorical else rate.logit())
         self.centred.fill_(True)
+
+    @torch.no_grad()
+    def recentre(self, means: State) -> None:
+        r"""Move the offsets of hidden groups towards their means; the machine stays the same.
+
+        .. math:: o_b \leftarrow o_b + \delta_b, \qquad b_a \leftarrow b_a + W_{ab}\,\delta_b
+
+        Melchior et al. 2016, https://www.jmlr.org/papers/v17/14-237.html.
+
+        Args:
+            means: of hidden groups given a batch of data, ``(B, units)``; an empty one moves none.
+        """
+        if not len(next(iter(means.values()))):
+            return
+        moved = {n: FOLLOW * (x.mean(0) - self.offset(n)) for n, x in means.items()}
+        for a, b in self.edges:
+            if b in moved:
+                self.biases[a].add_(self.weight(a, b) @ moved[b])
+            if a in moved:
+                self.biases[b].add_(moved[a] @ self.weight(a, b))
+        for name, by in moved.items():
+            self.offset(name).add_(by)
 
     def inputs(self, name: str, state: State) -> Tensor:
         """Sum what a group receives from those of its neighbours that the state holds."""
@@ -176,6 +203,28 @@ class BoltzmannMachine(nn.Module):
             odd = {n: (received[n] + self.inputs(n, even)).sigmoid() for n in self.odd}
             even = {n: (received[n] + self.inputs(n, odd)).sigmoid() for n in free}
         return visible | even | odd
+
+    @torch.no_grad()
+    def posterior(
+        self, visible: State, start: State, generator: torch.Generator | None = None
+    ) -> State:
+        """Draw the hidden even side given the data; the odd side as its means, of less variance.
+
+        The means of mean field alone would hide how hidden units vary together: what the chains
+        show of it would be unlearned, and weights between hidden layers would fade.
+
+        Args:
+            visible: the data.
+            start: means of all groups, from which the chains start.
+            generator: the source of randomness.
+        """
+        free = [name for name in self.even if name not in visible]
+        hidden = {name: torch.bernoulli(start[name], generator=generator) for name in free}
+        for _ in range(GIBBS):
+            odd = self.draw_all(self.odd, visible | hidden, generator)
+            hidden = self.draw_all(free, odd, generator)
+        even = visible | hidden
+        return even | {name: self.field(name, even).sigmoid() for name in self.odd}
 
     def bound(self, visible: State) -> Tensor:
         r"""Bound log p(v) + log Z from below by mean field; exact for a hidden odd side alone.

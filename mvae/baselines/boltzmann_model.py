@@ -77,9 +77,9 @@ class BoltzmannModel(MultimodalModel):
         labels = {f"v {m.name}" for m in self.modalities if m.kind == "label"}
         self.machine = BoltzmannMachine(visible | dict(hidden), odd, edges, labels)
 
-    def energy_weights(self) -> Iterable[nn.Parameter]:
-        """Give the weights and biases of the machine."""
-        return self.machine.parameters()
+    def energy_weights(self) -> dict[float, list[nn.Parameter]]:
+        """Give the weights and biases of the machine, all of one speed."""
+        return {1.0: list(self.machine.parameters())}
 
     def visible(self, batch: Batch) -> State:
         """Give the data as units, zeros or the first category where missing, ``(B, units)``."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mvae.baselines.boltzmann import State
+from mvae.baselines.boltzmann import CODE, State
 from mvae.baselines.boltzmann_model import BoltzmannModel, BoltzmannObjective
 from mvae.modality import Batch, Modality
 
@@ -17,6 +17,14 @@ __all__ = ["DBM", "DBMObjective"]
 #: By how much the weights between two layers are multiplied in pre-training, upwards and
 #: downwards: a unit inside the machine will hear two layers, and so far it hears one of them.
 UP, DOWN = (2.0, 2.0, 1.0), (1.0, 2.0, 2.0)
+#: Spread of the first weights between hidden layers: random projections, in which what a layer says
+#: reaches the next at once. Smaller ones fade before they have anything to say.
+INSIDE = 0.03
+#: How much of a category's code each layer of its pathway hands to the next at first. From 0.7 on
+#: the layers would hold one another in a single state, whatever the data.
+GAIN = 0.5
+#: How fast all weights and biases learn that touch no data, relative to those that do.
+SLOWLY = 0.25
 #: Nearest that a rate may be to 0 and 1 to be a bias.
 EPSILON = 1e-3
 #: Sweeps that take the persistent chains from a random start to the pre-trained machine.
@@ -68,8 +76,44 @@ class DBM(BoltzmannModel):
         names = [f"v {m.name}" for m in modalities]
         #: Names of the groups of each layer, from the data up.
         self.layers = (tuple(names), tuple(first), tuple(second), ("h3",))
+        self._connect()
         #: Whether joint training has begun.
         self.register_buffer("pretrained", torch.tensor(False))
+
+    @torch.no_grad()
+    def _connect(self) -> None:
+        """Give the first weights between hidden layers: codes of categories, else at random.
+
+        A category has a random code in every layer of its pathway, handed upwards. Without, a
+        label of a few nats among hundreds stays untied from everything above it.
+        """
+        weights = self.machine.weights
+        for m in self.modalities:
+            h1, h2 = f"h1 {m.name}", f"h2 {m.name}"
+            up, across = weights[f"{h2} - {h1}"], weights[f"{h2} - h3"]
+            if m.kind == "label":
+                code = weights[f"v {m.name} - {h1}"]
+                code = _handed_on(code, up.T)
+                _handed_on(code, across)
+            else:
+                for weight in (up, across):
+                    weight.copy_(INSIDE * torch.randn(weight.shape))
+
+    def energy_weights(self) -> dict[float, list[nn.Parameter]]:
+        """Give the weights and biases by their speed: those inside learn slowly."""
+        named = list(self.machine.named_parameters())
+        return {
+            1.0: [w for name, w in named if "v " in name],
+            SLOWLY: [w for name, w in named if "v " not in name],
+        }
+
+
+def _handed_on(code: Tensor, weight: Tensor) -> Tensor:
+    """Set weights that hand codes ``(K, below)`` on, and give those they become, ``(K, above)``."""
+    above: Tensor = CODE / weight.shape[1] ** 0.5 * torch.randn(len(code), weight.shape[1])
+    # A unit's mean moves by a quarter of its field.
+    weight.copy_(GAIN * torch.linalg.pinv(code / 4) @ above)
+    return above
 
 
 class DBMObjective(BoltzmannObjective):
@@ -81,8 +125,8 @@ class DBMObjective(BoltzmannObjective):
     and [⅔, 1) those between h² and h³, each pair as an RBM by one step of contrastive divergence,
     with weights doubled where the pair stands in for two layers: Salakhutdinov & Hinton 2009,
     https://proceedings.mlr.press/v5/salakhutdinov09a.html. From β = 1 on all weights are trained
-    together, with q of mean field and persistent chains of p. Samples must be complete; λ has no
-    place in it.
+    together: q is mean field, from which a few Gibbs sweeps go on, and p is persistent chains.
+    Samples must be complete; λ has no place in it.
     """
 
     network = DBM
@@ -106,7 +150,10 @@ class DBMObjective(BoltzmannObjective):
             for _ in range(BURN_IN):
                 machine.persist(generator)
             model.pretrained.fill_(True)
-        return machine.contrast(machine.mean_field(data), machine.persist(generator))
+        means = machine.mean_field(data)
+        machine.recentre({name: x for name, x in means.items() if name not in data})
+        seen = machine.posterior(data, means, generator)
+        return machine.contrast(seen, machine.persist(generator))
 
     def greedy(
         self, model: DBM, data: State, stage: int, generator: torch.Generator | None = None

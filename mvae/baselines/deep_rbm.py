@@ -70,9 +70,9 @@ class DeepRBM(MultimodalModel):
             dict.fromkeys(codes, latents), {"h": HIDDEN}, [(code, "h") for code in codes]
         )
 
-    def energy_weights(self) -> Iterable[nn.Parameter]:
-        """Give the weights and biases of the machine."""
-        return self.machine.parameters()
+    def energy_weights(self) -> dict[float, list[nn.Parameter]]:
+        """Give the weights and biases of the machine, all of one speed."""
+        return {1.0: list(self.machine.parameters())}
 
     def encode(self, batch: Batch) -> State:
         """Give each code's probabilities q(c_i = 1|x_i), ``(B, D)``; nonsense where missing."""

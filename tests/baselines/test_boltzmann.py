@@ -106,6 +106,44 @@ def test_data_are_measured_from_the_mean_of_the_first_that_are_seen():
     assert all(torch.equal(x, before[name]) for name, x in machine.state_dict().items())
 
 
+def test_moved_offsets_leave_the_machine_what_it_is():
+    machine = dbm()
+    before = Enumeration(machine)
+    means = machine.mean_field(DBM(PAIR, 2).visible(pairs()))
+    hidden = {name: x for name, x in means.items() if not name.startswith("v ")}
+    start = {name: machine.offset(name).clone() for name in hidden}
+    for _ in range(200):
+        machine.recentre(hidden)
+    for name, x in hidden.items():
+        assert not torch.allclose(start[name], x.mean(0), atol=0.05)
+        torch.testing.assert_close(machine.offset(name), x.mean(0), atol=0.01, rtol=0)
+    np.testing.assert_allclose(Enumeration(machine).p, before.p, atol=1e-12)
+
+
+def test_draws_of_the_hidden_units_vary_together_as_in_the_posterior():
+    machine, n = dbm(scale=0.7), 20_000
+    every, model = Enumeration(machine), DBM(PAIR, 2)
+    data = {name: x[:1] for name, x in model.visible(pairs()).items()}
+    chosen = every.where({name: x[0] for name, x in data.items()})
+    p = every.p[chosen] / every.p[chosen].sum()
+    many = {name: x.expand(n, -1) for name, x in data.items()}
+    drawn = machine.posterior(many, machine.mean_field(many), seeded())
+    a, b = "h2 stroke", "h3"
+    exact = np.einsum("s,si,sj->ij", p, every.states[a][chosen], every.states[b][chosen])
+    found = (drawn[a].T @ drawn[b] / n).detach().numpy()
+    np.testing.assert_allclose(found, exact, atol=0.02)
+
+
+def test_a_label_is_heard_in_the_top_layer_before_any_training():
+    torch.manual_seed(0)
+    wide = [m.model_copy(update={"hidden": (32, 32)}) for m in PAIR]
+    model = DBM(wide, 64)
+    top = model.machine.mean_field(model.visible(pairs()))["h3"].unflatten(0, (16, 3))
+    # Three categories, each with whatever stroke.
+    assert top.mean(0).std(0).mean() > 3 * top.mean(1).std(0).mean()
+    assert top.mean(0).std(0).mean() > 0.02
+
+
 def test_an_rbm_needs_one_pass_of_mean_field_for_the_exact_gradient():
     machine = rbm()
     every = Enumeration(machine)
