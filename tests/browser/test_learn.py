@@ -140,6 +140,19 @@ def test_keys_reach_and_move_every_handle(lesson, settled):
     expect(mean).to_be_focused()
 
 
+def test_a_key_that_is_down_outlasts_the_answer_to_the_one_before(lesson, settled):
+    page = lesson(4)
+    mean = handle(page, "first witness: mean")
+    handle(page, "second witness: standard deviation").press("ArrowLeft")
+    mean.focus()
+    page.keyboard.down("ArrowUp")
+    page.wait_for_url("**lesson=0.8%2C0%2C**")
+    settled(page)
+    expect(mean).to_have_attribute("aria-valuetext", re.compile("^0.80, 0.10"))
+    page.keyboard.up("ArrowUp")
+    page.wait_for_url("**lesson=0.8%2C0.1%2C**")
+
+
 def test_a_finger_drags_a_handle(browser, serve, settled):
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True)
     try:

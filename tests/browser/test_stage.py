@@ -294,6 +294,24 @@ def test_everything_is_reached_by_tab_and_the_arrows_move_the_latent(guest, stag
     assert float(handle.get_attribute("aria-valuenow")) == pytest.approx(places[-1][0], abs=0.011)
 
 
+def test_a_key_that_is_down_outlasts_the_answer_to_the_one_before(guest, stage):
+    visitor = guest(viewport=TALL)
+    page = visitor.open("/?sample=3")
+    handle = stage(page).believed().handle
+    handle.press("ArrowRight")
+    page.keyboard.down("ArrowUp")
+    said = handle.get_attribute("aria-valuetext")
+    page.wait_for_url("**at=**")
+    visitor.settled(page)
+    drawn(page)
+    expect(handle).to_have_attribute("aria-valuetext", said)
+    before = page.url
+    page.keyboard.up("ArrowUp")
+    page.wait_for_url(lambda url: url != before)
+    visitor.settled(page)
+    expect(handle).to_have_attribute("aria-valuetext", said)
+
+
 def test_space_throws_a_switch_and_the_focus_stays(guest, stage):
     visitor = guest(viewport=TALL)
     page = visitor.open("/?sample=3")

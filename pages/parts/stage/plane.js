@@ -4,6 +4,7 @@
  */
 import { ellipse, slice } from "./algebra.js";
 import { make, number } from "../web/dom.js";
+import { arrowKeys } from "../web/keys.js";
 import { paintInk } from "../web/picture.js";
 
 /** Ellipses are drawn at so many standard deviations; the plane is so much wider than high. */
@@ -12,7 +13,6 @@ const DEVIATIONS = 2, ASPECT = 1.25;
 const SMALL = 14;
 /** The inset's side, at most and relative to the plane's width, and its margin. */
 const INSET = 128, PART = 0.27, MARGIN = 8;
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 /** Colours of categories, apart in lightness too; beyond ten they begin again. */
 export const CATEGORIES = [
@@ -263,18 +263,15 @@ export function plane({ axes, names, reach, points }, onmove) {
     move(at, true);
   };
   handle.onkeydown = (event) => {
-    const arrow = ARROWS[event.key];
-    if (event.key === "Escape") onmove(null, true);
-    else if (!arrow) return;
-    else {
-      const step = (reach / 40) * (event.shiftKey ? 0.2 : 1);
-      move([at[0] + step * arrow[0], at[1] + step * arrow[1]], false);
-    }
+    if (event.key !== "Escape") return;
+    onmove(null, true);
     event.preventDefault();
   };
-  handle.onkeyup = (event) => {
-    if (ARROWS[event.key]) move(at, true);
-  };
+  const step = reach / 40;
+  const nudging = arrowKeys(
+    handle, ([right, up]) => move([at[0] + step * right, at[1] + step * up], false), () => move(at, true),
+  );
+  const busy = () => dragging !== null || nudging();
 
   const later = () => {
     if (!waiting) requestAnimationFrame(paint);
@@ -285,11 +282,11 @@ export function plane({ axes, names, reach, points }, onmove) {
   return {
     element,
     later,
-    busy: () => dragging !== null,
+    busy,
     show(next) {
       scene = next;
-      if (dragging === null) at = scene.at;
-      handle.classList.toggle("held", scene.held || dragging !== null);
+      if (!busy()) at = scene.at;
+      handle.classList.toggle("held", scene.held || busy());
       later();
     },
     /** Say what is at the handle. */

@@ -4,6 +4,7 @@
  */
 import { conflict, density, product, sharpness } from "./algebra.js";
 import { draw, light, make, number } from "../web/dom.js";
+import { arrowKeys } from "../web/keys.js";
 import { bar } from "./panels.js";
 
 /** A line's height in pixels, an area's relative to its breadth, and how far either reaches. */
@@ -12,7 +13,6 @@ const LINE = { height: 300, range: 5 }, AREA = { aspect: 0.7, range: 4.5 };
 const BREADTHS = [300, 640];
 const FLOOR = 26, DEVIATE = 2;
 const NARROWEST = 0.2, WIDEST = 3, NUDGE = 0.1;
-const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, 1], ArrowDown: [1, -1] };
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const asGaussian = ({ mean, std }) => ({
@@ -76,9 +76,7 @@ export function witnessScene(root) {
     witnesses.forEach((witness, i) => {
       const kinds = dims === 1 ? ["mean", "width"] : ["mean", "width", "height"];
       for (const kind of kinds) {
-        const handle = handleOf(witness, i, kind);
-        parts.experts[i].handles.push({ kind, handle });
-        svg.append(handle);
+        svg.append(handleOf(witness, i, kind));
       }
     });
     plot.replaceChildren(svg, switches());
@@ -113,14 +111,8 @@ export function witnessScene(root) {
       group.focus({ preventScroll: true });
       event.preventDefault();
     };
-    group.onkeydown = (event) => {
-      const key = KEYS[event.key];
-      if (!key) return;
-      const [axis, way] = key;
-      nudge(index, kind, axis, way * NUDGE * (event.shiftKey ? 0.2 : 1));
-      event.preventDefault();
-    };
-    group.onkeyup = (event) => KEYS[event.key] && tell();
+    const by = (arrow) => nudge(index, kind, arrow.map((step) => step * NUDGE));
+    parts.experts[index].handles.push({ kind, handle: group, nudging: arrowKeys(group, by, tell) });
     return group;
   }
 
@@ -147,10 +139,10 @@ export function witnessScene(root) {
     return list;
   }
 
-  function nudge(index, kind, axis, by) {
+  function nudge(index, kind, [right, up]) {
     const { mean, std } = witnesses[index];
-    if (kind === "mean") set(index, kind, mean.map((m, d) => m + (d === Math.min(axis, data.dims - 1) ? by : 0)));
-    else set(index, kind, std.map((s) => s + by));
+    if (kind !== "mean") set(index, kind, std.map((s) => s + right + up));
+    else set(index, kind, data.dims === 1 ? [mean[0] + right + up] : [mean[0] + right, mean[1] + up]);
   }
 
   /** Change a mean or a width, within bounds. */
@@ -288,7 +280,8 @@ export function witnessScene(root) {
 
   function update(next, to, late) {
     [data, send] = [next, to];
-    if (grabbed || late) return;
+    const nudging = parts?.experts.some(({ handles }) => handles.some((handle) => handle.nudging()));
+    if (grabbed || nudging || late) return;
     witnesses = data.witnesses.map((w) => ({ ...w, mean: [...w.mean], std: [...w.std] }));
     const layout = JSON.stringify([data.dims, data.prior, data.mixture, witnesses.map((w) => w.name)]);
     if (layout !== built) build();
