@@ -10,11 +10,12 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.data import DATASETS
 from mvae.modality import Modality
+from mvae.peers import REPORTED
 from mvae.results import KINDS, Figure, Kind, figures, kind_of, spoken, withheld
 from mvae.runs import Record
 from pages.parts.charts import intervals, ranks
 from pages.parts.choices import choose_kind, offer_csv
-from pages.parts.loading import records_of
+from pages.parts.loading import peers_of, records_of
 from pages.parts.view import View
 
 #: Columns until somebody chooses.
@@ -55,6 +56,8 @@ def page() -> None:
         alt=f"{titles[kind]} of {len({f.model for f in shown})} models with 95 % intervals",
     )
     table(view, shown, labels)
+    if kind.startswith("loglik"):
+        beside_others(view.data)
     honesty(records, modalities)
 
 
@@ -149,6 +152,47 @@ def table(view: View, shown: list[Figure], labels: dict[Figure, str]) -> None:
         pd.DataFrame(list(rows.values())), column_config=config, hide_index=True, placeholder="—"
     )
     offer_csv(shown, f"results-{view.data}-{shown[0].kind.rstrip('%')}.csv")
+
+
+def beside_others(dataset: str) -> None:
+    """Show models that other libraries trained, scored alike, and what others report."""
+    scored = peers_of(dataset)
+    if not scored:
+        return
+    first = scored[0]
+    st.markdown("#### Beside other libraries")
+    st.caption(
+        f"Joint log p of the same {first.n:,} test samples by the same estimator, K = {first.k:,}, "
+        "whoever's trainer the model comes from: with the same networks, λ, epochs, batches, "
+        "optimiser and schedule as this project's of that name. Differences are of the same "
+        "samples, to this project's `mvae` with the same pixels. "
+        "`python tests/benchmarks/peers.py` repeats it."
+    )
+    rows: list[dict[str, object]] = [
+        {
+            "model": peer.model,
+            "trained by": peer.trained_by,
+            "pixels": peer.pixels,
+            "log p": peer.mean,
+            "± s.e.": peer.se,
+            "above mvae": peer.above,
+            "± s.e. of that": peer.above_se,
+        }
+        for peer in scored
+    ]
+    others = REPORTED.get(dataset, ())
+    rows += [
+        {"model": other.model, "trained by": "reported", "pixels": "unknown", "log p": other.mean}
+        for other in others
+    ]
+    number = st.column_config.NumberColumn(format="%.2f")
+    columns = dict.fromkeys(("log p", "± s.e.", "above mvae", "± s.e. of that"), number)
+    st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True, placeholder="—")
+    if others:
+        st.caption(
+            f"Reported: [{others[0].by}]({others[0].link}). What is not told of them: "
+            f"{others[0].unknown}. How pixels become black or white alone moves log p by many nats."
+        )
 
 
 def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:

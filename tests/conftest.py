@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,9 @@ from mvae.modality import Batch, Modality
 from mvae.model import MVAE, MultimodalModel
 from mvae.objective import SubSampled
 
+# Benchmarks have requirements of their own, and no tests.
+collect_ignore = ["benchmarks"]
+
 # As the app runs, and as many tests at once as there are cores.
 torch.set_num_threads(1)
 # The same examples in every run, and none kept in a folder.
@@ -46,6 +50,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         browser = item.path.parent.name == "browser"
         item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
+
+
+def pytest_collection_finish() -> None:
+    """Take what was imported out of the collector's sight.
+
+    Streamlit collects garbage after every run of a page; among all modules of all tests each
+    collection, those of Python itself too, would take tenths of a second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

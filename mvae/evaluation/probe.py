@@ -10,8 +10,8 @@ from mvae.model import LatentModel
 
 __all__ = ["linear_probe"]
 
-#: Iterations of the solver; on whitened latents it is done long before.
-ITERATIONS = 200
+#: Iterations of the solver; on scaled latents it is done before, after some hundreds at most.
+ITERATIONS = 2000
 
 
 @torch.no_grad()

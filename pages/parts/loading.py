@@ -12,6 +12,7 @@ from mvae.evaluation.classifier import Classifier
 from mvae.evaluation.supervision import Point, curves
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
+from mvae.peers import Peer, peers
 from mvae.runs import Record, runs
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "load",
     "map_of",
     "metrics_of",
+    "peers_of",
     "records_of",
     "samples_of",
     "supervision_of",
@@ -54,6 +56,12 @@ def records_of(dataset: str) -> list[Record]:
 def supervision_of(dataset: str) -> list[Point]:
     """Read what was measured with few labels."""
     return curves(checkpoint.CHECKPOINTS / dataset / "supervision.csv")
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def peers_of(dataset: str) -> list[Peer]:
+    """Read what other libraries' models were scored with."""
+    return peers(dataset, checkpoint.CHECKPOINTS)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -19,63 +19,23 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mvae import vision
 from mvae.checkpoint import load_model, load_samples
 from mvae.evaluation.likelihood import log_likelihood
 from mvae.modality import Batch
 from mvae.model import MVAE
+from tests.benchmarks.in_multivae import one_hot, wrap
 
 DRAWS, POINTS, WARM_UP, REPEATS = 1000, 64, 1, 5
 
 
 def theirs(model: MVAE) -> Callable[[Batch], Tensor]:
     """Put the model's own networks into MultiVae's MVAE, and give its estimator."""
-    vision.datasets()  # a torchvision that does not fit torch is mended first
-    import multivae.models
-    from multivae.data.datasets import MultimodalBaseDataset
-    from multivae.models.base import BaseDecoder, BaseEncoder, ModelOutput
-
-    class Reads(BaseEncoder):
-        def __init__(self, net: nn.Module, label: bool) -> None:
-            super().__init__()
-            self.net, self.label, self.latent_dim = net, label, model.latents
-
-        def forward(self, x: Tensor) -> ModelOutput:
-            q = self.net(x.argmax(-1) if self.label else x)
-            return ModelOutput(embedding=q.mean, log_covariance=q.logvar)
-
-    class Writes(BaseDecoder):
-        def __init__(self, net: nn.Module, shape: tuple[int, ...]) -> None:
-            super().__init__()
-            self.net, self.shape = net, shape
-
-        def forward(self, z: Tensor) -> ModelOutput:
-            return ModelOutput(reconstruction=self.net.net(z).reshape(*z.shape[:-1], *self.shape))
-
-    names = [m.name for m in model.modalities]
-    labels = [m.kind == "label" for m in model.modalities]
-    config = multivae.models.MVAEConfig(
-        n_modalities=len(names),
-        latent_dim=model.latents,
-        input_dims={m.name: m.shape for m in model.modalities},
-        decoders_dist={
-            m.name: "categorical" if m.kind == "label" else "bernoulli" for m in model.modalities
-        },
-    )
-    encoders = {n: Reads(e, of) for n, e, of in zip(names, model.encoders, labels, strict=True)}
-    decoders = {
-        m.name: Writes(d, m.shape) for m, d in zip(model.modalities, model.decoders, strict=True)
-    }
-    other = multivae.models.MVAE(config, encoders, decoders).eval()
+    other = wrap(model).eval()
 
     def score(batch: Batch) -> Tensor:
-        one_hot = {
-            n: nn.functional.one_hot(x, 10).float() if of else x
-            for (n, x), of in zip(batch.values.items(), labels, strict=True)
-        }
         with torch.no_grad():
             result: Tensor = -other.compute_joint_nll(
-                MultimodalBaseDataset(one_hot), K=DRAWS, batch_size_K=DRAWS
+                one_hot(batch, model), K=DRAWS, batch_size_K=DRAWS
             )
         return result / len(batch)
 

@@ -10,9 +10,14 @@ import pytest
 
 from mvae import checkpoint
 from mvae.checkpoint import CHECKPOINTS, sha256, write_json
+from mvae.peers import FILE, Peer
+from mvae.rows import write_rows
 from pages.parts import loading
 
-CACHES = (loading.load, loading.samples_of, loading.metrics_of, loading.records_of)
+CACHES = (
+    *(loading.load, loading.samples_of, loading.metrics_of),
+    *(loading.records_of, loading.peers_of),
+)
 RANKS = [[100] * 20] * 64
 
 
@@ -154,3 +159,31 @@ def test_every_situation_has_a_cell_that_opens_it(visit, measured):
 def test_a_model_without_figures_says_how_to_make_them(visit, measured):
     page = visit("missing.py", model="vae")
     assert "python -m mvae evaluate mnist/vae" in page.remarks
+
+
+def test_other_libraries_models_stand_beside_ours_and_what_is_reported_beside_both(visit, measured):
+    assert not any("other libraries" in m.value for m in visit("results.py").app.markdown)
+    ours = Peer("mvae", "this project", "binarised at 0.5", -70.67, 0.25, 0.0, 0.0, 10_000, 1000)
+    theirs = Peer(
+        "mvae", "MultiVae 1.0.3", "binarised at 0.5", -71.5, 0.25, -0.83, 0.02, 10_000, 1000
+    )
+    write_rows(measured / "mnist" / FILE, [ours, theirs])
+    loading.peers_of.clear()
+    app = visit("results.py").app
+    table = app.dataframe[1].value
+    assert list(table["trained by"]) == ["this project", "MultiVae 1.0.3", "reported", "reported"]
+    assert list(table["log p"]) == [-70.67, -71.5, -86.26, -86.86]
+    assert table["above mvae"][1] == -0.83
+    said = " ".join(c.value for c in app.caption)
+    assert "10,000 test samples" in said
+    assert "What is not told of them" in said
+    # only where log p is shown
+    other = visit("results.py", kind="coherence").app
+    assert not any("other libraries" in m.value for m in other.markdown)
+
+
+def test_a_damaged_table_of_other_libraries_is_named(visit, measured):
+    (measured / "mnist" / FILE).write_text("model,n\nmvae,many\n")
+    loading.peers_of.clear()
+    page = visit("results.py")
+    assert any("peers.csv is damaged" in e.value for e in page.app.error)
