@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,20 +51,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
 
 
-def pytest_collection_finish() -> None:
-    """Take what was imported out of the collector's sight.
-
-    Streamlit collects garbage after every run of a page; among all modules of all tests each
-    collection, those of Python itself too, would take tenths of a second.
-    """
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(autouse=True)
 def _same_arithmetic() -> None:
-    """Training flushes denormal numbers to zero for its whole process."""
+    """Undo what a test before did to the whole process.
+
+    Training flushes denormal numbers to zero. Fitting a map lets torch have all cores again, and
+    two threads that wait for each other beside other tests take ten times as long as one.
+    """
     torch.set_flush_denormal(False)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
