@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -34,12 +35,47 @@ class Likelihood:
     exact: bool = True
 
 
+class Binary(Independent[Bernoulli]):
+    r"""Independent Bernoulli elements, by logits η.
+
+    .. math:: \log p(x|\eta) = \sum_i \big(x_i\eta_i - \max(\eta_i, 0)\big)
+              - \sum_g \log \prod_{i \in g} \big(1 + e^{-|\eta_i|}\big)
+
+    Scoring pixels is most of what importance weights take beside matrix products. Logarithms of
+    products over groups of elements, whose factors are between 1 and 2, take half as long as one
+    logarithm an element. Gradients are left to torch's own formula.
+
+    Example:
+        >>> p = bernoulli(torch.tensor([[4.0, -1.0, 0.5]]), (3,))
+        >>> x, twice = torch.tensor([1.0, 0.0, 1.0]), Independent.log_prob
+        >>> with torch.no_grad():
+        ...     torch.allclose(p.log_prob(x), twice(p, x))
+        True
+    """
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Sum over the event's elements, ``(..., *event shape)`` to ``(...)``."""
+        if torch.is_grad_enabled():
+            result: Tensor = super().log_prob(value)  # type: ignore[no-untyped-call]
+            return result
+        logits, event = self.base_dist.logits, -len(self.event_shape)
+        linear = logits.clamp(min=0).addcmul_(logits, value, value=-1).flatten(event).sum(-1)
+        factors = torch.copysign(logits, logits.new_tensor(-1.0)).exp_().add_(1).flatten(event)
+        groups = factors.unflatten(-1, (-1, _group(factors.shape[-1]))).prod(-1)
+        total: Tensor = linear + groups.log_().sum(-1)
+        return -total
+
+
+@cache
+def _group(n: int) -> int:
+    """Give the largest divisor of n whose power of two is well within the range of float32."""
+    return next(d for d in range(min(n, 120), 0, -1) if n % d == 0)
+
+
 def bernoulli(output: Tensor, shape: tuple[int, ...]) -> Distribution:
     """Bernoulli per element, by logits; on grey values its log_prob is the cross-entropy."""
     logits = output.reshape(*output.shape[:-1], *shape)
-    return Independent(
-        Bernoulli(logits=logits, validate_args=False), len(shape), validate_args=False
-    )
+    return Binary(Bernoulli(logits=logits, validate_args=False), len(shape), validate_args=False)
 
 
 def categorical(output: Tensor, shape: tuple[int, ...]) -> Distribution:

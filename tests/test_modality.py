@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 from pydantic import ValidationError
-from scipy import integrate
+from scipy import integrate, special
 
 from mvae.likelihood import LIKELIHOODS
 from mvae.modality import Batch, Modality
@@ -104,6 +104,25 @@ def test_discrete_likelihoods_are_normalised():
     assert pixels.log_prob(every).exp().sum().item() == pytest.approx(1.0)
     label = LIKELIHOODS["categorical"].distribution(torch.randn(5), (5,))
     assert label.log_prob(torch.arange(5)).exp().sum().item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["bernoulli", "bernoulli-cross-entropy"])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 28, 28), (3, 1, 127), (1, 5, 25)])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_pixels_are_scored_as_scipy_scores_them(kind, shape, gradients):
+    source = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 2, *shape, generator=source).mul_(30)
+    logits[0], logits[1], logits[2] = 0.0, 200.0, -200.0
+    x = torch.rand(2, *shape, generator=source)
+    x = x if kind.endswith("entropy") else x.round()
+    before = logits.clone()
+    with torch.set_grad_enabled(gradients):
+        found = LIKELIHOODS[kind].distribution(logits.flatten(2), shape).log_prob(x)
+    eta, data = logits.double().numpy(), x.double().numpy()
+    each = data * special.log_expit(eta) + (1 - data) * special.log_expit(-eta)
+    expected = torch.from_numpy(each.sum((-1, -2, -3)))
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(logits, before, rtol=0, atol=0)
 
 
 def test_gaussian_likelihood_is_a_density_of_bounded_height():

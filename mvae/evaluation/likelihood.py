@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 #: Latents decoded at once: enough to fill the matrix units, small enough for the cache.
-CHUNK = 4096
+CHUNK = 1024
 #: Share of the draws that come from the prior; see `log_likelihood`.
 ALPHA = 0.02
 #: Temperatures from independent units to a whole Boltzmann machine.
