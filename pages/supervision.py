@@ -32,12 +32,12 @@ def page() -> None:
         config={"displayModeBar": False},
         alt=f"Accuracy by the number of labelled images, for {', '.join(METHODS)}",
     )
-    seeds = {p.seed for p in points}
+    seeds = len({p.seed for p in points})
     st.caption(
-        f"Dots: one run each, of up to {len(seeds)} seeds; lines: their mean. Of all training "
-        "images each number has its label, the others are images alone; the smaller budgets are "
-        "part of the larger ones of a seed. Early stopping sees the same share of the validation "
-        "labels and no more. Measured on the test split by "
+        f"Dots: one run each, of {'one seed' if seeds == 1 else f'up to {seeds} seeds'}; lines: "
+        "their mean. Of all training images each number has its label, the others are images "
+        "alone; the smaller budgets are part of the larger ones of a seed. Early stopping sees the "
+        "same share of the validation labels and no more. Measured on the test split by "
         f"`python -m mvae supervise {view.data}`."
     )
     st.markdown("#### What becomes of images without a label")

@@ -18,7 +18,7 @@ __all__ = ["Frechet"]
 
 
 class Frechet(Measure):
-    """The distance between one generated picture for each test sample and the real ones."""
+    """The distance between generated pictures, one for a test sample, and the real ones."""
 
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Generate a picture for each sample, wherever one is missing and can be generated."""
@@ -46,11 +46,13 @@ class Frechet(Measure):
         return {"frechet": found} if found else {}
 
     def protocol(self, subject: Subject) -> dict[str, str | int | float]:
-        """Say in which features."""
+        """Say in which features, and of how many pictures."""
+        n = generated(subject)
+        whose = "each test sample" if n == len(subject.test) else f"each of {n:,} test samples"
         return {
             "frechet": "squared Fréchet distance in the last hidden layer of the classifier, one "
-            "generated picture (pixel means) for each test sample; standard error by a jackknife "
-            "over the generated ones"
+            f"generated picture (pixel means) for {whose}; standard error by a jackknife over the "
+            "generated ones"
         }
 
 
