@@ -43,10 +43,9 @@ def test_log_p_is_within_a_twentieth_of_a_nat(both, subset):
     exact, value, se, k_hat = both[subset]
     assert (value - exact).abs().mean() <= 0.05
     reliable = k_hat < 0.7
-    assert reliable.double().mean() > 0.9
-    # A lobe that no draw has found shows in no diagnostic; it may happen to one in a hundred.
+    assert reliable.double().mean() >= 0.9  # of the labels, that is nine of ten values
     within = (value - exact).abs() <= 4 * se + 0.01
-    assert within[reliable].double().mean() >= 0.99
+    assert within[reliable].all()
 
 
 @pytest.mark.parametrize("given", ["image", "label"])
@@ -56,4 +55,4 @@ def test_conditionals_are_too(both, given):
     k_hat = torch.maximum(both["image+label"][3], both[given][3])
     assert (value - exact).abs().mean() <= 0.05
     within = (value - exact).abs() <= 4 * se + 0.02
-    assert within[k_hat < 0.7].double().mean() >= 0.99
+    assert within[k_hat < 0.7].all()
