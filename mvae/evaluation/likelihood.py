@@ -45,7 +45,8 @@ class LogLikelihood:
 
     Args:
         value: log p(x_S), ``(B,)``; on average an underestimate.
-        se: its standard error by the delta method, ``(B,)``.
+        se: its standard error by the delta method, ``(B,)``, an upper estimate: it takes draws for
+            independent, which are stratified and, with few latents, spread evenly.
         k_hat: Pareto shape of the weights, ``(B,)``; above 0.7 an estimate is not to be trusted.
         variance: of log p(x_S, z) − log q(z) under q, ``(B,)``, 0 for the exact posterior; None
             for a difference and for what is annealed.
