@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mvae.checkpoint import load_metrics
 from pages.parts.lesson import STEPS, Scene, Witnesses
 from pages.parts.lesson_scenes import read_witnesses, write_witnesses
 
@@ -145,7 +146,11 @@ def test_the_contradiction_is_said_to_be_one(visit):
 def test_the_trainings_of_the_last_step_differ(visit):
     page = visit("learn.py", step=str(len(STEPS)))
     before = page.stage["decoders"]
-    assert "Test split, 100 draws a label" in page.remarks
+    assert "Test split, " in page.remarks
+    metrics = load_metrics("mnist", "mvae-cover")
+    assert metrics.protocol["coherence"] in page.remarks
+    right = 100 * metrics.test["coherence"]["label->image"]["mean"]
+    assert f"label → image is right in {right:.1f} ± " in page.remarks
     page.set("button_group", "training", 1)
     assert page.url["training"] == "1"
     assert page.stage["decoders"] != before
