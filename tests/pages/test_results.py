@@ -60,6 +60,7 @@ def measured(tmp_path, monkeypatch):
     shutil.copytree(CHECKPOINTS / "mnist", tmp_path / "mnist")
     for path in (tmp_path / "mnist").glob("*/metrics.json"):
         path.unlink()
+    (tmp_path / "mnist" / FILE).unlink(missing_ok=True)
     measure(tmp_path, "mvae", -80.0)
     measure(tmp_path, "jmvae", -79.0)
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
