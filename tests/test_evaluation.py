@@ -74,11 +74,11 @@ def test_conditional_log_likelihood_agrees_with_quadrature(
     assert (estimate.se < 0.2).all()
 
 
-@pytest.mark.parametrize(("latents", "lowest"), [(5, 0.4), (2, 0.2)])
-def test_the_standard_error_of_a_conditional_is_above_the_spread_of_repeated_estimates(
+@pytest.mark.parametrize(("latents", "lowest"), [(5, 0.8), (2, 0.2)])
+def test_the_standard_error_of_a_conditional_is_the_spread_of_repeated_estimates(
     toy_model, toy_batch, toys, latents, lowest
 ):
-    """It takes the errors of both terms for independent, though they may go together."""
+    """Both terms have draws of their own; with few latents those are spread evenly."""
     model = toy_model(*toys[1:], scale=1.6, latents=latents)
     repeated = toy_batch(*toys[1:], n=1)[torch.zeros(300, dtype=torch.long)]
     estimate = conditional_log_likelihood(model, repeated, ["point"], ["label"], 400, seeded())
@@ -98,11 +98,11 @@ def test_log_likelihood_of_nothing_is_zero(toy_model, toys):
     torch.testing.assert_close(estimate.value, torch.zeros(2))
 
 
-@pytest.mark.parametrize(("latents", "lowest"), [(5, 0.4), (2, 0.2)])
-def test_standard_error_is_above_the_spread_of_repeated_estimates(
+@pytest.mark.parametrize(("latents", "lowest"), [(5, 0.8), (2, 0.2)])
+def test_the_standard_error_is_the_spread_of_repeated_estimates(
     toy_model, toy_batch, toys, latents, lowest
 ):
-    """It takes draws for independent; they are stratified and, with few latents, spread evenly."""
+    """With few latents it is above: draws are spread evenly, and taken for independent."""
     model = toy_model(*toys[1:], scale=1.6, latents=latents)
     repeated = toy_batch(*toys[1:], n=1)[torch.zeros(300, dtype=torch.long)]
     estimate = log_likelihood(model, repeated, 400, seeded())

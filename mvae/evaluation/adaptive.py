@@ -30,7 +30,7 @@ def adaptive_log_weights(
     log_p: Callable[[Tensor], Tensor],
     k: int,
     generator: torch.Generator | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, list[int], Tensor]:
     r"""Give log weights of draws that gather where they are heavy, ``(K, B)``.
 
     .. math:: w_k = \frac{p(z_k)\,p(x_S|z_k)}{\sum_r \frac{K_r}{K}\, r_r(z_k)}
@@ -50,13 +50,14 @@ def adaptive_log_weights(
         generator: the source of randomness.
 
     Returns:
-        tuple: the log weights, and log p(x_S, z) − log q(z) of the draws of q.
+        tuple: the log weights, one proposal after the other; how many draws each has; and
+        log p(x_S, z) − log q(z) of the draws of q.
 
     Example:
         >>> far = Gaussian(torch.tensor([[2.0]]), torch.tensor([[-6.0]]))  # it is at −1
         >>> prior = Gaussian.standard((1, 1))
         >>> log_p = lambda z: -50 * (z[..., 0] + 1) ** 2
-        >>> log_w, _ = adaptive_log_weights(far, prior, log_p, 4000)
+        >>> log_w, _, _ = adaptive_log_weights(far, prior, log_p, 4000)
         >>> round((log_w.logsumexp(0) - math.log(4000)).item(), 1)  # ½ log(1 / 101) − 50 / 101
         -2.8
     """
@@ -74,7 +75,7 @@ def adaptive_log_weights(
         draws.append(proposals[-1].sample(rest, generator))
         log_joint.append(log_p(draws[-1]) + prior.log_prob(draws[-1]))
     log_w = torch.cat(log_joint) - _log_mixture(proposals, counts, torch.cat(draws))
-    return log_w, log_joint[0] - q.log_prob(draws[0])
+    return log_w, counts, log_joint[0] - q.log_prob(draws[0])
 
 
 def _spread_out(p: Gaussian, n: int, generator: torch.Generator | None) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -45,8 +45,8 @@ class LogLikelihood:
 
     Args:
         value: log p(x_S), ``(B,)``; on average an underestimate.
-        se: its standard error by the delta method, ``(B,)``, an upper estimate: it takes draws for
-            independent, which are stratified and, with few latents, spread evenly.
+        se: its standard error by the delta method, ``(B,)``; with few latents an upper estimate,
+            as it takes draws for independent that are spread evenly.
         k_hat: Pareto shape of the weights, ``(B,)``; above 0.7 an estimate is not to be trusted.
         variance: of log p(x_S, z) − log q(z) under q, ``(B,)``, 0 for the exact posterior; None
             for a difference and for what is annealed.
@@ -176,15 +176,27 @@ def conditional_log_likelihood(
     )
 
 
-def average(log_weights: Tensor, plain: Tensor | None = None) -> LogLikelihood:
-    """Estimate the logarithm of the mean of weights, ``(K, B)``, with its diagnostics.
+def average(
+    log_weights: Tensor, counts: Sequence[int] = (), plain: Tensor | None = None
+) -> LogLikelihood:
+    r"""Estimate the logarithm of the mean of weights, ``(K, B)``, with its diagnostics.
 
-    The variance is that of plain importance weights, of q alone.
+    .. math:: \hat m = \frac1K\sum_k w_k, \qquad
+              \mathrm{se}^2 = \frac{1}{\hat m^2 K^2} \sum_r K_r \mathrm{Var}_r(w)
+
+    How many draws come from which proposal is fixed, so how far the proposals' means lie apart is
+    no error.
+
+    Args:
+        log_weights: of draws, one proposal after the other.
+        counts: K_r, the draws of each proposal, at least two; none if all are of one.
+        plain: logarithms of plain importance weights, of q alone, whose variance is given.
     """
     k = len(log_weights)
     value = log_weights.logsumexp(0) - math.log(k)
     weights = (log_weights - value).exp()  # mean 1
-    se = weights.std(0) / math.sqrt(k)
+    strata = weights.split(list(counts) or [k])
+    se = torch.stack([len(w) * w.var(0) for w in strata]).sum(0).sqrt() / k
     k_hat = pareto_k(log_weights).to(value.dtype)
     return LogLikelihood(value, se, k_hat, None if plain is None else plain.var(0))
 
@@ -264,16 +276,16 @@ def _log_weights(
     log_p: Callable[..., Tensor],
     k: int,
     generator: torch.Generator | None,
-) -> tuple[Tensor, Tensor]:
-    """Log importance weights, ``(K, B)``, and those that q alone would have, of its own draws."""
+) -> tuple[Tensor, list[int], Tensor]:
+    """Log weights ``(K, B)``, the draws of each proposal, and the weights of q's own draws."""
     if k < FEWEST:
         raise ValueError(f"an estimate and its diagnostics need at least {FEWEST} draws, not {k}")
     weigh = adaptive_log_weights if q.shape[-1] <= FEW_LATENTS else defensive_log_weights
     rows = max(1, CHUNK // k)
     parts = [slice(i, i + rows) for i in range(0, q.shape[0], rows)]
     found = [weigh(q[part], prior[part], partial(log_p, rows=part), k, generator) for part in parts]
-    log_weights, plain = (torch.cat(each, 1) for each in zip(*found, strict=True))
-    return log_weights, plain
+    log_weights, counts, plain = zip(*found, strict=True)
+    return torch.cat(log_weights, 1), counts[0], torch.cat(plain, 1)
 
 
 def defensive_log_weights(
@@ -282,12 +294,12 @@ def defensive_log_weights(
     log_p: Callable[[Tensor], Tensor],
     k: int,
     generator: torch.Generator | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, list[int], Tensor]:
     """Give log weights of the defensive mixture of q and the prior, as `adaptive_log_weights`."""
-    from_prior = max(1, round(ALPHA * k))
+    from_prior = max(2, round(ALPHA * k))
     alpha, own = from_prior / k, k - from_prior
     z = torch.cat((q.sample(own, generator), prior.sample(from_prior, generator)))
     log_prior, log_q = prior.log_prob(z), q.log_prob(z)  # (K, B)
     log_r = torch.logaddexp(math.log1p(-alpha) + log_q, math.log(alpha) + log_prior)
     log_joint = log_p(z) + log_prior
-    return log_joint - log_r, (log_joint - log_q)[:own]
+    return log_joint - log_r, [own, from_prior], (log_joint - log_q)[:own]
