@@ -59,8 +59,10 @@ class Binary(Independent[Bernoulli]):
             result: Tensor = super().log_prob(value)  # type: ignore[no-untyped-call]
             return result
         logits, event = self.base_dist.logits, -len(self.event_shape)
-        linear = logits.clamp(min=0).addcmul_(logits, value, value=-1).flatten(event).sum(-1)
-        factors = torch.copysign(logits, logits.new_tensor(-1.0)).exp_().add_(1).flatten(event)
+        # One copy of the logits serves both sums: fresh memory costs as much as arithmetic.
+        copy = logits.clamp(min=0)
+        linear = copy.addcmul_(logits, value, value=-1).flatten(event).sum(-1)
+        factors = torch.abs(logits, out=copy).neg_().exp_().add_(1).flatten(event)
         groups = factors.unflatten(-1, (-1, _group(factors.shape[-1]))).prod(-1)
         total: Tensor = linear + groups.log_().sum(-1)
         return -total
