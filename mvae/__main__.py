@@ -351,17 +351,23 @@ def data(
     ] = False,
     root: Root = CHECKPOINTS,
 ) -> None:
-    """Say where a data set lies and how large it is; fetch it if it is not there."""
+    """Say where a data set lies and how large it is; fetch or make it if it is not there."""
     typer.echo(f"data folder: {data_folder()} (set MVAE_DATA to change it)")
     for name in [known_dataset(dataset)] if dataset else DATASETS:
         source = DATASETS[name]
         try:
+            if source.make:
+                with tqdm(unit="", desc=name) as bar:
+                    for done, bar.total in source.make():
+                        bar.update(done - bar.n)
             counts = {split: len(source.load(split, True)) for split in ("train", "valid", "test")}
         except DatasetError as error:
             raise fail(error) from None
         parts = ", ".join(f"{count:,} {split}" for split, count in counts.items())
         modalities = " · ".join(m.name for m in source.modalities)
         typer.echo(f"{name}: {source.title}; {modalities}; {parts}\n  {source.source}")
+        for fact in source.facts:
+            typer.echo(f"  {fact}")
         if write:
             typer.echo(f"  wrote {write_samples(name, root)} examples")
 

@@ -6,10 +6,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
+
+from mvae.text import Autoregressive, Speaker
 
 __all__ = ["LIKELIHOODS", "Likelihood"]
 
@@ -22,14 +25,15 @@ class Likelihood:
         title: what a page calls it.
         parameters: how many numbers the decoder gives per element of the event.
         distribution: decoder output ``(..., parameters · elements)`` and event shape to p(x|z).
-        expected: its mean, as probabilities for discrete data, ``(..., *shape)``.
+        expected: its mean, as probabilities for discrete data, ``(..., *shape)``; of a text those
+            of each token, ``(..., L, V)``.
         binary: whether data are 0 or 1, so that grey input is to be binarised at 0.5.
         exact: whether log_prob is a normalised log-likelihood of the data.
     """
 
     title: str
     parameters: int
-    distribution: Callable[[Tensor, tuple[int, ...]], Distribution]
+    distribution: Callable[[Any, tuple[int, ...]], Distribution]
     expected: Callable[[Distribution], Tensor]
     binary: bool = False
     exact: bool = True
@@ -95,6 +99,11 @@ def gaussian(output: Tensor, shape: tuple[int, ...]) -> Distribution:
     )
 
 
+def autoregressive(output: tuple[Speaker, Tensor], shape: tuple[int, ...]) -> Distribution:
+    """Texts of up to ``shape[0]`` tokens, each given those before it; data are indices."""
+    return Autoregressive(output, shape[0])
+
+
 def _mean(distribution: Distribution) -> Tensor:
     return distribution.mean
 
@@ -113,6 +122,7 @@ LIKELIHOODS: dict[str, Likelihood] = {
     ),
     "categorical": Likelihood("categorical", 1, categorical, _probabilities),
     "gaussian": Likelihood("Gaussian", 2, gaussian, _mean),
+    "autoregressive": Likelihood("autoregressive", 1, autoregressive, _mean),
 }
 
 

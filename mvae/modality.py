@@ -14,6 +14,9 @@ from mvae.likelihood import LIKELIHOODS, Likelihood, elements
 
 __all__ = ["Batch", "Modality"]
 
+#: Kinds whose data are indices, each with a likelihood that nothing else has.
+OWN_LIKELIHOOD = {"label": "categorical", "text": "autoregressive"}
+
 
 class Modality(BaseModel):
     """One kind of evidence, described so that JSON can hold it.
@@ -21,11 +24,15 @@ class Modality(BaseModel):
     Args:
         name: unique within a model, shown to people.
         kind: chooses encoder, decoder and input widget.
-        shape: of one event; for a categorical likelihood ``(number of categories,)``.
+        shape: of one event; of a label ``(number of categories,)``, of tags how many there are, of
+            a text how many tokens it may have, its end included.
         likelihood: a key of :data:`mvae.likelihood.LIKELIHOODS`.
         weight: λ, the factor of log p(x_i|z) in the training objective (never in a reported one).
         hidden: widths of the hidden layers of its encoder and, reversed, of its decoder.
-        categories: names of the categories, in order of their index.
+        convolutions: channels of the convolutions of an image's encoder, before its hidden layers,
+            each of which halves height and width; its decoder mirrors them.
+        categories: names of the categories, of the tags, or of the tokens, in order of their
+            index; the first token ends a text.
         tile: row and column, where the modality is one tile of a larger picture.
 
     Raises:
@@ -40,11 +47,14 @@ class Modality(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9 -]{0,31}$")
-    kind: Literal["image", "label", "vector"]
+    kind: Literal["image", "label", "vector", "tags", "text"]
     shape: tuple[PositiveInt, ...] = Field(min_length=1, max_length=3)
-    likelihood: Literal["bernoulli", "bernoulli-cross-entropy", "categorical", "gaussian"]
+    likelihood: Literal[
+        "bernoulli", "bernoulli-cross-entropy", "categorical", "gaussian", "autoregressive"
+    ]
     weight: float = Field(default=1.0, gt=0)
     hidden: tuple[PositiveInt, ...] = Field(default=(512, 512), min_length=1)
+    convolutions: tuple[PositiveInt, ...] = ()
     categories: tuple[str, ...] = ()
     tile: tuple[int, int] | None = None
 
@@ -52,14 +62,25 @@ class Modality(BaseModel):
     def _consistent(self) -> Self:
         if self.kind == "image" and len(self.shape) != 3:
             raise ValueError(f"an image's shape is (channels, height, width), not {self.shape}")
-        if (self.kind == "label") != (self.likelihood == "categorical"):
-            raise ValueError("a label has a categorical likelihood, and nothing else has")
-        if self.kind == "label" and len(self.shape) != 1:
-            raise ValueError(f"a label's shape is (number of categories,), not {self.shape}")
-        if self.categories and len(self.categories) != self.shape[0]:
+        for kind, likelihood in OWN_LIKELIHOOD.items():
+            if (self.kind == kind) != (self.likelihood == likelihood):
+                raise ValueError(
+                    f"a {kind} has a likelihood that is {likelihood}, nothing else has"
+                )
+        if self.kind in ("label", "tags", "text") and len(self.shape) != 1:
+            raise ValueError(f"the shape of a {self.kind} is one number, not {self.shape}")
+        if self.kind == "tags" and self.likelihood != "bernoulli":
+            raise ValueError(f"tags are there or not: Bernoulli, not {self.likelihood}")
+        if self.kind in ("tags", "text") and not self.categories:
+            raise ValueError(f"the categories of a {self.kind} modality need names")
+        if self.kind != "text" and self.categories and len(self.categories) != self.shape[0]:
             raise ValueError(
                 f"{len(self.categories)} category names for {self.shape[0]} categories"
             )
+        if self.kind == "text" and self.hidden[0] % 2:
+            raise ValueError(f"the first width of a text is even, not {self.hidden[0]}")
+        if self.convolutions and self.kind != "image":
+            raise ValueError(f"only an image is convolved, not a {self.kind}")
         return self
 
     @property
@@ -69,17 +90,24 @@ class Modality(BaseModel):
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """Shape of one datum in a batch: a category is an index, so ``()``."""
+        """Shape of one datum in a batch: a category is an index, so ``()``; a text has many."""
         return () if self.kind == "label" else self.shape
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the data: indices for categories, floats for the rest."""
-        return torch.long if self.kind == "label" else torch.get_default_dtype()
+        """Type of the data: indices for categories and tokens, floats for the rest."""
+        return torch.long if self.kind in OWN_LIKELIHOOD else torch.get_default_dtype()
+
+    @property
+    def named(self) -> bool:
+        """Whether it says in words what something is: a label, tags or a text."""
+        return self.kind in ("label", "tags", "text")
 
     @property
     def outputs(self) -> int:
-        """How many numbers its decoder gives."""
+        """How many numbers its decoder gives; for a text, for each token."""
+        if self.kind == "text":
+            return len(self.categories)
         return self.distribution.parameters * elements(self.shape)
 
     def category(self, index: int) -> str:
@@ -133,8 +161,8 @@ class Batch:
                 raise ValueError(
                     f"{m.name} must be of shape {(size, *m.event_shape)}, not {tuple(value.shape)}"
                 )
-            if m.kind == "label" and ((value < 0) | (value >= m.shape[0])).any():
-                raise ValueError(f"{m.name} must be an index from 0 to {m.shape[0] - 1}")
+            if m.kind in OWN_LIKELIHOOD and ((value < 0) | (value >= m.outputs)).any():
+                raise ValueError(f"{m.name} must be an index from 0 to {m.outputs - 1}")
             if not value.isfinite().all():
                 raise ValueError(f"{m.name} has values that are not finite; mask them as missing")
             whole[m.name] = value

@@ -269,12 +269,13 @@ class Covering(SubSampled):
     .. math:: \gamma\, KL(\bar q(z|X)\,\|\,q(z|x_i)) +
               \kappa \sum_{j \ne i} E_{q(z|x_i)}[-\log p(x_j|z)]
 
-    with the joint posterior q̄ held fixed, and j among the labels, whose decoders cost little. The
-    first term is JMVAE's (Suzuki et al. 2016, https://arxiv.org/abs/1611.01891) applied to a
-    product of experts; compare MVTCAE (Hwang et al. 2021). For each label j it gains, too,
+    with the joint posterior q̄ held fixed, and j among what says in words what a sample is (labels,
+    tags, texts), whose decoders cost little. The first term is JMVAE's (Suzuki et al. 2016,
+    https://arxiv.org/abs/1611.01891) applied to a product of experts; compare MVTCAE (Hwang et al.
+    2021). For one such j a step, drawn anew where there are several, it gains, too,
 
     .. math:: \rho\, E_{q(z|x_j)}\,E_{q(z'|\hat x(z))}[-\log p(x_j|z')],
-              \qquad \hat x_i(z) = E[x_i|z],\; i \text{ not a label}
+              \qquad \hat x_i(z) = E[x_i|z],\; i \text{ not in words}
 
     What a label alone generates is *read back* by the model itself, which is held fixed meanwhile,
     all but the decoders that generated. No Gaussian fits a label's true posterior; between its
@@ -312,18 +313,21 @@ class Covering(SubSampled):
         held = Gaussian(joint.mean.detach(), joint.logvar.detach())
         loss = self.gamma * torch.where(complete, held.kl(single), 0.0).sum(0)
 
-        cheap = torch.tensor([m.kind == "label" for m in model.modalities])
+        cheap = torch.tensor([m.named for m in model.modalities])
         others = cheap & ~torch.eye(n, dtype=torch.bool)  # (M, M): from i to j ≠ i
         wanted = others.to(complete.device).unsqueeze(1) & complete.unsqueeze(-1)  # (M, B, M)
         log_p = log_likelihoods(model, z[1 : n + 1], wanted, batch, weighted=False)
         loss = (loss - self.kappa * log_p.sum(0)).mean()
-        if self.rho and done >= self.reading and complete.any():
+        if self.rho and done >= self.reading and complete.any() and not cheap.all():
             share = complete.double().mean().to(loss.dtype)
-            for j in cheap.nonzero().flatten().tolist():
-                name = model.modalities[j].name
-                label = batch.values[name][complete]
-                read = read_back(model, z[1 + j][complete], name, label, generator)
-                loss = loss - self.rho * share * read.mean()
+            named = cheap.nonzero().flatten()
+            j = int(named[0])
+            if len(named) > 1:
+                j = int(named[torch.randint(len(named), (), generator=generator)])
+            name = model.modalities[j].name
+            known = batch.values[name][complete]
+            read = read_back(model, z[1 + j][complete], name, known, generator)
+            loss = loss - self.rho * share * read.mean()
         return loss
 
 
@@ -331,27 +335,27 @@ def read_back(
     model: ExpertModel,
     z: Tensor,
     name: str,
-    label: Tensor,
+    known: Tensor,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Give log p(label|z′) for z′ ~ q(z|x̂(z)), ``(B,)``; only the decoders of x̂ get a gradient.
+    """Give log p(x_j|z′) for z′ ~ q(z|x̂(z)), ``(B,)``; only the decoders of x̂ get a gradient.
 
     Args:
         model: generates, and reads.
-        z: latents drawn from the label's own posterior, ``(B, D)``.
-        name: of the label.
-        label: what should be read, ``(B,)``.
+        z: latents drawn from the posterior given x_j alone, ``(B, D)``.
+        name: of modality j, a label, tags or a text.
+        known: x_j, what should be read, ``(B, *event shape)``.
         generator: the source of randomness.
     """
     z = z.detach()
     generated = {
         m.name: m.distribution.expected(model.decode(z, m.name))
         for m in model.modalities
-        if m.kind != "label"
+        if not m.named
     }
     with held_fixed(model):
         again = model.posterior(Batch.of(model.modalities, generated)).sample(generator=generator)
-        return model.decode(again, name).log_prob(label)
+        return model.decode(again, name).log_prob(known)
 
 
 @contextmanager

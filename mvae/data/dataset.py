@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,6 +35,9 @@ class Dataset:
         modalities: in the order of the models.
         source: origin and licence.
         load: gives a split as one batch; ``download`` allows it to fetch what is missing.
+        facts: sentences on what is in it, how much, and what was left out.
+        make: makes the raw data where they are generated, going on where it stopped; yields how
+            many are done, and of how many.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Dataset:
     modalities: tuple[Modality, ...]
     source: str
     load: Callable[[Split, bool], Batch]
+    facts: tuple[str, ...] = ()
+    make: Callable[[], Iterator[tuple[int, int]]] | None = None
 
 
 def label(categories: Iterable[str]) -> Modality:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mvae.data.dataset import Dataset, Split, idx_split, label
 from mvae.modality import Batch, Modality
 
-__all__ = ["DIGIT", "MNIST", "MNIST_SOURCE"]
+__all__ = ["DIGIT", "DIGIT_FACTS", "MNIST", "MNIST_SOURCE"]
 
 MNIST_SOURCE = (
     "MNIST test images, Y. LeCun, C. Cortes and C. J. C. Burges, "
@@ -21,10 +21,18 @@ MODALITIES = (
 )
 
 
+#: What people should know of the digits.
+DIGIT_FACTS = (
+    "70,000 digits, 28 × 28, written by census workers and pupils: 55,000 to learn from, 5,000 "
+    "(500 of each digit) to choose settings by, 10,000 to report on.",
+    "A pixel is black or white: grey values are cut at 0.5. Nothing was left out.",
+)
+
+
 def load(split: Split, download: bool = False) -> Batch:
     """Load a split."""
     images, labels = idx_split("MNIST", split, download)
     return Batch.of(MODALITIES, {"image": (images > 0.5).float(), "label": labels})
 
 
-MNIST = Dataset("mnist", "MNIST", MODALITIES, MNIST_SOURCE, load)
+MNIST = Dataset("mnist", "MNIST", MODALITIES, MNIST_SOURCE, load, DIGIT_FACTS)

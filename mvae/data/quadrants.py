@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mvae.data.dataset import Dataset, Split, idx_split
-from mvae.data.mnist import DIGIT, MNIST_SOURCE
+from mvae.data.mnist import DIGIT, DIGIT_FACTS, MNIST_SOURCE
 from mvae.modality import Batch, Modality
 
 __all__ = ["QUADRANTS"]
@@ -42,4 +42,4 @@ def load(split: Split, download: bool = False) -> Batch:
     return Batch.of(MODALITIES, {**quarters, "label": labels})
 
 
-QUADRANTS = Dataset("quadrants", "MNIST in quarters", MODALITIES, MNIST_SOURCE, load)
+QUADRANTS = Dataset("quadrants", "MNIST in quarters", MODALITIES, MNIST_SOURCE, load, DIGIT_FACTS)
