@@ -9,21 +9,42 @@ from torch import Tensor
 
 from mvae.modality import Batch, Modality
 
-__all__ = ["assemble", "completed", "cut", "picture_shape", "tiles"]
+__all__ = ["assemble", "completed", "cut", "picture_shape", "pictures", "tiles"]
+
+
+def pictures(modalities: Iterable[Modality]) -> tuple[tuple[Modality, ...], ...]:
+    """Group the image modalities by the picture they show; the tiles of one picture are a group.
+
+    The first picture is *the* picture of a data set: the one that is drawn, uploaded and named.
+
+    Example:
+        >>> from mvae.data import DATASETS
+        >>> [len(group) for group in pictures(DATASETS["quadrants"].modalities)]
+        [4]
+    """
+    groups: list[list[Modality]] = []
+    tiled: list[Modality] = []
+    for m in modalities:
+        if m.kind == "image" and m.tile is None:
+            groups.append([m])
+        elif m.kind == "image":
+            if not tiled:
+                groups.append(tiled)
+            tiled.append(m)
+    return tuple(map(tuple, groups))
 
 
 def tiles(modalities: Iterable[Modality]) -> list[tuple[Modality, int, int]]:
-    """List the image modalities with the row and the column at which their tiles begin."""
-    images = [m for m in modalities if m.kind == "image"]
+    """List the tiles of the first picture with the row and the column at which they begin."""
     grid = []
-    for m in images:
+    for m in next(iter(pictures(modalities)), ()):
         row, column = m.tile or (0, 0)
         grid.append((m, row * m.shape[1], column * m.shape[2]))
     return grid
 
 
 def picture_shape(modalities: Iterable[Modality]) -> tuple[int, int, int] | None:
-    """Give (channels, height, width) of the whole picture, or None if there is no image.
+    """Give (channels, height, width) of the first picture, or None if there is no image.
 
     Example:
         >>> from mvae.data import DATASETS
@@ -41,7 +62,7 @@ def picture_shape(modalities: Iterable[Modality]) -> tuple[int, int, int] | None
 
 
 def assemble(modalities: Iterable[Modality], values: Mapping[str, Tensor]) -> Tensor:
-    """Put the tiles together: ``(..., C, h, w)`` each, into ``(..., C, H, W)``.
+    """Put the first picture together: tiles ``(..., C, h, w)`` into ``(..., C, H, W)``.
 
     Raises:
         ValueError: if there is no image modality.
@@ -58,7 +79,7 @@ def assemble(modalities: Iterable[Modality], values: Mapping[str, Tensor]) -> Te
 
 
 def completed(modalities: Iterable[Modality], given: Batch, means: Mapping[str, Tensor]) -> Tensor:
-    """Put pictures together of the tiles that are given and, where missing, of generated ones.
+    """Put first pictures together of tiles that are given and, where missing, of generated ones.
 
     Args:
         modalities: of the model.
@@ -81,7 +102,7 @@ def completed(modalities: Iterable[Modality], given: Batch, means: Mapping[str, 
 
 
 def cut(modalities: Iterable[Modality], picture: Tensor) -> dict[str, Tensor]:
-    """Cut a picture ``(..., C, H, W)`` into the tiles of the image modalities.
+    """Cut the first picture ``(..., C, H, W)`` into its tiles.
 
     Example:
         >>> from mvae.data import DATASETS
