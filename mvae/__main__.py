@@ -21,7 +21,7 @@ from mvae.checkpoint import (
 )
 from mvae.data import DATASETS, DatasetError, data_folder
 from mvae.embedding import write_map
-from mvae.evaluation.classifier import train_classifier
+from mvae.evaluation.classifier import FILE, train_classifier
 from mvae.evaluation.likelihood import FEWEST
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.evaluation.supervision import curves
@@ -109,7 +109,7 @@ def train(
         if dataset is None:
             raise fail(f"Say which data set {recipe} is for: {', '.join(DATASETS)}.")
         if recipe == "classifier":
-            accuracy = train_classifier(dataset, root / dataset / "classifier.safetensors")
+            accuracy = train_classifier(dataset, root / dataset / FILE)
             typer.echo(f"validation accuracy: {accuracy:.4f}")
             return
         if recipe not in RECIPES:

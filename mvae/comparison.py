@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from mvae.evaluation.agreement import coherence, likeliest
 from mvae.evaluation.classifier import Classifier
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
-from mvae.modality import Batch
+from mvae.modality import Batch, Modality
 from mvae.model import LatentModel, MultimodalModel, noise
 from mvae.pictures import assemble
 
@@ -21,6 +22,8 @@ __all__ = ["DRAWS", "SHOWN", "Answer", "answer", "differences"]
 
 #: Draws of what is hidden behind every number, and how many of them are shown as pictures.
 DRAWS, SHOWN = 64, 5
+#: With more labels than this, one number stands for all of them.
+FEW = 4
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ def answer(
     .. math:: \log \frac1N \sum_{n=1}^N p(x_j|h_n), \qquad h_n \sim p(h|X_S)
 
     *Coherence* is the share of the draws whose picture, named by a classifier that is no part of
-    the model, has the label that is supplied or, where none is, that the same draw generates.
+    the model, has the label that is supplied or, where none is, that the same draw generates; of
+    tags it is the share that agrees.
 
     Args:
         model: any.
@@ -164,14 +168,20 @@ def _coherence(
     pictures: Tensor | None,
     classifier: Classifier | None,
 ) -> float | None:
-    label = next((m.name for m in model.modalities if m.kind == "label"), None)
-    if classifier is None or pictures is None or label is None:
+    """Compare what a classifier sees in each draw with what is supplied, or else said by it."""
+    if classifier is None or pictures is None:
         return None
-    supplied = given.present[0, given.names.index(label)]
-    if not supplied and label not in means:
-        return None
-    wanted = given.values[label] if supplied else means[label].argmax(-1)
-    return (classifier.name(pictures) == wanted).double().mean().item()
+    named = classifier.named
+    there = {m.name: given.present[:, given.names.index(m.name)] for m in named}
+    if not any(x.any() for x in there.values()):
+        if any(m.name not in means for m in named):
+            return None
+        there = {m.name: torch.ones(1, dtype=torch.bool) for m in named}
+        wanted = {m.name: likeliest(m, means[m.name]).unsqueeze(1) for m in named}
+    else:
+        wanted = {m.name: given.filled(m.name) for m in named}
+    seen = {name: x.unsqueeze(1) for name, x in classifier.name(pictures).items()}
+    return coherence(named, seen, wanted, there).mean().item()
 
 
 def _scores(
@@ -181,23 +191,43 @@ def _scores(
     generated: Mapping[str, Distribution],
     means: Mapping[str, Tensor],
 ) -> dict[str, float | None]:
-    """Score the sample's own labels, and every modality that is held out."""
+    """Score what the sample says in words, and every modality that is held out.
+
+    Where there are many labels, there is one row for all of them.
+    """
     scores: dict[str, float | None] = {}
-    supplied = [n for n, there in zip(given.names, given.present[0], strict=True) if there]
-    known = [
-        m for m, there in zip(model.modalities, sample.present[0].tolist(), strict=True) if there
-    ]
-    for m in known:
-        if m.kind == "label":
-            own = int(sample.values[m.name][0])
-            p = means[m.name].mean(0)[own].item() if m.name in means else None
-            scores[f"p({m.name} {m.category(own)})"] = p
-    for m in known:
-        if m.name not in supplied:
-            what = " | ".join(filter(None, (m.name, ", ".join(supplied))))
-            title = f"log p({what})" if m.distribution.exact else f"score of {what}"
-            scores[title] = None
-            if m.name in generated:
-                log_p = generated[m.name].log_prob(sample.values[m.name])[:, 0]
-                scores[title] = (log_p.logsumexp(0) - math.log(len(log_p))).item()
+    there = dict(zip(sample.names, sample.present[0].tolist(), strict=True))
+    known = [m for m in model.modalities if there[m.name]]
+    supplied = [n for n, x in zip(given.names, given.present[0].tolist(), strict=True) if x]
+    labels = [m for m in known if m.kind == "label"]
+    for m in labels if len(labels) <= FEW else ():
+        own = int(sample.values[m.name][0])
+        p = means[m.name].mean(0)[own].item() if m.name in means else None
+        scores[f"p({m.name} {m.category(own)})"] = p
+    if len(labels) > FEW:
+        right = [
+            (means[m.name].mean(0).argmax(-1) == sample.values[m.name]).double()
+            for m in labels
+            if m.name in means
+        ]
+        scores["labels right"] = torch.cat(right).mean().item() if right else None
+
+    def log_p(m: Modality) -> float | None:
+        if m.name not in generated:
+            return None
+        each = generated[m.name].log_prob(sample.values[m.name])[:, 0]
+        return (each.logsumexp(0) - math.log(len(each))).item()
+
+    def title(what: str, exact: bool) -> str:
+        of = " | ".join(filter(None, (what, ", ".join(supplied))))
+        return f"log p({of})" if exact else f"score of {of}"
+
+    hidden = [m for m in known if m.name not in supplied]
+    many = [m for m in hidden if m.kind == "label"] if len(labels) > FEW else []
+    for m in hidden:
+        if m not in many:
+            scores[title(m.name, m.distribution.exact)] = log_p(m)
+    if many:
+        found = [value for m in many if (value := log_p(m)) is not None]
+        scores[title(f"{len(many)} labels", True)] = sum(found) if found else None
     return scores

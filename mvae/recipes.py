@@ -24,33 +24,50 @@ from mvae.objective import Covering, Denoising, Joint, Singles, SubSampled
 
 __all__ = ["RECIPES", "Recipe", "config_for"]
 
-#: Passes over the training split, by data set; for two latents fewer, for the model that the app
-#: shows first more, see README.
-EPOCHS = {"mnist": 20, "fashion": 20, "quadrants": 16}
-EPOCHS_2D = {"mnist": 20, "fashion": 20, "quadrants": 10}
-#: For the deep Boltzmann machine fewer too: one of its epochs takes as long as three of others.
-EPOCHS_DBM = dict.fromkeys(DATASETS, 16)
-#: Learning rate, by data set. `mvae` on MNIST after 20 epochs: validation joint log p of −73.3 at
-#: this rate, −76.5 at 1e-3.
-RATES = {"mnist": 2.5e-3, "fashion": 1e-3, "quadrants": 1e-3}
-#: λ of the labels by data set, chosen on the validation split; see README. On MNIST each model
-#: had the choice of 10 and 1.
-CHOSEN = {"mnist": 10.0, "fashion": 1.0, "quadrants": 10.0}
-CHOSEN_ONE = CHOSEN | {"mnist": 1.0}
-#: Where each modality has a bound of its own, λ would change nothing.
-UNWEIGHTED = dict.fromkeys(DATASETS, 1.0)
+
+@dataclass(frozen=True)
+class Budget:
+    """What all models of a data set have in common; see README on how it was chosen.
+
+    Args:
+        epochs: passes over the training split.
+        rate: learning rate of Adam.
+        weight: λ of labels, tags and texts, chosen on the validation split.
+        latents: D.
+    """
+
+    epochs: int
+    rate: float = 1e-3
+    weight: float = 1.0
+    latents: int = 64
+
+
+#: By data set. `mvae` on MNIST after 20 epochs: validation joint log p of −73.3 at 2.5e-3, −76.5 at
+#: 1e-3.
+BUDGETS = {
+    "mnist": Budget(20, 2.5e-3, 10.0),
+    "fashion": Budget(20),
+    "quadrants": Budget(16, weight=10.0),
+}
+#: On MNIST each model had the choice of λ = 10 and 1; these chose 1.
+ONE = {"mnist": 1.0}
+FIFTY = {"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0}
+#: For the deep Boltzmann machine fewer epochs: one takes as long as three of others.
+EPOCHS_DBM = {"mnist": 16, "fashion": 16}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model as a row of constants.
+    """A model as a row of constants; by data set, what differs from its budget.
 
     Args:
         summary: one sentence on what it is.
         limitations: what it does badly, in words.
-        latents: D.
         objective: what is minimised.
-        label_weight: λ of the labels, by data set; chosen on the validation split.
+        objectives: the same with other settings, by data set.
+        latents: D, where it has its own.
+        weighted: whether λ changes anything; not where each modality has a bound of its own.
+        weights: λ of labels, tags and texts, by data set.
         epochs: passes over the training split, by data set.
         rates: learning rate, by data set.
         warmup: fraction of training over which β rises; where it rules pre-training, its share.
@@ -61,11 +78,13 @@ class Recipe:
 
     summary: str
     limitations: tuple[str, ...]
-    latents: int
     objective: AnyObjective
-    label_weight: Mapping[str, float]
-    epochs: Mapping[str, int]
-    rates: Mapping[str, float] = field(default_factory=lambda: RATES)
+    objectives: Mapping[str, AnyObjective] = field(default_factory=dict)
+    latents: int | None = None
+    weighted: bool = True
+    weights: Mapping[str, float] = field(default_factory=dict)
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict)
     warmup: float = 0.2
     energy_rate: float | None = None
 
@@ -74,28 +93,25 @@ RECIPES: dict[str, Recipe] = {
     "mvae": Recipe(
         summary="The paper's MVAE: the sub-sampled objective and nothing else.",
         limitations=(
-            "Its experts are over-confident: a label alone often generates something else, because "
-            "the label's expert fixes a few dimensions and the image's expert leaves those to it.",
+            "Its experts are over-confident: words alone often generate something else, because "
+            "their expert fixes a few dimensions and the image's expert leaves those to it.",
             "A single modality's posterior may miss what the joint posterior believes.",
         ),
-        latents=64,
         objective=SubSampled(),
-        label_weight=CHOSEN_ONE,
-        epochs=EPOCHS,
+        weights=ONE,
     ),
     "mvae-cover": Recipe(
         summary="MVAE whose single posteriors are also trained to cover the joint one.",
         limitations=(
             "The same product of experts, so every further modality narrows the belief, "
             "even one that contradicts the others.",
-            "A Gaussian cannot follow a label's true posterior, which has several lobes: some "
-            "draws from a label alone look like no digit or garment.",
+            "A Gaussian cannot follow the true posterior given words alone, which has several "
+            "lobes: some draws from there look like nothing in the data.",
         ),
-        latents=64,
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0),
-        label_weight={"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0},
-        epochs=EPOCHS | {"mnist": 40},
-        rates=dict.fromkeys(DATASETS, 1e-3),
+        weights=FIFTY,
+        epochs={"mnist": 40},
+        rates={"mnist": 1e-3},
     ),
     "mvae-cover-short": Recipe(
         summary="Covering at the budget and the λ of the baselines; reading back begins late.",
@@ -103,10 +119,7 @@ RECIPES: dict[str, Recipe] = {
             "Draws from a label alone are of another label more often than those of mvae-cover, "
             "which was trained for twice as long.",
         ),
-        latents=64,
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0, reading=0.7),
-        label_weight=CHOSEN,
-        epochs=EPOCHS,
     ),
     "mvae-2d": Recipe(
         summary="A covering MVAE with two latents, so that all of its latent space can be seen.",
@@ -116,9 +129,9 @@ RECIPES: dict[str, Recipe] = {
         ),
         latents=2,
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0),
-        label_weight={"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0},
-        epochs=EPOCHS_2D,
-        rates=dict.fromkeys(DATASETS, 1e-3),
+        weights=FIFTY,
+        epochs={"quadrants": 10},
+        rates={"mnist": 1e-3},
     ),
     "mvae-joint": Recipe(
         summary="MVAE trained on the joint ELBO alone.",
@@ -126,10 +139,8 @@ RECIPES: dict[str, Recipe] = {
             "No single expert was ever trained to stand alone: given one modality it is asked "
             "something new.",
         ),
-        latents=64,
         objective=Joint(),
-        label_weight=CHOSEN_ONE,
-        epochs=EPOCHS,
+        weights=ONE,
     ),
     "mvae-singles": Recipe(
         summary="MVAE trained on the ELBOs of single modalities alone.",
@@ -137,10 +148,8 @@ RECIPES: dict[str, Recipe] = {
             "It never saw two modalities together, so nothing ties their latents to each other: "
             "from one it cannot tell the other.",
         ),
-        latents=64,
         objective=Singles(),
-        label_weight=CHOSEN_ONE,
-        epochs=EPOCHS,
+        weights=ONE,
     ),
     "mvae-denoising": Recipe(
         summary="MVAE whose every subset must reconstruct all modalities.",
@@ -148,18 +157,13 @@ RECIPES: dict[str, Recipe] = {
             "A label alone has to reconstruct a picture that it cannot know, which blurs the "
             "pictures and costs likelihood.",
         ),
-        latents=64,
         objective=Denoising(),
-        label_weight=CHOSEN,
-        epochs=EPOCHS,
     ),
     "vae": Recipe(
         summary="One VAE for each modality: the reference without sharing.",
         limitations=("It knows nothing of one modality given another.",),
-        latents=64,
         objective=VAEObjective(),
-        label_weight=UNWEIGHTED,
-        epochs=EPOCHS,
+        weighted=False,
     ),
     "cvae": Recipe(
         summary="A conditional VAE for each direction.",
@@ -168,10 +172,8 @@ RECIPES: dict[str, Recipe] = {
             "from nothing, reconstruct, or work with part of the evidence.",
             "N modalities need N models.",
         ),
-        latents=64,
         objective=CVAEObjective(),
-        label_weight=UNWEIGHTED,
-        epochs=EPOCHS,
+        weighted=False,
     ),
     "bivcca": Recipe(
         summary="A posterior for each single modality, each of which reconstructs everything.",
@@ -180,10 +182,7 @@ RECIPES: dict[str, Recipe] = {
             "A label's posterior has to reconstruct a picture that it cannot know, which blurs "
             "pictures.",
         ),
-        latents=64,
         objective=BiVCCAObjective(),
-        label_weight=CHOSEN,
-        epochs=EPOCHS,
     ),
     "jmvae": Recipe(
         summary="A joint encoder, and single encoders drawn to it by their divergence.",
@@ -192,10 +191,7 @@ RECIPES: dict[str, Recipe] = {
             "and for all together.",
             "It learns from complete samples only.",
         ),
-        latents=64,
         objective=JMVAEObjective(),
-        label_weight=CHOSEN,
-        epochs=EPOCHS,
     ),
     "mvae-q": Recipe(
         summary="Experts that are posteriors themselves: q_i/p are one-to-one with MVAE's experts.",
@@ -205,10 +201,8 @@ RECIPES: dict[str, Recipe] = {
             "the two differ, optimisation and parametrisation made the difference.",
             "Like MVAE's, its experts are over-confident when trained by sub-sampling alone.",
         ),
-        latents=64,
         objective=MVAEQObjective(),
-        label_weight=CHOSEN_ONE,
-        epochs=EPOCHS,
+        weights=ONE,
     ),
     "mmvae": Recipe(
         summary="A mixture of experts instead of a product.",
@@ -217,10 +211,7 @@ RECIPES: dict[str, Recipe] = {
             "It trains the plain ELBO, not the importance-weighted bound of the original, and "
             "has Gaussian latents where that has Laplace ones.",
         ),
-        latents=64,
         objective=MMVAEObjective(),
-        label_weight=CHOSEN,
-        epochs=EPOCHS,
     ),
     "mopoe": Recipe(
         summary="A mixture of the products of experts of all subsets.",
@@ -229,10 +220,7 @@ RECIPES: dict[str, Recipe] = {
             "given, so further evidence sharpens it only in part.",
             "The number of products doubles with each modality.",
         ),
-        latents=64,
         objective=MoPoEObjective(),
-        label_weight=CHOSEN,
-        epochs=EPOCHS,
     ),
     "mvtcae": Recipe(
         summary="MVAE's network, trained on a bound of the total correlation.",
@@ -241,10 +229,8 @@ RECIPES: dict[str, Recipe] = {
             "nothing may look like nothing.",
             "It learns to reconstruct from all modalities only.",
         ),
-        latents=64,
         objective=MVTCAEObjective(),
-        label_weight=CHOSEN_ONE,
-        epochs=EPOCHS,
+        weights=ONE,
     ),
     "dae": Recipe(
         summary="The bimodal deep autoencoder: a shared code, trained with modalities set to zero.",
@@ -253,10 +239,8 @@ RECIPES: dict[str, Recipe] = {
             "cannot say how sure it is.",
             "Given nothing it generates nothing.",
         ),
-        latents=64,
         objective=DAEObjective(),
-        label_weight=CHOSEN_ONE,
-        epochs=EPOCHS,
+        weights=ONE,
     ),
     "rbm": Recipe(
         summary="One restricted Boltzmann machine over all modalities: no networks, no depth.",
@@ -269,8 +253,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         latents=512,
         objective=RBMObjective(),
-        label_weight=UNWEIGHTED,
-        epochs=EPOCHS,
+        weighted=False,
         energy_rate=0.05,
     ),
     "dbm": Recipe(
@@ -284,7 +267,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         latents=512,
         objective=DBMObjective(),
-        label_weight=UNWEIGHTED,
+        weighted=False,
         epochs=EPOCHS_DBM,
         # Short: longer pre-training ended in a machine with one overwhelming mode, whose upper
         # layers then saturated. With moving offsets the layers learn together well.
@@ -298,10 +281,8 @@ RECIPES: dict[str, Recipe] = {
             "for the RBM to tie together.",
             "A draw takes hundreds of Gibbs sweeps, and its log p is not estimated.",
         ),
-        latents=64,
         objective=DeepRBMObjective(),
-        label_weight=UNWEIGHTED,
-        epochs=EPOCHS,
+        weighted=False,
         energy_rate=0.05,
         warmup=0.5,
     ),
@@ -311,7 +292,7 @@ RECIPES |= {
     f"mvae-lambda-{weight}": replace(
         RECIPES["mvae"],
         summary=f"The paper's MVAE with λ = {weight} for the label.",
-        label_weight=dict.fromkeys(DATASETS, float(weight)),
+        weights=dict.fromkeys(DATASETS, float(weight)),
     )
     for weight in (10, 50)
 }
@@ -335,9 +316,10 @@ def config_for(dataset: str, model: str) -> ModelConfig:
         >>> config_for("quadrants", "mvae-2d").latents
         2
     """
-    recipe = RECIPES[model]
+    recipe, budget = RECIPES[model], BUDGETS[dataset]
+    weight = recipe.weights.get(dataset, budget.weight) if recipe.weighted else 1.0
     modalities = tuple(
-        m.model_copy(update={"weight": recipe.label_weight[dataset]}) if m.kind == "label" else m
+        m.model_copy(update={"weight": weight}) if m.named else m
         for m in DATASETS[dataset].modalities
     )
     return ModelConfig(
@@ -345,13 +327,13 @@ def config_for(dataset: str, model: str) -> ModelConfig:
         model=model,
         summary=recipe.summary,
         limitations=recipe.limitations,
-        latents=recipe.latents,
+        latents=recipe.latents or budget.latents,
         modalities=modalities,
-        objective=recipe.objective,
+        objective=recipe.objectives.get(dataset, recipe.objective),
         training=Training(
-            epochs=recipe.epochs[dataset],
+            epochs=recipe.epochs.get(dataset, budget.epochs),
             warmup=recipe.warmup,
             energy_rate=recipe.energy_rate,
-            rate=recipe.rates[dataset],
+            rate=recipe.rates.get(dataset, budget.rate),
         ),
     )

@@ -62,7 +62,28 @@ KINDS = {
         1,
     ),
     "accuracy": Kind(
-        "accuracy", "Share of the labels inferred right.", "high", ("accuracy", "n_accuracy")
+        "accuracy",
+        "Share of the labels, tags or texts inferred right.",
+        "high",
+        ("accuracy", "n_accuracy"),
+    ),
+    "average_precision": Kind(
+        "average precision",
+        "Mean average precision: of tags that are told from the rest, and of what is found by tags "
+        "among other samples.",
+        "high",
+        ("average_precision",),
+    ),
+    "average_precision_chance": Kind(
+        "average precision by chance",
+        "What a random order would reach, about: the share of samples that are relevant.",
+        "",
+        ("average_precision",),
+    ),
+    "bleu": Kind("BLEU", "Of all texts together, from 0 to 100.", "high", ("texts",), 2),
+    "chrf": Kind("chrF", "Of all texts together, from 0 to 100.", "high", ("texts",), 2),
+    "per_token": Kind(
+        "log p per token", "Of the sample's own text, in nats.", "high", ("texts",), 3
     ),
     "probe": Kind(
         "linear probe", "Share of the labels that straight lines read off.", "high", ("probe",)

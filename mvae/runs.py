@@ -18,8 +18,12 @@ from mvae.checkpoint import (
     load_metrics,
 )
 from mvae.model import MVAE
+from mvae.pictures import tiles
 
 __all__ = ["Record", "Way", "load_history", "measured", "runs", "ways_to_train"]
+
+#: With more modalities than this, their number stands for their names.
+FEW = 4
 
 
 @dataclass(frozen=True)
@@ -96,20 +100,25 @@ def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, dict[str
         ['log p(image, label)', 'image→label', 'label→image coherence', 'label→image diversity']
     """
     names = [m.name for m in config.modalities]
-    images = [m.name for m in config.modalities if m.kind == "image"]
-    labels = [m.name for m in config.modalities if m.kind == "label"]
+    images = [m.name for m, _, _ in tiles(config.modalities)]
     exact = all(m.distribution.exact for m in config.modalities)
     # The tiles of a picture are many names for one thing.
     picture = images[0] if len(images) == 1 else "picture"
-    told = [picture] * bool(images) + [name for name in names if name not in images]
-    wanted = {f"{'log p' if exact else 'score'}({', '.join(told)})": ("loglik", "+".join(names))}
-    if images and labels:
-        back = f"{labels[0]}->{'+'.join(images)}"
-        wanted |= {
-            f"{picture}→{labels[0]}": ("accuracy", f"{'+'.join(images)}->{labels[0]}"),
-            f"{labels[0]}→{picture} coherence": ("coherence", back),
-            f"{labels[0]}→{picture} diversity": ("diversity", back),
-        }
+    few = [picture] * bool(images) + [name for name in names if name not in images]
+    told = ", ".join(few) if len(few) <= FEW else f"{len(few)} modalities"
+    wanted = {f"{'log p' if exact else 'score'}({told})": ("loglik", "+".join(names))}
+    named = [m for m in config.modalities if m.named] if len(few) == 2 else []
+    for m in named:
+        rest = next(name for name in few if name != m.name)
+        given = "+".join(name for name in names if name != m.name)
+        kind, said = ("bleu", " BLEU") if m.kind == "text" and not images else ("accuracy", "")
+        wanted[f"{rest}→{m.name}{said}"] = (kind, f"{given}->{m.name}")
+        if images:
+            back = f"{m.name}->{'+'.join(images)}"
+            wanted |= {
+                f"{m.name}→{picture} coherence": ("coherence", back),
+                f"{m.name}→{picture} diversity": ("diversity", back),
+            }
     test = metrics.test if metrics else {}
     return {title: test.get(kind, {}).get(what) for title, (kind, what) in wanted.items()}
 

@@ -76,10 +76,11 @@ class Speaker(nn.Module):
         return torch.tanh(self.start(z)).unsqueeze(0)
 
     def go_on(self, z: Tensor, before: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the logits of some tokens by those before each, ``(N, L)``, and the last state."""
+        """Give the states after the tokens before each place, ``(N, L)``, and the last of them."""
         told = z.unsqueeze(1).expand(-1, before.shape[1], -1)
-        states, last = self.units(torch.cat((self.embed(before), told), -1), state)
-        return self.say(states), last  # (N, L, V)
+        states: tuple[Tensor, Tensor]
+        states = self.units(torch.cat((self.embed(before), told), -1), state)
+        return states  # (N, L, width) and (1, N, width)
 
 
 class Autoregressive(Distribution):
@@ -114,9 +115,11 @@ class Autoregressive(Distribution):
         z = self.z.expand(*shape, -1).flatten(0, -2)
         x = value.expand(*shape, -1).reshape(len(z), -1)
         before = functional.pad(x[:, :-1], (1, 0), value=END)
-        logits, _ = self.speaker.go_on(z, before, self.speaker.begin(z))
-        cost = functional.cross_entropy(logits.flatten(0, 1), x.flatten(), reduction="none")
-        return -torch.where(said(x), cost.view_as(x), 0.0).sum(-1).view(shape)
+        states, _ = self.speaker.go_on(z, before, self.speaker.begin(z))
+        # All tokens of a large vocabulary are scored at places that a text has, and at no others.
+        there = said(x)
+        cost = functional.cross_entropy(self.speaker.say(states[there]), x[there], reduction="none")
+        return -states.new_zeros(x.shape).masked_scatter(there, cost).sum(-1).view(shape)
 
     @torch.no_grad()
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
@@ -143,10 +146,10 @@ class Autoregressive(Distribution):
         silence = functional.one_hot(token, self.speaker.say.out_features).to(z.dtype)
         tokens, probabilities = [], []
         for _ in range(self.event_shape[0]):
-            logits, state = self.speaker.go_on(z, token, state)
-            p = torch.where(over.unsqueeze(-1), silence, logits.softmax(-1))  # (N, 1, V)
+            states, state = self.speaker.go_on(z, token, state)
+            p = torch.where(over.unsqueeze(-1), silence, self.speaker.say(states).softmax(-1))
             token = torch.multinomial(p[:, 0], 1) if draw else p.argmax(-1)
             over = over | (token == END)
             tokens.append(token)
-            probabilities.append(p)
+            probabilities.append(p)  # (N, 1, V)
         return torch.cat(tokens, 1), torch.cat(probabilities, 1)

@@ -35,8 +35,10 @@ TILES = tuple(
 class Naming:
     """Names pictures by their brightest column, which is known; columns beyond are no name."""
 
+    named = (LABEL,)
+
     def name(self, pictures):
-        return pictures.sum((1, 2)).argmax(-1)
+        return {"label": pictures.sum((1, 2)).argmax(-1)}
 
 
 def draws_of(model, given, seed=0):
@@ -71,13 +73,13 @@ def test_labels_have_the_probability_of_the_true_category(toy_model, toy_batch):
 def test_coherence_is_the_share_of_pictures_that_the_classifier_names_so(toy_model, toy_batch):
     model, sample = toy_model(), toy_batch(n=1)
     _, expected = draws_of(model, sample.supply(["label"]))
-    named = Naming().name(expected["image"])
+    named = Naming().name(expected["image"])["label"]
     own = int(sample.values["label"][0])
     supplied = answer(model, sample, ["label"], Naming()).numbers["coherence"]
     assert supplied == (named == own).double().mean().item()
 
     _, expected = draws_of(model, sample.supply(["point"]))
-    agree = Naming().name(expected["image"]) == expected["label"].argmax(-1)
+    agree = Naming().name(expected["image"])["label"] == expected["label"].argmax(-1)
     generated = answer(model, sample, ["point"], Naming()).numbers["coherence"]
     assert generated == agree.double().mean().item()
     assert answer(model, sample, ["point"]).numbers["coherence"] is None

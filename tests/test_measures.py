@@ -60,10 +60,10 @@ class Brightness(Classifier):
     """Names a picture by its brightness."""
 
     def __init__(self) -> None:
-        super().__init__((1, 4, 4), 3)
+        super().__init__((1, 4, 4), (DIGIT,))
 
     def forward(self, pictures):
-        return -(10 * pictures.mean((1, 2, 3)).unsqueeze(-1) - torch.arange(3)).square()
+        return {"digit": -(10 * pictures.mean((1, 2, 3)).unsqueeze(-1) - torch.arange(3)).square()}
 
 
 def coded_samples(model: Code, n: int = 40) -> Batch:

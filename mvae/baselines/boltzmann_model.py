@@ -26,10 +26,10 @@ def units(modality: Modality) -> int:
     Raises:
         ValueError: for data that are neither binary nor categories.
     """
-    if modality.likelihood == "gaussian":
+    if modality.likelihood in ("gaussian", "autoregressive"):
         raise ValueError(
             f"the units of a Boltzmann machine are binary or categories, and {modality.name} is "
-            "Gaussian: give it a Bernoulli likelihood, or use another model"
+            f"{modality.distribution.title}: give it a Bernoulli likelihood, or use another model"
         )
     return elements(modality.shape)
 

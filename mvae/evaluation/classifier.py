@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_into, save_tensors
 from mvae.data import DATASETS
-from mvae.modality import Batch, Modality
+from mvae.evaluation.agreement import agreement, likeliest
+from mvae.modality import Modality
 from mvae.pictures import assemble, picture_shape
 
-__all__ = ["Classifier", "classifier_of", "load_classifier", "train_classifier"]
+__all__ = ["FILE", "Classifier", "classifier_of", "train_classifier"]
+
+#: Of a data set's folder.
+FILE = "classifier.safetensors"
 
 
 class Classifier(nn.Module):
-    """A small convolutional network: pictures ``(B, C, H, W)`` to logits ``(B, classes)``.
+    """A small convolutional network: pictures ``(B, C, H, W)`` to what is said of them in words.
 
     Args:
-        shape: (channels, height, width) of a picture; height and width divisible by 4.
-        classes: how many names there are.
+        shape: (channels, height, width) of a picture.
+        named: what it tells: labels, tags and texts.
     """
 
-    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], named: Iterable[Modality]) -> None:
         super().__init__()
+        self.named = tuple(named)
+        #: How many logits it gives for each.
+        self.sizes = [m.outputs * (m.shape[0] if m.kind == "text" else 1) for m in self.named]
         channels, height, width = shape
         self.net = nn.Sequential(
             # Pooled first, a quarter is left to rectify, and the result is the same.
@@ -40,34 +48,56 @@ class Classifier(nn.Module):
             nn.Linear(48 * (height // 4) * (width // 4), 128),
             nn.ReLU(),
             nn.Dropout(0.4),
-            nn.Linear(128, classes),
+            nn.Linear(128, sum(self.sizes)),
         )
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Give logits."""
-        logits: Tensor = self.net(pictures)
-        return logits
+    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+        """Give logits by modality: of a text for each of its places, ``(B, L, V)``."""
+        parts = self.net(pictures).split(self.sizes, -1)
+        return {
+            m.name: x.unflatten(-1, (m.shape[0], -1)) if m.kind == "text" else x
+            for m, x in zip(self.named, parts, strict=True)
+        }
 
     @torch.no_grad()
-    def name(self, pictures: Tensor) -> Tensor:
-        """Give the likeliest class of each picture, ``(B,)``."""
-        return torch.cat([self(part).argmax(-1) for part in pictures.split(1000)])
+    def name(self, pictures: Tensor) -> dict[str, Tensor]:
+        """Give what is likeliest of each picture, ``(B, *event shape)`` by modality."""
+        parts = [self(part) for part in pictures.split(1000)]
+        whole = {m.name: torch.cat([x[m.name] for x in parts]) for m in self.named}
+        return {
+            m.name: likeliest(m, whole[m.name].sigmoid() if m.kind == "tags" else whole[m.name])
+            for m in self.named
+        }
 
+    def loss(self, pictures: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        """Give the cross-entropy of what is known of the pictures, summed over modalities."""
+        total, found = pictures.new_zeros(()), self(pictures)
+        for m in self.named:
+            logits, known = found[m.name], values[m.name]
+            if m.kind == "tags":
+                total = total + binary_cross_entropy_with_logits(logits, known)
+            else:
+                total = total + cross_entropy(logits.flatten(0, -2), known.flatten())
+        return total
 
-def pictures_and_labels(dataset: str, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Give whole pictures and the labels of a split."""
-    modalities = DATASETS[dataset].modalities
-    label = next(m for m in modalities if m.kind == "label")
-    return assemble(modalities, batch.values), batch.values[label.name]
+    def right(self, pictures: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        """Say how far it agrees with what is known of each picture, from 0 to 1, ``(B,)``."""
+        named = self.name(pictures)
+        each = [agreement(m, named[m.name], values[m.name]) for m in self.named]
+        return torch.stack(each).mean(0)
 
 
 def train_classifier(dataset: str, path: Path, epochs: int = 8, seed: int = 0) -> float:
-    """Train on the pixels that the models see; keep the best on validation; give its accuracy."""
+    """Train on the pixels that the models see; keep the best on validation; give its accuracy.
+
+    Raises:
+        CheckpointError: if there is nothing to name, or nothing to name it by.
+    """
     torch.manual_seed(seed)
     source = DATASETS[dataset]
-    pictures, labels = pictures_and_labels(dataset, source.load("train", False))
-    held_out, held_out_labels = pictures_and_labels(dataset, source.load("valid", False))
-    model = Classifier((pictures.shape[1], pictures.shape[2], pictures.shape[3]), 10)
+    model = Classifier(*_task(dataset, source.modalities))
+    train, valid = source.load("train", False), source.load("valid", False)
+    pictures, held_out = (assemble(source.modalities, x.values) for x in (train, valid))
     optimiser = torch.optim.Adam(model.parameters(), fused=True)
     steps = epochs * -(-len(pictures) // 128)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
@@ -78,30 +108,17 @@ def train_classifier(dataset: str, path: Path, epochs: int = 8, seed: int = 0) -
             # A shift of up to two pixels: strokes do not always stand in the same place.
             down, right = torch.randint(-2, 3, (2,)).tolist()
             shifted = pictures[index].roll((down, right), (-2, -1))
-            loss = nn.functional.cross_entropy(model(shifted), labels[index])
+            loss = model.loss(shifted, train[index].values)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
         model.eval()
-        accuracy = (model.name(held_out) == held_out_labels).double().mean().item()
+        accuracy = model.right(held_out, valid.values).double().mean().item()
         if accuracy > best:
             best = accuracy
             save_tensors(path, {n: w.half() for n, w in model.state_dict().items()})
     return best
-
-
-def load_classifier(path: Path, shape: tuple[int, int, int], classes: int) -> Classifier:
-    """Load a data set's classifier.
-
-    Raises:
-        CheckpointError: if it is missing or damaged.
-    """
-    model = Classifier(shape, classes)
-    load_into(model, path)
-    # On a CPU convolutions and pooling are three times as fast with the channels last.
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
-    return model.eval().requires_grad_(False)
 
 
 def classifier_of(
@@ -112,9 +129,19 @@ def classifier_of(
     Raises:
         CheckpointError: if it is missing or damaged, or if there is nothing to name.
     """
+    model = Classifier(*_task(dataset, modalities))
+    load_into(model, root / dataset / FILE)
+    # On a CPU convolutions and pooling are three times as fast with the channels last.
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
+    return model.eval().requires_grad_(False)
+
+
+def _task(
+    dataset: str, modalities: Iterable[Modality]
+) -> tuple[tuple[int, int, int], list[Modality]]:
+    """Give the shape of a data set's picture, and what is said of it in words."""
     modalities = tuple(modalities)
-    shape = picture_shape(modalities)
-    label = next((m for m in modalities if m.kind == "label"), None)
-    if shape is None or label is None:
-        raise CheckpointError(f"{dataset} has no pictures with labels for a classifier to name.")
-    return load_classifier(root / dataset / "classifier.safetensors", shape, label.shape[0])
+    shape, named = picture_shape(modalities), [m for m in modalities if m.named]
+    if shape is None or not named:
+        raise CheckpointError(f"{dataset} has no pictures with words for a classifier to find.")
+    return shape, named

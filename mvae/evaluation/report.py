@@ -13,7 +13,7 @@ import torch
 
 from mvae.checkpoint import CHECKPOINTS, load_model, sha256, write_json
 from mvae.data import DATASETS
-from mvae.evaluation.classifier import classifier_of
+from mvae.evaluation.classifier import FILE, classifier_of
 from mvae.evaluation.measures import OTHERS, Likelihoods, Measure, Subject, estimates
 from mvae.evaluation.work import WORKING, Step, Work
 from mvae.modality import Batch
@@ -64,7 +64,7 @@ def evaluate(
         root: the folder of checkpoints.
 
     Raises:
-        CheckpointError: if a checkpoint or the classifier is missing or damaged.
+        CheckpointError: if a checkpoint is missing or damaged, or the classifier is damaged.
         DatasetError: if the raw data are not there.
     """
     subject = subject_of(dataset, name, n, k, seed, root)
@@ -116,8 +116,7 @@ def subject_of(dataset: str, name: str, n: int | None, k: int, seed: int, root: 
     source = DATASETS[dataset]
     test = source.load("test", False)
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
-    named = any(m.kind == "label" for m in config.modalities)
-    pictured = any(m.kind == "image" for m in config.modalities)
+    judged = (root / dataset / FILE).exists()
     some = len(test) if 2 ** len(config.modalities) - 1 <= SUBSETS else min(SOME, len(test))
 
     @cache
@@ -129,7 +128,7 @@ def subject_of(dataset: str, name: str, n: int | None, k: int, seed: int, root: 
         config=config,
         test=test[order],
         train=train,
-        classifier=classifier_of(dataset, config.modalities, root) if named and pictured else None,
+        classifier=classifier_of(dataset, config.modalities, root) if judged else None,
         n=some if n is None else min(n, len(test)),
         k=k,
         seed=seed,

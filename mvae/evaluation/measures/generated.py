@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
-from mvae.evaluation.measures.measure import SOME, Measure, Situation, Subject, figure
+from mvae.evaluation.agreement import coherence, likeliest
+from mvae.evaluation.measures.measure import Measure, Situation, Subject, figure
 from mvae.evaluation.work import Step, Work
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch
@@ -29,7 +31,8 @@ class Generated(Measure):
 
     - *predictive*: :math:`\log\frac1N\sum_n p(x_t|h_n)` with :math:`h_n` drawn given x_S, in nats;
     - *coherence*: the share of the generated pictures that a separate classifier names as the
-      sample's label, or, where nothing is supplied, as the label that the same draw generates;
+      label that is supplied, or as the sample's own, or, where nothing is supplied, as the label
+      that the same draw generates; of tags and of several labels the share that agrees;
     - *diversity*: mean pairwise distance of the pictures of one sample, over that of real ones;
     - *entropy* of the belief, in nats.
     """
@@ -39,7 +42,7 @@ class Generated(Measure):
         for situation in subject.situations:
             if situation.supplied.all() and not subject.believes(situation):
                 continue  # nothing is missing, and there is no belief: no chains for nothing
-            for part, rows in enumerate(subject.parts(SOME)):
+            for part, rows in enumerate(subject.parts(subject.some)):
                 run = partial(generate, subject, situation, rows, part)
                 size = subject.draws * subject.steps // 4
                 yield Step(f"generated {situation.key}", part, size, run)
@@ -62,11 +65,12 @@ class Generated(Measure):
     def protocol(self, subject: Subject) -> dict[str, str | int | float]:
         """Say how many samples and draws there are."""
         return {
-            "n_generated": min(SOME, len(subject.test)),
+            "n_generated": subject.some,
             "predictive": f"log mean of p(x|hidden) over {subject.draws} draws of the model's own "
             "belief, in nats",
             "coherence": f"{PICTURES} draws a sample, pixel means, named by a separate classifier: "
-            "the share with the sample's label, or given nothing with the label of the same draw",
+            "the share with the sample's label, or given nothing with the label of the same draw"
+            + ("" if subject.label else "; of tags and several labels the share that agrees"),
             "diversity": "mean pairwise pixel distance of a sample's draws over that of "
             f"{REAL} real images of its label, or given nothing of any label",
         }
@@ -87,27 +91,51 @@ def generate(
             score = log_p.logsumexp(0) - math.log(len(log_p))
             results[f"predictive {m.name}"] = score.masked_fill(given.present[:, i], math.nan)
     missing = [n for n in subject.images if not given.present[:, given.names.index(n)].all()]
-    label = subject.label
-    if subject.classifier is None or label is None or not missing or not drawn.keys() >= {*missing}:
+    if not missing or not drawn.keys() >= {*missing}:
         return results
     means = {
         name: model.modality(name).distribution.expected(p)[:PICTURES]
         for name, p in drawn.items()
-        if name in subject.images or name == label.name
+        if name in subject.images
     }
     pictures = completed(model.modalities, given, means)  # (N, B, C, H, W)
-    named = subject.classifier.name(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
-    if situation.key:
-        wanted = whole.values[label.name]
-    elif label.name in means:
-        wanted = means[label.name].argmax(-1)
-    else:
-        return results
+    words = {m.name: drawn[m.name] for m in subject.named if m.name in drawn}
     tiles = "+".join(missing)
-    results[f"coherence {tiles}"] = (named == wanted).float().mean(0)
+    right = coherent(subject, situation, given, whole, pictures, words)
+    if right is not None:
+        results[f"coherence {tiles}"] = right
     apart = torch.stack([torch.pdist(of.flatten(1)).mean() for of in pictures.unbind(1)])
-    results[f"diversity {tiles}"] = apart / distances(subject, situation)[whole.values[label.name]]
+    results[f"diversity {tiles}"] = apart / distances(subject, situation, whole)
     return results
+
+
+def coherent(
+    subject: Subject,
+    situation: Situation,
+    given: Batch,
+    whole: Batch,
+    pictures: Tensor,
+    words: Mapping[str, Distribution],
+) -> Tensor | None:
+    """Say how far what a classifier sees agrees with what it should see, ``(B,)``."""
+    if subject.classifier is None:
+        return None
+    named = subject.classifier.named
+    there = {m.name: given.present[:, given.names.index(m.name)] for m in named}
+    # Where nothing is said in words all of it counts that is known of the sample.
+    silent = ~torch.stack(list(there.values())).any(0)
+    counted = {name: x | silent for name, x in there.items()}
+    wanted = {m.name: whole.values[m.name] for m in named}
+    if not situation.key:
+        if any(m.name not in words for m in named):
+            return None
+        wanted = {
+            m.name: likeliest(m, m.distribution.expected(words[m.name]))[: len(pictures)]
+            for m in named
+        }
+    found = subject.classifier.name(pictures.flatten(0, 1))
+    seen = {name: x.unflatten(0, pictures.shape[:2]) for name, x in found.items()}
+    return coherence(named, seen, wanted, counted).mean(0)
 
 
 def entropy(subject: Subject, situation: Situation, batch: Batch) -> Tensor:
@@ -122,23 +150,20 @@ def entropy(subject: Subject, situation: Situation, batch: Batch) -> Tensor:
     return -q.log_prob(z).mean(0)
 
 
-def distances(subject: Subject, situation: Situation) -> Tensor:
-    """Give the mean pairwise distance of real pictures by label, ``(classes,)``."""
+def distances(subject: Subject, situation: Situation, batch: Batch) -> Tensor:
+    """Give the mean pairwise distance of real pictures of each sample's label, ``(B,)``."""
     label = subject.label
-    assert label is not None
-    labels = subject.test.values[label.name]
     pictures = completed(subject.model.modalities, subject.test, {})[0].flatten(1)
-    if not situation.key:
-        return torch.pdist(pictures[:REAL]).mean().expand(label.shape[0])
+    if label is None or not situation.key:
+        return torch.pdist(pictures[:REAL]).mean().expand(len(batch))
+    labels = subject.test.values[label.name]
     each = [torch.pdist(pictures[labels == c][:REAL]).mean() for c in range(label.shape[0])]
-    return torch.stack(each)
+    return torch.stack(each)[batch.values[label.name]]
 
 
 @torch.no_grad()
 def name_real(subject: Subject, _: torch.Generator) -> dict[str, Tensor]:
-    """Say which real pictures the classifier names right: more than that nobody can reach."""
+    """Say how far the classifier names real pictures right: more than that nobody can reach."""
     assert subject.classifier is not None
-    assert subject.label is not None
     pictures = completed(subject.model.modalities, subject.test, {})[0]
-    named = subject.classifier.name(pictures)
-    return {"value": (named == subject.test.values[subject.label.name]).float()}
+    return {"value": subject.classifier.right(pictures, subject.test.values)}

@@ -17,6 +17,7 @@ from mvae.evaluation.classifier import Classifier
 from mvae.evaluation.work import Step, Work
 from mvae.modality import Batch, Modality
 from mvae.model import LatentModel, MultimodalModel
+from mvae.pictures import tiles
 
 __all__ = ["Measure", "Situation", "Subject", "figure", "situations", "subsets_of"]
 
@@ -120,13 +121,25 @@ class Subject:
 
     @property
     def label(self) -> Modality | None:
-        """The first modality that is a label."""
-        return next((m for m in self.config.modalities if m.kind == "label"), None)
+        """The modality that is a label, if there is just one."""
+        labels = [m for m in self.config.modalities if m.kind == "label"]
+        return labels[0] if len(labels) == 1 else None
+
+    @property
+    def named(self) -> tuple[Modality, ...]:
+        """Labels, tags and texts."""
+        return tuple(m for m in self.config.modalities if m.named)
 
     @property
     def images(self) -> tuple[str, ...]:
         """Names of the tiles of the picture."""
-        return tuple(m.name for m in self.config.modalities if m.kind == "image")
+        return tuple(m.name for m, _, _ in tiles(self.config.modalities))
+
+    @property
+    def some(self) -> int:
+        """Test samples of what takes many draws of each: fewer where draws cost much."""
+        costly = any(m.convolutions or m.kind == "text" for m in self.config.modalities)
+        return min(ROWS if costly else SOME, len(self.test))
 
     @property
     def draws(self) -> int:

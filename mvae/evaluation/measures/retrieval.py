@@ -1,0 +1,130 @@
+"""Whether tags are found by the other modalities, and the other modalities by tags."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mvae.evaluation.measures.measure import Measure, Situation, Subject, figure
+from mvae.evaluation.retrieval import average_precision
+from mvae.evaluation.work import Step, Work
+from mvae.modality import Modality
+
+__all__ = ["Retrieval"]
+
+#: Test samples that are searched, and those whose tags are the queries.
+ITEMS = 500
+#: Queries of which something is generated together.
+TOGETHER = 50
+
+
+class Retrieval(Measure):
+    r"""Mean average precision of tags, by :func:`mvae.evaluation.retrieval.average_precision`.
+
+    - *tags found*: for each tag the test samples are ranked by :math:`E_{h|x_S}[p(t|h)]`;
+    - *found by tags*: for each sample's tags y the test samples are ranked by
+      :math:`\log p(x_t|y) - \log p(x_t)`, the second term being the mean over all queries, and
+      those are relevant that share a tag with it. What is likely anyway is found by no query.
+    """
+
+    def steps(self, subject: Subject) -> Iterator[Step]:
+        """Rank in every situation in which tags are missing; and from tags alone."""
+        for m, situation in searched(subject):
+            size = subject.draws * subject.steps // 4
+            run = partial(find_tags, subject, m, situation)
+            yield Step(f"tags {situation.key}->{m.name}", 0, size, run)
+        for m, wanted in sought(subject):
+            run = partial(find_others, subject, m, wanted)
+            yield Step(f"by tags {m.name}->{wanted}", 0, subject.draws * subject.steps, run)
+
+    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
+        """Give the mean over tags or queries, and what a random ranking would reach."""
+        found, chance = {}, {}
+        keys = {f"{s.key}->{m.name}": f"tags {s.key}->{m.name}" for m, s in searched(subject)}
+        keys |= {f"{m.name}->{t}": f"by tags {m.name}->{t}" for m, t in sought(subject)}
+        for key, what in keys.items():
+            result = work.of(what)
+            if result:
+                found[key] = figure(result["value"])
+                chance[key] = figure(result["share"])
+        return {"average_precision": found, "average_precision_chance": chance} if found else {}
+
+    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+        """Say what is ranked by what."""
+        if not any(m.kind == "tags" for m in subject.named):
+            return {}
+        n = min(ITEMS, len(subject.test))
+        return {
+            "average_precision": f"{n} test samples are ranked, by the probability of each tag "
+            "that any of them has; or, given the tags of each of them, by how much likelier these "
+            "make them than the tags of the others do, those being relevant that share a tag; "
+            f"{subject.draws} draws of what is hidden"
+        }
+
+
+def searched(subject: Subject) -> Iterator[tuple[Modality, Situation]]:
+    """List tags, and the situations from which they are told without being supplied."""
+    for m in subject.named:
+        place = subject.test.names.index(m.name)
+        for situation in subject.situations:
+            told = situation.supplied[:, place].any()
+            possible = subject.model.possible(situation.of(subject.test), [m.name])
+            if m.kind == "tags" and situation.key and not told and possible:
+                yield m, situation
+
+
+def sought(subject: Subject) -> Iterator[tuple[Modality, str]]:
+    """List tags, and the other modalities that are generated from them alone."""
+    for m in subject.named:
+        given = subject.test.supply([m.name])
+        if m.kind == "tags":
+            for name in subject.model.possible(given, None):
+                if name != m.name:
+                    yield m, name
+
+
+@torch.no_grad()
+def find_tags(
+    subject: Subject, m: Modality, situation: Situation, _: torch.Generator
+) -> dict[str, Tensor]:
+    """Give each tag's average precision, and how many of the samples have it."""
+    rows = slice(0, min(ITEMS, len(subject.test)))
+    whole = subject.test[rows]
+    given = situation[rows].of(whole)
+    p = subject.model.generate(given, subject.draws, subject.seed, [m.name])[m.name]
+    scores = m.distribution.expected(p).mean(0).T  # (tags, B)
+    relevant = whole.values[m.name].T > 0.5
+    return {
+        "value": average_precision(scores, relevant),
+        "share": relevant.double().mean(1).masked_fill(~relevant.any(1), math.nan),
+    }
+
+
+@torch.no_grad()
+def find_others(
+    subject: Subject, m: Modality, wanted: str, _: torch.Generator
+) -> dict[str, Tensor]:
+    """Give the average precision of each sample's tags as a query for the other samples."""
+    whole = subject.test[slice(0, min(ITEMS, len(subject.test)))]
+    tags, items = whole.values[m.name] > 0.5, whole.values[wanted]
+    queries = whole.supply([m.name])
+    scores = []
+    for i in range(0, len(whole), TOGETHER):
+        some = queries[slice(i, i + TOGETHER)]
+        p = subject.model.generate(some, subject.draws, subject.seed, [wanted])[wanted]
+        # Every item under every query's draws: (N, Q) for each, (Q, B) together.
+        scores.append(torch.stack([p.log_prob(x).logsumexp(0) for x in items], -1))
+    above = torch.cat(scores)
+    above = above - above.mean(0)
+    relevant = (tags.float() @ tags.float().T) > 0
+    relevant.fill_diagonal_(False)
+    above.fill_diagonal_(-torch.inf)  # a sample does not find itself
+    return {
+        "value": average_precision(above, relevant),
+        "share": relevant.double().mean(1).masked_fill(~relevant.any(1), math.nan),
+    }
