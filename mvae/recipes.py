@@ -109,9 +109,8 @@ RECIPES: dict[str, Recipe] = {
             "lobes: some draws from there look like nothing in the data.",
         ),
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0),
-        weights=FIFTY,
+        weights=FIFTY | {"mnist": 15.0},
         epochs={"mnist": 40},
-        rates={"mnist": 1e-3},
     ),
     "mvae-cover-short": Recipe(
         summary="Covering at the budget and the λ of the baselines; reading back begins late.",
