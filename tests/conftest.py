@@ -114,9 +114,9 @@ def toy_batch() -> Callable[..., Batch]:
         source = torch.Generator().manual_seed(seed)
         values = {}
         for m in modalities or TOYS:
-            if m.kind == "label":
-                values[m.name] = torch.randint(m.shape[0], (n,), generator=source)
-            elif m.kind == "image":
+            if not m.dtype.is_floating_point:
+                values[m.name] = torch.randint(m.outputs, (n, *m.event_shape), generator=source)
+            elif m.kind in ("image", "tags"):
                 values[m.name] = torch.randint(2, (n, *m.shape), generator=source).to(m.dtype)
             else:
                 values[m.name] = torch.randn(n, *m.shape, generator=source)
