@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from mvae.modality import Modality
+from mvae.pictures import tiles
 from mvae.results import CELLS, KINDS, Figure, figures, kind_of, spoken
 from mvae.runs import Record
 from pages.parts.choices import choose_kind
@@ -18,6 +20,9 @@ from pages.parts.view import View
 
 #: Coherence, with labels inferred right beside it.
 RIGHT = "right or coherent"
+
+#: With more labels than this, their mean stands for them.
+MANY = 4
 
 STYLE = """<style>
 .missing { overflow-x: auto; }
@@ -75,18 +80,30 @@ def page() -> None:
 def table_of(
     found: list[Figure], shown: str, modalities: tuple[Modality, ...]
 ) -> dict[tuple[str, str], Figure]:
-    """Give the figure of each situation and target; all tiles of a picture are one target."""
-    cells = {}
-    tiles = {m.name for m in modalities if m.kind == "image"}
+    """Give the figure of each situation and target; all tiles of a picture are one target.
+
+    Many labels are one target too: their mean.
+    """
+    cells: dict[tuple[str, str], list[Figure]] = {}
+    tiled = len(tiles(modalities)) > 1
+    labels = {m.name for m in modalities if m.kind == "label"}
     for f in found:
         if f.kind == shown or (shown == "coherence" and f.kind == "accuracy"):
-            asked = f.asked
+            asked = f.asked or "belief"
             if f.kind == "coherence":
-                asked = "the rest of the picture" if len(tiles) > 1 else spoken(asked, modalities)
-            elif not asked:
-                asked = "belief"
-            cells[f.given, asked] = f
-    return cells
+                asked = "the rest of the picture" if tiled else spoken(f.asked, modalities)
+            elif f.asked in labels and len(labels) > MANY:
+                asked = f"{len(labels)} labels"
+            cells.setdefault((f.given, asked), []).append(f)
+    return {key: mean_of(each) for key, each in cells.items()}
+
+
+def mean_of(each: list[Figure]) -> Figure:
+    """Give the mean of figures of the same samples; its standard error is no larger than theirs."""
+    mean, se = (
+        sum(values) / len(each) for values in zip(*((f.mean, f.se) for f in each), strict=True)
+    )
+    return replace(each[0], mean=mean, se=se)
 
 
 def heat(
