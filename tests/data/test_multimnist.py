@@ -139,8 +139,9 @@ def test_splits_are_made_of_their_own_digits(few, monkeypatch, split):
 
 def test_batches_are_complete_and_the_same_every_time(few):
     for split, n in (("train", 300), ("valid", 40), ("test", 50)):
-        torch.manual_seed(n)
+        torch.manual_seed(1)
         batch = MULTIMNIST.load(split, False)
+        torch.manual_seed(2)
         again = MULTIMNIST.load(split, False)
         assert batch.present.all()
         assert batch.names == ("image", "text")
