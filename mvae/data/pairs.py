@@ -202,7 +202,7 @@ def _lines(path: Path) -> list[str]:
             f"folder that holds it; `python -m mvae data` says which it is now."
         ) from None
     lines = []
-    for number, line in enumerate(content.removesuffix(b"\n").split(b"\n"), 1):
+    for number, line in enumerate(content.splitlines(), 1):
         try:
             lines.append(line.decode("utf-8"))
         except UnicodeDecodeError:

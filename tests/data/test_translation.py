@@ -164,6 +164,12 @@ def test_a_twentieth_is_held_out_twice_always_the_same(tmp_path):
         assert 300 < sum(places) / 50 < 700
 
 
+def test_texts_of_signs_alone_are_told_apart(tmp_path):
+    rows = [("+" * n, "-" * n) for n in range(1, 101)]
+    parts = divide([(write_table(tmp_path / "both.tsv", rows),)])
+    assert {part: len(parts[part]) for part in SPLITS} == {"train": 90, "valid": 5, "test": 5}
+
+
 def test_texts_are_tidied(tmp_path):
     rows = [("Click  OK , then \u00a0Close .", "e\u0302\u0301m ( .. ) .5"), ("«!»", "?")]
     parts = divide([(write_table(tmp_path / "both.tsv", rows),)])
@@ -177,7 +183,10 @@ def test_texts_are_tidied(tmp_path):
 
 
 def test_vocabularies_are_learned_from_training_pairs_alone(tmp_path):
-    rows = [(f"open the file {chr(0x4E00 + n)}", f"mở tệp {chr(0x5E00 + n)}") for n in range(200)]
+    rows = [
+        ("open the file " * length + chr(0x4E00 + n), "mở tệp " * length + chr(0x5E00 + n))
+        for n, length in enumerate([1, 600] * 100)  # some longer than sentencepiece takes by itself
+    ]
     files = [(write_table(tmp_path / "both.tsv", rows),)]
     parts, words = divide(files), learn(files, 400)
     for side in (0, 1):
