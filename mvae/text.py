@@ -41,10 +41,11 @@ class Reader(nn.Module):
         self.units = nn.GRU(width // 2, width // 2, batch_first=True, bidirectional=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Read tokens ``(B, L)``, ``(B, width)``."""
-        states, _ = self.units(self.embed(x))  # (B, L, width)
-        there = said(x).unsqueeze(-1).to(states.dtype)
-        mean: Tensor = (states * there).sum(1) / there.sum(1)
+        """Read tokens ``(B, L)``, ``(B, width)``; what stands after the end is not read."""
+        there = said(x)
+        states, _ = self.units(self.embed(torch.where(there, x, END)))  # (B, L, width)
+        weights = there.unsqueeze(-1).to(states.dtype)
+        mean: Tensor = (states * weights).sum(1) / weights.sum(1)
         return mean
 
 
@@ -112,8 +113,8 @@ class Autoregressive(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Give log p of tokens ``(..., L)``, whose shape is broadcast, ``(...)``."""
         shape = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
-        z = self.z.expand(*shape, -1).flatten(0, -2)
-        x = value.expand(*shape, -1).reshape(len(z), -1)
+        z = self.z.expand(*shape, -1).reshape(-1, self.z.shape[-1])
+        x = value.expand(*shape, -1).reshape(-1, value.shape[-1])
         before = functional.pad(x[:, :-1], (1, 0), value=END)
         states, _ = self.speaker.go_on(z, before, self.speaker.begin(z))
         # All tokens of a large vocabulary are scored at places that a text has, and at no others.
@@ -124,9 +125,9 @@ class Autoregressive(Distribution):
     @torch.no_grad()
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         """Draw texts token by token, ``(*sample_shape, ..., L)``."""
-        z = self.z.expand(*sample_shape, *self.z.shape).flatten(0, -2)
+        z = self.z.expand(*sample_shape, *self.z.shape).reshape(-1, self.z.shape[-1])
         tokens, _ = self._speak(z, draw=True)
-        return tokens.view(*sample_shape, *self.batch_shape, -1)
+        return tokens.view(*sample_shape, *self.batch_shape, *self.event_shape)
 
     @property
     def mean(self) -> Tensor:
