@@ -14,11 +14,22 @@ from torch import Tensor
 from mvae import vision
 from mvae.modality import Batch, Modality
 
-__all__ = ["Dataset", "DatasetError", "Split", "data_folder", "idx_split", "label"]
+__all__ = [
+    "SEED",
+    "Dataset",
+    "DatasetError",
+    "Split",
+    "data_folder",
+    "distinct",
+    "idx_split",
+    "label",
+]
 
 Split = Literal["train", "valid", "test"]
 
 VALIDATION_PER_CLASS = 500
+#: Of every split that is drawn: the same samples on every machine.
+SEED = 20181205
 
 
 class DatasetError(Exception):
@@ -60,6 +71,24 @@ def label(categories: Iterable[str]) -> Modality:
         hidden=(128, 128),
         categories=names,
     )
+
+
+def distinct(samples: Tensor) -> Tensor:
+    """Say which samples are not the same as one before them, ``(B, ...)`` to bool ``(B,)``.
+
+    A sample that stands in two splits would be tested after it was learnt.
+
+    Example:
+        >>> distinct(torch.tensor([[3, 1], [2, 0], [3, 1], [1, 3]])).tolist()
+        [True, True, False, True]
+    """
+    seen: set[bytes] = set()
+    first = []
+    for row in samples.numpy():
+        content = row.tobytes()
+        first.append(content not in seen)
+        seen.add(content)
+    return torch.tensor(first, dtype=torch.bool)
 
 
 def data_folder() -> Path:
@@ -109,7 +138,7 @@ def idx_split(
 
 def validation_indices(labels: Tensor) -> Tensor:
     """Choose the same 500 samples of each class on every machine."""
-    generator = torch.Generator().manual_seed(20181205)
+    generator = torch.Generator().manual_seed(SEED)
     chosen = []
     for c in range(int(labels.max()) + 1):
         members = (labels == c).nonzero().squeeze(-1)

