@@ -62,15 +62,15 @@ def page() -> None:
 
 
 def _take(deed: Mapping[str, Any]) -> None:
-    """Follow what was done on the stage: a switch thrown, a latent held or let go."""
+    """Follow what was done on the stage: evidence supplied or dropped, a latent held or let go."""
     view: View = st.session_state["view"]
-    supply = deed.get("supply")
+    at, supply = place(deed.get("at")), deed.get("supply")
     if isinstance(supply, list):
         names = [m.name for m in load(view.data, view.model)[1].modalities]
         wanted = [name for name in dict.fromkeys(map(str, supply)) if name in names]
-        change(supply=tuple(wanted))
+        change(supply=tuple(wanted), at=at)
     else:
-        change(at=place(deed.get("at")))
+        change(at=at)
 
 
 def _choose_plane(view: View, belief: Belief) -> None:

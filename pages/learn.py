@@ -122,12 +122,12 @@ def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
     belief = believe(model, sample, evidence, seed=view.seed)
 
     def take(deed: Mapping[str, Any]) -> None:
-        supply = deed.get("supply")
+        at, supply = place(deed.get("at")), deed.get("supply")
         if isinstance(supply, list):
             names = dict.fromkeys(n for n in map(str, supply) if n in sample.names)
-            change(lesson=",".join(names))
+            change(lesson=",".join(names), at=at)
         else:
-            change(at=place(deed.get("at")))
+            change(at=at)
 
     with aside:
         _told(belief, data, name, config, sample)
