@@ -1,5 +1,5 @@
 /* Headings in the column of what is generated. */
-import { make } from "../web/dom.js";
+import { make, number } from "../web/dom.js";
 
 /** A modality's name in its colour, and beside it what `say` says; solid once it is supplied. */
 export function title(name, colour, of) {
@@ -10,4 +10,4 @@ export function title(name, colour, of) {
 }
 
 /** A probability as it is printed. */
-export const percent = (p, digits = 1) => `${(100 * p).toFixed(digits)} %`;
+export const percent = (p, places = 1) => `${number(100 * p, places)} %`;
