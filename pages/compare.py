@@ -12,9 +12,10 @@ from pages.parts.code import compare_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.comparison import export
 from pages.parts.comparison.answers import answers
-from pages.parts.comparison.card import AXIS, Shared
+from pages.parts.comparison.card import AXIS
 from pages.parts.comparison.cards import Cards, choose, lay_out
 from pages.parts.comparison.records import records, show_curves, show_records, show_ways
+from pages.parts.comparison.shared import Shared
 from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.loading import classifier_of, load, samples_of
 from pages.parts.pictures import ink

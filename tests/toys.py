@@ -88,7 +88,12 @@ TOYS: dict[str, tuple[Modality, ...]] = {
         words("english", *(f"▁w{i}" if i % 3 else f"x{i}" for i in range(40)), length=9),
         words("vietnamese", *(f"▁v{i}" for i in range(50)), length=9),
     ),
-    "measured": (vector("pixels", 240), vector("shape", 47), vector("few", 6), label("digit", *"0123456789")),
+    "measured": (
+        vector("pixels", 240),
+        vector("shape", 47),
+        vector("few", 6),
+        label("digit", *"0123456789"),
+    ),
 }
 
 

@@ -62,7 +62,9 @@ def _serve(request: Request) -> Response:
     """Answer with one of the two; the address changes with the content, so it may be kept."""
     dataset, model = request.path_params["dataset"], request.path_params["model"]
     content = {"decoders": decoders, "pictures": pictures}.get(request.path_params["what"])
-    if content is None or model not in checkpoint.available(checkpoint.CHECKPOINTS).get(dataset, ()):
+    if content is None or model not in checkpoint.available(checkpoint.CHECKPOINTS).get(
+        dataset, ()
+    ):
         return PlainTextResponse("There is no such asset.", 404)
     try:
         body = content(dataset, model)

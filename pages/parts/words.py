@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mvae.inference import Belief
 from mvae.modality import Modality
 
-__all__ = ["agreement", "headline", "listing", "neighbourhood", "what_changed"]
+__all__ = ["agreement", "decided", "headline", "listing", "neighbourhood", "what_changed"]
 
 #: From this percentile on, evidence is said to disagree.
 DISAGREE = 95.0
+#: So many modalities are named in a headline; of more it is said how many they are.
+NAMED = 5
+
+
+def decided(modalities: Iterable[Modality]) -> list[Modality]:
+    """List the labels of two categories, if there are several: they are seen at once."""
+    found = [m for m in modalities if m.kind == "label" and m.shape[0] == 2]
+    return found if len(found) > 1 else []
 
 
 def listing(names: Sequence[str]) -> str:
@@ -34,10 +42,9 @@ def headline(belief: Belief) -> str:
     if not belief.evidence:
         return "Given nothing, the belief is the prior: anything the model knows may be generated."
     total = belief.sharpness[-1]
-    sentence = (
-        f"Given {listing([f'**{name}**' for name in belief.evidence])}, the belief is "
-        f"**{nats(total)} nats** sharper than the prior"
-    )
+    names = [f"**{name}**" for name in belief.evidence]
+    given = listing(names) if len(names) <= NAMED else f"**{len(names)} modalities**"
+    sentence = f"Given {given}, the belief is **{nats(total)} nats** sharper than the prior"
     if len(belief.evidence) > 1:
         brought = total - belief.sharpness[-2]
         sentence += (

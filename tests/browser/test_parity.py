@@ -80,7 +80,7 @@ def decoded(
             const z = new Float32Array(bytes(latents));
             return decoders.map((decode) => {
                 const all = [];
-                for (let n = 0; n < z.length / D; n++) all.push(...decode(z.subarray(n * D, (n + 1) * D)));
+                for (let n = 0; n < z.length; n += D) all.push(...decode(z.subarray(n, n + D)));
                 return packed(Float32Array.from(all));
             });
         }""",
