@@ -19,10 +19,10 @@ from pages.parts.figures import mosaic, vectors
 from pages.parts.loading import load, samples_of
 from pages.parts.pictures import visible
 from pages.parts.view import STARTS, View, change
-from pages.parts.words import decided, listing
+from pages.parts.words import decided, told
 
-#: Letters of a note below a picture, and lines of it in a strip.
-NARROW, NOTES = 16, 4
+#: Lines of a note below a picture of a strip; letters of one there, and in a grid.
+NOTES, STRIP, GRID = 4, 16, 11
 
 
 def values() -> Tensor:
@@ -136,8 +136,9 @@ def note(
         else:
             lines.append(words(m, p))
     lines = [" · ".join(categories)] * bool(categories) + lines
-    shown = [line if len(line) <= NARROW else line[: NARROW - 1] + "…" for line in lines]
-    return "<br>".join(shown[: NOTES if strip else 1])
+    count, most = (NOTES, STRIP) if strip else (1, GRID)
+    shown = [line if len(line) <= most else line[: most - 1] + "…" for line in lines]
+    return "<br>".join(shown[:count])
 
 
 def chosen_picture(modalities: Iterable[Modality]) -> tuple[Modality, ...]:
@@ -208,14 +209,10 @@ def page() -> None:
     evidence = supplied(view, sample)
     belief = believe(model, sample, evidence, seed=view.seed)
     q = belief.posterior
-    given = (
-        f"given {listing([f'**{name}**' for name in evidence])}" if evidence else "given nothing"
-    )
-
     st.markdown("### Change one latent, or two, and see what follows")
     st.markdown(
-        f"The belief is that of the Experts page, {given}. Everything else stays where the start "
-        "puts it; what is shown is the mean that the latents decode to."
+        f"The belief is that of the Experts page, given {told(evidence)}. Everything else stays "
+        "where the start puts it; what is shown is the mean that the latents decode to."
     )
     choose_picture(config.modalities)
     across, down = choose_dimensions(view, belief)

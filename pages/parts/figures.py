@@ -186,7 +186,7 @@ def vectors(paths: Mapping[str, Tensor], steps: Sequence[str]) -> go.Figure:
             "fixedrange": True,
         }
         layout[f"yaxis{here}"] = {
-            "domain": [1 - (row + 1) / rows + 0.09, top - 0.05],
+            "domain": [1 - (row + 1) / rows + 0.11, top - 0.05],
             "anchor": f"x{here}",
             "fixedrange": True,
         }

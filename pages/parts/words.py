@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from mvae.inference import Belief
 from mvae.modality import Modality
 
-__all__ = ["agreement", "decided", "headline", "listing", "neighbourhood", "what_changed"]
+__all__ = ["agreement", "decided", "headline", "listing", "neighbourhood", "told", "what_changed"]
 
 #: From this percentile on, evidence is said to disagree.
 DISAGREE = 95.0
@@ -32,6 +32,19 @@ def listing(names: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def told(names: Sequence[str]) -> str:
+    """Name what is given; where that is much, say how much.
+
+    Example:
+        >>> told([]), told(["image", "label"]), told(["x"] * 19)
+        ('nothing', '**image** and **label**', '**19 modalities**')
+    """
+    if not names:
+        return "nothing"
+    few = len(names) <= NAMED
+    return listing([f"**{n}**" for n in names]) if few else f"**{len(names)} modalities**"
+
+
 def nats(value: float) -> str:
     """Write a number of nats with as many digits as matter."""
     return f"{value:.0f}" if abs(value) >= 20 else f"{value:.1f}"
@@ -42,8 +55,7 @@ def headline(belief: Belief) -> str:
     if not belief.evidence:
         return "Given nothing, the belief is the prior: anything the model knows may be generated."
     total = belief.sharpness[-1]
-    names = [f"**{name}**" for name in belief.evidence]
-    given = listing(names) if len(names) <= NAMED else f"**{len(names)} modalities**"
+    given = told(belief.evidence)
     sentence = f"Given {given}, the belief is **{nats(total)} nats** sharper than the prior"
     if len(belief.evidence) > 1:
         brought = total - belief.sharpness[-2]
@@ -88,10 +100,9 @@ def neighbourhood(evidence: Sequence[str], label: Modality, nearest: Sequence[in
         >>> neighbourhood([], digit, [3, 5, 3])
         'Of the 3 examples nearest to the belief given nothing, 2 have label **3** and 1 has 5.'
     """
-    given = listing([f"**{name}**" for name in evidence]) if evidence else "nothing"
     counts = sorted({(-nearest.count(c), c) for c in nearest})
     (most, first), *others = [(-n, label.category(c)) for n, c in counts]
-    whose = f"{len(nearest)} examples nearest to the belief given {given}"
+    whose = f"{len(nearest)} examples nearest to the belief given {told(evidence)}"
     if not others:
         return f"All {whose} have {label.name} **{first}**."
     commonest = f"{most} {'has' if most == 1 else 'have'} {label.name} **{first}**"

@@ -2,7 +2,7 @@
 import { arrange, beside, between, ease, isSquare, nearest, onCanvas, qualitative, sequential, towards, viewport } from "./chart.js";
 import { asset } from "../web/assets.js";
 import { make, rgb } from "../web/dom.js";
-import { paintInk } from "../web/picture.js";
+import { paintColours, paintInk } from "../web/picture.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const DOT = 4.2, MARGIN = 30, MOUSE = 14, FINGER = 26, MOVE = 600;
@@ -12,10 +12,12 @@ const INVITATION = "Point at an example, or tap it, to see it; click it, or tap 
 const maps = new WeakMap();
 
 /** Paint an example's picture. */
-function paint(canvas, bytes, sample, { height, width }) {
+function paint(canvas, bytes, sample, { channels, height, width, inked }) {
   [canvas.width, canvas.height] = [width, height];
-  const size = width * height;
-  paintInk(canvas, bytes.subarray(sample * size, (sample + 1) * size), rgb(getComputedStyle(canvas).color), 255);
+  const size = channels * width * height;
+  const own = bytes.subarray(sample * size, (sample + 1) * size);
+  if (inked) paintInk(canvas, own, rgb(getComputedStyle(canvas).color), 255);
+  else paintColours(canvas, own, 255);
 }
 
 /** One layout's elements, made once. */

@@ -130,7 +130,8 @@ export function beliefScene(root) {
     const steps = Array.from({ length: queue.length + 1 }, (_, n) => multiply(queue.slice(0, n)));
     goal = steps[supplied.length];
     const factors = factorsOf(supplied);
-    root.classList.toggle("many", factors.length > MANY);
+    root.classList.toggle("many", data.modalities.length > MANY);
+    root.classList.toggle("crowded", factors.length > MANY);
     slots.player.hidden = Object.keys(experts).length < 2;
     // of all that is to come, so that nothing changes its place on the way
     const nats = information(steps.at(-1));

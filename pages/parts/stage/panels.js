@@ -55,7 +55,7 @@ function panel(name, d, factors, range) {
   return { element, move };
 }
 
-/** From so many modalities on, each of them gets less room. */
+/** Of more modalities than these, each gets less room. */
 export const MANY = 8;
 
 /** A panel for each dimension, on one scale; `move` redraws the product in all of them. */
@@ -78,7 +78,7 @@ export function legend(modalities, supplied, toggle) {
   for (const { name, colour, there } of modalities) {
     if (!there) continue;
     const on = supplied.includes(name);
-    const words = modalities.length < MANY ? `${name}’s expert` : name;
+    const words = modalities.length <= MANY ? `${name}’s expert` : name;
     const button = make("button", {
       type: "button", role: "switch", "aria-checked": String(on), "data-of": name,
       "aria-label": `${name}’s expert`, onclick: () => toggle(name),

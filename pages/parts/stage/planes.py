@@ -6,6 +6,7 @@ import streamlit as st
 import torch
 
 from mvae.embedding import posterior_means, principal_axes
+from mvae.modality import Modality
 from pages.parts.loading import load, samples_of
 from pages.parts.stage import Plane
 
@@ -52,5 +53,11 @@ def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | No
         reach=round(min(max(farthest, LEAST), MOST), 1),
         means=means,
         categories=samples.values[label.name] if label else torch.zeros(len(samples)).long(),
-        titles=tuple(label.category(c) for c in range(label.shape[0])) if label else (),
+        titles=_titles(label) if label else (),
     )
+
+
+def _titles(label: Modality) -> tuple[str, ...]:
+    """Name the categories; where there are two, "yes" and "no" perhaps, with what they decide."""
+    before = f"{label.name}: " if label.shape[0] == 2 else ""
+    return tuple(before + label.category(c) for c in range(label.shape[0]))

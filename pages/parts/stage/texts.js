@@ -6,8 +6,8 @@ import { make } from "../web/dom.js";
 
 /** Saying a text takes many steps, so fewer draws say one; and so many different ones are shown. */
 const DRAWS = 16, SHOWN = 5;
-/** What stands in a token for the space before a word. */
-const WORD = "▁";
+/** What stands in a token for the space before a word; and the token of unknown characters. */
+const WORD = "▁", UNKNOWN = "<unk>";
 
 /** The tokens of the text that probabilities (places, vocabulary) make likeliest, up to its end. */
 function spoken(probabilities, categories) {
@@ -15,12 +15,14 @@ function spoken(probabilities, categories) {
   for (let from = 0; from < probabilities.length; from += categories.length) {
     const token = largest(probabilities, from, from + categories.length);
     if (token === END) break;
-    found.push({ token: categories[token], p: probabilities[from + token] });
+    const words = categories[token] === UNKNOWN ? "\ufffd" : categories[token].replaceAll(WORD, " ");
+    found.push({ words, p: probabilities[from + token] });
   }
   return found;
 }
 
-const joined = (tokens) => tokens.map(({ token }) => token).join("").replaceAll(WORD, " ").trim() || "(empty)";
+/** The text itself, as mvae/tokens.py reads it. */
+const joined = (tokens) => tokens.map(({ words }) => words).join("").replace(/\s+/g, " ").trim().normalize() || "(empty)";
 
 /** The different texts with how many say them, most frequent first. */
 function counted(texts) {
@@ -46,12 +48,11 @@ export function text({ name, colour, categories }, index) {
     },
     hold({ [index]: probabilities }) {
       const tokens = spoken(probabilities, categories);
-      const spans = tokens.map(({ token, p }, i) => {
-        const words = i ? token.replaceAll(WORD, " ") : token.replaceAll(WORD, "");
-        return make("span", { class: "token", style: `--p:${percent(p)}`, title: `${token} ${percent(p)}` }, words);
-      });
+      const spans = tokens.map(({ words, p }, i) => make("span", {
+        class: "token", style: `--p:${(100 * p).toFixed(0)}%`, title: `“${words.trim()}” ${percent(p)}`,
+      }, i ? words : words.trimStart()));
       list.replaceChildren(make("li", {}, make("span", {}, ...(spans.length ? spans : ["(empty)"]))));
-      heading.say(tokens.length ? "shaded: how sure of each token" : "");
+      heading.say("at the point held");
     },
     words: ({ [index]: probabilities }) => `${name}: ${joined(spoken(probabilities, categories))}`,
   };

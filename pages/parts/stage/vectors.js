@@ -24,7 +24,7 @@ export function vector({ name, colour, shape: [size] }, index) {
     zero.setAttribute("d", `M0 ${y(0)}H${BROAD}`);
     band.setAttribute("d", path((i) => mean[i] - std[i], (i) => mean[i] + std[i]));
     line.setAttribute("d", path(() => 0, (i) => mean[i]));
-    heading.say(`${size} numbers, ${number(low)} to ${number(high)}`);
+    heading.say(`${number(low)} to ${number(high)}`);
     const [least, most] = [Math.min(...mean), Math.max(...mean)];
     svg.setAttribute("aria-label", `mean generated ${name}: ${size} numbers from ${number(least, 2)} to ${number(most, 2)}`);
   }
