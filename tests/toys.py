@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from mvae.modality import Batch, Modality
 from mvae.model import MVAE
 from mvae.objective import SubSampled
 
-__all__ = ["LATENTS", "TOYS", "write_toys"]
+__all__ = ["SIZED", "TOYS", "build", "write_toys"]
 
 LATENTS, SAMPLES = 6, 24
 COLOUR = "bernoulli-cross-entropy"
@@ -32,25 +32,40 @@ def image(name: str, *shape: int, likelihood: str = COLOUR, convolutions: bool =
     )
 
 
-def words(name: str, *vocabulary: str, length: int) -> Modality:
+def sized_image(name: str, channels: int) -> Modality:
+    """Describe an image whose network is as large as that of a trained one."""
+    return Modality(
+        name=name,
+        kind="image",
+        shape=(channels, 32, 32),
+        likelihood=COLOUR,
+        hidden=(256,),
+        convolutions=(32, 64, 64),
+    )
+
+
+def words(name: str, *vocabulary: str, length: int, width: int = 24) -> Modality:
     """Describe a text."""
     return Modality(
         name=name,
         kind="text",
         shape=(length,),
         likelihood="autoregressive",
-        hidden=(24,),
+        hidden=(width,),
         categories=("", *vocabulary),
     )
 
 
-def tags(name: str, count: int) -> Modality:
+def tags(name: str, count: int, hidden: tuple[int, ...] = (16,)) -> Modality:
     """Describe tags."""
-    names = tuple(f"tag {i}" for i in range(count))
     return Modality(
-        name=name, kind="tags", shape=(count,), likelihood="bernoulli", hidden=(16,),
-        categories=names,
-    )  # fmt: skip
+        name=name,
+        kind="tags",
+        shape=(count,),
+        likelihood="bernoulli",
+        hidden=hidden,
+        categories=tuple(f"tag {i}" for i in range(count)),
+    )
 
 
 def vector(name: str, size: int) -> Modality:
@@ -58,12 +73,16 @@ def vector(name: str, size: int) -> Modality:
     return Modality(name=name, kind="vector", shape=(size,), likelihood="gaussian", hidden=(16,))
 
 
-def label(name: str, *categories: str) -> Modality:
+def label(name: str, *categories: str, hidden: tuple[int, ...] = (12,)) -> Modality:
     """Describe a label."""
     return Modality(
-        name=name, kind="label", shape=(len(categories),), likelihood="categorical", hidden=(12,),
+        name=name,
+        kind="label",
+        shape=(len(categories),),
+        likelihood="categorical",
+        hidden=hidden,
         categories=categories,
-    )  # fmt: skip
+    )
 
 
 #: By data set: each of the shapes of data that pages are to show.
@@ -97,6 +116,21 @@ TOYS: dict[str, tuple[Modality, ...]] = {
 }
 
 
+#: Toys as large as what is trained, for measuring how long they take.
+SIZED: dict[str, tuple[Modality, ...]] = {
+    "faces": (sized_image("image", 3), tags("attributes", 18, (256,))),
+    "scenes": tuple(sized_image(f"image {i}", 3) for i in range(5)),
+    "traits": (
+        sized_image("image", 3),
+        *(label(f"trait {i}", "no", "yes", hidden=(64, 64)) for i in range(18)),
+    ),
+    "sentences": tuple(
+        words(name, *(f"▁w{i}" for i in range(1999)), length=24, width=256)
+        for name in ("english", "vietnamese")
+    ),
+}
+
+
 def values_of(m: Modality, n: int, source: torch.Generator) -> Tensor:
     """Draw data of a kind."""
     if m.kind == "label":
@@ -112,10 +146,10 @@ def values_of(m: Modality, n: int, source: torch.Generator) -> Tensor:
     return torch.randint(256, (n, *m.shape), generator=source).to(torch.uint8)
 
 
-def build(modalities: Iterable[Modality], seed: int = 0) -> MVAE:
+def build(modalities: Iterable[Modality], latents: int = LATENTS) -> MVAE:
     """Make a model with weights large enough to have opinions, each a float16 number."""
-    torch.manual_seed(seed)
-    model = MVAE(modalities, LATENTS)
+    torch.manual_seed(0)
+    model = MVAE(modalities, latents)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             # An expert moderately sure, a decoder decided; an embedding has the right size already.
@@ -125,21 +159,23 @@ def build(modalities: Iterable[Modality], seed: int = 0) -> MVAE:
     return model.eval()
 
 
-def write_toys(root: Path) -> Path:
+def write_toys(
+    root: Path, toys: Mapping[str, tuple[Modality, ...]] = TOYS, latents: int = LATENTS
+) -> Path:
     """Write a checkpoint, its examples and its map of every toy data set."""
     source = torch.Generator().manual_seed(1)
-    for data, modalities in TOYS.items():
+    for data, modalities in toys.items():
         config = ModelConfig(
             dataset=data,
             model="mvae",
             summary="A toy with random weights.",
             limitations=("It knows nothing.",),
-            latents=LATENTS,
+            latents=latents,
             modalities=modalities,
             objective=SubSampled(),
             training=Training(epochs=1),
         )
-        model = build(modalities)
+        model = build(modalities, latents)
         save_model(root / data / "mvae", config, model.state_dict())
         stored = {m.name: values_of(m, SAMPLES, source) for m in modalities}
         save_tensors(root / data / "samples.safetensors", stored)

@@ -20,6 +20,9 @@ function paint(canvas, bytes, sample, { channels, height, width, inked }) {
   else paintColours(canvas, own, 255);
 }
 
+/** A category, with what it is of where there are two, "yes" and "no" perhaps. */
+const named = ({ name, categories }, c) => (categories.length === 2 ? `${name} ${categories[c]}` : categories[c]);
+
 /** One layout's elements, made once. */
 function layout(name) {
   const [chart, picture, text] = [make("canvas", { class: "chart" }), make("canvas", { class: "picture" }), make("div")];
@@ -145,7 +148,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       [context.strokeStyle, context.lineWidth] = [accent, 2.5];
       context.stroke();
       const [x, y] = it.spots[dot];
-      if (label && dots.label[dot] >= 0 && !data.named) write(label.categories[dots.label[dot]], x, y - radius[dot] - 12, "center");
+      if (label && dots.label[dot] >= 0 && !data.named) write(named(label, dots.label[dot]), x, y - radius[dot] - 12, "center");
     }
     const [x, y] = it.mark;
     for (const [line, thick] of [[paper, 6], [ink, 2.5]]) {
@@ -160,7 +163,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const toLeft = x > width / 2;
     write("the belief", x + (toLeft ? -19 : 19), y, toLeft ? "right" : "left");
     if (data.named) {
-      const texts = dots.label.map((c) => label.categories[c]);
+      const texts = dots.label.map((c) => named(label, c));
       const sizes = texts.map((text) => [context.measureText(text).width + 4, 16]);
       const belief = toLeft ? [x - 85, y - 9, x + 15, y + 9] : [x - 15, y - 9, x + 85, y + 9];
       arrange(it.spots, sizes, radius[0] + 1, [width, height], [belief])
@@ -276,8 +279,8 @@ function legend(element, { colour, label, dots, mark }, range, nats) {
   };
   const entries = [make("span", {}, make("i", { class: "mark" }), `the belief, given ${mark}`)];
   if (colour === "label") {
-    label.categories.forEach((name, c) => {
-      entries.push(make("span", {}, swatch(qualitative(c), isSquare(c) ? "square" : ""), name));
+    label.categories.forEach((_, c) => {
+      entries.push(make("span", {}, swatch(qualitative(c), isSquare(c) ? "square" : ""), named(label, c)));
     });
     if (dots.label.includes(-1)) entries.push(make("span", {}, swatch("transparent"), "several"));
   } else {
