@@ -268,6 +268,27 @@ def test_products_are_those_of_the_library(call: Call, kind: str, count: int) ->
         assert got["shares"] == [[1.0] * latents]
 
 
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_the_most_telling_comes_first(call: Call, count: int) -> None:
+    experts = experts_of("ordinary", count)
+    names = [f"expert {i}" for i in range(count)]
+    given = {name: plain(experts[i]) for i, name in enumerate(names)}
+    got = call(
+        "([experts, names, D]) => algebra.mostTelling(experts, names, D)", [given, names, 24]
+    )
+    batch = Gaussian(experts.mean.unsqueeze(1), experts.logvar.unsqueeze(1))
+
+    def entropy(chosen: list[str]) -> float:
+        mask = torch.tensor([[name in chosen for name in names]])
+        return product_of_experts(batch, mask).posterior.entropy().item()
+
+    wanted: list[str] = []
+    while len(wanted) < count:
+        left = [name for name in names if name not in wanted]
+        wanted.append(min(left, key=lambda name: entropy([*wanted, name])))
+    assert got == wanted
+
+
 def plane_in(latents: int, seed: int, oblique: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Make orthonormal axes of a plane ``(2, D)``, and a point beside it."""
     source = np.random.default_rng(seed)

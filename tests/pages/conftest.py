@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,11 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
+from mvae import checkpoint
 from mvae.checkpoint import load_model
 from mvae.gaussian import Gaussian, Product, product_of_experts
+from pages.parts import loading
+from pages.parts.stage.planes import plane_of
 
 ROOT = Path(__file__).parents[2]
 # The frame and not app.py, which gives an empty page to AppTest.
@@ -159,6 +162,19 @@ class Visit:
             name: value if isinstance(value, str) else value[0]
             for name, value in self.app.query_params.items()
         }
+
+
+@pytest.fixture(scope="module")
+def toys(toy_root: Path) -> Iterator[Path]:
+    """Let pages show toy checkpoints of every kind of modality."""
+    caches = (loading.load, loading.samples_of, loading.metrics_of, loading.map_of, plane_of)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "CHECKPOINTS", toy_root)
+        for cache in caches:
+            cache.clear()
+        yield toy_root
+    for cache in caches:
+        cache.clear()
 
 
 @pytest.fixture

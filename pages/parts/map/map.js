@@ -170,6 +170,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
         .forEach(([a, b], i) => write(texts[i], a, b, "center"));
     }
     chart.dataset.mark = it.mark.map((c) => c.toFixed(1)).join(" ");
+    if (!it.tip.hidden) putTip(it);
+  }
+
+  /** Put the tooltip beside its dot, which may have moved. */
+  function putTip(it) {
+    const place = state.hover ?? state.chosen;
+    if (!place) return; // it is about to be hidden
+    const size = [it.tip.offsetWidth, it.tip.offsetHeight];
+    const [x, y] = beside(it.spots[place.dot], size, [it.chart.clientWidth, it.chart.clientHeight], 16);
+    it.tip.style.transform = `translate(${x}px, ${y}px)`;
   }
 
   /** Show the tooltip of what is pointed at, or else of what is chosen. */
@@ -181,16 +191,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
       if (it.tip.hidden) return;
       it.text.replaceChildren(make("b", {}, title(place.dot)), ...facts(place.dot).map((f) => make("span", {}, f)));
       it.picture.hidden = !data.picture;
-      const put = () => {
-        const size = [it.tip.offsetWidth, it.tip.offsetHeight];
-        const [x, y] = beside(it.spots[place.dot], size, [it.chart.clientWidth, it.chart.clientHeight], 16);
-        it.tip.style.transform = `translate(${x}px, ${y}px)`;
-      };
-      put();
+      putTip(it);
       if (!data.picture) return;
       asset(data.picture.path).then(
         (bytes) => (state.hover ?? state.chosen)?.sample === place.sample && paint(it.picture, new Uint8Array(bytes), place.sample, data.picture),
-        () => ((it.picture.hidden = true), put()),
+        () => ((it.picture.hidden = true), later()),
       );
     });
     later();
