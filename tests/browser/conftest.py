@@ -134,7 +134,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
 
 
 @pytest.fixture(scope="session")
-def toys(serve: Callable[..., str], toy_root: Path) -> str:
+def toy_app(serve: Callable[..., str], toy_root: Path) -> str:
     """Serve the app over toy checkpoints of every kind of modality; gives its address."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TOYS", str(toy_root))

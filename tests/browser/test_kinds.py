@@ -28,11 +28,11 @@ TEXTS = 16
 
 
 @pytest.fixture
-def open_(guest, toys, stage):
+def open_(guest, toy_app, stage):
     """Give a function that opens Experts about a toy; gives the stage."""
 
     def go(data: str, more: str = "", **settings):
-        visitor = guest(toys, **{"viewport": TALL, **settings})
+        visitor = guest(toy_app, **{"viewport": TALL, **settings})
         return stage(visitor.open(f"/?data={data}&sample=3{more}"))
 
     return go

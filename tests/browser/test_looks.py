@@ -71,8 +71,8 @@ def test_in_both_themes_and_on_a_phone(guest, path):
 
 
 @pytest.mark.parametrize("path", TOYS)
-def test_every_kind_in_both_themes_and_on_a_phone(guest, toys, path):
-    look(guest, toys, path)
+def test_every_kind_in_both_themes_and_on_a_phone(guest, toy_app, path):
+    look(guest, toy_app, path)
 
 
 def look(guest, address: str | None, path: str) -> None:

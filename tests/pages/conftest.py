@@ -165,7 +165,7 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def toys(toy_root: Path) -> Iterator[Path]:
+def toy_pages(toy_root: Path) -> Iterator[Path]:
     """Let pages show toy checkpoints of every kind of modality."""
     caches = (loading.load, loading.samples_of, loading.metrics_of, loading.map_of, plane_of)
     with pytest.MonkeyPatch.context() as patch:

@@ -24,7 +24,7 @@ from pages.parts.map import shades
 from pages.parts.pictures import as_image, framed, inked
 from tests.toys import TOYS
 
-pytestmark = pytest.mark.usefixtures("toys")
+pytestmark = pytest.mark.usefixtures("toy_pages")
 
 
 def model_of(data: str, root):
@@ -101,8 +101,8 @@ def png(source: str) -> np.ndarray:
     return np.array(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))))
 
 
-def test_a_card_has_the_picture_large_and_the_others_in_their_colours(toys):
-    html, found, _ = written(toys, "scenes", ("grey",))
+def test_a_card_has_the_picture_large_and_the_others_in_their_colours(toy_pages):
+    html, found, _ = written(toy_pages, "scenes", ("grey",))
     sources = re.findall(r'src="(data:image/png[^"]*)"', html)
     assert len(sources) == 2 + 4
     mean = png(sources[0])
@@ -133,15 +133,15 @@ def rows(html: str) -> list[tuple[str, str]]:
     return re.findall(r"<span[^>]*>(.*?)</span><i>.*?</i><span>(\d+%)</span>", inside)
 
 
-def test_a_card_has_decisions_at_once_and_tags_by_probability(toys):
-    html, found, sample = written(toys, "traits", ("trait 2",))
+def test_a_card_has_decisions_at_once_and_tags_by_probability(toy_pages):
+    html, found, sample = written(toy_pages, "traits", ("trait 2",))
     assert "<b>p(yes)</b> 1 of 18 supplied" in html
     names = [f"trait {i}" for i in range(18)]
     assert rows(html) == [(name, f"{found.expected[name][1]:.0%}") for name in names]
     own = re.findall(r"<span class=own>(trait \d+)</span>", html)
     assert own == [name for name in names if sample.values[name] == 1]
 
-    html, found, sample = written(toys, "clips")
+    html, found, sample = written(toy_pages, "clips")
     best = found.expected["tags"].topk(8)
     assert rows(html) == [
         (f"tag {i}", f"{p:.0%}")
@@ -151,9 +151,9 @@ def test_a_card_has_decisions_at_once_and_tags_by_probability(toys):
     assert all(sample.values["tags"][0, int(i)] == 1 for i in own)
 
 
-def test_a_card_has_the_texts_that_most_draws_say(toys):
-    model, sample = model_of("sentences", toys)
-    html, found, _ = written(toys, "sentences")
+def test_a_card_has_the_texts_that_most_draws_say(toy_pages):
+    model, sample = model_of("sentences", toy_pages)
+    html, found, _ = written(toy_pages, "sentences")
     with torch.no_grad():
         p = model.generate(sample.supply([]), 64, 0)["english"].mean[:, 0]
     said = [decode(tokens, model.modality("english")) for tokens in p.argmax(-1)]
@@ -167,8 +167,8 @@ def test_a_card_has_the_texts_that_most_draws_say(toys):
     ]
 
 
-def test_a_card_draws_vectors_with_the_samples_own(toys):
-    html, found, sample = written(toys, "measured")
+def test_a_card_draws_vectors_with_the_samples_own(toy_pages):
+    html, found, sample = written(toy_pages, "measured")
     svgs = [unquote(x) for x in re.findall(r'src="data:image/svg\+xml,([^"]*)"', html)]
     vectors = [svg for svg in svgs if "stroke-width=" in svg and "non-scaling" in svg][-3:]
     for svg, name in zip(vectors, ("pixels", "shape", "few"), strict=True):
@@ -186,12 +186,12 @@ def test_a_card_draws_vectors_with_the_samples_own(toys):
 
 
 @pytest.mark.parametrize("data", TOYS)
-def test_every_kind_is_compared_and_exported(visit, toys, data):
+def test_every_kind_is_compared_and_exported(visit, toy_pages, data):
     page = visit("compare.py", data=data, sample="3")
     (body,) = [x.proto.body for x in page.app.get("html") if 'class="answer"' in x.proto.body]
     for m in TOYS[data]:
         assert f"<b>{m.name}</b>" in body or m.name.startswith("trait")
-    model, sample = model_of(data, toys)
+    model, sample = model_of(data, toy_pages)
     found = {"mvae": answer(model, sample, [])}
     sheet = Image.open(io.BytesIO(export.picture(found, model.modalities, "mvae", data)))
     assert sheet.width == export.COLUMN + 2 * export.MARGIN
@@ -200,8 +200,8 @@ def test_every_kind_is_compared_and_exported(visit, toys, data):
     assert (colourful > 2000) == (data in ("traits", "scenes", "clips"))
 
 
-def test_an_exported_picture_is_the_mean_that_is_generated(toys):
-    model, sample = model_of("traits", toys)
+def test_an_exported_picture_is_the_mean_that_is_generated(toy_pages):
+    model, sample = model_of("traits", toy_pages)
     found = answer(model, sample, [])
     sheet = np.array(
         Image.open(io.BytesIO(export.picture({"m": found}, model.modalities, "m", "")))
@@ -255,13 +255,13 @@ def test_one_of_several_pictures_is_chosen(visit):
     assert len(charts(page)) == 2
 
 
-def test_without_pictures_there_are_tables_and_lines(visit, toys):
+def test_without_pictures_there_are_tables_and_lines(visit, toy_pages):
     page = visit("traverse.py", data="sentences", sample="3")
     assert not charts(page)
     table, path = (frame.value for frame in page.app.dataframe)
     assert list(table.columns)[1:] == ["english", "vietnamese"]
     assert len(table) == len(path) == 9
-    model, sample = model_of("sentences", toys)
+    model, sample = model_of("sentences", toy_pages)
     with torch.no_grad():
         mean = model.posterior(sample).mean
         said = decode(model.expected(mean)["english"][0].argmax(-1), model.modality("english"))
@@ -276,7 +276,7 @@ def test_without_pictures_there_are_tables_and_lines(visit, toys):
     ]
     assert [len(line["y"]) for line in lines["data"][::9]] == [240, 47, 6]
     assert len({line["line"]["color"] for line in lines["data"]}) == 9
-    model, sample = model_of("measured", toys)
+    model, sample = model_of("measured", toy_pages)
     with torch.no_grad():
         mean = model.expected(model.posterior(sample).mean)
     assert path["data"][0]["y"] == pytest.approx(mean["pixels"][0].tolist(), abs=1e-5)
@@ -292,7 +292,7 @@ def drawn(page) -> dict:
     return page.component("mvae_map")
 
 
-def test_a_map_is_coloured_by_any_label_or_tag(visit, toys):
+def test_a_map_is_coloured_by_any_label_or_tag(visit, toy_pages):
     page = visit("map.py", data="clips")
     data = drawn(page)
     assert data["label"] == {"name": "tag 0", "categories": ["no", "yes"]}
@@ -302,7 +302,7 @@ def test_a_map_is_coloured_by_any_label_or_tag(visit, toys):
     page.set("selectbox", "shade", "tag 7")
     data = drawn(page)
     assert data["label"]["name"] == "tag 7"
-    samples = load_samples("clips", TOYS["clips"], toys)
+    samples = load_samples("clips", TOYS["clips"], toy_pages)
     wanted = samples.values["tags"][:, 7].long()
     assert data["dots"]["label"] == wanted[data["dots"]["sample"]].tolist()
     page.set("button_group", "colour", "entropy")
@@ -312,7 +312,7 @@ def test_a_map_is_coloured_by_any_label_or_tag(visit, toys):
 
     page = visit("map.py", data="traits").set("selectbox", "shade", "trait 5")
     assert "trait 5 **" in page.remarks
-    assert list(shades(TOYS["traits"], load_samples("traits", TOYS["traits"], toys))) == [
+    assert list(shades(TOYS["traits"], load_samples("traits", TOYS["traits"], toy_pages))) == [
         f"trait {i}" for i in range(18)
     ]
 
