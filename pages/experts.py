@@ -111,7 +111,7 @@ def _choose_dimensions(view: View, belief: Belief) -> None:
 
 def _what_happened(view: View, evidence: tuple[str, ...], nats: float) -> str:
     """Compare with the run before, if only the evidence differs."""
-    situation = (view.data, view.model, view.source, view.sample, view.drawing, view.labels)
+    situation = (view.data, view.model, view.source, view.sample, view.drawing, view.entries)
     before = st.session_state.get("before")
     st.session_state["before"] = (situation, evidence, nats)
     if before is None or before[0] != situation:

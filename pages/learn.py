@@ -147,8 +147,8 @@ def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
         ),
         take,
     )
-    labels = {} if scene.label is None else {label_of(config): scene.label}
-    shown = View(data, name, sample=scene.sample, labels=labels, seed=view.seed)
+    entries = {} if scene.label is None else {label_of(config): scene.label}
+    shown = View(data, name, sample=scene.sample, entries=entries, seed=view.seed)
     show_code(experts_code(shown, config.modalities, evidence, scene.flat))
 
 

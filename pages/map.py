@@ -70,7 +70,7 @@ def page() -> None:
     evidence = supplied(view, sample)
     mean = posterior_means(model, sample, evidence)[0]
 
-    own = view.sample if view.source == "example" and not view.labels else None
+    own = view.sample if view.source == "example" and not view.entries else None
     nearest = nearest_samples(chart, mean, NEAREST, own)
     st.markdown("### Where the examples lie in latent space")
     sentence = st.empty()
@@ -86,7 +86,7 @@ def page() -> None:
     data = describe(view, config.modalities, samples, chart, mean, words, shade)
     opened = show_map(view, data)
     if opened is not None:
-        change(sample=opened, source="example", labels={})
+        change(sample=opened, source="example", entries={})
         st.switch_page("experts.py")
     st.caption(
         "Each dot is the mean of the belief about a bundled test example. One UMAP holds the means "
