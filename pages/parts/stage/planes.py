@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 import torch
+from torch import Tensor
 
 from mvae.embedding import posterior_means, principal_axes
-from mvae.modality import Modality
+from mvae.modality import Batch, Modality
+from pages.parts.entries import is_attribute
 from pages.parts.loading import load, samples_of
 from pages.parts.stage import Plane
 
@@ -43,7 +45,7 @@ def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | No
         axes, names = principal_axes(means), ("1st direction", "2nd direction")
     else:
         axes, names = torch.eye(config.latents)[list(dims)], (f"z{dims[0]}", f"z{dims[1]}")
-    label = next((m for m in config.modalities if m.kind == "label"), None)
+    categories, titles = classes(config.modalities, samples)
     across, down = (means @ axes.T).abs().amax(0).tolist()
     farthest = max(across / ASPECT, down) + 0.3
     return Plane(
@@ -52,12 +54,25 @@ def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | No
         oblique=oblique,
         reach=round(min(max(farthest, LEAST), MOST), 1),
         means=means,
-        categories=samples.values[label.name] if label else torch.zeros(len(samples)).long(),
-        titles=_titles(label) if label else (),
+        categories=categories,
+        titles=titles,
     )
 
 
-def _titles(label: Modality) -> tuple[str, ...]:
-    """Name the categories; where there are two, "yes" and "no" perhaps, with what they decide."""
-    before = f"{label.name}: " if label.shape[0] == 2 else ""
-    return tuple(before + label.category(c) for c in range(label.shape[0]))
+def classes(modalities: tuple[Modality, ...], samples: Batch) -> tuple[Tensor, tuple[str, ...]]:
+    """Say by what the examples are told apart: the first label, or the tag that parts them best.
+
+    Returns:
+        tuple: an index for each example, and the titles of the indices; none if there are neither
+        labels nor tags.
+    """
+    for m in modalities:
+        if m.kind == "label":
+            told = (f"no {m.name}", m.name) if is_attribute(m) else map(m.category, range(*m.shape))
+            return samples.values[m.name], tuple(told)
+    for m in modalities:
+        if m.kind == "tags":
+            on = samples.values[m.name] > 0.5
+            tag = int((on.float().mean(0) - 0.5).abs().argmin())
+            return on[:, tag].long(), (f"no {m.categories[tag]}", m.categories[tag])
+    return torch.zeros(len(samples)).long(), ()
