@@ -6,13 +6,23 @@ from collections.abc import Iterable, Sequence
 
 from mvae.inference import Belief
 from mvae.modality import Modality
+from pages.parts.entries import is_attribute
 
-__all__ = ["agreement", "decided", "headline", "listing", "neighbourhood", "told", "what_changed"]
+__all__ = [
+    "agreement",
+    "decided",
+    "described",
+    "headline",
+    "listing",
+    "neighbourhood",
+    "told",
+    "what_changed",
+]
 
 #: From this percentile on, evidence is said to disagree.
 DISAGREE = 95.0
 #: So many modalities are named in a headline; of more it is said how many they are.
-NAMED = 5
+NAMED = 7
 
 
 def decided(modalities: Iterable[Modality]) -> list[Modality]:
@@ -43,6 +53,26 @@ def told(names: Sequence[str]) -> str:
         return "nothing"
     few = len(names) <= NAMED
     return listing([f"**{n}**" for n in names]) if few else f"**{len(names)} modalities**"
+
+
+def described(m: Modality) -> str:
+    """Say what kind of data a modality is.
+
+    Example:
+        >>> described(Modality(name="view", kind="vector", shape=(76,), likelihood="gaussian"))
+        '76 numbers'
+    """
+    size, *rest = m.shape
+    if m.kind == "image":
+        grey = "black and white" if m.distribution.binary else "grey"
+        return f"a picture of {rest[1]} × {rest[0]}, {grey if size == 1 else 'in colour'}"
+    if m.kind == "label":
+        return "no or yes" if is_attribute(m) else f"one of {size} categories"
+    if m.kind == "tags":
+        return f"any of {size} tags"
+    if m.kind == "text":
+        return f"a text of up to {size - 1} tokens out of {len(m.categories) - 1:,}"
+    return f"{size} numbers"
 
 
 def nats(value: float) -> str:
