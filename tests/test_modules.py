@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pages.parts import map as map_
 from pages.parts import chips, modules, pad, quadrature, stage
+from pages.parts import map as map_
 
 COMPONENTS = {
     name: Path(module.__file__)

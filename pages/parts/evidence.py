@@ -9,7 +9,7 @@ import streamlit as st
 from mvae.modality import Batch, Modality
 from pages.parts.entries import Entry, entry_of, is_attribute, tensor_of
 from pages.parts.inputs import show_attributes, show_input
-from pages.parts.pictures import inked
+from pages.parts.pictures import visible
 from pages.parts.source import choose_source, from_picture, own_picture
 from pages.parts.view import View, change
 
@@ -102,8 +102,8 @@ def evidence_column(
         with st.container(border=True, key=f"{'small-' * small}card-{m.name.replace(' ', '-')}"):
             _switch(m, view, there[m.name], small)
             value = sample.values[m.name][0] if there[m.name] else None
-            if m.kind == "image" and not inked(m, modalities) and value is not None:
-                value = value.expand(3, -1, -1)  # greys as they are
+            if m.kind == "image" and value is not None:
+                value = visible(value, m, modalities)
             show_input(m, view, value, own.get(m.name), small)
 
     for group in arranged(modalities):
