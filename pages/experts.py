@@ -110,13 +110,17 @@ def _choose_dimensions(view: View, belief: Belief) -> None:
 
 
 def _what_happened(view: View, evidence: tuple[str, ...], nats: float) -> str:
-    """Compare with the run before, if only the evidence differs."""
-    situation = (view.data, view.model, view.source, view.sample, view.drawing, view.entries)
+    """Compare with the run before, if only what is supplied differs."""
+    situation = (view.data, view.model, view.source, view.sample, view.drawing)
     before = st.session_state.get("before")
-    st.session_state["before"] = (situation, evidence, nats)
+    st.session_state["before"] = (situation, view.entries, evidence, nats)
     if before is None or before[0] != situation:
         return ""
-    return what_changed(before[1], evidence, nats - before[2])
+    _, entries, supplied_before, nats_before = before
+    both = set(evidence) & set(supplied_before)
+    if any(entries.get(name) != view.entries.get(name) for name in both):
+        return ""
+    return what_changed(supplied_before, evidence, nats - nats_before)
 
 
 page()

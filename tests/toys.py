@@ -143,7 +143,9 @@ def values_of(m: Modality, n: int, source: torch.Generator) -> Tensor:
         return torch.randn(n, *m.shape, generator=source)
     if m.kind == "tags":
         return torch.randint(2, (n, *m.shape), generator=source).float()
-    return torch.randint(256, (n, *m.shape), generator=source).to(torch.uint8)
+    levels = 2 if m.distribution.binary else 256
+    values = torch.randint(levels, (n, *m.shape), generator=source)
+    return (values * 255 // (levels - 1)).to(torch.uint8)
 
 
 def build(modalities: Iterable[Modality], latents: int = LATENTS) -> MVAE:

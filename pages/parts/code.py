@@ -87,11 +87,11 @@ def _picture_lines(view: View, modalities: tuple[Modality, ...]) -> tuple[list[s
     if derived:
         needed.append("from mvae.data import DATASETS")
         lines.append(f'values |= DATASETS["{view.data}"].derive(picture)')
-    binary = [m.name for m in modalities if m.kind == "image" and m.distribution.binary]
-    if binary and (derived or view.source == "upload"):
+    if derived or view.source == "upload":
         lines += [
-            f"for name in {binary}:",
-            "    values[name] = (values[name] > 0.5).float()",
+            "for m in model.modalities:",
+            "    if m.distribution.binary and m.name in values:",
+            "        values[m.name] = (values[m.name] > 0.5).float()",
         ]
     return needed, lines
 

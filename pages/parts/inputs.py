@@ -189,8 +189,9 @@ def _tokens(m: Modality, value: Tensor) -> None:
         for token in tokens
     )
     room = m.shape[0] - 1
-    left = f"<em>{room - len(tokens)} more fit</em>" if 2 * len(tokens) > room else ""
-    st.html(f'<div class="tokens" aria-label="tokens" role="group">{boxes}{left}</div>')
+    left = f"{room - len(tokens)} more fit" if len(tokens) < room else "no more fit"
+    end = f"<em>{left}</em>" if 2 * len(tokens) > room else ""
+    st.html(f'<div class="tokens" aria-label="tokens" role="group">{boxes}{end}</div>')
 
 
 def show_attributes(

@@ -37,10 +37,7 @@ def from_picture(data: str, modalities: tuple[Modality, ...], picture: Tensor) -
     """Give the modalities that follow from a picture: its tiles, and what its data set derives."""
     values = cut(modalities, picture)
     derive = DATASETS[data].derive if data in DATASETS else None
-    if derive is not None:
-        names = {m.name for m in modalities}
-        values |= {name: x for name, x in derive(picture).items() if name in names}
-    return values
+    return values if derive is None else values | derive(picture)
 
 
 def choose_source(view: View, modalities: tuple[Modality, ...], count: int) -> None:

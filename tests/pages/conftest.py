@@ -130,7 +130,8 @@ class Visit:
         noise = unpack(data["noise"]).reshape(data["draws"], data["latents"])
         draws = q.mean.float() + q.std.float() * noise
         with torch.no_grad():
-            samples = load_model(self.url["data"], self.url["model"])[0].expected(draws)
+            model, _ = load_model(self.url["data"], self.url["model"], checkpoint.CHECKPOINTS)
+            samples = model.expected(draws)
         return Shown(
             sharpness=(-0.5 * product.posterior.logvar[:, 0].sum(-1)).tolist(),
             posterior=q,
@@ -140,13 +141,16 @@ class Visit:
         )
 
     def deed(self, done: object) -> Visit:
-        """Do something on the stage: send what a browser would, so that callbacks run.
+        """Do something on the stage."""
+        return self.message("mvae_stage", {"deed": done})
+
+    def message(self, component: str, content: object) -> Visit:
+        """Send what a browser would of a component, so that callbacks run.
 
         To set the session's state would not do; a callback hears of messages only.
         """
         states = self.app._tree.get_widget_states()
-        message = json.dumps({"deed": done})
-        states.widgets.add(id=self._find("mvae_stage").proto.id, json_value=message)
+        states.widgets.add(id=self._find(component).proto.id, json_value=json.dumps(content))
         self.app._run(widget_state=states)
         return self.check()
 
