@@ -13,7 +13,7 @@ from mvae.modality import Modality
 from mvae.runs import measured
 from pages.parts.loading import load, metrics_of
 from pages.parts.view import View
-from pages.parts.words import described, listing
+from pages.parts.words import described, listing, told
 
 __all__ = ["about"]
 
@@ -31,26 +31,28 @@ def about(view: View) -> None:
     st.markdown(f"**{view.model}** · {config.summary}")
     show_figures(view, config)
     likelihoods = alike(config, lambda m: f"{m.distribution.title}, λ = {m.weight:g}")
+    said = "; ".join(f"{told(names).replace('**', '')}: {how}" for how, names in likelihoods)
     st.caption(
         f"{config.latents} latents · {config.training.epochs} epochs, {config.objective.name} "
-        f"objective · {'; '.join(likelihoods)}"
+        f"objective · {said}"
     )
     show_data(view, config)
 
 
-def alike(config: ModelConfig, what: Callable[[Modality], str]) -> list[str]:
-    """Say something of every modality, once of those of which it is the same."""
+def alike(config: ModelConfig, what: Callable[[Modality], str]) -> list[tuple[str, list[str]]]:
+    """List what is said of modalities, each with the names of those of which it is said."""
     groups: dict[str, list[str]] = {}
     for m in config.modalities:
         groups.setdefault(what(m), []).append(m.name)
-    return [f"{listing(names)}: {words}" for words, names in groups.items()]
+    return list(groups.items())
 
 
 def show_data(view: View, config: ModelConfig) -> None:
     """Say what the data are: their modalities, how many there are, where they come from."""
     data = DATASETS.get(view.data)
     st.markdown(f"**{data.title if data else view.data}**")
-    st.markdown("\n".join(f"- {line}" for line in alike(config, described)))
+    lines = [f"- {listing(names)}: {what}" for what, names in alike(config, described)]
+    st.markdown("\n".join(lines))
     for sentence in (*data.facts, data.source) if data else ():
         st.caption(sentence)
 

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from tests.toys import TOYS, write_toys
-
-
-@pytest.fixture(scope="module")
-def toys(serve, tmp_path_factory) -> Iterator[str]:
-    """Serve the app over toy checkpoints of every kind of modality; gives its address."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOYS", str(write_toys(tmp_path_factory.mktemp("toys"))))
-        yield serve("tests/browser/toys_app.py")
+from tests.toys import TOYS
 
 
 @pytest.fixture
-def visitor(guest, toys):
-    return guest(address=toys)
+def visitor(guest, toy_app):
+    return guest(address=toy_app)
 
 
 def chip(page: Page, name: str) -> Locator:
@@ -137,8 +128,8 @@ def test_tags_that_are_many_are_found_by_typing(visitor):
 
 
 @pytest.mark.parametrize("data", TOYS)
-def test_in_both_themes_and_on_a_phone(guest, toys, data):
-    page = guest(address=toys, color_scheme="light").open(f"/?data={data}&sample=2")
+def test_in_both_themes_and_on_a_phone(guest, toy_app, data):
+    page = guest(address=toy_app, color_scheme="light").open(f"/?data={data}&sample=2")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.wait_for_function(

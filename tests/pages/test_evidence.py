@@ -447,10 +447,10 @@ def test_examples_are_told_apart_by_a_label_or_a_tag_if_there_is_one(visit):
         told = visit(data=data).stage["plane"]["points"]
         return told["titles"], set(told["categories"])
 
-    assert points("traits") == (["no trait 0", "trait 0"], {0, 1})
+    assert points("traits") == (["trait 0: no", "trait 0: yes"], {0, 1})
     assert points("measured") == (list("0123456789"), set(range(10)))
     titles, categories = points("clips")
-    assert titles[0] == f"no {titles[1]}"
+    assert titles[0].removesuffix(": no") == titles[1].removesuffix(": yes")
     assert categories == {0, 1}
     for data in ("sentences", "scenes", "spoken"):
         assert points(data) == ([], {0})

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from mvae.embedding import posterior_means, principal_axes
 from mvae.modality import Batch, Modality
-from pages.parts.entries import is_attribute
 from pages.parts.loading import load, samples_of
 from pages.parts.stage import Plane
 
@@ -68,11 +67,12 @@ def classes(modalities: tuple[Modality, ...], samples: Batch) -> tuple[Tensor, t
     """
     for m in modalities:
         if m.kind == "label":
-            told = (f"no {m.name}", m.name) if is_attribute(m) else map(m.category, range(*m.shape))
-            return samples.values[m.name], tuple(told)
+            # What is no or yes, of two categories, the name says.
+            before = f"{m.name}: " if m.shape[0] == 2 else ""
+            return samples.values[m.name], tuple(before + m.category(c) for c in range(m.shape[0]))
     for m in modalities:
         if m.kind == "tags":
             on = samples.values[m.name] > 0.5
             tag = int((on.float().mean(0) - 0.5).abs().argmin())
-            return on[:, tag].long(), (f"no {m.categories[tag]}", m.categories[tag])
+            return on[:, tag].long(), (f"{m.categories[tag]}: no", f"{m.categories[tag]}: yes")
     return torch.zeros(len(samples)).long(), ()
