@@ -20,13 +20,13 @@ ABREAST = 2
 STYLE = """
 .st-key-card-prior { border-left: 5px dashed #8b919c; }
 [class*=card-] { padding: .6rem .8rem; gap: .5rem; }
-[class*=small-card-] { padding: .4rem .5rem; }
+[class*=small-card-] { padding: .4rem; }
 [class*=card-] label p { overflow-wrap: normal; word-break: keep-all; }
 [class*=st-key-supply-] p { font-weight: 600; }
-[class*=small-card-] label { gap: .35rem; max-width: 100%; }
+[class*=small-card-] label { gap: .3rem; max-width: 100%; }
 [class*=small-card-] label > div { flex-shrink: 0; }
 [class*=small-card-] label > [data-testid=stWidgetLabel] { flex-shrink: 1; min-width: 0; }
-[class*=small-card-] label p { font-size: .8rem; overflow: hidden; text-overflow: ellipsis; }
+[class*=small-card-] label p { font-size: .75rem; overflow: hidden; text-overflow: ellipsis; }
 .tokens { display: flex; flex-wrap: wrap; row-gap: .2rem; font-size: .8rem; }
 .tokens span {
   border: 1px solid color-mix(in srgb, currentColor 30%, transparent); border-radius: .25rem;
@@ -114,7 +114,9 @@ def evidence_column(
             card(group[0])
         else:
             for row in _rows(group):
-                for m, column in zip(row, st.columns(len(row), wrap=False), strict=False):
+                for m, column in zip(
+                    row, st.columns(len(row), gap="xsmall", wrap=False), strict=False
+                ):
                     with column:
                         if m is not None:
                             card(m, small=True)
