@@ -7,7 +7,7 @@ import streamlit as st
 from mvae.data import DATASETS
 from mvae.modality import Modality
 from mvae.pictures import picture_shape
-from pages.parts.entries import lines_of
+from pages.parts.entries import expression_of
 from pages.parts.lesson import Witnesses
 from pages.parts.source import framing_of
 from pages.parts.view import View
@@ -46,7 +46,7 @@ def sample_lines(
     An uploaded picture cannot stand in the lines; a file of that name stands in its place.
     """
     named = {m.name: m for m in modalities}
-    entries = {name: lines_of(entry, named[name]) for name, entry in view.entries.items()}
+    entries = {name: expression_of(entry, named[name]) for name, entry in view.entries.items()}
     needed = [*imports, "from mvae.checkpoint import load_model, load_samples"]
     if any(isinstance(entry, str) for entry in view.entries.values()):
         needed.append("from mvae.tokens import encode")

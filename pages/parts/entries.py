@@ -12,8 +12,8 @@ from mvae.tokens import decode, encode
 __all__ = [
     "Entry",
     "entry_of",
+    "expression_of",
     "is_attribute",
-    "lines_of",
     "read",
     "read_index",
     "tensor_of",
@@ -123,7 +123,7 @@ def read(text: str, m: Modality, problems: list[str]) -> Entry | None:
     return text
 
 
-def lines_of(entry: Entry, m: Modality) -> str:
+def expression_of(entry: Entry, m: Modality) -> str:
     """Write the expression of Python that gives the tensor of an entry."""
     if isinstance(entry, int):
         return f"torch.tensor([{entry}])"

@@ -256,6 +256,7 @@ def show_attributes(
             args=(False,),
         )
     chips(f"attributes {view.data}", "attributes", [chip(m) for m in attributes], take)
+    st.caption("✓ yes, ✗ no, dashed: not supplied. Click to change.")
     other = [name for name in heard if name in view.entries]
     if other and view.source == "example":
         st.caption(f"not necessarily the example's own: {', '.join(other)}")
