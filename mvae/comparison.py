@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from mvae.mixture import Mixture
 from mvae.modality import Batch, Modality
 from mvae.model import LatentModel, MultimodalModel, noise
 from mvae.pictures import assemble
+from mvae.tokens import decode
 
 __all__ = ["DRAWS", "SHOWN", "Answer", "answer", "differences"]
 
@@ -35,6 +37,8 @@ class Answer:
             prior's are 1. None where there is no posterior.
         no_spread: why not.
         expected: the mean over the draws of every modality that it generates, ``(*shape)``.
+        texts: of every text that it generates, what the draws say: the different texts, and which
+            share of the draws makes each the likeliest, most frequent first.
         picture: the generated picture, averaged over the draws, ``(C, H, W)``; a tile that is not
             generated stands as it was supplied. None where no image is generated.
         drawn: the same for the first few draws, ``(SHOWN, C, H, W)``.
@@ -45,6 +49,7 @@ class Answer:
     spread: Tensor | None
     no_spread: str
     expected: dict[str, Tensor]
+    texts: dict[str, list[tuple[str, float]]]
     picture: Tensor | None
     drawn: Tensor | None
     cannot: dict[str, str]
@@ -103,6 +108,7 @@ def answer(
         spread=None if q is None else q.std[0].sort().values,
         no_spread=no_spread,
         expected={name: x.mean(0) for name, x in means.items()},
+        texts=_texts(model, means),
         picture=None if pictures is None else pictures.mean(0),
         drawn=None if pictures is None else pictures[:SHOWN].clone(),
         cannot={
@@ -159,6 +165,18 @@ def _pictures(
         name: means.get(name, given.filled(name).expand(len(like), -1, -1, -1)) for name in images
     }
     return assemble(model.modalities, tiles), all(name in means or there[name] for name in images)
+
+
+def _texts(
+    model: MultimodalModel, means: Mapping[str, Tensor]
+) -> dict[str, list[tuple[str, float]]]:
+    """Count the likeliest texts of the draws."""
+    found = {}
+    for name, p in means.items():
+        if (m := model.modality(name)).kind == "text":
+            counts = Counter(decode(tokens, m) for tokens in p.argmax(-1))
+            found[name] = [(text, n / len(p)) for text, n in counts.most_common()]
+    return found
 
 
 def _coherence(

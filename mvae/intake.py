@@ -3,67 +3,57 @@
 MNIST's digits were made in three steps: the ink's bounding box is fitted into a box of 20 × 20
 pixels, shrunk with anti-aliasing, and moved by whole pixels until its centre of mass lies within
 half a pixel of pixel (14, 14) of 28 × 28. :func:`normalise_ink` does exactly that; the drawing
-pad does the same in the browser. Nothing uploaded is trusted.
+pad does the same in the browser. Other data are framed otherwise: :data:`mvae.pictures.Framing`.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import io
 import math
 import re
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
+from mvae.pictures import Framing
+from mvae.uploads import CONTRAST, Grey, IntakeError, border, colours, greys
+
 __all__ = ["IntakeError", "normalise_ink", "pack_bits", "picture_from_upload", "unpack_bits"]
 
-Grey = NDArray[np.float32]
 Shape = tuple[int, int, int]
 
-#: What is opened at all; Pillow's rarer decoders stay closed to visitors.
-FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF")
-MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 25_000_000
-#: Longest side, in pixels, at which a picture is worked on: averaging down to it removes noise.
-WORKING = 512
-#: Least contrast between ink and background, of the range from black to white.
-CONTRAST = 0.06
 #: Strokes thinner than this, in pixels of the result, are drawn on to :data:`STROKE`; 99 % of
 #: MNIST's test digits are thicker, and what is much thinner breaks when it becomes binary.
 THIN, STROKE = 1.45, 1.8
 
-
-class IntakeError(Exception):
-    """What a visitor gave cannot be used; the message says what was wrong and what to do."""
-
-
 BLANK = "There is no ink to be seen in this picture. Choose one with a darker or larger drawing."
 
 
-def picture_from_upload(data: bytes, shape: Shape, centred: bool = True) -> Tensor:
-    """Make a picture as the models know them from an uploaded file: light ink on black.
+def picture_from_upload(data: bytes, shape: Shape, framing: Framing = "centred") -> Tensor:
+    """Make a picture as the models know them from an uploaded file.
+
+    With one channel it is light ink on black: what is written, cleaned of its background, or, if
+    it is to fill the frame, what is shown, with its greys. A picture in colour stays as it is, its
+    middle cut out to the frame's proportions and averaged down.
 
     Args:
-        data: the file, of one of :data:`FORMATS`, in any size, mode and orientation.
-        shape: (C, H, W) of the result, C = 1.
-        centred: as MNIST's digits are, cleaned of the background; otherwise as Fashion-MNIST's
-            clothes, whose greys are kept and which fill the frame.
+        data: the file, of one of :data:`mvae.uploads.FORMATS`, in any size, mode and orientation.
+        shape: (C, H, W) of the result, C = 1 or 3.
+        framing: of pictures with one channel.
 
     Returns:
         A float tensor (C, H, W) in [0, 1].
 
     Raises:
-        IntakeError: if the file is too large, not a picture, damaged or blank.
-        ValueError: if the shape has more than one channel.
+        IntakeError: if the file is too large, not a picture, damaged, or, for one channel, blank.
+        ValueError: if the shape has another number of channels.
 
     Example:
-        >>> from PIL import ImageDraw
+        >>> import io
+        >>> from PIL import Image, ImageDraw
         >>> paper = Image.new("RGB", (300, 200), "white")
         >>> ImageDraw.Draw(paper).ellipse((60, 40, 120, 150), outline="navy", width=12)
         >>> file = io.BytesIO()
@@ -71,20 +61,26 @@ def picture_from_upload(data: bytes, shape: Shape, centred: bool = True) -> Tens
         >>> picture_from_upload(file.getvalue(), (1, 28, 28)).shape
         torch.Size([1, 28, 28])
     """
+    if shape[0] == 3:
+        picture = colours(data)
+        size = picture.shape[1:]
+        scale = max(shape[1] / size[0], shape[2] / size[1])
+        return torch.from_numpy(_placed(picture, shape, scale)).clamp(0, 1)
     _one_channel(shape)
-    tone = _decode(data)
-    ink = _thicken(_written(tone), shape) if centred else _shown(tone)
-    return normalise_ink(torch.from_numpy(ink), shape, centred)
+    tone = greys(data)
+    ink = _shown(tone) if framing == "filled" else _thicken(_written(tone), shape, framing)
+    return normalise_ink(torch.from_numpy(ink), shape, framing)
 
 
-def normalise_ink(ink: Tensor, shape: Shape, centred: bool = True) -> Tensor:
-    """Crop to the ink, fit it into the frame by averaging areas, and centre it.
+def normalise_ink(ink: Tensor, shape: Shape, framing: Framing = "centred") -> Tensor:
+    """Fit ink into the frame, as the data are framed, by averaging areas.
 
     Args:
         ink: (h, w) in [0, 1], light ink on black.
         shape: (C, H, W) of the result, C = 1.
-        centred: fit into 20/28 of the frame and put the centre of mass at its centre, as MNIST
-            does; otherwise fit the frame and centre the bounding box.
+        framing: "centred" fits the ink into 20/28 of the frame and puts its centre of mass at the
+            centre, as MNIST does; "filled" fits it into the frame and centres its bounding box;
+            "free" fits the whole picture into the frame, and what is on it stays where it is.
 
     Returns:
         A float tensor (C, H, W) in [0, 1] whose lightest value is 1.
@@ -103,11 +99,11 @@ def normalise_ink(ink: Tensor, shape: Shape, centred: bool = True) -> Tensor:
     _one_channel(shape)
     _, height, width = shape
     grey = np.nan_to_num(ink.detach().cpu().numpy().astype(np.float32))
-    top, bottom, left, right = _bounds(grey)
+    top, bottom, left, right = _bounds(grey, framing)
     crop = grey[top:bottom, left:right]
-    scale = _scale(crop.shape, shape, centred)
-    tall, wide = crop.shape[0] * scale, crop.shape[1] * scale
-    if centred:
+    scale = _scale(crop.shape, shape, framing)
+    if framing == "centred":
+        tall, wide = crop.shape[0] * scale, crop.shape[1] * scale
         # whole pixels from the box's corner, so that its edges stay as sharp as they came
         small = _shares(math.ceil(tall - 1e-6), crop.shape[0], scale) @ crop
         small = small @ _shares(math.ceil(wide - 1e-6), crop.shape[1], scale).T
@@ -116,9 +112,7 @@ def normalise_ink(ink: Tensor, shape: Shape, centred: bool = True) -> Tensor:
         column = _start(small.sum(0), width)
         picture[row : row + small.shape[0], column : column + small.shape[1]] = small
     else:
-        down, across = (height - tall) / 2, (width - wide) / 2
-        picture = _shares(height, crop.shape[0], scale, down) @ crop
-        picture = picture @ _shares(width, crop.shape[1], scale, across).T
+        picture = _placed(crop, shape, scale)
     return torch.from_numpy(picture / picture.max()).clamp(0, 1).to(torch.float32)[None]
 
 
@@ -179,75 +173,9 @@ def unpack_bits(text: str, shape: Shape) -> Tensor:
 
 
 def _one_channel(shape: Shape) -> None:
-    """Refuse colour pictures, which no data set has yet."""
+    """Refuse what is no picture of ink."""
     if shape[0] != 1:
-        raise ValueError(f"pictures have one channel here, not {shape[0]}")
-
-
-def _decode(data: bytes) -> Grey:
-    """Read a file's greys: the header is judged before a single pixel is decoded."""
-    if not data:
-        raise IntakeError("This file is empty. Choose a picture.")
-    if len(data) > MAX_BYTES:
-        raise IntakeError("This file is larger than 10 MB. Choose a smaller picture.")
-    large = IntakeError("This picture has more than 25 million pixels. Make it smaller first.")
-    broken = IntakeError("This picture is damaged or not complete. Save it again, or take another.")
-    try:
-        picture = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise large from None
-    except UnidentifiedImageError:
-        raise IntakeError(
-            "This file is not a picture that can be read here. Choose a PNG, JPEG, GIF, BMP, "
-            "WebP or TIFF."
-        ) from None
-    except Exception:  # Pillow's readers raise errors of many kinds on damaged headers
-        raise broken from None
-    if picture.width * picture.height > MAX_PIXELS:
-        raise large
-    try:
-        # JPEG can be decoded at a fraction of its size, in a fraction of the time
-        picture.draft("RGB", (2 * WORKING, 2 * WORKING))
-        picture.load()
-        return _tone(ImageOps.exif_transpose(picture))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise large from None
-    except Exception:  # and on damaged pixels
-        raise broken from None
-
-
-def _tone(picture: Image.Image) -> Grey:
-    """Give a picture's greys, (h, w) in [0, 1], flattened, at most :data:`WORKING` a side."""
-    if picture.mode.startswith(("I", "F")):  # 16 or 32 bits, integers or floats
-        deep = np.nan_to_num(np.asarray(picture, dtype=np.float64), posinf=0.0, neginf=0.0)
-        least, most = float(deep.min()), float(deep.max())
-        if picture.mode != "F" and 0 <= least <= most <= 65535:
-            least, most = 0.0, 65535.0
-        scaled = (deep - least) / max(most - least, 1e-12)
-        return _shrink(Image.fromarray(scaled.astype(np.float32)))
-    if picture.mode == "LAB":  # Pillow needs colour profiles for the rest
-        picture = picture.getchannel("L")
-    if not picture.has_transparency_data:
-        return _shrink(picture.convert("L"))
-    layers = picture.convert("RGBA")
-    grey, alpha = _shrink(layers.convert("RGB").convert("L")), _shrink(layers.getchannel("A"))
-    around = _border(alpha) > 0.5
-    ground = 1.0
-    if around.mean() > 0.5:  # corners cut out of an opaque picture: fill them as it ends
-        ground = float(np.median(_border(grey)[around]))
-    flat: Grey = grey * alpha + ground * (1 - alpha)
-    # white ink on nothing would vanish on white paper
-    return flat if np.ptp(flat) > CONTRAST else grey * alpha
-
-
-def _shrink(picture: Image.Image) -> Grey:
-    """Average an L or F picture down to :data:`WORKING` pixels a side, as floats in [0, 1]."""
-    scale = WORKING / max(picture.size)
-    if scale < 1:
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        picture = picture.resize(size, Image.Resampling.BOX)
-    range_ = np.float32(255 if picture.mode == "L" else 1)
-    return np.asarray(picture, dtype=np.float32) / range_
+        raise ValueError(f"a picture of ink has one channel, not {shape[0]}")
 
 
 def _written(tone: Grey) -> Grey:
@@ -272,7 +200,7 @@ def _written(tone: Grey) -> Grey:
 
 def _shown(tone: Grey) -> Grey:
     """Make a shown thing light on black, its greys kept."""
-    ground = float(np.median(_border(tone)))
+    ground = float(np.median(border(tone)))
     difference = tone - ground
     if (difference * np.abs(difference)).sum() < 0:
         difference = -difference
@@ -283,16 +211,6 @@ def _shown(tone: Grey) -> Grey:
     return shown
 
 
-def _border(grey: Grey) -> Grey:
-    """Values of the outermost tenth of a picture on every side, in a row."""
-    height, width = grey.shape
-    deep, wide = math.ceil(0.05 * height), math.ceil(0.05 * width)
-    outer = np.ones(grey.shape, dtype=bool)
-    outer[deep : height - deep, wide : width - wide] = False
-    ring: Grey = grey[outer]
-    return ring
-
-
 def _background(tone: Grey) -> Grey:
     """Estimate the paper under the ink: a quadratic surface, so that light may fall off.
 
@@ -301,11 +219,11 @@ def _background(tone: Grey) -> Grey:
     """
     height, width = tone.shape
     if min(height, width) < 16:
-        return np.full_like(tone, np.median(_border(tone)))
+        return np.full_like(tone, np.median(border(tone)))
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
-    rows = np.stack([_border(terms[..., i]) for i in range(6)], axis=-1)
-    target = _border(tone).astype(np.float64)
+    rows = np.stack([border(terms[..., i]) for i in range(6)], axis=-1)
+    target = border(tone).astype(np.float64)
     step = max(1, len(target) // 4000)
     rows, target = rows[::step], target[::step]
     weights = np.ones(len(target))
@@ -344,10 +262,10 @@ def _large_parts(ink: Grey) -> Grey:
     return mask
 
 
-def _thicken(ink: Grey, shape: Shape) -> Grey:
+def _thicken(ink: Grey, shape: Shape, framing: Framing) -> Grey:
     """Draw thin strokes on until they are as thick as a pen's in the data."""
-    top, bottom, left, right = _bounds(ink)
-    scale = _scale((bottom - top, right - left), shape, centred=True)
+    top, bottom, left, right = _bounds(ink, framing)
+    scale = _scale((bottom - top, right - left), shape, framing)
     around = np.pad(ink, 1)
     edges = np.hypot(np.diff(around, axis=0)[:, :-1], np.diff(around, axis=1)[:-1]).sum()
     stroke = 2 * float(ink.sum()) / float(edges) * scale
@@ -359,19 +277,30 @@ def _thicken(ink: Grey, shape: Shape) -> Grey:
     return grown
 
 
-def _bounds(grey: Grey) -> tuple[int, int, int, int]:
-    """Give top, bottom, left and right of the ink, as slices have them."""
+def _bounds(grey: Grey, framing: Framing) -> tuple[int, int, int, int]:
+    """Give top, bottom, left and right of the ink, or of all where it is to stay in its place."""
     there = grey > 0.02 * max(float(grey.max(initial=0)), 0)
     if not there.any():
         raise IntakeError(BLANK)
+    if framing == "free":
+        return 0, grey.shape[0], 0, grey.shape[1]
     rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
-def _scale(size: tuple[int, ...], shape: Shape, centred: bool) -> float:
+def _scale(size: tuple[int, ...], shape: Shape, framing: Framing) -> float:
     """How many pixels of the result one pixel of the ink's bounding box becomes."""
-    part = 20 / 28 if centred else 1
+    part = 20 / 28 if framing == "centred" else 1
     return min(round(shape[1] * part) / size[0], round(shape[2] * part) / size[1])
+
+
+def _placed(picture: Grey, shape: Shape, scale: float) -> Grey:
+    """Enlarge pictures ``(..., h, w)`` by a factor and put them in the middle of the frame."""
+    _, height, width = shape
+    tall, wide = picture.shape[-2:]
+    rows = _shares(height, tall, scale, (height - tall * scale) / 2)
+    columns = _shares(width, wide, scale, (width - wide * scale) / 2)
+    return (rows @ picture @ columns.T).astype(np.float32)
 
 
 def _shares(count: int, length: int, scale: float, start: float = 0.0) -> Grey:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from mvae.modality import Batch, Modality
 
-__all__ = ["assemble", "completed", "cut", "picture_shape", "pictures", "tiles"]
+__all__ = ["Framing", "assemble", "completed", "cut", "picture_shape", "pictures", "tiles"]
+
+#: How what is shown lies in its frame: one thing "centred" by its mass in 20/28 of it, as MNIST's
+#: digits; one thing that has "filled" it, as Fashion-MNIST's clothes; or anything anywhere, "free".
+Framing = Literal["centred", "filled", "free"]
 
 
 def pictures(modalities: Iterable[Modality]) -> tuple[tuple[Modality, ...], ...]:

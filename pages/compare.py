@@ -12,14 +12,15 @@ from pages.parts.code import compare_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.comparison import export
 from pages.parts.comparison.answers import answers
-from pages.parts.comparison.card import AXIS, Shared
+from pages.parts.comparison.card import AXIS
 from pages.parts.comparison.cards import Cards, choose, lay_out
 from pages.parts.comparison.records import records, show_curves, show_records, show_ways
+from pages.parts.comparison.shared import Shared
 from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.loading import classifier_of, load, samples_of
 from pages.parts.pictures import ink
 from pages.parts.view import View, compared
-from pages.parts.words import listing
+from pages.parts.words import told
 
 PROTOCOL = f"{DRAWS} draws, the same random numbers for every model"
 Loaded = dict[str, tuple[MultimodalModel, ModelConfig]]
@@ -42,7 +43,7 @@ def page() -> None:
     samples = samples_of(view.data, pinned)
     sample = gather(view, modalities, samples)
     evidence = supplied(view, sample)
-    given = listing([f"**{name}**" for name in evidence]) if evidence else "nothing"
+    given = told(evidence)
     st.markdown(f"### Given {given}: what each model believes and generates")
 
     left, right = st.columns([1.15, 3.2], gap="medium")

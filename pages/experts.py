@@ -62,15 +62,15 @@ def page() -> None:
 
 
 def _take(deed: Mapping[str, Any]) -> None:
-    """Follow what was done on the stage: a switch thrown, a latent held or let go."""
+    """Follow what was done on the stage: evidence supplied or dropped, a latent held or let go."""
     view: View = st.session_state["view"]
-    supply = deed.get("supply")
+    at, supply = place(deed.get("at")), deed.get("supply")
     if isinstance(supply, list):
         names = [m.name for m in load(view.data, view.model)[1].modalities]
         wanted = [name for name in dict.fromkeys(map(str, supply)) if name in names]
-        change(supply=tuple(wanted))
+        change(supply=tuple(wanted), at=at)
     else:
-        change(at=place(deed.get("at")))
+        change(at=at)
 
 
 def _choose_plane(view: View, belief: Belief) -> None:
@@ -110,13 +110,17 @@ def _choose_dimensions(view: View, belief: Belief) -> None:
 
 
 def _what_happened(view: View, evidence: tuple[str, ...], nats: float) -> str:
-    """Compare with the run before, if only the evidence differs."""
-    situation = (view.data, view.model, view.source, view.sample, view.drawing, view.labels)
+    """Compare with the run before, if only what is supplied differs."""
+    situation = (view.data, view.model, view.source, view.sample, view.drawing)
     before = st.session_state.get("before")
-    st.session_state["before"] = (situation, evidence, nats)
+    st.session_state["before"] = (situation, view.entries, evidence, nats)
     if before is None or before[0] != situation:
         return ""
-    return what_changed(before[1], evidence, nats - before[2])
+    _, entries, supplied_before, nats_before = before
+    both = set(evidence) & set(supplied_before)
+    if any(entries.get(name) != view.entries.get(name) for name in both):
+        return ""
+    return what_changed(supplied_before, evidence, nats - nats_before)
 
 
 page()

@@ -122,12 +122,12 @@ def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
     belief = believe(model, sample, evidence, seed=view.seed)
 
     def take(deed: Mapping[str, Any]) -> None:
-        supply = deed.get("supply")
+        at, supply = place(deed.get("at")), deed.get("supply")
         if isinstance(supply, list):
             names = dict.fromkeys(n for n in map(str, supply) if n in sample.names)
-            change(lesson=",".join(names))
+            change(lesson=",".join(names), at=at)
         else:
-            change(at=place(deed.get("at")))
+            change(at=at)
 
     with aside:
         _told(belief, data, name, config, sample)
@@ -147,8 +147,8 @@ def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
         ),
         take,
     )
-    labels = {} if scene.label is None else {label_of(config): scene.label}
-    shown = View(data, name, sample=scene.sample, labels=labels, seed=view.seed)
+    entries = {} if scene.label is None else {label_of(config): scene.label}
+    shown = View(data, name, sample=scene.sample, entries=entries, seed=view.seed)
     show_code(experts_code(shown, config.modalities, evidence, scene.flat))
 
 

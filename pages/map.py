@@ -9,16 +9,16 @@ from mvae.modality import Batch, Modality
 from pages.parts.code import map_code, show_code
 from pages.parts.evidence import gather, supplied, switch
 from pages.parts.loading import load, map_of, samples_of
-from pages.parts.map import describe, nearest_samples, show_map
+from pages.parts.map import Shade, describe, nearest_samples, shades, show_map
 from pages.parts.view import COLOURINGS, View, change
-from pages.parts.words import listing, neighbourhood
+from pages.parts.words import neighbourhood, told
 
 #: How many of the nearest examples are told of.
 NEAREST = 10
 TOGETHER = "all modalities together"
 
 
-def choose(view: View, modalities: tuple[Modality, ...]) -> None:
+def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]) -> Shade | None:
     """Let a visitor choose whose beliefs are shown, and what colours them."""
     names = [m.name for m in modalities]
     st.session_state["given"], st.session_state["colour"] = view.given, view.colour
@@ -30,15 +30,27 @@ def choose(view: View, modalities: tuple[Modality, ...]) -> None:
         on_change=lambda: change(given=st.session_state["given"]),
         width=230,
     )
-    if any(m.kind == "label" for m in modalities):
-        st.segmented_control(
-            "Colour by",
-            list(COLOURINGS),
-            format_func=COLOURINGS.get,
-            key="colour",
-            required=True,
-            on_change=lambda: change(colour=st.session_state["colour"]),
+    if not found:
+        return None
+    shade = found.get(st.session_state.get("shade", ""), next(iter(found.values())))
+    st.segmented_control(
+        "Colour by",
+        list(COLOURINGS),
+        format_func=(COLOURINGS | {"label": shade.name}).get,
+        key="colour",
+        required=True,
+        on_change=lambda: change(colour=st.session_state["colour"]),
+    )
+    if len(found) > 1:
+        st.session_state["shade"] = shade.name
+        st.selectbox(
+            "Categories",
+            list(found),
+            key="shade",
+            on_change=lambda: change(colour="label"),
+            width=200,
         )
+    return shade
 
 
 def switches(view: View, sample: Batch) -> None:
@@ -58,22 +70,23 @@ def page() -> None:
     evidence = supplied(view, sample)
     mean = posterior_means(model, sample, evidence)[0]
 
-    own = view.sample if view.source == "example" and not view.labels else None
+    own = view.sample if view.source == "example" and not view.entries else None
     nearest = nearest_samples(chart, mean, NEAREST, own)
-    labels = next((m for m in config.modalities if m.kind == "label"), None)
     st.markdown("### Where the examples lie in latent space")
-    if labels is not None:
-        st.markdown(neighbourhood(evidence, labels, samples.values[labels.name][nearest].tolist()))
-
+    sentence = st.empty()
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        choose(view, config.modalities)
+        shade = choose(view, config.modalities, shades(config.modalities, samples))
+    if label := next((m for m in config.modalities if shade and m.name == shade.name), None):
+        known = samples.values[label.name][nearest].tolist()
+        sentence.markdown(neighbourhood(evidence, label, known))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("The belief is given", width="content")
         switches(view, sample)
-    words = (view.given or TOGETHER, listing(evidence) if evidence else "nothing")
-    opened = show_map(view, describe(view, config.modalities, samples, chart, mean, words))
+    words = (view.given or TOGETHER, told(evidence).replace("**", ""))
+    data = describe(view, config.modalities, samples, chart, mean, words, shade)
+    opened = show_map(view, data)
     if opened is not None:
-        change(sample=opened, source="example", labels={})
+        change(sample=opened, source="example", entries={})
         st.switch_page("experts.py")
     st.caption(
         "Each dot is the mean of the belief about a bundled test example. One UMAP holds the means "

@@ -1,8 +1,8 @@
-"""Traverse: what changes in the pictures when one latent changes, or two, or the example."""
+"""Traverse: what changes in what is generated when a latent changes, or two, or the example."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 import torch
@@ -11,13 +11,18 @@ from torch import Tensor
 from mvae.inference import Belief, believe
 from mvae.modality import Modality
 from mvae.model import ExpertModel
-from mvae.pictures import assemble, picture_shape
+from mvae.pictures import assemble, pictures
+from mvae.tokens import decode
 from pages.parts.code import REACH, STEPS, show_code, traverse_code
 from pages.parts.evidence import gather, supplied
-from pages.parts.figures import mosaic
+from pages.parts.figures import mosaic, vectors
 from pages.parts.loading import load, samples_of
+from pages.parts.pictures import visible
 from pages.parts.view import STARTS, View, change
-from pages.parts.words import listing
+from pages.parts.words import decided, told
+
+#: Lines of a note below a picture of a strip; letters of one there, and in a grid.
+NOTES, STRIP, GRID = 4, 16, 11
 
 
 def values() -> Tensor:
@@ -44,30 +49,114 @@ def show(
     titles: tuple[str, str],
     mark: tuple[float, float] | None = None,
 ) -> None:
-    """Decode latents ``(R, C, D)`` and show the pictures with their labels."""
+    """Decode latents ``(R, C, D)`` and show what they are of every kind."""
     expected = model.expected(z)
-    labels = [m for m in model.modalities if m.kind == "label"]
-    notes = [
-        [_note(labels, expected, r, c, len(z)) for c in range(z.shape[1])] for r in range(len(z))
-    ]
-    if picture_shape(model.modalities) is None:
-        st.dataframe([dict(zip(across, row, strict=True)) for row in notes])
-        return
-    figure = mosaic(assemble(model.modalities, expected), across, down, notes, titles, mark)
-    words = f"{len(z)} by {z.shape[1]} generated pictures; {titles[0]}"
-    with st.container(key=f"pictures {titles[0]}"):
-        st.plotly_chart(figure, config={"displayModeBar": False, "staticPlot": True}, alt=words)
+    strip = len(z) == 1
+    named = [m for m in model.modalities if m.named]
+    group = chosen_picture(model.modalities)
+    if group:
+        notes = [
+            [note(named, expected, r, c, strip) for c in range(z.shape[1])] for r in range(len(z))
+        ]
+        whole = visible(assemble(group, expected), group[0], model.modalities)
+        figure = mosaic(whole, across, down, notes, titles, mark)
+        words = f"{len(z)} by {z.shape[1]} generated pictures; {titles[0]}"
+        with st.container(key=f"pictures {titles[0]}"):
+            st.plotly_chart(figure, config={"displayModeBar": False, "staticPlot": True}, alt=words)
+    elif named:
+        _table(named, expected, across, down, titles)
+    paths = {m.name: expected[m.name][0] for m in model.modalities if m.kind == "vector"}
+    if paths and strip:
+        words = f"{', '.join(paths)} at {len(across)} steps of {titles[0]}"
+        st.plotly_chart(vectors(paths, across), config={"displayModeBar": False}, alt=words)
+    elif paths:
+        st.caption("Vectors are drawn where one latent changes, not two.")
 
 
-def _note(
-    labels: list[Modality], expected: dict[str, Tensor], row: int, column: int, rows: int
+def _table(
+    named: Sequence[Modality],
+    expected: dict[str, Tensor],
+    across: Sequence[str],
+    down: Sequence[str],
+    titles: tuple[str, str],
+) -> None:
+    """Write what is said in words: a row for each step or, in a grid, a cell for each."""
+    cells = [
+        {
+            m.name: words(m, expected[m.name][r, c])
+            for m in named
+        }
+        for r in range(len(down))
+        for c in range(len(across))
+    ]  # fmt: skip
+    if len(down) == 1:
+        rows = [{titles[0]: step} | cell for step, cell in zip(across, cells, strict=True)]
+    else:
+        joined = [" · ".join(cell.values()) for cell in cells]
+        width = len(across)
+        rows = [
+            {f"{titles[1]} ↓ {titles[0]} →": step}
+            | dict(zip(across, joined[r * width : (r + 1) * width], strict=True))
+            for r, step in enumerate(down)
+        ]
+    st.dataframe(rows, hide_index=True)
+
+
+def words(m: Modality, p: Tensor) -> str:
+    """Say what is likeliest: a category with its probability, the tags there are, or a text."""
+    if m.kind == "text":
+        return decode(p.argmax(-1), m) or "(empty)"
+    if m.kind == "tags":
+        return ", ".join(likely(m, p)) or "none"
+    return f"{m.category(int(p.argmax()))} {p.max():.0%}"
+
+
+def likely(m: Modality, p: Tensor) -> list[str]:
+    """List tags that are likelier there than not, the likeliest first."""
+    return [m.category(int(i)) for i in p.argsort(descending=True) if p[i] > 0.5]
+
+
+def note(
+    named: Sequence[Modality], expected: dict[str, Tensor], row: int, column: int, strip: bool
 ) -> str:
-    """Name the likeliest category, and in a strip how likely it is."""
-    parts = []
-    for m in labels:
-        p, c = expected[m.name][row, column].max(-1)
-        parts.append(m.category(int(c)) + (f" {p:.0%}" if rows == 1 else ""))
-    return " · ".join(parts)
+    """Say below a picture what goes with it: in a strip a few lines, in a grid one word or two."""
+    categories, lines = [], []
+    together = decided(named)
+    alike = len({m.category(1) for m in together}) == 1
+    for m in named:
+        p = expected[m.name][row, column]
+        if m in together:
+            # Of many decisions those for the second category, by the name of what is decided.
+            lines += [m.name if alike else f"{m.name}: {m.category(1)}"] if p[1] > 0.5 else []
+        elif m.kind == "label":
+            short = words(m, p)
+            categories.append(short if strip else short.rsplit(" ", 1)[0])
+        elif m.kind == "tags":
+            lines += likely(m, p)
+        else:
+            lines.append(words(m, p))
+    lines = [" · ".join(categories)] * bool(categories) + lines
+    count, most = (NOTES, STRIP) if strip else (1, GRID)
+    shown = [line if len(line) <= most else line[: most - 1] + "…" for line in lines]
+    return "<br>".join(shown[:count])
+
+
+def chosen_picture(modalities: Iterable[Modality]) -> tuple[Modality, ...]:
+    """Give the image modalities of the picture that the visitor chose; none if there is none."""
+    groups = {group[0].name: group for group in pictures(modalities)}
+    first = next(iter(groups), "")
+    return groups.get(st.session_state.get("picture", first), groups.get(first, ()))
+
+
+def choose_picture(modalities: Iterable[Modality]) -> None:
+    """Let a visitor choose one of several pictures."""
+    groups = pictures(modalities)
+    names = {group[0].name: group[0].name if len(group) == 1 else "picture" for group in groups}
+    if len(names) > 1:
+        st.session_state["picture"] = chosen_picture(modalities)[0].name
+        st.segmented_control(
+            "Picture", list(names), format_func=names.get, key="picture", required=True
+        )
 
 
 def choose_dimensions(view: View, belief: Belief) -> tuple[int, int | None]:
@@ -120,15 +209,12 @@ def page() -> None:
     evidence = supplied(view, sample)
     belief = believe(model, sample, evidence, seed=view.seed)
     q = belief.posterior
-    given = (
-        f"given {listing([f'**{name}**' for name in evidence])}" if evidence else "given nothing"
-    )
-
     st.markdown("### Change one latent, or two, and see what follows")
     st.markdown(
-        f"The belief is that of the Experts page, {given}. Everything else stays where the start "
-        "puts it; each picture is the mean that its latents decode to."
+        f"The belief is that of the Experts page, given {told(evidence)}. Everything else stays "
+        "where the start puts it; what is shown is the mean that the latents decode to."
     )
+    choose_picture(config.modalities)
     across, down = choose_dimensions(view, belief)
     start = q.mean if view.start == "posterior" else torch.zeros_like(q.mean)
     ticks = [f"{value:+.2g}" if value else "0" for value in values().tolist()]

@@ -24,6 +24,7 @@ from mvae.mixture import Mixture
 from mvae.modality import Batch, Modality
 from mvae.model import MVAE, MultimodalModel
 from mvae.objective import SubSampled
+from tests.toys import write_toys
 
 # Benchmarks have requirements of their own, and no tests.
 collect_ignore = ["benchmarks"]
@@ -210,6 +211,12 @@ def trained_root(_small_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
             result = CliRunner().invoke(app, [*command.split(), "--root", str(root)])
             assert result.exit_code == 0, result.output
     return root
+
+
+@pytest.fixture(scope="session")
+def toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give checkpoints with random weights, of every kind of modality."""
+    return write_toys(tmp_path_factory.mktemp("toys"))
 
 
 @pytest.fixture

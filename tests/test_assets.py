@@ -148,7 +148,6 @@ def empty(tmp_path, monkeypatch) -> Iterator[None]:
     (folder / "config.json").write_bytes((original / "config.json").read_bytes())
     content = (original / "weights.safetensors").read_bytes()
     (folder / "weights.safetensors").write_bytes(content[: len(content) // 2])
-    monkeypatch.setattr(assets, "CHECKPOINTS", tmp_path)
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
     for cached in (loading.load, loading.samples_of):
         cached.clear()
@@ -168,7 +167,7 @@ def test_a_damaged_checkpoint_gets_a_sentence(get, empty, what):
 def test_an_address_changes_with_its_content(tmp_path, monkeypatch):
     folder = tmp_path / "mnist" / "mvae"
     folder.mkdir(parents=True)
-    monkeypatch.setattr(assets, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
     addresses = set()
     for content in (b"one", b"two"):
         (folder / "weights.safetensors").write_bytes(content)

@@ -173,10 +173,137 @@ def test_clothes_keep_their_greys_and_fill_the_frame() -> None:
     draw = ImageDraw.Draw(shown)
     draw.rectangle((100, 50, 199, 149), fill=0)
     draw.rectangle((100, 150, 199, 249), fill=128)
-    picture = picture_from_upload(file_of(shown), FRAME, centred=False)[0]
+    picture = picture_from_upload(file_of(shown), FRAME, "filled")[0]
     assert picture[:14, 7:21].min() > 0.999
     assert torch.allclose(picture[14:, 7:21], torch.tensor(127 / 255), atol=0.01)
     assert max(picture[:, :7].max(), picture[:, 21:].max()) < 1e-6
+
+
+# Several things, each in its place
+
+
+def two_fives(side: int = 600) -> Image.Image:
+    paper = Image.new("L", (side, side), 255)
+    small = five(side // 2, 0.8, (0.2, 0.1))
+    paper.paste(small, (0, 0))
+    paper.paste(small, (side // 2, side // 2))
+    return paper
+
+
+def test_what_lies_anywhere_stays_in_its_place() -> None:
+    picture = picture_from_upload(file_of(two_fives()), (1, 50, 50), "free")[0]
+    assert picture.shape == (50, 50)
+    one, other = picture[:25, :25], picture[25:, 25:]
+    assert one.sum() > 50
+    assert torch.allclose(one, other, atol=0.02)
+    assert max(picture[:25, 25:].max(), picture[25:, :25].max()) < 1e-6
+    alone = normalise_ink(torch.nn.functional.pad(one, (0, 25, 0, 25)), (1, 50, 50), "free")[0]
+    assert torch.allclose(alone[:25, :25], one / one.max(), atol=1e-6)
+
+
+def test_a_wide_picture_of_things_anywhere_is_put_whole_into_the_frame() -> None:
+    paper = Image.new("L", (800, 400), 255)
+    for left in (20, 680):
+        ImageDraw.Draw(paper).rectangle((left, 50, left + 99, 349), fill=0)
+    picture = picture_from_upload(file_of(paper), (1, 40, 40), "free")[0]
+    rows, columns = torch.nonzero(picture > 0.5, as_tuple=True)
+    assert columns.unique().tolist() == [*range(1, 6), *range(34, 39)]
+    assert (rows.min(), rows.max()) == (13, 26)  # in the middle of the frame's height
+
+
+def test_thin_pen_is_drawn_on_where_things_lie_anywhere() -> None:
+    paper = Image.new("L", (900, 900), 255)
+    ImageDraw.Draw(paper).ellipse((100, 100, 400, 500), outline=0, width=6)
+    binary = picture_from_upload(file_of(paper), (1, 50, 50), "free")[0] > 0.5
+    assert all(binary[row].any() for row in range(6, 27))
+    assert not binary[29:].any()
+    assert not binary[:, 24:].any()
+
+
+# Pictures in colour
+
+RED, BLUE, WHITE = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (1.0, 1.0, 1.0)
+
+
+def in_colour(picture: Image.Image, kind: str = "PNG", **options: object) -> Tensor:
+    return picture_from_upload(file_of(picture, kind, **options), (3, 8, 8))
+
+
+def check_colour(pixels: Tensor, colour: tuple[float, float, float], within: float = 0.02) -> None:
+    assert (pixels.flatten(1) - torch.tensor(colour)[:, None]).abs().max() < within
+
+
+def halves(mode: str = "RGB") -> Image.Image:
+    """Paint a red half, a blue quarter and a white one; the middle is half red and half blue."""
+    paper = Image.new("RGB", (160, 80), "white")
+    paper.paste((255, 0, 0), (0, 0, 80, 80))
+    paper.paste((0, 0, 255), (80, 0, 120, 80))
+    return paper.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "options"),
+    [
+        ("RGB", "PNG", {}),
+        ("RGBA", "WEBP", {"lossless": True}),
+        ("P", "GIF", {}),
+        ("RGB", "JPEG", {"quality": 95, "subsampling": 0}),
+        ("CMYK", "TIFF", {}),
+    ],
+)
+def test_a_picture_in_colour_keeps_its_middle(
+    mode: str, kind: str, options: dict[str, object]
+) -> None:
+    picture = in_colour(halves(mode), kind, **options)
+    assert picture.shape == (3, 8, 8)
+    assert picture.dtype == torch.float32
+    check_colour(picture[:, :, :4], RED)
+    check_colour(picture[:, :, 4:], BLUE)
+
+
+def test_a_picture_in_colour_is_averaged_down() -> None:
+    squares = np.indices((80, 80)).sum(0) % 2 * 255
+    picture = in_colour(Image.fromarray(squares.astype(np.uint8)))
+    assert (picture - 0.5).abs().max() < 0.01
+
+
+def test_what_is_transparent_shows_white() -> None:
+    nothing = Image.new("RGBA", (80, 80), (255, 0, 0, 0))
+    check_colour(in_colour(nothing), WHITE)
+    nothing.paste((0, 0, 255, 255), (0, 0, 40, 80))
+    picture = in_colour(nothing)
+    check_colour(picture[:, :, :4], BLUE)
+    check_colour(picture[:, :, 4:], WHITE)
+
+
+def test_a_picture_in_colour_is_turned_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying on its left side
+    stored = halves().crop((40, 0, 120, 80)).transpose(Image.Transpose.ROTATE_90)
+    picture = in_colour(stored, exif=exif)
+    check_colour(picture[:, :, :4], RED)
+    check_colour(picture[:, :, 4:], BLUE)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "I;16", "F"])
+def test_greys_are_colours_too(mode: str) -> None:
+    kind = "TIFF" if mode == "F" else "PNG"
+    picture = in_colour(as_mode(mode) if mode != "1" else five().convert("1"), kind)
+    assert torch.equal(picture[0], picture[1])
+    assert torch.equal(picture[0], picture[2])
+    assert picture.min() < 0.6 < 0.9 < picture.max()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 1), (1, 500), (2, 3)])
+def test_tiny_and_plain_pictures_in_colour(size: tuple[int, int]) -> None:
+    check_colour(in_colour(Image.new("RGB", size, (255, 0, 0))), RED)
+
+
+def test_a_file_that_is_no_picture_in_colour() -> None:
+    with pytest.raises(IntakeError, match="not a picture"):
+        picture_from_upload(b"This is a text.", (3, 8, 8))
+    with pytest.raises(IntakeError, match="damaged"):
+        picture_from_upload(file_of(halves())[:-60], (3, 8, 8))
 
 
 @pytest.mark.parametrize(("size", "wanted"), [((2000, 2), (1, 20)), ((2, 2000), (20, 1))])
@@ -207,7 +334,7 @@ def test_normalised_is_normalised_again_to_itself() -> None:
 def test_other_frames() -> None:
     assert normalise_ink(REFERENCE[0], (1, 56, 42)).shape == (1, 56, 42)
     with pytest.raises(ValueError, match="one channel"):
-        picture_from_upload(file_of(five()), (3, 28, 28))
+        picture_from_upload(file_of(five()), (2, 28, 28))
     with pytest.raises(ValueError, match="one channel"):
         normalise_ink(torch.ones(2, 2), (3, 28, 28))
     with pytest.raises(IntakeError, match="no ink"):

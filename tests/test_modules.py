@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from pages.parts import chips, modules, pad, quadrature, stage
 from pages.parts import map as map_
-from pages.parts import modules, pad, quadrature, stage
 
 COMPONENTS = {
     name: Path(module.__file__)
     for name, module in {
+        "chips": chips,
         "pad": pad,
         "stage": stage,
         "map": map_,

@@ -17,7 +17,7 @@ def page(value: str | None = None) -> None:
 
     from pages.parts.pad import pad
 
-    st.text(repr(pad("sketch", centred=False, value=value)))
+    st.text(repr(pad("sketch", framing="filled", value=value)))
 
 
 def run(value: str | None = None) -> AppTest:
@@ -40,7 +40,7 @@ def data_of(app: AppTest) -> dict[str, object]:
 def test_nothing_is_drawn_at_first() -> None:
     app = run()
     assert app.text[0].value == "None"
-    assert data_of(app) == {"height": 28, "width": 28, "centred": False, "value": None}
+    assert data_of(app) == {"height": 28, "width": 28, "framing": "filled", "value": None}
 
 
 def test_drawing_arrives_and_goes() -> None:

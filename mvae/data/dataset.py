@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mvae import vision
 from mvae.modality import Batch, Modality
+from mvae.pictures import Framing
 
 __all__ = [
     "SEED",
@@ -49,6 +50,8 @@ class Dataset:
         facts: sentences on what is in it, how much, and what was left out.
         make: makes the raw data where they are generated, going on where it stopped; yields how
             many are done, and of how many.
+        framing: how what is shown lies in the frame of the picture, if that has one channel.
+        derive: gives the further images that follow from the picture, ``(B, C, H, W)``, by name.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Dataset:
     load: Callable[[Split, bool], Batch]
     facts: tuple[str, ...] = ()
     make: Callable[[], Iterator[tuple[int, int]]] | None = None
+    framing: Framing = "free"
+    derive: Callable[[Tensor], dict[str, Tensor]] | None = None
 
 
 def label(categories: Iterable[str]) -> Modality:

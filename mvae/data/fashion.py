@@ -43,4 +43,5 @@ FASHION = Dataset(
         "kind) to choose settings by, 10,000 to report on.",
         "Pixels are grey, from 0 to 1. Nothing was left out.",
     ),
+    framing="filled",
 )

@@ -35,4 +35,4 @@ def load(split: Split, download: bool = False) -> Batch:
     return Batch.of(MODALITIES, {"image": (images > 0.5).float(), "label": labels})
 
 
-MNIST = Dataset("mnist", "MNIST", MODALITIES, MNIST_SOURCE, load, DIGIT_FACTS)
+MNIST = Dataset("mnist", "MNIST", MODALITIES, MNIST_SOURCE, load, DIGIT_FACTS, framing="centred")

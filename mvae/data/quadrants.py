@@ -42,4 +42,12 @@ def load(split: Split, download: bool = False) -> Batch:
     return Batch.of(MODALITIES, {**quarters, "label": labels})
 
 
-QUADRANTS = Dataset("quadrants", "MNIST in quarters", MODALITIES, MNIST_SOURCE, load, DIGIT_FACTS)
+QUADRANTS = Dataset(
+    "quadrants",
+    "MNIST in quarters",
+    MODALITIES,
+    MNIST_SOURCE,
+    load,
+    DIGIT_FACTS,
+    framing="centred",
+)

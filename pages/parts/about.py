@@ -1,15 +1,19 @@
-"""About a model: what it is, and the figures measured on the test split with their protocol."""
+"""About a model and its data: what they are, and what was measured, with its protocol."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import streamlit as st
 
 from mvae import checkpoint
 from mvae.checkpoint import ModelConfig
 from mvae.data import DATASETS
+from mvae.modality import Modality
 from mvae.runs import measured
 from pages.parts.loading import load, metrics_of
 from pages.parts.view import View
+from pages.parts.words import described, listing, told
 
 __all__ = ["about"]
 
@@ -18,7 +22,7 @@ PROTOCOL = ("proposal", "K", "accuracy", "coherence", "diversity")
 
 
 def about(view: View) -> None:
-    """Say what the model is, what it does badly, and what it was trained with."""
+    """Say what the model is, what was measured of it, and what data it was trained on."""
     try:
         _, config = load(view.data, view.model)
     except checkpoint.CheckpointError as error:
@@ -26,15 +30,31 @@ def about(view: View) -> None:
         return
     st.markdown(f"**{view.model}** · {config.summary}")
     show_figures(view, config)
-    likelihoods = "; ".join(
-        f"{m.name}: {m.distribution.title}, λ = {m.weight:g}" for m in config.modalities
-    )
+    likelihoods = alike(config, lambda m: f"{m.distribution.title}, λ = {m.weight:g}")
+    said = "; ".join(f"{told(names).replace('**', '')}: {how}" for how, names in likelihoods)
     st.caption(
         f"{config.latents} latents · {config.training.epochs} epochs, {config.objective.name} "
-        f"objective · {likelihoods}"
+        f"objective · {said}"
     )
-    if view.data in DATASETS:
-        st.caption(DATASETS[view.data].source)
+    show_data(view, config)
+
+
+def alike(config: ModelConfig, what: Callable[[Modality], str]) -> list[tuple[str, list[str]]]:
+    """List what is said of modalities, each with the names of those of which it is said."""
+    groups: dict[str, list[str]] = {}
+    for m in config.modalities:
+        groups.setdefault(what(m), []).append(m.name)
+    return list(groups.items())
+
+
+def show_data(view: View, config: ModelConfig) -> None:
+    """Say what the data are: their modalities, how many there are, where they come from."""
+    data = DATASETS.get(view.data)
+    st.markdown(f"**{data.title if data else view.data}**")
+    lines = [f"- {listing(names)}: {what}" for what, names in alike(config, described)]
+    st.markdown("\n".join(lines))
+    for sentence in (*data.facts, data.source) if data else ():
+        st.caption(sentence)
 
 
 def show_figures(view: View, config: ModelConfig) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from mvae import checkpoint
-from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_samples, load_tensors, sha256
+from mvae.checkpoint import CheckpointError, load_samples, load_tensors, sha256
 from mvae.pictures import assemble, picture_shape
 from pages.parts.loading import load
 
@@ -30,19 +30,19 @@ def _version(path: Path) -> str:
 
 def decoders_path(dataset: str, model: str) -> str:
     """Say where, below the server's root, a model's decoders are; its hash renews it."""
-    version = _version(CHECKPOINTS / dataset / model / "weights.safetensors")
+    version = _version(checkpoint.CHECKPOINTS / dataset / model / "weights.safetensors")
     return f"assets/{dataset}/{model}/decoders?v={version}"
 
 
 def pictures_path(dataset: str, model: str) -> str:
-    """Say where the pictures of the bundled examples are, N·H·W bytes."""
-    version = _version(CHECKPOINTS / dataset / "samples.safetensors")
+    """Say where the pictures of the bundled examples are, N·C·H·W bytes."""
+    version = _version(checkpoint.CHECKPOINTS / dataset / "samples.safetensors")
     return f"assets/{dataset}/{model}/pictures?v={version}"
 
 
 def decoders(dataset: str, model: str) -> bytes:
     """Take the decoders' float16 tensors out of a checkpoint, as safetensors."""
-    weights = load_tensors(CHECKPOINTS / dataset / model / "weights.safetensors")
+    weights = load_tensors(checkpoint.CHECKPOINTS / dataset / model / "weights.safetensors")
     return safetensors.torch.save(
         {name: w for name, w in weights.items() if name.startswith("decoders.")}
     )
@@ -53,7 +53,7 @@ def pictures(dataset: str, model: str) -> bytes:
     modalities = load(dataset, model)[1].modalities
     if picture_shape(modalities) is None:
         raise CheckpointError(f"{dataset} has no pictures.")
-    samples = load_samples(dataset, modalities, CHECKPOINTS)
+    samples = load_samples(dataset, modalities, checkpoint.CHECKPOINTS)
     whole = assemble(modalities, samples.values)
     return (whole.clamp(0, 1) * 255).round().byte().numpy().tobytes()
 
@@ -62,7 +62,9 @@ def _serve(request: Request) -> Response:
     """Answer with one of the two; the address changes with the content, so it may be kept."""
     dataset, model = request.path_params["dataset"], request.path_params["model"]
     content = {"decoders": decoders, "pictures": pictures}.get(request.path_params["what"])
-    if content is None or model not in checkpoint.available(CHECKPOINTS).get(dataset, ()):
+    if content is None or model not in checkpoint.available(checkpoint.CHECKPOINTS).get(
+        dataset, ()
+    ):
         return PlainTextResponse("There is no such asset.", 404)
     try:
         body = content(dataset, model)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mvae.data import DATASETS
 from mvae.modality import Modality
 from mvae.pictures import picture_shape
+from pages.parts.entries import expression_of
 from pages.parts.lesson import Witnesses
+from pages.parts.source import framing_of
 from pages.parts.view import View
 
 __all__ = [
@@ -42,35 +45,55 @@ def sample_lines(
 
     An uploaded picture cannot stand in the lines; a file of that name stands in its place.
     """
-    lines = [
-        "import torch",
-        "",
-        "from mvae.checkpoint import load_model, load_samples",
-        *imports,
-    ]
-    own = view.source != "example"
-    if own:
-        lines += [
-            f"from mvae.intake import {_intake(view)}",
-            "from mvae.modality import Batch",
-            "from mvae.pictures import cut",
-        ]
-    lines += ["", f'model, _ = load_model("{view.data}", "{model}")']
-    labels = dict(view.labels)
-    if own:
-        lines += [
-            f"picture = {_picture(view, modalities)}",
-            "values = cut(model.modalities, picture.unsqueeze(0))",
-            *(f'values["{name}"] = torch.tensor([{index}])' for name, index in labels.items()),
-            "sample = Batch.of(model.modalities, values)",
-        ]
-    else:
-        lines += [
+    named = {m.name: m for m in modalities}
+    entries = {name: expression_of(entry, named[name]) for name, entry in view.entries.items()}
+    needed = [*imports, "from mvae.checkpoint import load_model, load_samples"]
+    if any(isinstance(entry, str) for entry in view.entries.values()):
+        needed.append("from mvae.tokens import encode")
+    if view.source == "example":
+        lines = [
             f'samples = load_samples("{view.data}", model.modalities)',
             f"sample = samples[slice({view.sample}, {view.sample + 1})]",
-            *(f'sample.values["{name}"][:] = {index}' for name, index in labels.items()),
+            *(f'sample.values["{name}"][:] = {value}' for name, value in entries.items()),
         ]
-    return lines
+    else:
+        more, lines = _picture_lines(view, modalities)
+        needed += ["from mvae.modality import Batch", *more]
+        lines += [f'values["{name}"] = {value}' for name, value in entries.items()]
+        lines.append(
+            "sample = Batch.of(model.modalities, values)"
+            if entries or (view.drawing or view.source == "upload")
+            else "sample = Batch.empty(model.modalities)"
+        )
+    start = f'model, _ = load_model("{view.data}", "{model}")'
+    return ["import torch", "", *sorted(needed), "", start, *lines]
+
+
+def _picture_lines(view: View, modalities: tuple[Modality, ...]) -> tuple[list[str], list[str]]:
+    """Write the imports and the lines that give the values that follow from one's own picture."""
+    shape = picture_shape(modalities)
+    if view.source == "drawing":
+        if not view.drawing:
+            return [], ["values = {}"]
+        taken, intake = f'unpack_bits("{view.drawing}", {shape})', "unpack_bits"
+    else:
+        framing = framing_of(view.data)
+        asked = "" if framing == "centred" else f', "{framing}"'
+        file = 'open("your picture.png", "rb").read()'
+        taken, intake = f"picture_from_upload({file}, {shape}{asked})", "picture_from_upload"
+    needed = [f"from mvae.intake import {intake}", "from mvae.pictures import cut"]
+    lines = [f"picture = {taken}.unsqueeze(0)", "values = cut(model.modalities, picture)"]
+    derived = view.data in DATASETS and DATASETS[view.data].derive is not None
+    if derived:
+        needed.append("from mvae.data import DATASETS")
+        lines.append(f'values |= DATASETS["{view.data}"].derive(picture)')
+    if derived or view.source == "upload":
+        lines += [
+            "for m in model.modalities:",
+            "    if m.distribution.binary and m.name in values:",
+            "        values[m.name] = (values[m.name] > 0.5).float()",
+        ]
+    return needed, lines
 
 
 def experts_code(
@@ -223,17 +246,6 @@ def compare_code(
         f'    print(name, found.numbers, differences(found, answers["{pinned}"]))',
     ]
     return "\n".join(lines)
-
-
-def _intake(view: View) -> str:
-    return "unpack_bits" if view.source == "drawing" else "picture_from_upload"
-
-
-def _picture(view: View, modalities: tuple[Modality, ...]) -> str:
-    shape = picture_shape(modalities)
-    if view.source == "drawing":
-        return f'unpack_bits("{view.drawing}", {shape})'
-    return f'picture_from_upload(open("your picture.png", "rb").read(), {shape})'
 
 
 def show_code(code: str) -> None:

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import cycle
 
 from mvae.modality import Modality
 
-__all__ = ["PRIOR", "colours_of"]
+__all__ = ["LABELS", "OTHERS", "PRIOR", "colours_of"]
 
 # Okabe & Ito's palette, distinguishable with any colour vision: https://jfly.uni-koeln.de/color/
 LABELS = ("#d55e00", "#e69f00")
 OTHERS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#f0e442")
+#: Where these are used up: each the farthest, in OKLab, from those before it, also as it looks
+#: without red or without green cones, among those that stand out from either theme's paper.
+MORE = (
+    *("#784b4b", "#8778ff", "#b42d87", "#b40f00", "#2d4bc3", "#f05a69", "#5a87d2"),
+    *("#a55a4b", "#695ae1", "#006978", "#f0783c", "#00a5c3", "#00690f", "#a56996"),
+)
 #: The prior is grey; the product has the colour of the text.
 PRIOR = "#8b919c"
 
 
 def colours_of(modalities: Iterable[Modality]) -> dict[str, str]:
-    """Give each modality its colour.
+    """Give each modality its colour: what is said in words a warm one, as long as there are some.
 
     Example:
         >>> digit = Modality(name="digit", kind="label", shape=(10,), likelihood="categorical")
         >>> colours_of([digit])
         {'digit': '#d55e00'}
     """
-    colours, labels, others = {}, 0, 0
+    names = {True: [], False: []}
+    order = []
     for m in modalities:
-        if m.kind == "label":
-            colours[m.name] = LABELS[labels % len(LABELS)]
-            labels += 1
-        else:
-            colours[m.name] = OTHERS[others % len(OTHERS)]
-            others += 1
-    return colours
+        names[m.named].append(m.name)
+        order.append(m.name)
+    colours = dict(zip(names[True], LABELS, strict=False))
+    colours |= dict(zip(names[False], OTHERS, strict=False))
+    left = [c for c in (*OTHERS, *LABELS, *MORE) if c not in colours.values()]
+    # More modalities than colours share them.
+    rest = cycle(left)
+    return {name: colours.get(name) or next(rest) for name in order}

@@ -8,20 +8,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
-import torch
 from torch import Tensor
 
-from pages.parts.pictures import as_image
+from pages.parts.pictures import as_image, framed
 
-__all__ = ["curves", "mosaic"]
+__all__ = ["curves", "mosaic", "vectors"]
 
 #: Colours and dashes of lines, to be told apart with any colour vision and on either theme.
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8b919c", "#e69f00")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 #: Empty room between two pictures, relative to a picture.
 GAP = 0.08
-#: Empty room for the notes below the pictures of a grid.
-ROOM = 0.35
+#: Empty room for the notes below the pictures of a grid; and below a strip, of a note's line.
+ROOM, LINE = 0.35, 0.19
+#: From the first step of a path to its last: told apart on either theme, with any colour vision.
+FIRST, MIDDLE, LAST = (0, 114, 178), (139, 145, 156), (213, 94, 0)
 
 
 def mosaic(
@@ -35,17 +36,18 @@ def mosaic(
     """Lay out pictures in rows and columns, with what each shows as a note below it.
 
     Args:
-        pictures: in [0, 1], ``(R, C, 1, H, W)``.
+        pictures: in [0, 1], ink ``(R, C, 1, H, W)`` or colours ``(R, C, 3, H, W)``.
         across: what stands at each column, C of them.
         down: what stands at each row, R of them; one empty one for a strip.
-        notes: R rows of C notes.
+        notes: R rows of C notes; in a strip they may have several lines.
         titles: of the two axes.
         mark: an interval to mark above the pictures, in units of columns.
     """
     rows, columns, _, height, width = pictures.shape
     side, foot = round(width * GAP), round(height * (GAP if rows == 1 else ROOM))
-    tiles = torch.nn.functional.pad(pictures, (side, side, round(height * GAP), foot))
-    whole = tiles.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)  # (1, R·h, C·w)
+    tiles = framed(pictures, (side, side, round(height * GAP), foot))
+    whole = tiles.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)  # (K, R·h, C·w)
+    lines = max(note.count("<br>") for row in notes for note in row)
     png = io.BytesIO()
     as_image(whole, 2 * whole.shape[-1]).save(png, "PNG")
     source = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
@@ -103,7 +105,7 @@ def mosaic(
         | {
             "tickvals": list(range(rows)),
             "ticktext": list(down),
-            "range": [rows - 0.5 + (0.25 if rows == 1 else 0.05), -0.5],
+            "range": [rows - 0.5 + (0.25 + LINE * lines if rows == 1 else 0.05), -0.5],
             "title": {"text": titles[1]},
             "visible": rows > 1,
             "scaleanchor": "x",
@@ -113,7 +115,7 @@ def mosaic(
         "shapes": shapes,
         "showlegend": False,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
-        "height": 235 if rows == 1 else 760,
+        "height": 235 + 15 * lines if rows == 1 else 760,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
     }
@@ -153,3 +155,73 @@ def curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> go.Figure:
         "plot_bgcolor": "rgba(0,0,0,0)",
     }
     return go.Figure({"data": data, "layout": layout}, skip_invalid=False)
+
+
+def vectors(paths: Mapping[str, Tensor], steps: Sequence[str]) -> go.Figure:
+    """Draw how vectors change along a path: a panel for each, in it a line for each step.
+
+    Args:
+        paths: by modality its vector at every step, ``(S, n)``.
+        steps: what stands at each step, S of them.
+    """
+    columns = min(3, len(paths))
+    rows = -(-len(paths) // columns)
+    data: list[dict[str, Any]] = []
+    layout: dict[str, Any] = {
+        "annotations": [],
+        "legend": {"orientation": "h", "y": -0.08, "yanchor": "top"},
+        "margin": {"l": 8, "r": 8, "t": 24, "b": 8},
+        "height": 190 * rows + 60,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+    }
+    for i, (name, path) in enumerate(paths.items()):
+        row, column = divmod(i, columns)
+        here = str(i + 1) if i else ""
+        right, top = (column + 1) / columns, 1 - row / rows
+        layout[f"xaxis{here}"] = {
+            "domain": [column / columns, right - 0.04],
+            "anchor": f"y{here}",
+            "showgrid": False,
+            "fixedrange": True,
+        }
+        layout[f"yaxis{here}"] = {
+            "domain": [1 - (row + 1) / rows + 0.11, top - 0.05],
+            "anchor": f"x{here}",
+            "fixedrange": True,
+        }
+        layout["annotations"].append(
+            {
+                "text": f"<b>{name}</b>",
+                "x": column / columns,
+                "y": top,
+                "xref": "paper",
+                "yref": "paper",
+                "xanchor": "left",
+                "yanchor": "middle",
+                "showarrow": False,
+            }
+        )
+        data += [
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "y": values,
+                "xaxis": f"x{here}",
+                "yaxis": f"y{here}",
+                "name": step,
+                "legendgroup": step,
+                "showlegend": not i,
+                "line": {"width": 1.5, "color": _between(s / (len(steps) - 1))},
+            }
+            for s, (step, values) in enumerate(zip(steps, path.tolist(), strict=True))
+        ]
+    return go.Figure({"data": data, "layout": layout}, skip_invalid=False)
+
+
+def _between(part: float) -> str:
+    """Give the colour of a step, from 0 to 1 of the way."""
+    low, high = (FIRST, MIDDLE) if part < 0.5 else (MIDDLE, LAST)
+    within = 2 * part if part < 0.5 else 2 * part - 1
+    mixed = (round(a + within * (b - a)) for a, b in zip(low, high, strict=True))
+    return f"rgb({', '.join(map(str, mixed))})"

@@ -14,6 +14,7 @@ from mvae.modality import Modality
 from mvae.pictures import picture_shape
 from mvae.results import CELLS, KINDS
 from mvae.theory import BESTS, NOISE, PAIRS
+from pages.parts.entries import Entry, read, read_index, write
 from pages.parts.lesson import STEPS
 from pages.parts.loading import load, samples_of
 from pages.parts.step import METHODS
@@ -28,6 +29,7 @@ from pages.parts.view import (
     compared,
     place,
     repair,
+    sources,
 )
 
 __all__ = ["open_view", "parse", "url_of"]
@@ -76,8 +78,8 @@ def url_of(view: View) -> dict[str, str]:
     for name in ("dims", "plane", "at"):
         if numbers := getattr(view, name):
             params[name] = ",".join(f"{number:g}" for number in numbers)
-    for name, index in view.labels.items():
-        params[f"set-{name}"] = str(index)
+    for name, entry in view.entries.items():
+        params[f"set-{name}"] = write(entry)
     return params
 
 
@@ -103,13 +105,19 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         problems.append(f"A grid needs two different dimensions, not z{across} twice.")
         down = None
     source = _choice(params, "source", list(SOURCES), "source of pictures", problems)
+    if source not in sources(modalities):
+        problems.append(
+            f"The link asks for a picture from “{SOURCES[source]}”, which {data} does not take; "
+            "a test example stands in for it."
+        )
+        source = "example"
     view = View(
         data,
         model,
         source=source,
         sample=_number(params, "sample", count, "test example", problems) or 0,
         drawing=_drawing(params.get("drawing"), modalities, problems),
-        labels=_labels(params, modalities, problems),
+        entries=_entries(params, modalities, problems),
         supply=_supply(params.get("supply"), modalities, problems),
         seed=_number(params, "seed", 1_000_000, "seed", problems) or 0,
         start=_choice(params, "start", list(STARTS), "start of a traversal", problems),
@@ -169,15 +177,7 @@ def _number(
     params: Mapping[str, str], name: str, count: int, what: str, problems: list[str]
 ) -> int | None:
     value = params.get(name)
-    if value is None:
-        return None
-    if value.isdecimal() and value.isascii() and len(value) < 10 and int(value) < count:
-        return int(value)
-    problems.append(
-        f"The link asks for {what} “{value[:40]}”, which is not here: "
-        f"they are numbered 0 to {count - 1}."
-    )
-    return None
+    return None if value is None else read_index(value, count, what, problems)
 
 
 def _dimensions(
@@ -216,7 +216,7 @@ def _step(params: Mapping[str, str], problems: list[str]) -> int:
 
 def _drawing(text: str | None, modalities: tuple[Modality, ...], problems: list[str]) -> str | None:
     shape = picture_shape(modalities)
-    if text is None or shape is None:
+    if text is None or shape is None or "drawing" not in sources(modalities):
         return None
     try:
         unpack_bits(text, shape)
@@ -226,16 +226,15 @@ def _drawing(text: str | None, modalities: tuple[Modality, ...], problems: list[
     return text
 
 
-def _labels(
+def _entries(
     params: Mapping[str, str], modalities: tuple[Modality, ...], problems: list[str]
-) -> dict[str, int]:
-    chosen = {}
-    for m in modalities:
-        if m.kind == "label":
-            index = _number(params, f"set-{m.name}", m.shape[0], m.name, problems)
-            if index is not None:
-                chosen[m.name] = index
-    return chosen
+) -> dict[str, Entry]:
+    found = {
+        m.name: read(params[f"set-{m.name}"], m, problems)
+        for m in modalities
+        if m.named and f"set-{m.name}" in params
+    }
+    return {name: entry for name, entry in found.items() if entry is not None}
 
 
 def _supply(

@@ -10,7 +10,11 @@ import streamlit as st
 
 from mvae import checkpoint
 from mvae.checkpoint import load_config
+from mvae.intake import IntakeError
+from mvae.modality import Modality
 from mvae.model import MultimodalModel
+from mvae.pictures import picture_shape
+from pages.parts.entries import Entry, tensor_of
 from pages.parts.loading import load
 
 __all__ = [
@@ -23,6 +27,7 @@ __all__ = [
     "change",
     "compared",
     "place",
+    "sources",
 ]
 
 #: Where a picture comes from: value in the URL to words on the page.
@@ -49,7 +54,7 @@ class View:
         source: where the picture comes from, a key of SOURCES.
         sample: number of the test example.
         drawing: a packed drawing, or None.
-        labels: category chosen for a label modality; where there is none, the example's own.
+        entries: what is said for modalities in words; where there is none, the example's own.
         supply: the modalities that are supplied, in their order; None for all that there are,
             until the model is known.
         seed: of the draws.
@@ -81,7 +86,7 @@ class View:
     source: str = "example"
     sample: int = 0
     drawing: str | None = None
-    labels: Mapping[str, int] = field(default_factory=dict)
+    entries: Mapping[str, Entry] = field(default_factory=dict)
     supply: tuple[str, ...] | None = None
     seed: int = 0
     start: str = "posterior"
@@ -109,7 +114,7 @@ class View:
 
 #: Changes of these let go of the latent that is held.
 LETTING_GO = {
-    *("data", "model", "source", "sample", "drawing", "labels", "supply", "plane"),
+    *("data", "model", "source", "sample", "drawing", "entries", "supply", "plane"),
     *("step", "lesson", "training"),
 }
 
@@ -147,6 +152,28 @@ def different(data: str, names: list[str]) -> list[str]:
     )
 
 
+def sources(modalities: tuple[Modality, ...]) -> tuple[str, ...]:
+    """List where data may come from: a picture can be uploaded, and drawn if it is of ink.
+
+    Example:
+        >>> from mvae.data import DATASETS
+        >>> sources(DATASETS["mnist"].modalities)
+        ('example', 'drawing', 'upload')
+    """
+    shape = picture_shape(modalities)
+    if shape is None:
+        return ("example",)
+    return tuple(SOURCES) if shape[0] == 1 else ("example", "upload")
+
+
+def _fits(entry: Entry, m: Modality) -> bool:
+    try:
+        tensor_of(entry, m)
+    except (ValueError, IntakeError):
+        return False
+    return True
+
+
 def repair(view: View) -> View:
     """Fit a view to the models that it compares and to the modalities of its own."""
     if view.pinned and view.pinned not in compared(view):
@@ -155,7 +182,13 @@ def repair(view: View) -> View:
         _, config = load(view.data, view.model)
     except checkpoint.CheckpointError:
         return view
-    names = [m.name for m in config.modalities]
+    named = {m.name: m for m in config.modalities}
+    names = list(named)
+    entries = {
+        name: entry
+        for name, entry in view.entries.items()
+        if name in named and _fits(entry, named[name])
+    }
     supply = tuple(
         name for name in (names if view.supply is None else view.supply) if name in names
     )
@@ -167,7 +200,14 @@ def repair(view: View) -> View:
     plane = view.plane if all(d < config.latents != 2 for d in view.plane) else ()
     given = view.given if view.given in names else ""
     return replace(
-        view, supply=supply, across=across, down=down, dims=dims, plane=plane, given=given
+        view,
+        entries=entries,
+        supply=supply,
+        across=across,
+        down=down,
+        dims=dims,
+        plane=plane,
+        given=given,
     )
 
 

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mvae.inference import Belief
 from mvae.modality import Modality
+from pages.parts.entries import is_attribute
 
-__all__ = ["agreement", "headline", "listing", "neighbourhood", "what_changed"]
+__all__ = [
+    "agreement",
+    "decided",
+    "described",
+    "headline",
+    "listing",
+    "neighbourhood",
+    "told",
+    "what_changed",
+]
 
 #: From this percentile on, evidence is said to disagree.
 DISAGREE = 95.0
+#: So many modalities are named in a headline; of more it is said how many they are.
+NAMED = 7
+
+
+def decided(modalities: Iterable[Modality]) -> list[Modality]:
+    """List the labels of two categories, if there are several: they are seen at once."""
+    found = [m for m in modalities if m.kind == "label" and m.shape[0] == 2]
+    return found if len(found) > 1 else []
 
 
 def listing(names: Sequence[str]) -> str:
@@ -24,6 +42,39 @@ def listing(names: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
+def told(names: Sequence[str]) -> str:
+    """Name what is given; where that is much, say how much.
+
+    Example:
+        >>> told([]), told(["image", "label"]), told(["x"] * 19)
+        ('nothing', '**image** and **label**', '**19 modalities**')
+    """
+    if not names:
+        return "nothing"
+    few = len(names) <= NAMED
+    return listing([f"**{n}**" for n in names]) if few else f"**{len(names)} modalities**"
+
+
+def described(m: Modality) -> str:
+    """Say what kind of data a modality is.
+
+    Example:
+        >>> described(Modality(name="view", kind="vector", shape=(76,), likelihood="gaussian"))
+        '76 numbers'
+    """
+    size, *rest = m.shape
+    if m.kind == "image":
+        grey = "black and white" if m.distribution.binary else "grey"
+        return f"a picture of {rest[1]} × {rest[0]}, {grey if size == 1 else 'in colour'}"
+    if m.kind == "label":
+        return "no or yes" if is_attribute(m) else f"one of {size} categories"
+    if m.kind == "tags":
+        return f"any of {size} tags"
+    if m.kind == "text":
+        return f"a text of up to {size - 1} tokens out of {len(m.categories) - 1:,}"
+    return f"{size} numbers"
+
+
 def nats(value: float) -> str:
     """Write a number of nats with as many digits as matter."""
     return f"{value:.0f}" if abs(value) >= 20 else f"{value:.1f}"
@@ -34,10 +85,8 @@ def headline(belief: Belief) -> str:
     if not belief.evidence:
         return "Given nothing, the belief is the prior: anything the model knows may be generated."
     total = belief.sharpness[-1]
-    sentence = (
-        f"Given {listing([f'**{name}**' for name in belief.evidence])}, the belief is "
-        f"**{nats(total)} nats** sharper than the prior"
-    )
+    given = told(belief.evidence)
+    sentence = f"Given {given}, the belief is **{nats(total)} nats** sharper than the prior"
     if len(belief.evidence) > 1:
         brought = total - belief.sharpness[-2]
         sentence += (
@@ -81,10 +130,9 @@ def neighbourhood(evidence: Sequence[str], label: Modality, nearest: Sequence[in
         >>> neighbourhood([], digit, [3, 5, 3])
         'Of the 3 examples nearest to the belief given nothing, 2 have label **3** and 1 has 5.'
     """
-    given = listing([f"**{name}**" for name in evidence]) if evidence else "nothing"
     counts = sorted({(-nearest.count(c), c) for c in nearest})
     (most, first), *others = [(-n, label.category(c)) for n, c in counts]
-    whose = f"{len(nearest)} examples nearest to the belief given {given}"
+    whose = f"{len(nearest)} examples nearest to the belief given {told(evidence)}"
     if not others:
         return f"All {whose} have {label.name} **{first}**."
     commonest = f"{most} {'has' if most == 1 else 'have'} {label.name} **{first}**"

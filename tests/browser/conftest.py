@@ -133,6 +133,14 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
         process.wait(20)
 
 
+@pytest.fixture(scope="session")
+def toy_app(serve: Callable[..., str], toy_root: Path) -> str:
+    """Serve the app over toy checkpoints of every kind of modality; gives its address."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOYS", str(toy_root))
+        return serve("tests/browser/toys_app.py")
+
+
 class Visitor:
     """A page of the app, of which every console error and every request is kept."""
 

@@ -7,11 +7,11 @@ from pages.parts.pad import pad
 
 st.title("Pad")
 value = st.query_params.get("drawing")
-centred = st.query_params.get("centred") != "no"
+framing = st.query_params.get("framing", "centred")
 drawing = None
 # like a page that is left and visited again, with what it wrote down
 if st.checkbox("Show", True):
-    drawing = pad("pad", centred=centred, value=st.session_state.get("kept", value))
+    drawing = pad("pad", framing=framing, value=st.session_state.get("kept", value))
     st.session_state["kept"] = drawing
 st.session_state["runs"] = st.session_state.get("runs", 0) + 1
 st.button("Run again")

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from torch import Tensor
 
 from mvae.intake import normalise_ink, pack_bits, unpack_bits
+from mvae.pictures import Framing
 
 FRAME = (1, 28, 28)
 COMPONENT = "[data-testid=stBidiComponentIsolated]"
@@ -51,7 +52,7 @@ def raster(strokes: Strokes, pen: float = 0.09, side: int = 700) -> Tensor:
     return torch.from_numpy(painted).float()
 
 
-@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize("framing", ["centred", "filled", "free"])
 @pytest.mark.parametrize(
     "strokes",
     [
@@ -63,27 +64,40 @@ def raster(strokes: Strokes, pen: float = 0.09, side: int = 700) -> Tensor:
     ],
 )
 def test_strokes_become_the_picture_that_intake_makes(
-    ink: Callable[..., list[float]], strokes: Strokes, centred: bool
+    ink: Callable[..., list[float]], strokes: Strokes, framing: Framing
 ) -> None:
     drawing = {"pixels": None, "strokes": strokes}
-    got = torch.tensor(ink("grey", drawing, 28, 28, centred)).reshape(FRAME)
-    wanted = normalise_ink(raster(strokes), FRAME, centred)
+    got = torch.tensor(ink("grey", drawing, 28, 28, framing)).reshape(FRAME)
+    wanted = normalise_ink(raster(strokes), FRAME, framing)
     assert (got - wanted).abs().mean() < 0.01
-    bits = torch.tensor(ink("picture", drawing, 28, 28, centred)).reshape(FRAME)
+    bits = torch.tensor(ink("picture", drawing, 28, 28, framing)).reshape(FRAME)
     assert (bits.bool() != (wanted > 0.5)).sum() <= 6
+
+
+def test_several_digits_stay_where_they_are_drawn_with_a_finer_pen(
+    ink: Callable[..., list[float]],
+) -> None:
+    small = [[(0.05 + 0.4 * x, 0.5 * y) for x, y in digit] for digit in (FIVE, SEVEN)]
+    small[1] = [(x + 0.5, y + 0.45) for x, y in small[1]]
+    shape = (1, 50, 50)
+    got = torch.tensor(ink("grey", {"pixels": None, "strokes": small}, 50, 50, "free"))
+    wanted = normalise_ink(raster(small, pen=2.52 / 50), shape, "free")
+    assert (got.reshape(shape) - wanted).abs().mean() < 0.01
+    columns = torch.nonzero(got.reshape(50, 50) > 0.5)[:, 1]
+    assert (columns.min(), columns.max()) == (8, 44)
 
 
 def test_small_drawings_are_enlarged_but_their_strokes_are_no_blots(
     ink: Callable[..., list[float]],
 ) -> None:
     small = [(0.1 + 0.25 * x, 0.6 + 0.25 * y) for x, y in FIVE]
-    bits = torch.tensor(ink("picture", {"pixels": None, "strokes": [small]}, 28, 28, True))
+    bits = torch.tensor(ink("picture", {"pixels": None, "strokes": [small]}, 28, 28, "centred"))
     rows, columns = torch.nonzero(bits.reshape(28, 28), as_tuple=True)
     assert rows.max() - rows.min() in (18, 19)
     assert 100 < bits.sum() < 210
     centre = torch.stack([rows, columns]).float().mean(1)
     assert (centre - 14).abs().max() < 0.8  # half a pixel before it is made binary
-    dot = ink("picture", {"pixels": None, "strokes": [[(0.9, 0.9)]]}, 28, 28, True)
+    dot = ink("picture", {"pixels": None, "strokes": [[(0.9, 0.9)]]}, 28, 28, "centred")
     assert 5 <= sum(dot) <= 16
 
 
@@ -100,11 +114,11 @@ def test_text_is_that_of_intake(ink: Callable[..., list[int]], page: Page) -> No
 
 
 def test_a_restored_picture_stays_and_can_be_drawn_on(ink: Callable[..., list[int]]) -> None:
-    bits = ink("picture", {"pixels": None, "strokes": [SEVEN]}, 28, 28, True)
+    bits = ink("picture", {"pixels": None, "strokes": [SEVEN]}, 28, 28, "centred")
     pixels = {"bits": bits, "height": 28, "width": 28}
-    assert ink("picture", {"pixels": pixels, "strokes": []}, 28, 28, True) == bits
+    assert ink("picture", {"pixels": pixels, "strokes": []}, 28, 28, "centred") == bits
     bar = [(0.35, 0.5), (0.7, 0.5)]
-    both = ink("picture", {"pixels": pixels, "strokes": [bar]}, 28, 28, True)
+    both = ink("picture", {"pixels": pixels, "strokes": [bar]}, 28, 28, "centred")
     assert sum(bits) + 5 < sum(both) < sum(bits) + 50
 
 

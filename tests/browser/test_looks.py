@@ -39,6 +39,16 @@ PATHS = [
     "/learn?step=7",
     "/learn?step=8",
 ]
+#: Of checkpoints of every kind of modality.
+TOYS = [
+    "/?data=traits&sample=3&supply=image,trait 3",
+    "/?data=sentences&sample=3&at=0.5,-1",
+    "/?data=measured&sample=3",
+    "/compare?data=scenes&sample=3&supply=grey",
+    "/compare?data=sentences&sample=3",
+    "/traverse?data=measured&sample=3",
+    "/map?data=clips&sample=3",
+]
 
 
 def prepare(page: Page, path: str) -> None:
@@ -57,7 +67,16 @@ def prepare(page: Page, path: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 def test_in_both_themes_and_on_a_phone(guest, path):
-    page = guest(viewport={"width": 1280, "height": 900}, color_scheme="light").open(path)
+    look(guest, None, path)
+
+
+@pytest.mark.parametrize("path", TOYS)
+def test_every_kind_in_both_themes_and_on_a_phone(guest, toy_app, path):
+    look(guest, toy_app, path)
+
+
+def look(guest, address: str | None, path: str) -> None:
+    page = guest(address, viewport={"width": 1280, "height": 900}, color_scheme="light").open(path)
     prepare(page, path)
     before: list[str] = []
     for scheme in ("light", "dark"):

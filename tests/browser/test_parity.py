@@ -15,11 +15,21 @@ from playwright.sync_api import Browser, Error
 
 from mvae.checkpoint import load_model
 from mvae.gaussian import Gaussian, conflict, product_of_experts
-from mvae.likelihood import elements
+from mvae.modality import Modality
+from mvae.model import MVAE
+from mvae.text import said
 from pages.parts import assets
+from pages.parts.modules import script
+from tests import toys
 from tests.bundled import WITH_EXPERTS
 
 STAGE = Path(__file__).resolve().parents[2] / "pages/parts/stage"
+#: What of the stage is tested here: each module, joined with those that it imports, gives these.
+EXPORTS = {
+    "algebra": "product, information, sharpness, conflict, density, between, project, beside, "
+    "lift, slice, ellipse, mostTelling",
+    "decoder": "decoders, tensors",
+}
 #: Makes a module of a text, whatever page it is in, and keeps it as `name` of the window.
 IMPORT = """async ([name, text]) => {
     const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
@@ -42,10 +52,9 @@ Call = Callable[..., Any]
 def call(browser: Browser) -> Iterator[Call]:
     """Give a function that evaluates JavaScript in which `algebra` and `decoder` are modules."""
     page = browser.new_page()
-    for name in ("algebra", "decoder"):
-        text = (STAGE / f"{name}.js").read_text("utf-8")
-        assert "import " not in text  # it stands alone
-        page.evaluate(IMPORT, [name, text])
+    for name, exports in EXPORTS.items():
+        text = script(STAGE / f"{name}.js")
+        page.evaluate(IMPORT, [name, f"{text}\nexport {{ {exports} }};"])
     page.evaluate(UNPACK)
     yield page.evaluate
     page.close()
@@ -61,28 +70,29 @@ def plain(value: Any) -> Any:
 # Decoders
 
 
-def decoded(call: Call, content: bytes, described: list[dict[str, Any]], z: torch.Tensor) -> list:
-    """Decode latents one by one in the browser; gives an array ``(N, elements)`` each."""
+def decoded(
+    call: Call, content: bytes, modalities: tuple[Modality, ...], z: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Decode latents one by one in the browser; gives ``(N, numbers)`` for each modality."""
     found = call(
         """([content, described, latents, D]) => {
             const decoders = decoder.decoders(bytes(content), described);
             const z = new Float32Array(bytes(latents));
-            return decoders.map((decode, m) => {
-                const all = new Float32Array((z.length / D) * described[m].elements);
-                for (let n = 0; n < z.length / D; n++) {
-                    all.set(decode(z.subarray(n * D, (n + 1) * D)), n * described[m].elements);
-                }
-                return packed(all);
+            return decoders.map((decode) => {
+                const all = [];
+                for (let n = 0; n < z.length; n += D) all.push(...decode(z.subarray(n, n + D)));
+                return packed(Float32Array.from(all));
             });
         }""",
         [
             base64.b64encode(content).decode(),
-            described,
+            [{"likelihood": m.likelihood, "shape": m.shape} for m in modalities],
             base64.b64encode(z.numpy().astype("<f4").tobytes()).decode(),
             z.shape[1],
         ],
     )
-    return [np.frombuffer(base64.b64decode(x), "<f4").reshape(len(z), -1) for x in found]
+    arrays = [np.frombuffer(base64.b64decode(x), "<f4").reshape(len(z), -1) for x in found]
+    return {m.name: torch.from_numpy(x.copy()) for m, x in zip(modalities, arrays, strict=True)}
 
 
 @pytest.mark.parametrize(("data", "name"), WITH_EXPERTS)
@@ -90,39 +100,77 @@ def test_decoders_give_the_probabilities_that_torch_gives(call: Call, data: str,
     model, _ = load_model(data, name)
     source = torch.Generator().manual_seed(7)
     z = 1.5 * torch.randn(100, model.latents, generator=source)
-    described = [
-        {"likelihood": m.likelihood, "elements": elements(m.shape)} for m in model.modalities
-    ]
-    got = decoded(call, assets.decoders(data, name), described, z)
+    got = decoded(call, assets.decoders(data, name), model.modalities, z)
     with torch.no_grad():
         wanted = model.expected(z)
     assert len(got) == len(wanted) >= 2
     # There is something to compare, if not in every modality: of singles alone a model learns
     # labels that say nothing.
     assert max(np.ptp(expected.numpy()) for expected in wanted.values()) > 0.5
-    for m, probabilities in zip(model.modalities, got, strict=True):
-        expected = wanted[m.name].reshape(100, -1).numpy()
-        assert probabilities.shape == expected.shape
-        assert np.abs(probabilities - expected).max() <= 1e-3
+    for m in model.modalities:
+        expected = wanted[m.name].flatten(1)
+        assert got[m.name].shape == expected.shape
+        assert (got[m.name] - expected).abs().max() <= 1e-3
         if m.kind == "label":
-            assert np.abs(probabilities.sum(1) - 1).max() < 1e-5
+            assert (got[m.name].sum(1) - 1).abs().max() < 1e-5
 
 
-def test_a_gaussian_decoder_gives_its_means_and_any_width_will_do(
-    call: Call, toy_model: Callable[..., Any]
-) -> None:
-    model = toy_model(latents=3).half().float()
+def decoders_of(model: MVAE) -> bytes:
+    """Write decoders as a checkpoint has them."""
     weights = {n: w.half() for n, w in model.state_dict().items() if n.startswith("decoders.")}
-    described = [
-        {"likelihood": m.likelihood, "elements": elements(m.shape)} for m in model.modalities
-    ]
-    assert "gaussian" in {m["likelihood"] for m in described}
+    return safetensors.torch.save(weights)
+
+
+@pytest.mark.parametrize("data", toys.TOYS)
+def test_every_kind_of_decoder_gives_what_torch_gives(call: Call, data: str) -> None:
+    model = toys.build(toys.TOYS[data])
+    z = 1.5 * torch.randn(100, model.latents, generator=torch.Generator().manual_seed(7))
+    got = decoded(call, decoders_of(model), model.modalities, z)
+    for m in model.modalities:
+        with torch.no_grad():
+            p = model.decode(z, m.name)
+        mean, numbers = m.distribution.expected(p), got[m.name]
+        if m.likelihood == "gaussian":
+            mean = torch.stack((mean, p.stddev), 1)
+        assert numbers.shape == mean.flatten(1).shape
+        assert mean.std(0).max() > 0.05  # the latents make a difference
+        if m.kind == "text":
+            compare_texts(numbers.view_as(mean), mean)
+        else:
+            wrong = (numbers - mean.flatten(1)).abs()
+            # relative where a standard deviation is large
+            assert (wrong <= 1e-3 * mean.flatten(1).abs().clamp(min=1)).all()
+
+
+def compare_texts(got: torch.Tensor, wanted: torch.Tensor) -> None:
+    """Compare probabilities of tokens ``(N, L, V)``, each text up to a choice made by a hair."""
+    tokens = wanted.argmax(-1)
+    assert len(tokens.unique(dim=0)) > 30  # many different texts,
+    lengths = said(tokens).sum(-1)
+    assert lengths.min() < lengths.max()  # not all of the same length
+    # Rounding decides between two tokens that are equally likely, and what follows is another
+    # text: such a text is compared up to there, the choice itself included.
+    first, second = wanted.topk(2, -1).values.unbind(-1)
+    tie = first - second < 1e-4
+    before = tie.cumsum(-1) - tie.long() == 0
+    assert before.float().mean() > 0.95
+    assert ((got - wanted).abs().amax(-1) * before).max() <= 1e-3
+    sure = before & ~tie
+    assert torch.equal(got.argmax(-1)[sure], tokens[sure])
+    assert ((got.sum(-1) - 1).abs().max()) < 1e-5
+    ended = (got.argmax(-1) == 0).cumsum(-1) - (got.argmax(-1) == 0).long() > 0
+    assert bool((got[..., 0][ended] == 1).all())  # after the end there is nothing else
+
+
+def test_any_width_will_do(call: Call, toy_model: Callable[..., Any]) -> None:
+    model = toy_model(latents=3).half().float()
     z = torch.randn(20, 3, generator=torch.Generator().manual_seed(1))
-    got = decoded(call, safetensors.torch.save(weights), described, z)
+    got = decoded(call, decoders_of(model), model.modalities, z)
     with torch.no_grad():
         wanted = model.expected(z)
-    for m, means in zip(model.modalities, got, strict=True):
-        assert np.abs(means - wanted[m.name].reshape(20, -1).numpy()).max() < 1e-5
+    for m in model.modalities:
+        expected = wanted[m.name].flatten(1)
+        assert (got[m.name][:, : expected.shape[1]] - expected).abs().max() < 1e-5
 
 
 def test_every_float16_is_read_as_numpy_reads_it(call: Call) -> None:
@@ -218,6 +266,27 @@ def test_products_are_those_of_the_library(call: Call, kind: str, count: int) ->
     else:
         assert not any(got["mean"] + got["logvar"])
         assert got["shares"] == [[1.0] * latents]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_the_most_telling_comes_first(call: Call, count: int) -> None:
+    experts = experts_of("ordinary", count)
+    names = [f"expert {i}" for i in range(count)]
+    given = {name: plain(experts[i]) for i, name in enumerate(names)}
+    got = call(
+        "([experts, names, D]) => algebra.mostTelling(experts, names, D)", [given, names, 24]
+    )
+    batch = Gaussian(experts.mean.unsqueeze(1), experts.logvar.unsqueeze(1))
+
+    def entropy(chosen: list[str]) -> float:
+        mask = torch.tensor([[name in chosen for name in names]])
+        return product_of_experts(batch, mask).posterior.entropy().item()
+
+    wanted: list[str] = []
+    while len(wanted) < count:
+        left = [name for name in names if name not in wanted]
+        wanted.append(min(left, key=lambda name: entropy([*wanted, name])))
+    assert got == wanted
 
 
 def plane_in(latents: int, seed: int, oblique: bool = True) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,11 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
+from mvae import checkpoint
 from mvae.checkpoint import load_model
 from mvae.gaussian import Gaussian, Product, product_of_experts
+from pages.parts import loading
+from pages.parts.stage.planes import plane_of
 
 ROOT = Path(__file__).parents[2]
 # The frame and not app.py, which gives an empty page to AppTest.
@@ -127,7 +130,8 @@ class Visit:
         noise = unpack(data["noise"]).reshape(data["draws"], data["latents"])
         draws = q.mean.float() + q.std.float() * noise
         with torch.no_grad():
-            samples = load_model(self.url["data"], self.url["model"])[0].expected(draws)
+            model, _ = load_model(self.url["data"], self.url["model"], checkpoint.CHECKPOINTS)
+            samples = model.expected(draws)
         return Shown(
             sharpness=(-0.5 * product.posterior.logvar[:, 0].sum(-1)).tolist(),
             posterior=q,
@@ -137,13 +141,16 @@ class Visit:
         )
 
     def deed(self, done: object) -> Visit:
-        """Do something on the stage: send what a browser would, so that callbacks run.
+        """Do something on the stage."""
+        return self.message("mvae_stage", {"deed": done})
+
+    def message(self, component: str, content: object) -> Visit:
+        """Send what a browser would of a component, so that callbacks run.
 
         To set the session's state would not do; a callback hears of messages only.
         """
         states = self.app._tree.get_widget_states()
-        message = json.dumps({"deed": done})
-        states.widgets.add(id=self._find("mvae_stage").proto.id, json_value=message)
+        states.widgets.add(id=self._find(component).proto.id, json_value=json.dumps(content))
         self.app._run(widget_state=states)
         return self.check()
 
@@ -159,6 +166,19 @@ class Visit:
             name: value if isinstance(value, str) else value[0]
             for name, value in self.app.query_params.items()
         }
+
+
+@pytest.fixture(scope="module")
+def toy_pages(toy_root: Path) -> Iterator[Path]:
+    """Let pages show toy checkpoints of every kind of modality."""
+    caches = (loading.load, loading.samples_of, loading.metrics_of, loading.map_of, plane_of)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "CHECKPOINTS", toy_root)
+        for cache in caches:
+            cache.clear()
+        yield toy_root
+    for cache in caches:
+        cache.clear()
 
 
 @pytest.fixture

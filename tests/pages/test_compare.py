@@ -22,8 +22,9 @@ from mvae.model import MVAE
 from mvae.recipes import config_for
 from pages.parts import loading
 from pages.parts.comparison import export, records
-from pages.parts.comparison.card import Shared, number, spread
 from pages.parts.comparison.card import card as write_card
+from pages.parts.comparison.card import spread
+from pages.parts.comparison.shared import Shared, number
 
 THREE = "mvae-cover,mvae,mvae-2d"
 FRESH = ("bivcca", "cvae", "dae", "vae", "mmvae")

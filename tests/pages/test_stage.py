@@ -86,7 +86,8 @@ def test_noise_experts_and_modalities_are_those_of_the_library(visit):
     assert data["evidence"] == ["label", "top left"]
     assert [m["name"] for m in data["modalities"]] == [m.name for m in model.modalities]
     assert all(m["there"] for m in data["modalities"])
-    boxes = {data["modalities"][i]["name"]: box for i, box in data["picture"]["boxes"]}
+    (picture,) = data["pictures"]
+    boxes = {data["modalities"][i]["name"]: box for i, box in picture["boxes"]}
     assert boxes["top right"] == [14, 0, 14, 14]
     assert boxes["bottom left"] == [0, 14, 14, 14]
 

@@ -12,7 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from mvae import checkpoint
 from mvae.comparison import Answer
-from pages.parts.comparison.card import Shared, card
+from pages.parts.comparison.card import card
+from pages.parts.comparison.shared import Shared
 from pages.parts.view import MAX_MODELS, View, change
 
 __all__ = ["Cards", "choose", "lay_out"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -10,15 +11,45 @@ from torch import Tensor
 
 from mvae.embedding import MapOfLatents
 from mvae.modality import Batch, Modality
-from mvae.pictures import picture_shape
+from mvae.pictures import picture_shape, pictures
 from pages.parts.assets import pictures_path
 from pages.parts.modules import files_of
+from pages.parts.pictures import inked
 from pages.parts.view import View
 
-__all__ = ["describe", "nearest_samples", "show_map"]
+__all__ = ["Shade", "describe", "nearest_samples", "shades", "show_map"]
 
 
 _mount = st.components.v2.component("mvae_map", **files_of(__file__, "map"))
+
+
+@dataclass(frozen=True)
+class Shade:
+    """Categories of the examples, which may colour them.
+
+    Args:
+        name: of a label, or of one of some tags.
+        categories: their names.
+        values: the category of each example, ``(N,)``.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    values: Tensor
+
+
+def shades(modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Shade]:
+    """List what may colour the examples, by name: every label, and whether each tag is there."""
+    found = {}
+    for m in modalities:
+        x = samples.values[m.name]
+        if m.kind == "label":
+            categories = tuple(m.category(c) for c in range(m.shape[0]))
+            found[m.name] = Shade(m.name, categories, x)
+        elif m.kind == "tags":
+            each = zip(m.categories, x.long().unbind(1), strict=True)
+            found |= {tag: Shade(tag, ("no", "yes"), there) for tag, there in each}
+    return found
 
 
 def nearest_samples(chart: MapOfLatents, mean: Tensor, count: int, but: int | None) -> Tensor:
@@ -37,6 +68,7 @@ def describe(
     chart: MapOfLatents,
     mean: Tensor,
     words: tuple[str, str],
+    shade: Shade | None,
 ) -> dict[str, Any]:
     """Put a map into plain data for the component.
 
@@ -47,24 +79,24 @@ def describe(
         chart: where they lie.
         mean: of the current belief, ``(D,)``.
         words: what the dots' beliefs are given, and what the current one is given.
+        shade: what may colour the dots.
     """
     subsets = chart.pool.subsets
     rows = chart.pool.rows[subsets.index((view.given,)) if view.given else -1]
     shown, dot_of = rows.unique(return_inverse=True)
     empty = torch.zeros(len(shown), dtype=torch.long)
     numbers = torch.arange(len(samples))
-    labels = next((m for m in modalities if m.kind == "label"), None)
     dots: dict[str, Any] = {
         "sample": empty.scatter_reduce(0, dot_of, numbers, "amin", include_self=False).tolist(),
         "count": dot_of.bincount().tolist(),
         "entropy": [round(e, 2) for e in chart.pool.beliefs.entropy()[shown].tolist()],
     }
-    if labels is not None:
+    if shade is not None:
         least, most = (
-            empty.scatter_reduce(0, dot_of, samples.values[labels.name], way, include_self=False)
+            empty.scatter_reduce(0, dot_of, shade.values, way, include_self=False)
             for way in ("amin", "amax")
         )
-        # Examples of several labels may have equal evidence, a blank tile say.
+        # Examples of several categories may have equal evidence, a blank tile say.
         dots["label"] = least.where(least == most, -1).tolist()
     share = (chart.pca.var(0).sum() / chart.pool.beliefs.mean.var(0).sum()).item()
     titles = {
@@ -78,13 +110,9 @@ def describe(
         "dots": dots,
         "dotOf": dot_of.tolist(),
         # A few large dots that stand for a category each are named.
-        "named": labels is not None and view.given == labels.name,
-        "label": labels
-        and {
-            "name": labels.name,
-            "categories": [labels.category(c) for c in range(labels.shape[0])],
-        },
-        "colour": view.colour if labels is not None else "entropy",
+        "named": shade is not None and view.given == shade.name,
+        "label": shade and {"name": shade.name, "categories": list(shade.categories)},
+        "colour": view.colour if shade is not None else "entropy",
         "mark": words[1],
         "layouts": [
             {
@@ -98,7 +126,13 @@ def describe(
             for name, whole, mark in places
         ],
         "picture": shape
-        and {"path": pictures_path(view.data, view.model), "height": shape[1], "width": shape[2]},
+        and {
+            "path": pictures_path(view.data, view.model),
+            "channels": shape[0],
+            "height": shape[1],
+            "width": shape[2],
+            "inked": inked(pictures(modalities)[0][0], modalities),
+        },
     }
 
 

@@ -2,7 +2,7 @@
 import { arrange, beside, between, ease, isSquare, nearest, onCanvas, qualitative, sequential, towards, viewport } from "./chart.js";
 import { asset } from "../web/assets.js";
 import { make, rgb } from "../web/dom.js";
-import { paintInk } from "../web/picture.js";
+import { paintColours, paintInk } from "../web/picture.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const DOT = 4.2, MARGIN = 30, MOUSE = 14, FINGER = 26, MOVE = 600;
@@ -12,11 +12,16 @@ const INVITATION = "Point at an example, or tap it, to see it; click it, or tap 
 const maps = new WeakMap();
 
 /** Paint an example's picture. */
-function paint(canvas, bytes, sample, { height, width }) {
+function paint(canvas, bytes, sample, { channels, height, width, inked }) {
   [canvas.width, canvas.height] = [width, height];
-  const size = width * height;
-  paintInk(canvas, bytes.subarray(sample * size, (sample + 1) * size), rgb(getComputedStyle(canvas).color), 255);
+  const size = channels * width * height;
+  const own = bytes.subarray(sample * size, (sample + 1) * size);
+  if (inked) paintInk(canvas, own, rgb(getComputedStyle(canvas).color), 255);
+  else paintColours(canvas, own, 255);
 }
+
+/** A category, with what it is of where there are two, "yes" and "no" perhaps. */
+const named = ({ name, categories }, c) => (categories.length === 2 ? `${name} ${categories[c]}` : categories[c]);
 
 /** One layout's elements, made once. */
 function layout(name) {
@@ -143,7 +148,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       [context.strokeStyle, context.lineWidth] = [accent, 2.5];
       context.stroke();
       const [x, y] = it.spots[dot];
-      if (label && dots.label[dot] >= 0 && !data.named) write(label.categories[dots.label[dot]], x, y - radius[dot] - 12, "center");
+      if (label && dots.label[dot] >= 0 && !data.named) write(named(label, dots.label[dot]), x, y - radius[dot] - 12, "center");
     }
     const [x, y] = it.mark;
     for (const [line, thick] of [[paper, 6], [ink, 2.5]]) {
@@ -158,13 +163,23 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const toLeft = x > width / 2;
     write("the belief", x + (toLeft ? -19 : 19), y, toLeft ? "right" : "left");
     if (data.named) {
-      const texts = dots.label.map((c) => label.categories[c]);
+      const texts = dots.label.map((c) => named(label, c));
       const sizes = texts.map((text) => [context.measureText(text).width + 4, 16]);
       const belief = toLeft ? [x - 85, y - 9, x + 15, y + 9] : [x - 15, y - 9, x + 85, y + 9];
       arrange(it.spots, sizes, radius[0] + 1, [width, height], [belief])
         .forEach(([a, b], i) => write(texts[i], a, b, "center"));
     }
     chart.dataset.mark = it.mark.map((c) => c.toFixed(1)).join(" ");
+    if (!it.tip.hidden) putTip(it);
+  }
+
+  /** Put the tooltip beside its dot, which may have moved. */
+  function putTip(it) {
+    const place = state.hover ?? state.chosen;
+    if (!place) return; // it is about to be hidden
+    const size = [it.tip.offsetWidth, it.tip.offsetHeight];
+    const [x, y] = beside(it.spots[place.dot], size, [it.chart.clientWidth, it.chart.clientHeight], 16);
+    it.tip.style.transform = `translate(${x}px, ${y}px)`;
   }
 
   /** Show the tooltip of what is pointed at, or else of what is chosen. */
@@ -176,16 +191,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
       if (it.tip.hidden) return;
       it.text.replaceChildren(make("b", {}, title(place.dot)), ...facts(place.dot).map((f) => make("span", {}, f)));
       it.picture.hidden = !data.picture;
-      const put = () => {
-        const size = [it.tip.offsetWidth, it.tip.offsetHeight];
-        const [x, y] = beside(it.spots[place.dot], size, [it.chart.clientWidth, it.chart.clientHeight], 16);
-        it.tip.style.transform = `translate(${x}px, ${y}px)`;
-      };
-      put();
+      putTip(it);
       if (!data.picture) return;
       asset(data.picture.path).then(
         (bytes) => (state.hover ?? state.chosen)?.sample === place.sample && paint(it.picture, new Uint8Array(bytes), place.sample, data.picture),
-        () => ((it.picture.hidden = true), put()),
+        () => ((it.picture.hidden = true), later()),
       );
     });
     later();
@@ -274,8 +284,8 @@ function legend(element, { colour, label, dots, mark }, range, nats) {
   };
   const entries = [make("span", {}, make("i", { class: "mark" }), `the belief, given ${mark}`)];
   if (colour === "label") {
-    label.categories.forEach((name, c) => {
-      entries.push(make("span", {}, swatch(qualitative(c), isSquare(c) ? "square" : ""), name));
+    label.categories.forEach((_, c) => {
+      entries.push(make("span", {}, swatch(qualitative(c), isSquare(c) ? "square" : ""), named(label, c)));
     });
     if (dots.label.includes(-1)) entries.push(make("span", {}, swatch("transparent"), "several"));
   } else {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mvae.pictures import Framing
 from pages.parts.modules import files_of
 
 __all__ = ["pad"]
@@ -13,17 +14,21 @@ _mount = st.components.v2.component("mvae_pad", **files_of(__file__, "pad"))
 
 
 def pad(
-    key: str, height: int = 28, width: int = 28, centred: bool = True, value: str | None = None
+    key: str,
+    height: int = 28,
+    width: int = 28,
+    framing: Framing = "centred",
+    value: str | None = None,
 ) -> str | None:
     """Show a pad to draw on and give the drawing as text, anew whenever the pen is lifted.
 
-    Strokes are fitted and centred as :func:`mvae.intake.normalise_ink` does, and cut at 0.5.
+    Strokes are framed as :func:`mvae.intake.normalise_ink` does, and cut at 0.5.
 
     Args:
         key: names the pad; its drawing stays while this name is shown.
         height: of the picture, in pixels.
         width: of the picture, in pixels.
-        centred: as MNIST's digits are; otherwise the drawing fills the frame.
+        framing: how the drawing comes to lie in it.
         value: a drawing to begin with, from a link or an earlier visit, shown as pixels; later
             changes of it are not looked at: use another key.
 
@@ -38,7 +43,7 @@ def pad(
         data={
             "height": height,
             "width": width,
-            "centred": centred,
+            "framing": framing,
             "value": known["drawing"] if known and "drawing" in known else value,
         },
         default={"drawing": value},

@@ -6,8 +6,8 @@
  * pixels is null or a restored picture { bits, height, width } that fills the pad.
  */
 
-/** Diameter of the pen, in units of the pad's width. */
-export const PEN = 0.09;
+/** Diameter of the pen, in pixels of the picture, where the whole pad becomes the picture. */
+const PEN = 2.52;
 
 /* Strokes of MNIST's digits are this thick, in pixels, but for 5 % at either end. A digit drawn
    small is enlarged, and its strokes would become blots. What fills the frame is no digit. */
@@ -22,9 +22,13 @@ export function isEmpty(drawing) {
   return !drawing.pixels && !drawing.strokes.length;
 }
 
+/** Diameter of the pen, in units of the pad's width, for a picture of so many columns. */
+export const penOf = (width) => PEN / width;
+
 /** Thickness of the strokes, in pixels, when the drawing is enlarged by a scale. */
-function thickness(scale, centred) {
-  return centred ? Math.min(Math.max(PEN * scale, THINNEST), THICKEST) : PEN * scale;
+function thickness(scale, width, framing) {
+  const thick = penOf(width) * scale;
+  return framing === "centred" ? Math.min(Math.max(thick, THINNEST), THICKEST) : thick;
 }
 
 /** Corners of the restored pixels that are ink, in units of the pad's width. */
@@ -37,7 +41,7 @@ function squares({ bits, height, width }) {
 }
 
 /** Bounding box of the ink, in pixels, when the drawing is enlarged by a scale. */
-function bounds(drawing, scale, centred) {
+function bounds(drawing, scale, columns, framing) {
   const box = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
   const include = (x, y, before, after) => {
     box.left = Math.min(box.left, x * scale - before);
@@ -45,7 +49,7 @@ function bounds(drawing, scale, centred) {
     box.right = Math.max(box.right, x * scale + after);
     box.bottom = Math.max(box.bottom, y * scale + after);
   };
-  const radius = thickness(scale, centred) / 2;
+  const radius = thickness(scale, columns, framing) / 2;
   for (const stroke of drawing.strokes) {
     for (const [x, y] of stroke) include(x, y, radius, radius);
   }
@@ -56,16 +60,18 @@ function bounds(drawing, scale, centred) {
   return box;
 }
 
-/** Largest scale at which the ink fits into a box; it grows with the scale, so halve. */
-function largestScale(drawing, height, width, centred) {
-  let [low, high] = [0, 1000];
+/** Largest scale at which the ink fits into a part of the frame; it grows with it, so halve. */
+function largestScale(drawing, height, width, framing) {
+  const part = framing === "centred" ? 20 / 28 : 1;
+  const [high, broad] = [Math.round(height * part), Math.round(width * part)];
+  let [least, most] = [0, 1000];
   for (let i = 0; i < 50; i++) {
-    const middle = (low + high) / 2;
-    const { left, top, right, bottom } = bounds(drawing, middle, centred);
-    if (right - left <= width && bottom - top <= height) low = middle;
-    else high = middle;
+    const middle = (least + most) / 2;
+    const { left, top, right, bottom } = bounds(drawing, middle, width, framing);
+    if (right - left <= broad && bottom - top <= high) least = middle;
+    else most = middle;
   }
-  return low;
+  return least;
 }
 
 /** Mark the samples of a fine grid that lie within a radius of the segment from a to b. */
@@ -88,11 +94,11 @@ function capsule(grid, rows, columns, [ax, ay], [bx, by], radius) {
 }
 
 /** Share of every pixel that is ink, row by row, the drawing enlarged and moved. */
-function coverage(drawing, height, width, scale, left, top, centred) {
+function coverage(drawing, height, width, scale, left, top, framing) {
   const [rows, columns] = [height * FINE, width * FINE];
   const grid = new Uint8Array(rows * columns);
   const place = ([x, y]) => [(x * scale + left) * FINE, (y * scale + top) * FINE];
-  const radius = (thickness(scale, centred) / 2) * FINE;
+  const radius = (thickness(scale, width, framing) / 2) * FINE;
   for (const stroke of drawing.strokes) {
     for (let i = 0; i < stroke.length; i++) {
       const [a, b] = [place(stroke[Math.max(i - 1, 0)]), place(stroke[i])];
@@ -128,21 +134,22 @@ function shift(mass, extent) {
 /**
  * The grey picture of a drawing, height × width values from 0 to 1, row by row.
  *
- * Centred, the ink is fitted into 20/28 of the frame and its centre of mass is put in the middle
- * by whole pixels, as MNIST's are; otherwise it is fitted into the frame.
+ * Framed "centred", the ink is fitted into 20/28 of the frame and its centre of mass is put in the
+ * middle by whole pixels, as MNIST's are; "filled", it is fitted into the frame; "free", it stays
+ * where it was drawn.
  */
-export function grey(drawing, height, width, centred) {
+export function grey(drawing, height, width, framing) {
   if (isEmpty(drawing)) return new Float64Array(height * width);
-  const part = centred ? 20 / 28 : 1;
-  const [high, broad] = [Math.round(height * part), Math.round(width * part)];
-  const scale = largestScale(drawing, high, broad, centred);
-  const box = bounds(drawing, scale, centred);
+  const free = framing === "free";
+  const scale = free ? width : largestScale(drawing, height, width, framing);
+  const frame = { left: 0, top: 0, right: width, bottom: height };
+  const box = free ? frame : bounds(drawing, scale, width, framing);
   const [tall, wide] = [box.bottom - box.top, box.right - box.left];
   let [left, top] = [-box.left, -box.top];
-  if (!centred) [left, top] = [left + (width - wide) / 2, top + (height - tall) / 2];
-  const shares = coverage(drawing, height, width, scale, left, top, centred);
+  if (framing === "filled") [left, top] = [left + (width - wide) / 2, top + (height - tall) / 2];
+  const shares = coverage(drawing, height, width, scale, left, top, framing);
   let [down, across] = [0, 0];
-  if (centred) {
+  if (framing === "centred") {
     const [rows, columns] = [new Float64Array(height), new Float64Array(width)];
     shares.forEach((share, i) => {
       rows[Math.floor(i / width)] += share;
@@ -159,9 +166,9 @@ export function grey(drawing, height, width, centred) {
 }
 
 /** The binary picture of a drawing: 0 or 1 a pixel, row by row. A restored one stays as it is. */
-export function picture(drawing, height, width, centred) {
+export function picture(drawing, height, width, framing) {
   if (drawing.pixels && !drawing.strokes.length) return drawing.pixels.bits;
-  return Uint8Array.from(grey(drawing, height, width, centred), (value) => (value > 0.5 ? 1 : 0));
+  return Uint8Array.from(grey(drawing, height, width, framing), (value) => (value > 0.5 ? 1 : 0));
 }
 
 /** Text of a binary picture: most significant bit first, base64url without padding. */

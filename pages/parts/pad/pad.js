@@ -2,7 +2,7 @@
  * The drawing pad: draws strokes, shows what the model will see, and tells the server of a
  * drawing once, when the pen is lifted.
  */
-import { PEN, isEmpty, pack, picture, unpack } from "./ink.js";
+import { isEmpty, pack, penOf, picture, unpack } from "./ink.js";
 
 const STEP = 0.05;
 const SMALL_STEP = 0.01;
@@ -19,13 +19,14 @@ function begin({ value, height, width }) {
     pen: null, // the stroke being drawn, also the last of the strokes
     pointer: null, // id of the pointer that draws it; null for the keyboard
     cursor: [0.5, (0.5 * height) / width],
+    thick: penOf(width),
     keyboard: false, // whether the cursor is shown
     waiting: false, // whether a frame is asked for
   };
 }
 
 /** Paint ink on a canvas of so many physical pixels a unit. */
-function paint(context, { drawing, keyboard, cursor, pen }, unit, colours) {
+function paint(context, { drawing, keyboard, cursor, pen, thick }, unit, colours) {
   const { pixels, strokes } = drawing;
   context.fillStyle = colours.paper;
   context.fillRect(0, 0, context.canvas.width, context.canvas.height);
@@ -38,7 +39,7 @@ function paint(context, { drawing, keyboard, cursor, pen }, unit, colours) {
     context.fillRect(edge(x), edge(y), edge(x + 1) - edge(x), edge(y + 1) - edge(y));
   });
   context.lineCap = context.lineJoin = "round";
-  context.lineWidth = PEN * unit;
+  context.lineWidth = thick * unit;
   for (const stroke of strokes) {
     context.beginPath();
     context.moveTo(stroke[0][0] * unit, stroke[0][1] * unit);
@@ -48,7 +49,7 @@ function paint(context, { drawing, keyboard, cursor, pen }, unit, colours) {
   }
   if (!keyboard) return;
   context.beginPath();
-  context.arc(cursor[0] * unit, cursor[1] * unit, (PEN / 2) * unit, 0, 2 * Math.PI);
+  context.arc(cursor[0] * unit, cursor[1] * unit, (thick / 2) * unit, 0, 2 * Math.PI);
   context.strokeStyle = colours.cursor;
   context.lineWidth = unit / 100;
   context.stroke();
@@ -73,7 +74,7 @@ function preview(canvas, bits, height, width, colours) {
 
 export default function (component) {
   const { parentElement, data, setStateValue } = component;
-  const { height, width, centred } = data;
+  const { height, width, framing } = data;
   if (!pads.has(parentElement)) pads.set(parentElement, begin(data));
   const state = pads.get(parentElement);
   const find = (name) => parentElement.querySelector(name);
@@ -91,7 +92,7 @@ export default function (component) {
     canvas.height = Math.round(unit * tall);
     paint(canvas.getContext("2d"), state, unit, colours);
     const empty = isEmpty(state.drawing);
-    const bits = empty ? null : picture(state.drawing, height, width, centred);
+    const bits = empty ? null : picture(state.drawing, height, width, framing);
     preview(seen, bits, height, width, colours);
     find(".invitation").hidden = !empty || state.keyboard;
     for (const button of [undo, clear]) button.setAttribute("aria-disabled", String(empty));
@@ -108,7 +109,7 @@ export default function (component) {
 
   function send() {
     const empty = isEmpty(state.drawing);
-    setStateValue("drawing", empty ? null : pack(picture(state.drawing, height, width, centred)));
+    setStateValue("drawing", empty ? null : pack(picture(state.drawing, height, width, framing)));
   }
 
   /** Put the pen down; the strokes hold its points from the first one on. */

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from mvae.gaussian import Gaussian
 from mvae.inference import DRAWS, Belief
-from mvae.likelihood import elements
 from mvae.modality import Modality
 from mvae.model import ExpertModel, noise
-from mvae.pictures import picture_shape, tiles
+from mvae.pictures import picture_shape, pictures, tiles
 from pages.parts.colours import PRIOR, colours_of
 from pages.parts.lesson import Witnesses
 from pages.parts.modules import files_of
+from pages.parts.pictures import inked
 
 __all__ = ["Plane", "describe", "describe_witnesses", "show_stage"]
 
@@ -112,10 +112,10 @@ def describe(
                 "kind": m.kind,
                 "colour": colours[m.name],
                 "likelihood": m.likelihood,
-                "elements": elements(m.shape),
+                "shape": list(m.shape),
                 "categories": [m.category(c) for c in range(m.shape[0])]
                 if m.kind == "label"
-                else [],
+                else list(m.categories),
                 "there": m.name in belief.experts,
             }
             for m in model.modalities
@@ -126,7 +126,9 @@ def describe(
         "noise": pack(noise(DRAWS, 1, model.latents, seed)),
         "draws": DRAWS,
         "samples": SAMPLES,
-        "picture": _picture(model.modalities, colours),
+        "pictures": [
+            _picture(group, model.modalities, colours) for group in pictures(model.modalities)
+        ],
         "plane": plane and plane.describe(),
         "at": list(at) if at and plane else None,
         "panels": list(panels),
@@ -154,21 +156,23 @@ def describe_witnesses(scene: Witnesses, colours: Sequence[str]) -> dict[str, An
     }
 
 
-def _picture(modalities: tuple[Modality, ...], colours: Mapping[str, str]) -> dict[str, Any] | None:
-    """Say how the picture is put together: each image modality's box, and its frame if a tile."""
-    shape = picture_shape(modalities)
-    if shape is None:
-        return None
+def _picture(
+    group: tuple[Modality, ...], modalities: tuple[Modality, ...], colours: Mapping[str, str]
+) -> dict[str, Any]:
+    """Say how a picture is put together: each image modality's box, and its frame if a tile."""
+    shape = picture_shape(group)
+    assert shape is not None
     boxes = [
-        (modalities.index(m), [left, top, m.shape[2], m.shape[1]])
-        for m, top, left in tiles(modalities)
+        (modalities.index(m), [left, top, m.shape[2], m.shape[1]]) for m, top, left in tiles(group)
     ]
-    single = modalities[boxes[0][0]].name if len(boxes) == 1 else None
+    single = group[0].name if len(group) == 1 else None
     return {
         "name": single or "picture",
         "colour": colours[single] if single else None,
+        "channels": shape[0],
         "height": shape[1],
         "width": shape[2],
+        "inked": inked(group[0], modalities),
         "boxes": boxes,
         "frames": [
             {"name": modalities[i].name, "colour": colours[modalities[i].name], "box": box}

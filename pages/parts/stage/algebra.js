@@ -97,3 +97,17 @@ export function ellipse({ precision: [a, b, c] }) {
   const least = (a * c - b * b) / (middle + spread); // not middle − spread, which cancels
   return { long: 1 / Math.sqrt(least), short: 1 / Math.sqrt(middle + spread), angle };
 }
+
+/**
+ * Names of experts, the most telling first: each is the one whose product with those before it,
+ * and with the prior, has the lowest entropy.
+ */
+export function mostTelling(experts, names, latents) {
+  const order = [];
+  while (order.length < names.length) {
+    const told = (name) => sharpness(product([...order, name].map((n) => experts[n]), latents));
+    const left = names.filter((name) => !order.includes(name)).map((name) => [told(name), name]);
+    order.push(left.reduce((best, other) => (other[0] > best[0] ? other : best))[1]);
+  }
+  return order;
+}

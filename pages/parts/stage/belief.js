@@ -3,13 +3,14 @@
  * generated. All of it is computed here from the experts and the decoders, so that a switch and a
  * moving hand wait for nobody; the server hears of them afterwards.
  */
-import { beside, between, information, lift, product, project, sharpness } from "./algebra.js";
+import { beside, between, information, lift, mostTelling, product, project, sharpness } from "./algebra.js";
 import { decoders } from "./decoder.js";
-import { floats, light, make, number, rgb, still } from "../web/dom.js";
-import { asset } from "../web/assets.js";
 import { generated } from "./generated.js";
-import { curves, growth, legend, shares } from "./panels.js";
+import { curves, growth, legend, MANY, shares } from "./panels.js";
 import { heatMap, plane } from "./plane.js";
+import { player } from "./player.js";
+import { asset } from "../web/assets.js";
+import { floats, light, make, number, rgb, still } from "../web/dom.js";
 
 /** Milliseconds of moving from one belief to the next; and of trusting a switch of one's own. */
 const MOVE = 350, TRUST = 500;
@@ -38,17 +39,39 @@ export function beliefScene(root) {
   let data, send, behind, experts, noise, exact, decode, axes;
   let [supplied, held, goal, shown, map, column, moving, switched] = [[], null, null, null, null, null, 0, -TRUST];
   let [structure, offered, key, settled, drawn] = ["", "", "", "", null];
+  // What the server knows to be supplied, whether that is news, and whether it knows less than we.
+  let [known, news, unheard] = [[], false, false];
 
   const slots = {};
-  for (const name of ["curves", "legend", "note", "plane", "exact", "growth", "shares"]) slots[name] = make("div", { class: `of-${name}` });
+  for (const name of ["curves", "legend", "note", "plane", "exact", "player", "growth", "shares"]) slots[name] = make("div", { class: `of-${name}` });
   const title = (words) => make("h4", {}, words);
   const letGo = make("button", { type: "button", class: "quiet", onclick: () => hold(null, true) }, "Back to the belief");
   const panels = {
     curves: [title("Belief"), slots.curves, slots.note],
     plane: [make("div", { class: "heading" }, title("A plane through latent space"), letGo), slots.plane, slots.exact],
-    growth: [title("How sharp, as evidence arrives"), slots.growth],
+    growth: [title("How sharp, as evidence arrives"), slots.player, slots.growth],
     shares: [title("Who decides: share of precision"), slots.shares],
   };
+
+  const evidence = player({
+    supplied: () => supplied,
+    there: () => data.modalities.filter((m) => m.there).map((m) => m.name),
+    telling: (names) => mostTelling(experts, names, data.latents),
+    show(names) {
+      [supplied, held, unheard] = [names, null, true];
+      refresh();
+      const told = `${number(sharpness(goal))} nats sharper than the prior.`;
+      status.textContent = names.length ? `${names.length} of ${evidence.queue().length}, ${names.at(-1)}: ${told}` : "Nothing but the prior.";
+    },
+    done: () => !same(supplied, known) && say({}),
+  });
+  slots.player.replaceChildren(evidence.element);
+
+  /** Tell the server what was done, and what is supplied if it does not know that. */
+  function say(deed) {
+    send(unheard ? { supply: supplied, ...deed } : deed);
+    unheard = false;
+  }
 
   const factorsOf = (names) => [
     { name: "prior", colour: data.prior, mean: new Float64Array(data.latents), logvar: new Float64Array(data.latents) },
@@ -103,17 +126,22 @@ export function beliefScene(root) {
 
   /** Work out and draw everything that follows from the evidence. */
   function refresh() {
-    const steps = Array.from({ length: supplied.length + 1 }, (_, n) => multiply(supplied.slice(0, n)));
-    goal = steps.at(-1);
+    const queue = evidence.queue() ?? supplied;
+    const steps = Array.from({ length: queue.length + 1 }, (_, n) => multiply(queue.slice(0, n)));
+    goal = steps[supplied.length];
     const factors = factorsOf(supplied);
-    const nats = information(goal);
+    root.classList.toggle("many", data.modalities.length > MANY);
+    root.classList.toggle("crowded", factors.length > MANY);
+    slots.player.hidden = Object.keys(experts).length < 2;
+    // of all that is to come, so that nothing changes its place on the way
+    const nats = information(steps.at(-1));
     const order = Array.from(nats.keys()).sort((a, b) => nats[b] - nats[a] || a - b);
     const chosen = data.chosen.length ? data.chosen : order.slice(0, CURVES);
     drawn = curves(chosen, factors, goal);
     slots.curves.replaceChildren(drawn.element);
     slots.note.replaceChildren(make("p", { class: "note" },
       `${data.chosen.length ? "" : "The dimensions that the evidence told most about. "}Narrow peaks run off the top.`));
-    slots.growth.replaceChildren(growth(steps, factors));
+    slots.growth.replaceChildren(growth(steps, factorsOf(queue), supplied.length), make("p", { class: "note" }, fallen()));
     slots.shares.replaceChildren(shares(order.slice(0, BARS), factors, goal));
     offer();
     if (map) slots.exact.replaceChildren(caption());
@@ -122,6 +150,13 @@ export function beliefScene(root) {
     animate(shown);
     generate();
     settled = situation();
+  }
+
+  /** Say how the entropy fell. */
+  function fallen() {
+    const before = (data.latents / 2) * Math.log(2 * Math.PI * Math.E);
+    const now = before - sharpness(goal);
+    return `Entropy of the belief: ${number(before)} nats with the prior alone, ${number(now)} now.`;
   }
 
   /** All that what is drawn follows from, but for the exact posterior. */
@@ -153,30 +188,23 @@ export function beliefScene(root) {
   function generate() {
     letGo.hidden = held === null;
     if (!decode) return;
-    if (held) {
-      const means = column.hold(decode, lift(held, axes, beside(goal.mean, axes)));
-      map.say(words(means));
-    } else {
+    if (held) map.say(column.hold(decode, lift(held, axes, beside(goal.mean, axes))));
+    else {
       column.believe(decode, goal, noise, data.draws);
       map?.say("the mean of the belief");
     }
   }
 
-  const words = (means) => data.modalities.flatMap((m, i) => {
-    if (m.kind !== "label") return [];
-    const likeliest = means[i].indexOf(Math.max(...means[i]));
-    return [`${m.name} ${m.categories[likeliest]}, ${number(100 * means[i][likeliest], 0)} %`];
-  }).join("; ");
-
   /** Hold a latent on the plane, or let go of it; the server hears of it at the end. */
   function hold(coordinates, done) {
+    evidence.halt();
     // rounded as links have it
     held = done && coordinates ? coordinates.map((value) => Math.round(value * 1000) / 1000) : coordinates;
     if (!done || held === null) generate();
     if (held === null) frame();
     if (!done) return;
     settled = situation();
-    send({ at: held });
+    say({ at: held });
   }
 
   /** Supply a modality as the last one, or drop it. */
@@ -184,6 +212,7 @@ export function beliefScene(root) {
     if (supplied.includes(name) === on || !(name in experts)) return;
     supplied = on ? [...supplied, name] : supplied.filter((other) => other !== name);
     [held, switched] = [null, performance.now()];
+    evidence.interrupt();
     refresh();
     const given = supplied.length ? supplied.join(" and ") : "nothing";
     status.textContent = `Given ${given}: ${number(sharpness(goal))} nats sharper than the prior.`;
@@ -191,7 +220,8 @@ export function beliefScene(root) {
 
   function toggle(name) {
     turn(name, !supplied.includes(name));
-    send({ supply: supplied });
+    unheard = true;
+    say({});
   }
 
   /**
@@ -223,24 +253,27 @@ export function beliefScene(root) {
 
   /** Take over what the server knows; shortly after a switch it may still know the old state. */
   function adopt() {
-    if (behind) return refreshIfNew();
+    if (behind || (evidence.playing() && !news)) return refreshIfNew();
     const wait = switched + TRUST - performance.now();
-    const news = !same(supplied, data.evidence);
-    if (news && wait > 0) return setTimeout(adopt, wait);
+    const other = !same(supplied, data.evidence);
+    if (other && wait > 0) return setTimeout(adopt, wait);
+    if (other) evidence.interrupt();
     if (!map?.busy()) held = data.at;
-    supplied = data.evidence;
+    [supplied, unheard] = [data.evidence, false];
     return refreshIfNew();
   }
 
   return {
     update(next, tell, late) {
       [data, send, behind] = [next, tell, late];
+      [known, news] = [data.evidence, !same(known, data.evidence)];
       experts = Object.fromEntries(Object.entries(data.experts).map(([name, { mean, logvar }]) =>
         [name, { mean: floats(mean), logvar: floats(logvar) }]));
       noise = floats(data.noise);
       supplied = supplied.filter((name) => name in experts);
+      if (evidence.queue()?.some((name) => !(name in experts))) evidence.interrupt();
       exact = shaded();
-      const laid = JSON.stringify([data.decoders, data.panels, data.picture, data.plane && [data.plane.axes, data.plane.names]]);
+      const laid = JSON.stringify([data.decoders, data.panels, data.pictures, data.plane && [data.plane.axes, data.plane.names]]);
       if (laid !== structure) {
         build();
         settled = "";

@@ -1,128 +1,100 @@
-/* What the model generates: pictures and labels, decoded here from the latents. */
-import { make, number } from "../web/dom.js";
-import { paintInk } from "../web/picture.js";
-import { bar } from "./panels.js";
+/* The column of what the model generates, decoded here from the latents. */
+import { title } from "./heading.js";
+import { decisions, label, tags } from "./named.js";
+import { furtherPicture, picture } from "./pictures.js";
+import { text } from "./texts.js";
+import { vector } from "./vectors.js";
+import { make } from "../web/dom.js";
 
 /** Milliseconds of decoding a frame, so that the page stays at hand while means are refined. */
 const SLICE = 6;
+/** Draws behind the first mean that is shown: one or two would only flicker. */
+const FIRST = 6;
 
-function title(name, colour, of) {
-  const words = make("span");
-  const b = make("b", { style: `border-color:${colour ?? "transparent"}` }, name);
-  const element = make("p", { class: "title", tabindex: 0, "data-of": of ?? null }, b, words);
-  return { element, say: (text) => (words.textContent = text) };
+const KINDS = { label, tags, text, vector };
+
+/** Labels that are decided by yes or no, if there are so many that they are better seen at once. */
+function decided(modalities) {
+  const found = [...modalities.entries()].filter(([, m]) => m.kind === "label" && m.categories.length === 2);
+  return found.length > 1 ? found : [];
 }
 
-/** The picture of the image modalities, whole or put together from tiles. */
-function picture({ name, height, width, boxes, colour }, samples, ink) {
-  const canvas = (label) => make("canvas", { width, height, role: "img", "aria-label": label });
-  const [mean, small] = [canvas(`mean generated ${name}`), []];
-  const framed = make("div", { class: "mean" }, mean);
-  const heading = title(name, colour, colour ? name : null);
-  const row = make("div", { class: "samples" });
-  for (let i = 0; i < samples; i++) {
-    small.push(canvas(`generated ${name}, sample ${i + 1}`));
-    row.append(small[i]);
+/**
+ * The parts of the column. Each has the `indices` of the decoders that it needs; it is given what
+ * these make of one draw after another (`clear`, `add`, then `show`), or of one latent (`hold`).
+ */
+function partsOf({ modalities, pictures, samples }, ink) {
+  const [first, ...further] = pictures;
+  const together = decided(modalities);
+  const [shown, more] = [[], make("div", { class: "further" })];
+  if (first) shown.push(picture(first, samples, ink));
+  for (const each of further) {
+    const part = furtherPicture(each, ink);
+    more.append(...part.parts);
+    shown.push({ ...part, parts: [] });
   }
-  const whole = new Float32Array(height * width);
-  function put(target, means) {
-    for (const [index, [left, top, w, h]] of boxes) {
-      for (let y = 0; y < h; y++) {
-        whole.set(means[index].subarray(y * w, (y + 1) * w), (top + y) * width + left);
-      }
-    }
-    paintInk(target, whole, ink, 1);
-  }
-  /** Frame the tiles that are supplied. */
-  function frame(supplied) {
-    framed.querySelectorAll(".frame").forEach((old) => old.remove());
-    const percent = (value, of) => `${(100 * value) / of}%`;
-    for (const { name: of, colour: border, box: [x, y, w, h] } of supplied) {
-      const style = `left:${percent(x, width)};top:${percent(y, height)};` +
-        `width:${percent(w, width)};height:${percent(h, height)};border-color:${border}`;
-      framed.append(make("span", { class: "frame", style, "data-of": of }));
-    }
-  }
-  return {
-    parts: [heading.element, framed, row],
-    say: heading.say, frame,
-    mean: (means) => put(mean, means),
-    sample: (i, means) => put(small[i], means),
-  };
-}
-
-/** A label's distribution as bars. */
-function label({ name, colour, categories }) {
-  const heading = title(name, colour, name);
-  const grid = make("div", { class: "bars" });
-  const rows = categories.map((category) => {
-    const [words, stack, amount] = bar(category, [{ width: 0, colour, of: name }], { text: "" });
-    grid.append(words, stack, amount);
-    return { category, stack, amount };
+  if (further.length) shown.at(-1).parts = [more];
+  if (together.length) shown.push(decisions(together));
+  modalities.forEach((m, index) => {
+    if (m.kind in KINDS && !together.some(([i]) => i === index)) shown.push(KINDS[m.kind](m, index));
   });
-  function show(probabilities) {
-    const percent = (p) => `${number(100 * p)} %`;
-    rows.forEach(({ category, stack, amount }, c) => {
-      stack.firstChild.style.width = `${(100 * probabilities[c]).toFixed(3)}%`;
-      amount.textContent = percent(probabilities[c]);
-      stack.setAttribute("aria-label", `${category}: ${amount.textContent}`);
-    });
-    const likeliest = probabilities.indexOf(Math.max(...probabilities));
-    heading.say(`${categories[likeliest]}, ${percent(probabilities[likeliest])}`);
-  }
-  return { parts: [heading.element, grid], show };
+  return shown;
 }
 
 /**
  * The column of what is generated.
  *
- * `believe(q, noise, draws)` shows the mean over draws and a few samples; labels are averaged over
- * all draws at once, pictures over a few and then, frame by frame, over all. `hold(z)` shows what
- * one latent decodes to, at once.
+ * `believe(q, noise, draws)` shows means over draws, refined draw by draw and frame by frame, and
+ * the first draws of the picture themselves. `hold(z)` shows what one latent decodes to, at once.
  */
-export function generated({ modalities, picture: described, samples }, ink) {
-  const image = described && picture(described, samples, ink);
-  const labels = new Map();
-  modalities.forEach((m, index) => m.kind === "label" && labels.set(index, label(m)));
-  const element = make("div", { class: "made" }, ...(image?.parts ?? []));
-  for (const { parts } of labels.values()) element.append(...parts);
+export function generated(data, ink) {
+  const parts = partsOf(data, ink);
+  const element = make("div", { class: "made" }, ...parts.flatMap((part) => part.parts));
   let frameAsked = 0;
 
-  function stop() {
-    cancelAnimationFrame(frameAsked);
+  const stop = () => cancelAnimationFrame(frameAsked);
+  const say = (words) => parts.forEach((part) => part.say?.(words));
+
+  /** Decode a latent for a part: what its decoders give, by their index. */
+  function decoded(decode, indices, z) {
+    const means = [];
+    for (const index of indices) means[index] = decode[index](z);
+    return means;
   }
 
   function believe(decode, { mean, logvar }, noise, draws) {
     stop();
     element.classList.remove("held");
+    say("mean, then samples");
     const latents = mean.length;
     const std = Float64Array.from(logvar, (value) => Math.exp(0.5 * value));
     const drawn = (n) => Float64Array.from(mean, (m, d) => m + std[d] * noise[n * latents + d]);
-    const sums = modalities.map((m) => new Float32Array(m.elements));
-    const add = (index, z) => {
-      const mean = decode[index](z);
-      for (let i = 0; i < mean.length; i++) sums[index][i] += mean[i];
-      return mean;
-    };
-    for (const [index, { show }] of labels) {
-      for (let n = 0; n < draws; n++) add(index, drawn(n));
-      show(sums[index].map((x) => x / draws));
-    }
-    element.dataset.draws = labels.size && !image ? draws : 0;
-    if (!image) return;
-    image.say("mean, then samples");
-    const indices = described.boxes.map(([index]) => index);
-    let n = 0;
-    function refine() {
-      const end = performance.now() + SLICE;
-      for (; n < draws && (n < samples || performance.now() < end); n++) {
-        const means = [];
-        for (const index of indices) means[index] = add(index, drawn(n));
-        if (n < samples) image.sample(n, means);
+    const wanted = ({ draws: most = draws }) => Math.min(most, draws);
+    parts.forEach((part) => part.clear());
+    /** All that is to be decoded, in an order in which everything is soon there. */
+    function* jobs() {
+      for (let n = 0; n < draws; n++) {
+        const z = drawn(n);
+        for (const part of parts) {
+          if (n >= wanted(part)) continue;
+          part.add(n, decoded(decode, part.indices, z));
+          yield [part, n + 1];
+        }
+        element.dataset.draws = n + 1;
       }
-      image.mean(sums.map((sum) => sum.map((x) => x / n)));
-      element.dataset.draws = n;
-      if (n < draws) frameAsked = requestAnimationFrame(refine);
+    }
+    element.dataset.draws = 0;
+    const work = jobs();
+    function refine() {
+      const [end, changed] = [performance.now() + SLICE, new Set()];
+      let next;
+      do {
+        next = work.next();
+        const [part, count] = next.value ?? [];
+        if (part && count >= Math.min(FIRST, wanted(part))) changed.add(part);
+      } while (!next.done && performance.now() < end);
+      changed.forEach((part) => part.show());
+      if (!next.done) frameAsked = requestAnimationFrame(refine);
     }
     refine();
   }
@@ -130,13 +102,23 @@ export function generated({ modalities, picture: described, samples }, ink) {
   function hold(decode, z) {
     stop();
     element.classList.add("held");
-    const means = decode.map((decoder) => decoder(z));
-    for (const [index, { show }] of labels) show(means[index]);
-    image?.say("at the point held");
-    image?.mean(means);
-    return means;
+    say("at the point held");
+    const said = [];
+    for (const part of parts) {
+      const means = decoded(decode, part.indices, z);
+      part.hold(means);
+      if (part.words) said.push(part.words(means));
+    }
+    return said.join("; ");
   }
 
-  const supplied = (names) => image?.frame((described.frames ?? []).filter((f) => names.includes(f.name)));
+  /** Mark what is supplied. */
+  function supplied(names) {
+    for (const heading of element.querySelectorAll("[data-of]")) {
+      heading.classList.toggle("given", names.includes(heading.dataset.of));
+    }
+    parts.forEach((part) => part.supplied?.(names));
+  }
+
   return { element, believe, hold, supplied, stop };
 }

@@ -55,6 +55,9 @@ function panel(name, d, factors, range) {
   return { element, move };
 }
 
+/** Of more modalities than these, each gets less room. */
+export const MANY = 8;
+
 /** A panel for each dimension, on one scale; `move` redraws the product in all of them. */
 export function curves(dimensions, factors, q) {
   const means = [q, ...factors].flatMap(({ mean }) => dimensions.map((d) => Math.abs(mean[d]) + 0.5));
@@ -75,10 +78,11 @@ export function legend(modalities, supplied, toggle) {
   for (const { name, colour, there } of modalities) {
     if (!there) continue;
     const on = supplied.includes(name);
+    const words = modalities.length <= MANY ? `${name}’s expert` : name;
     const button = make("button", {
       type: "button", role: "switch", "aria-checked": String(on), "data-of": name,
       "aria-label": `${name}’s expert`, onclick: () => toggle(name),
-    }, swatch(`border-color:${colour}`), `${name}’s expert`);
+    }, swatch(`border-color:${colour}`), words);
     list.append(make("li", {}, button));
   }
   list.append(make("li", { "data-of": "product" }, swatch("border-color:currentColor"), "product: the belief"));
@@ -109,19 +113,26 @@ export function shares(dimensions, factors, product) {
   return grid;
 }
 
-/** How sharp the belief is after each modality: `steps` are the products after 0, 1, … of them. */
-export function growth(steps, factors) {
+/**
+ * How sharp the belief is after each modality: `steps` are the products after 0, 1, … of them. Only
+ * `count` of them are supplied; the others are waited for.
+ */
+export function growth(steps, factors, count) {
   const nats = steps.map(sharpness);
   const longest = Math.max(...nats, 1e-6);
   const grid = make("div", { class: "bars growth" });
   nats.forEach((total, step) => {
-    const parts = factors.slice(1, step + 1).map((f, i) => {
+    const there = step <= count;
+    const parts = factors.slice(1, there ? step + 1 : 0).map((f, i) => {
       const width = (100 * (nats[i + 1] - nats[i])) / longest;
       return { width, colour: f.colour, of: f.name, opacity: i + 1 === step ? 1 : 0.45 };
     });
-    const text = `${number(Math.abs(total) < 0.05 ? 0 : total)} nats`;
+    const text = there ? `${number(Math.abs(total) < 0.05 ? 0 : total)} nats` : "";
     const of = factors[step].name;
-    grid.append(...bar(step ? `+ ${of}` : "prior", parts, { text }, { tabindex: 0, "data-of": of }));
+    const row = bar(step ? `+ ${of}` : "prior", parts, { text, aria: there ? text : "not supplied yet" }, { tabindex: 0, "data-of": of });
+    if (!there) row.forEach((part) => part.classList.add("awaited"));
+    grid.append(...row);
   });
+  grid.querySelectorAll(".stack")[count].classList.add("newest");
   return grid;
 }

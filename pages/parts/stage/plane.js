@@ -3,6 +3,7 @@
  * there is one, the prior, the experts and the product as ellipses, and a handle on the latent.
  */
 import { ellipse, slice } from "./algebra.js";
+import { MANY } from "./panels.js";
 import { make, number } from "../web/dom.js";
 import { arrowKeys } from "../web/keys.js";
 import { paintInk } from "../web/picture.js";
@@ -155,10 +156,11 @@ export function plane({ axes, names, reach, points }, onmove) {
 
   function ellipses(context, within, lit, colours) {
     const sliced = (gaussian) => slice(gaussian, axes, scene.rest);
-    const dim = (name) => (lit && lit !== name ? 0.25 : 1);
+    const many = scene.factors.length > MANY;
+    const dim = (name) => (lit === name ? 1 : lit ? 0.25 : many ? 0.7 : 1);
     scene.factors.forEach((factor, i) => {
       context.globalAlpha = dim(factor.name);
-      const line = { stroke: i ? factor.colour : colours.prior, width: lit === factor.name ? 3.5 : 2 };
+      const line = { stroke: i ? factor.colour : colours.prior, width: lit === factor.name ? 3.5 : many ? 1.2 : 2 };
       drawEllipse(context, within, sliced(factor), i ? line : { ...line, dash: [5, 4], width: 1.5 });
     });
     context.globalAlpha = 1;

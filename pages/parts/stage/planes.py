@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 import torch
+from torch import Tensor
 
 from mvae.embedding import posterior_means, principal_axes
+from mvae.modality import Batch, Modality
 from pages.parts.loading import load, samples_of
 from pages.parts.stage import Plane
 
@@ -42,7 +44,7 @@ def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | No
         axes, names = principal_axes(means), ("1st direction", "2nd direction")
     else:
         axes, names = torch.eye(config.latents)[list(dims)], (f"z{dims[0]}", f"z{dims[1]}")
-    label = next((m for m in config.modalities if m.kind == "label"), None)
+    categories, titles = classes(config.modalities, samples)
     across, down = (means @ axes.T).abs().amax(0).tolist()
     farthest = max(across / ASPECT, down) + 0.3
     return Plane(
@@ -51,6 +53,26 @@ def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | No
         oblique=oblique,
         reach=round(min(max(farthest, LEAST), MOST), 1),
         means=means,
-        categories=samples.values[label.name] if label else torch.zeros(len(samples)).long(),
-        titles=tuple(label.category(c) for c in range(label.shape[0])) if label else (),
+        categories=categories,
+        titles=titles,
     )
+
+
+def classes(modalities: tuple[Modality, ...], samples: Batch) -> tuple[Tensor, tuple[str, ...]]:
+    """Say by what the examples are told apart: the first label, or the tag that parts them best.
+
+    Returns:
+        tuple: an index for each example, and the titles of the indices; none if there are neither
+        labels nor tags.
+    """
+    for m in modalities:
+        if m.kind == "label":
+            # What is no or yes, of two categories, the name says.
+            before = f"{m.name}: " if m.shape[0] == 2 else ""
+            return samples.values[m.name], tuple(before + m.category(c) for c in range(m.shape[0]))
+    for m in modalities:
+        if m.kind == "tags":
+            on = samples.values[m.name] > 0.5
+            tag = int((on.float().mean(0) - 0.5).abs().argmin())
+            return on[:, tag].long(), (f"{m.categories[tag]}: no", f"{m.categories[tag]}: yes")
+    return torch.zeros(len(samples)).long(), ()

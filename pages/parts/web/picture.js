@@ -1,4 +1,4 @@
-/* Pictures: ink in the colour of the text, on nothing, so that both themes fit. */
+/* Pictures: ink in the colour of the text, on nothing, so that both themes fit; or colours. */
 
 /** Paint values, row by row, as opaque as they are bright; `white` is the brightest there is. */
 export function paintInk(canvas, values, ink, white) {
@@ -9,6 +9,19 @@ export function paintInk(canvas, values, ink, white) {
     image.data[4 * i + 1] = ink[1];
     image.data[4 * i + 2] = ink[2];
     image.data[4 * i + 3] = Math.round((255 / white) * values[i]);
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/** Paint red, green and blue, a picture each and row by row; one alone is all three. */
+export function paintColours(canvas, values, white) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(canvas.width, canvas.height);
+  const size = canvas.width * canvas.height;
+  const apart = values.length > size ? size : 0;
+  for (let i = 0; i < size; i++) {
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = Math.round((255 / white) * values[c * apart + i]);
+    image.data[4 * i + 3] = 255;
   }
   context.putImageData(image, 0, 0);
 }

@@ -1,0 +1,139 @@
+"""Where the data come from: a test example, a drawing or an upload."""
+
+from __future__ import annotations
+
+import streamlit as st
+from torch import Tensor
+
+from mvae.data import DATASETS
+from mvae.intake import IntakeError, picture_from_upload, unpack_bits
+from mvae.modality import Modality
+from mvae.pictures import Framing, cut, picture_shape
+from pages.parts.pad import pad
+from pages.parts.view import SOURCES, View, change, sources
+
+__all__ = ["choose_source", "framing_of", "from_picture", "own_picture"]
+
+
+def framing_of(data: str) -> Framing:
+    """Say how pictures are framed in a data set."""
+    return DATASETS[data].framing if data in DATASETS else "free"
+
+
+def own_picture(view: View, modalities: tuple[Modality, ...]) -> Tensor | None:
+    """Give the visitor's drawing or upload, ``(1, C, H, W)``, or None."""
+    shape = picture_shape(modalities)
+    if shape is None:
+        return None
+    if view.source == "drawing" and view.drawing:
+        return unpack_bits(view.drawing, shape).unsqueeze(0)
+    if view.source == "upload":
+        uploaded: Tensor | None = st.session_state.get(f"uploaded {view.data}")
+        return uploaded
+    return None
+
+
+def from_picture(data: str, modalities: tuple[Modality, ...], picture: Tensor) -> dict[str, Tensor]:
+    """Give the modalities that follow from a picture: its tiles, and what its data set derives."""
+    values = cut(modalities, picture)
+    derive = DATASETS[data].derive if data in DATASETS else None
+    return values if derive is None else values | derive(picture)
+
+
+def choose_source(view: View, modalities: tuple[Modality, ...], count: int) -> None:
+    """Show where the data come from, and what of it is chosen, drawn or uploaded."""
+    there = sources(modalities)
+    if len(there) > 1:
+        st.session_state["source"] = view.source
+        st.segmented_control(
+            "Picture from",
+            there,
+            format_func=SOURCES.get,
+            key="source",
+            required=True,
+            label_visibility="collapsed",
+            width="stretch",
+            on_change=_choose,
+            args=(modalities,),
+        )
+    if view.source == "example":
+        _example(view, count)
+    elif view.source == "drawing":
+        _drawing(view, modalities)
+    else:
+        _upload(view, modalities)
+
+
+def _example(view: View, count: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.session_state["sample"] = view.sample
+        st.number_input(
+            f"Test example, 0 to {count - 1}",
+            0,
+            count - 1,
+            key="sample",
+            on_change=lambda: _choose_example(st.session_state["sample"]),
+        )
+        st.button("Next", key="next", on_click=_choose_example, args=((view.sample + 1) % count,))
+
+
+def _drawing(view: View, modalities: tuple[Modality, ...]) -> None:
+    _, height, width = picture_shape(modalities) or (1, 28, 28)
+    drawn = pad(
+        f"pad {view.data}",
+        height=height,
+        width=width,
+        framing=framing_of(view.data),
+        value=view.drawing,
+    )
+    if drawn == view.drawing:
+        return
+    try:
+        if drawn is not None:
+            unpack_bits(drawn, (1, height, width))
+    except IntakeError as error:
+        st.warning(str(error))
+        return
+    change(drawing=drawn)
+    st.rerun()
+
+
+def _upload(view: View, modalities: tuple[Modality, ...]) -> None:
+    st.file_uploader(
+        "A picture: PNG, JPEG, GIF, BMP, WEBP or TIFF, up to 10 MB",
+        key=f"upload {view.data}",
+        on_change=_take_upload,
+        args=(view.data, modalities),
+    )
+    if problem := st.session_state.get(f"upload problem {view.data}"):
+        st.warning(problem)
+    st.caption(
+        "Seen by this session only, never kept; the last good one stays until another comes."
+    )
+
+
+def _choose(modalities: tuple[Modality, ...]) -> None:
+    """Take data from elsewhere; nothing is said of a picture of one's own."""
+    source = st.session_state["source"]
+    supply = tuple(m.name for m in modalities if source == "example" or not m.named)
+    change(source=source, supply=supply, entries={})
+
+
+def _choose_example(number: int) -> None:
+    change(sample=number, entries={})
+
+
+def _take_upload(data: str, modalities: tuple[Modality, ...]) -> None:
+    """Turn an upload into a picture; a bad one is explained, and the one before stays."""
+    file = st.session_state[f"upload {data}"]
+    if file is None:
+        # Also the moment between two files: the last good picture stays until the next one.
+        return
+    st.session_state[f"upload problem {data}"] = None
+    shape = picture_shape(modalities)
+    assert shape is not None
+    try:
+        picture = picture_from_upload(file.getvalue(), shape, framing_of(data))
+        st.session_state[f"uploaded {data}"] = picture.unsqueeze(0)
+    except IntakeError as error:
+        st.session_state[f"upload problem {data}"] = str(error)

@@ -1,0 +1,148 @@
+"""Inputs in a browser: chips and texts, by mouse and by keyboard, and how they look."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page, expect
+
+from tests.toys import TOYS
+
+
+@pytest.fixture
+def visitor(guest, toy_app):
+    return guest(address=toy_app)
+
+
+def chip(page: Page, name: str) -> Locator:
+    return page.locator(f".chips button[data-name='{name}']")
+
+
+def headline(page: Page) -> Locator:
+    return page.get_by_role("heading", level=3).first
+
+
+def test_a_chip_answers_at_once_and_the_server_follows(visitor):
+    page = visitor.open("/?data=traits&sample=0")
+    trait = page.get_by_role("button", name="trait 3: no", exact=True)
+    expect(trait).to_have_text("✗trait 3")
+    trait.click()
+    assert chip(page, "trait 3").get_attribute("aria-label") == "trait 3: yes"
+    expect(chip(page, "trait 3")).to_have_text("✓trait 3")
+    page.wait_for_url("**set-trait+3=1**")
+    expect(page.get_by_text("not necessarily the example's own: trait 3")).to_be_visible()
+    chip(page, "trait 3").click()
+    expect(chip(page, "trait 3")).to_have_attribute("aria-label", "trait 3: not supplied")
+    expect(page.get_by_text("Dropping the trait 3 widened the belief")).to_be_visible()
+    expect(headline(page)).to_contain_text("Given 18 modalities")
+    chip(page, "trait 3").click()
+    expect(page.get_by_text("Supplying the trait 3 sharpened the belief")).to_be_visible()
+    expect(chip(page, "trait 3")).to_have_attribute("aria-label", "trait 3: no")
+
+
+def test_quick_clicks_are_all_heard(visitor):
+    page = visitor.open("/?data=traits&sample=1")
+    # without waiting for the server in between
+    page.locator(".chips").evaluate(
+        "bar => [0, 5, 9, 9, 17].forEach((i) => bar.children[i].click())"
+    )
+    page.wait_for_url("**set-trait+17=0**")
+    visitor.settled(page)
+    assert "set-trait+0=0" in page.url
+    assert "set-trait+5=0" in page.url
+    assert "set-trait+9" not in page.url  # clicked twice, it is dropped
+    expect(page.get_by_text("attributes · 17 of 18")).to_be_visible()
+    states = page.locator(".chips button").evaluate_all("all => all.map((b) => b.dataset.state)")
+    assert states == ["off" if i == 9 else "no" if i in (0, 5, 17) else "yes" for i in range(18)]
+
+
+def test_chips_by_keyboard(visitor):
+    page = visitor.open("/?data=traits&sample=0")
+    chip(page, "trait 0").focus()
+    page.keyboard.press("End")
+    expect(chip(page, "trait 17")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(chip(page, "trait 1")).to_be_focused()
+    page.keyboard.press("Space")
+    page.wait_for_url("**set-trait+1=1**")
+    visitor.settled(page)
+    expect(chip(page, "trait 1")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("attributes · 17 of 18")).to_be_visible()
+    expect(chip(page, "trait 1")).to_be_focused()
+    page.keyboard.press("Tab")
+    assert not page.locator(".chips button:focus").count()  # one stop for all of them
+
+
+def test_a_chip_follows_what_is_done_elsewhere(visitor):
+    page = visitor.open("/?data=traits&sample=0")
+    page.get_by_role("switch", name="trait 2").click()
+    expect(chip(page, "trait 2")).to_have_attribute("aria-label", "trait 2: not supplied")
+    page.get_by_role("button", name="None").click()
+    expect(page.locator(".chips button[data-state=off]")).to_have_count(18)
+    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="All").click()
+    expect(page.locator(".chips button[data-state=yes]")).to_have_count(18)
+
+
+def test_tags_that_are_dropped_are_dashed_until_one_is_clicked(visitor):
+    page = visitor.open("/?data=clips&sample=2&supply=clip")
+    expect(page.locator(".chips.dropped")).to_have_count(1)
+    chip(page, "tag 1").click()
+    expect(page.locator(".chips.dropped")).to_have_count(0)
+    expect(headline(page)).to_contain_text("Given clip and mood")
+    page.locator(".st-key-supply-mood label").first.click()
+    expect(page.locator(".chips.dropped")).to_have_count(1)
+
+
+def test_a_text_is_typed(visitor):
+    page = visitor.open("/?data=spoken&sample=2&supply=image")
+    box = page.get_by_role("textbox", name="text")
+    box.fill("40 7")
+    box.press("Enter")
+    page.wait_for_url("**set-text=40+7**")
+    expect(page.locator(".tokens span")).to_have_text(["4", "0", "7"])
+    expect(headline(page)).to_contain_text("Given image and text")
+    box.fill("4x")
+    box.press("Enter")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("use 0–9. The text before it stays.")
+    expect(box).to_have_value("4x")
+    expect(page.locator(".tokens span")).to_have_text(["4", "0", "7"])
+    box.fill("41")
+    box.press("Enter")
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    expect(page.locator(".tokens span")).to_have_text(["4", "1"])
+    page.reload()
+    visitor.settled(page)
+    expect(page.get_by_role("textbox", name="text")).to_have_value("41")
+
+
+def test_tags_that_are_many_are_found_by_typing(visitor):
+    page = visitor.open("/?data=clips&set-tags=tag+3")
+    page.get_by_role("combobox", name=re.compile("tags")).fill("tag 20")
+    page.get_by_role("option", name="tag 20").click()
+    page.wait_for_url("**set-tags=tag+3%2Ctag+20**")
+
+
+@pytest.mark.parametrize("data", TOYS)
+def test_in_both_themes_and_on_a_phone(guest, toy_app, data):
+    page = guest(address=toy_app, color_scheme="light").open(f"/?data={data}&sample=2")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.wait_for_function(
+            "dark => getComputedStyle(document.querySelector('[data-testid=stApp]'))"
+            ".backgroundColor === (dark ? 'rgb(20, 22, 27)' : 'rgb(255, 255, 255)')"
+            " && document.getAnimations().every((a) => a.playState !== 'running')",
+            arg=scheme == "dark",
+        )
+        found = Axe().run(page)
+        assert found.response["passes"]
+        assert found.response["violations"] == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("() => document.querySelector('[class*=card-]').clientWidth < 390")
+    for part in page.locator("[class*=card-], .chips button, .tokens").all():
+        box = part.bounding_box()
+        assert 0 <= box["x"] < box["x"] + box["width"] <= 390
