@@ -105,4 +105,5 @@ VISION = Dataset(
         "black); watermarked (a grey M, three tenths transparent, again and again).",
     ),
     make,
+    derive=views_of,
 )

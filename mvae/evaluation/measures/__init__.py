@@ -10,10 +10,11 @@ from mvae.evaluation.measures.honesty import Honesty, Probe
 from mvae.evaluation.measures.likelihoods import Likelihoods, estimates
 from mvae.evaluation.measures.measure import Measure, Subject
 from mvae.evaluation.measures.retrieval import Retrieval
+from mvae.evaluation.measures.texts import Texts
 
 __all__ = ["OTHERS", "Likelihoods", "Measure", "Subject", "estimates"]
 
 #: All but the likelihoods, which another model's may stand beside.
 OTHERS: tuple[Measure, ...] = (
-    *(Facts(), Accuracy(), Generated(), Frechet(), Retrieval(), Probe(), Honesty()),
+    *(Facts(), Accuracy(), Generated(), Frechet(), Retrieval(), Texts(), Probe(), Honesty()),
 )
