@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -30,8 +31,7 @@ class Belief:
         sharpness: after 0, 1, … modalities, the prior's entropy minus the belief's, in nats.
         conflict: how far the factors stand apart; see :func:`mvae.gaussian.conflict`.
         draws: z ~ q(z|X_S), ``(draws, D)``.
-        samples: the mean of every modality for each draw, ``(draws, *shape)``.
-        expected: the same averaged over the draws, ``(*shape)``.
+        model: whose belief it is.
     """
 
     evidence: tuple[str, ...]
@@ -41,8 +41,18 @@ class Belief:
     sharpness: tuple[float, ...]
     conflict: float
     draws: Tensor
-    samples: dict[str, Tensor]
-    expected: dict[str, Tensor]
+    model: ExpertModel = field(repr=False)
+
+    @cached_property
+    def samples(self) -> dict[str, Tensor]:
+        """The mean of every modality for each draw, ``(draws, *shape)``."""
+        with torch.no_grad():
+            return self.model.expected(self.draws)
+
+    @cached_property
+    def expected(self) -> dict[str, Tensor]:
+        """The same averaged over the draws, ``(*shape)``."""
+        return {name: x.mean(0) for name, x in self.samples.items()}
 
     @property
     def entropy(self) -> float:
@@ -98,8 +108,6 @@ def believe(
     product = model.product(experts, masks[-1])
     entropies = products.posterior.entropy().squeeze(-1)  # (S,)
     q = product.posterior[0]
-    z = q.at(noise(draws, 1, model.latents, seed)[:, 0])
-    samples = model.expected(z)
     shares = dict(zip(("prior", *sample.names), product.shares[:, 0], strict=True))
     return Belief(
         evidence=tuple(evidence),
@@ -108,9 +116,8 @@ def believe(
         shares={name: shares[name] for name in ("prior", *evidence)},
         sharpness=tuple((entropies[0] - entropies).tolist()),
         conflict=conflict(experts, product).item(),
-        draws=z,
-        samples=samples,
-        expected={name: x.mean(0) for name, x in samples.items()},
+        draws=q.at(noise(draws, 1, model.latents, seed)[:, 0]),
+        model=model,
     )
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 from mvae.checkpoint import CheckpointError, ModelConfig
 from mvae.comparison import DRAWS
 from mvae.evaluation.classifier import Classifier
+from mvae.modality import Modality
 from mvae.model import LatentModel, MultimodalModel
 from pages.parts.code import compare_code, show_code
 from pages.parts.colours import colours_of
@@ -23,6 +24,14 @@ from pages.parts.view import View, compared
 from pages.parts.words import told
 
 PROTOCOL = f"{DRAWS} draws, the same random numbers for every model"
+#: How to read what is generated of some kinds.
+KINDS = {
+    "image": "**Pictures**: the mean of the draws, and the first few of them; what is in a solid "
+    "frame was supplied, what is in a dashed one is missing and made up. ",
+    "tags": "**Tags**: the likeliest; the example’s own are underlined. ",
+    "text": "**Texts**: what the draws make likeliest, and how many of them do. ",
+    "vector": "**Vectors**: bars are the mean of the draws, the line is the example’s own. ",
+}
 Loaded = dict[str, tuple[MultimodalModel, ModelConfig]]
 
 
@@ -54,7 +63,7 @@ def page() -> None:
         about = damaged | {name: config.summary for name, (_, config) in loaded.items()}
         places = lay_out(names, pinned, about)
         files = st.container(horizontal=True)
-        explain(pinned)
+        explain(pinned, modalities)
     widths = [m.latents for m, _ in loaded.values() if isinstance(m, LatentModel)]
     latents = min(AXIS, max(widths, default=1))
     shared = Shared(modalities, sample, evidence, colours, latents, ink(), pinned)
@@ -119,16 +128,16 @@ def naming(data: str, model: str) -> Classifier | None:
         return None
 
 
-def explain(pinned: str) -> None:
+def explain(pinned: str, modalities: tuple[Modality, ...]) -> None:
     """Say how to read the cards."""
+    kinds = {m.kind for m in modalities}
     st.caption(
         f"{PROTOCOL}. **Belief**: σ of each latent, the {AXIS} sharpest from left to right, on a "
         f"logarithmic axis, the prior’s is 1; dashed: {pinned}’s. "
-        "**Pictures**: the mean of the draws, and the first few of them; what is in a solid frame "
-        "was supplied, what is in a dashed one is missing and made up. **Coherence**: the share "
-        "of the draws whose picture a separate classifier names as the label that is supplied, or "
-        "else as the one that the same draw generates. **log p**: predictive log-likelihood of "
-        "what is held out, in nats. **KL to the prior**: in nats."
+        + "".join(words for kind, words in KINDS.items() if kind in kinds)
+        + "**Coherence**: the share of the draws whose picture a separate classifier names as the "
+        "label that is supplied, or else as the one that the same draw generates. **log p**: "
+        "predictive log-likelihood of what is held out, in nats. **KL to the prior**: in nats."
     )
 
 

@@ -162,3 +162,17 @@ def test_conflict_is_placed_only_among_samples_of_the_same_evidence(toy_model, t
     assert conflict_percentile(belief, quantiles, ALL) == pytest.approx(50)
     assert conflict_percentile(believe(model, sample, ["image"]), quantiles, ALL) is None
     assert conflict_percentile(believe(model, sample, []), quantiles, ALL) is None
+
+
+def test_what_is_generated_is_decoded_once_and_only_when_asked(toy_model, toy_batch, monkeypatch):
+    model = toy_model()
+    decoded = []
+    monkeypatch.setattr(
+        model, "expected", lambda z, usual=model.expected: decoded.append(len(z)) or usual(z)
+    )
+    belief = believe(model, toy_batch(n=1), ["label"], draws=8)
+    assert belief.sharpness[-1] > 0
+    assert not decoded
+    assert torch.equal(belief.expected["image"], belief.samples["image"].mean(0))
+    assert not belief.samples["image"].requires_grad
+    assert decoded == [8]

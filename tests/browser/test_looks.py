@@ -45,8 +45,6 @@ TOYS = [
     "/?data=sentences&sample=3&at=0.5,-1",
     "/?data=measured&sample=3",
     "/compare?data=scenes&sample=3&supply=grey",
-    "/compare?data=sentences&sample=3",
-    "/traverse?data=measured&sample=3",
     "/map?data=clips&sample=3",
 ]
 

@@ -60,6 +60,7 @@ export function beliefScene(root) {
     show(names) {
       [supplied, held, unheard] = [names, null, true];
       refresh();
+      slots.growth.querySelectorAll(".stack")[names.length].classList.add("newest");
       const told = `${number(sharpness(goal))} nats sharper than the prior.`;
       status.textContent = names.length ? `${names.length} of ${evidence.queue().length}, ${names.at(-1)}: ${told}` : "Nothing but the prior.";
     },

@@ -133,6 +133,5 @@ export function growth(steps, factors, count) {
     if (!there) row.forEach((part) => part.classList.add("awaited"));
     grid.append(...row);
   });
-  grid.querySelectorAll(".stack")[count].classList.add("newest");
   return grid;
 }

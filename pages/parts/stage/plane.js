@@ -143,7 +143,7 @@ export function plane({ axes, names, reach, points }, onmove) {
   const canvas = make("canvas", { class: "space", role: "img", "aria-label": "A plane through latent space" });
   const handle = make("div", {
     class: "handle", role: "slider", tabindex: 0, "aria-label": "the latent; arrow keys move it",
-    "aria-valuemin": -reach, "aria-valuemax": reach,
+    "aria-valuemin": -reach, "aria-valuemax": reach, "aria-valuenow": 0,
   });
   const element = make("div", { class: "plane" }, canvas, handle);
   let [scene, view, at, dragging, waiting] = [null, null, [0, 0], null, false];
