@@ -57,7 +57,8 @@ class Training(BaseModel):
         energy_rate: that of stochastic gradient descent with momentum ½, by which the weights of
             a Boltzmann machine's energy learn; None where there is none.
         warmup: fraction of the steps over which β rises linearly from 0 to 1.
-        seed: of weights, order and draws.
+        missing: share of the training samples that lack their labels, tags or texts.
+        seed: of weights, order and draws, and of which samples lack something.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +68,7 @@ class Training(BaseModel):
     rate: float = Field(default=1e-3, gt=0)
     energy_rate: float | None = Field(default=None, gt=0)
     warmup: float = Field(default=0.2, ge=0, le=1)
+    missing: float = Field(default=0.0, ge=0, le=1)
     seed: int = 0
 
 

@@ -318,7 +318,8 @@ class Covering(SubSampled):
         wanted = others.to(complete.device).unsqueeze(1) & complete.unsqueeze(-1)  # (M, B, M)
         log_p = log_likelihoods(model, z[1 : n + 1], wanted, batch, weighted=False)
         loss = (loss - self.kappa * log_p.sum(0)).mean()
-        if self.rho and done >= self.reading and complete.any() and not cheap.all():
+        both = bool(cheap.any()) and not cheap.all()  # somebody generates, and something is read
+        if self.rho and done >= self.reading and complete.any() and both:
             share = complete.double().mean().to(loss.dtype)
             named = cheap.nonzero().flatten()
             j = int(named[0])

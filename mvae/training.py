@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mvae.checkpoint import CheckpointError, ModelConfig, Training, load_tensors, save_tensors
+from mvae.data.missing import with_missing
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
 from mvae.objective import Objective
@@ -56,8 +57,11 @@ def validation_score(
 ) -> float:
     """Mean score of complete samples, the same draws every time so that epochs compare.
 
-    In few large batches: a Boltzmann machine estimates log Z anew for each.
+    In few large batches: a Boltzmann machine estimates log Z anew for each. Texts take much memory,
+    a number for each token of the vocabulary at each place.
     """
+    if any(m.kind == "text" for m in model.modalities):
+        batch //= 10
     generator = torch.Generator().manual_seed(0)
     parts = [
         objective.score(model, valid[slice(i, i + batch)], generator)
@@ -104,7 +108,12 @@ class Trainer:
     def __init__(
         self, config: ModelConfig, data: Batch, valid: Batch, folder: Path | None = None
     ) -> None:
-        self.config, self.data, self.valid, self.folder = config, data, valid, folder
+        self.config, self.valid, self.folder = config, valid, folder
+        self.data = data
+        for m in config.modalities if config.training.missing else ():
+            if m.named:
+                share, seed = config.training.missing, config.training.seed
+                self.data = with_missing(self.data, m.name, share, seed)
         torch.manual_seed(config.training.seed)
         self.generator = torch.Generator().manual_seed(config.training.seed)
         self.model = config.build()

@@ -11,6 +11,7 @@ from mvae.baselines.cvae import CVAEObjective
 from mvae.baselines.dae import DAEObjective
 from mvae.baselines.dbm import DBMObjective
 from mvae.baselines.deep_rbm import DeepRBMObjective
+from mvae.baselines.encoder_decoder import EncoderDecoderObjective
 from mvae.baselines.jmvae import JMVAEObjective
 from mvae.baselines.mmvae import MMVAEObjective
 from mvae.baselines.mopoe import MoPoEObjective
@@ -32,6 +33,7 @@ AnyObjective = Annotated[
     | VAEObjective
     | CVAEObjective
     | BiVCCAObjective
+    | EncoderDecoderObjective
     | JMVAEObjective
     | MVAEQObjective
     | MMVAEObjective

@@ -1,0 +1,108 @@
+"""A plain encoder–decoder for each direction: the reference without latent variables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from mvae.modality import Batch, Modality
+from mvae.model import MultimodalModel
+from mvae.networks import Decoder, JointEncoder
+from mvae.objective import Objective
+
+__all__ = ["EncoderDecoder", "EncoderDecoderObjective"]
+
+
+class EncoderDecoder(MultimodalModel):
+    r"""Networks from all other modalities to one, with a code between that is a point.
+
+    .. math:: p(x_j|x_{-j}) = p(x_j|c_j), \qquad c_j = f_j(x_{-j})
+
+    For two texts this is sequence-to-sequence learning with a code of fixed size: Cho et al. 2014,
+    https://arxiv.org/abs/1406.1078.
+
+    Args:
+        modalities: at least two.
+        latents: how many numbers a code has.
+
+    Raises:
+        ValueError: for fewer than two modalities.
+    """
+
+    reference = "Cho et al. 2014, https://arxiv.org/abs/1406.1078"
+    no_experts = "It has a network for each direction, and no experts on common latents."
+    no_posterior = "Its codes are points, not distributions: it cannot say how sure it is."
+    no_likelihood = (
+        "It models each modality given the others, never all together: it has no joint log p."
+    )
+
+    def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
+        super().__init__(modalities, latents)
+        if len(self.modalities) < 2:
+            raise ValueError("an encoder–decoder needs at least two modalities")
+        self.encoders = nn.ModuleList(
+            JointEncoder([m for m in self.modalities if m is not target], latents)
+            for target in self.modalities
+        )
+        self.decoders = nn.ModuleList(Decoder(m, latents) for m in self.modalities)
+
+    def cannot(self, given: Collection[str], wanted: str) -> str:
+        """It generates a modality from all the others and from nothing else."""
+        if wanted in given:
+            return f"It goes from the other modalities to the {wanted} and does not reconstruct it."
+        others = [m.name for m in self.modalities if m.name != wanted]
+        if set(given) != set(others):
+            return f"It was trained to generate the {wanted} from {' and '.join(others)} only."
+        return ""
+
+    def direction(self, batch: Batch, index: int, draws: tuple[int, ...] = ()) -> Distribution:
+        """Give p(x_j|x_-j) for the modality at an index, of batch shape ``(*draws, B)``."""
+        code = self.encoders[index](batch)
+        distribution: Distribution = self.decoders[index](code.expand(*draws, *code.shape))
+        return distribution
+
+    def _generate(
+        self, batch: Batch, draws: int, seed: int, names: list[str]
+    ) -> dict[str, Distribution]:
+        """Decode the codes; every draw is the same, for there is nothing to draw."""
+        return {
+            m.name: self.direction(batch, i, (draws,))
+            for i, m in enumerate(self.modalities)
+            if m.name in names
+        }
+
+
+class EncoderDecoderObjective(Objective):
+    r"""Minus the log-likelihood of every direction, of complete samples.
+
+    .. math:: \sum_j \log p(x_j|c_j(x_{-j}))
+    """
+
+    network = EncoderDecoder
+
+    name: Literal["encoder-decoder"] = "encoder-decoder"
+
+    def __call__(
+        self,
+        model: EncoderDecoder,
+        batch: Batch,
+        beta: float = 1.0,
+        generator: torch.Generator | None = None,
+        done: float = 1.0,
+    ) -> Tensor:
+        """Give the loss, a scalar, in nats a sample; β has nothing to weigh."""
+        return -self.score(model, batch).mean()
+
+    def score(
+        self, model: EncoderDecoder, batch: Batch, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Give the sum of the log-likelihoods, ``(B,)``; 0 for a sample that misses a modality."""
+        each = [
+            model.direction(batch, i).log_prob(batch.filled(m.name))
+            for i, m in enumerate(model.modalities)
+        ]
+        return torch.where(batch.present.all(-1), torch.stack(each).sum(0), 0.0)
