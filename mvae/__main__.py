@@ -356,13 +356,17 @@ def data(
     for name in [known_dataset(dataset)] if dataset else DATASETS:
         source = DATASETS[name]
         try:
-            if source.make:
+            # Making takes minutes: only what is asked for by name is made.
+            if source.make and dataset:
                 with tqdm(unit="", desc=name) as bar:
                     for done, bar.total in source.make():
                         bar.update(done - bar.n)
             counts = {split: len(source.load(split, True)) for split in ("train", "valid", "test")}
         except DatasetError as error:
-            raise fail(error) from None
+            if dataset:
+                raise fail(error) from None
+            typer.echo(f"{name}: {source.title}; {error}")
+            continue
         parts = ", ".join(f"{count:,} {split}" for split, count in counts.items())
         modalities = " · ".join(m.name for m in source.modalities)
         typer.echo(f"{name}: {source.title}; {modalities}; {parts}\n  {source.source}")

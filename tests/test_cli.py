@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from mvae import vision
 from mvae.__main__ import app
 from mvae.checkpoint import load_metrics, load_model, load_samples, sha256
-from mvae.data import DATASETS
+from mvae.data import DATASETS, multimnist
 from mvae.evaluation.classifier import classifier_of
 from mvae.evaluation.work import WORKING, Work
 from mvae.inference import believe
@@ -224,13 +224,17 @@ def test_evaluation_can_be_repeated(few_digits, root):
     assert "loglik_above" not in figures[0]  # it is the model that others are compared with
 
 
-def test_data_command_says_what_there_is(few_digits):
+def test_data_command_says_what_there_is_and_what_is_not(few_digits, monkeypatch):
+    sizes = {"train": 30, "valid": 20, "test": 10}
+    monkeypatch.setattr(multimnist, "SIZES", sizes)
     out = succeed("data")
     assert str(few_digits) in out
-    for name in ("mnist", "fashion", "quadrants"):
-        assert f"{name}: " in out
+    for name in DATASETS:
+        assert f"\n{name}: " in out
     assert out.count("300 train, 100 valid, 60 test") == 3
+    assert out.count("30 train, 20 valid, 10 test") == 1
     assert "MIT" in out
+    assert "`python -m mvae data faces` makes" in out
 
 
 def test_data_command_writes_examples(few_digits, tmp_path):
