@@ -50,7 +50,7 @@ BUDGETS = {
     "fashion": Budget(20),
     "quadrants": Budget(16, weight=10.0),
     "multimnist": Budget(10, 2e-3),
-    "faces": Budget(12, 2e-3),
+    "faces": Budget(12, 2e-3, 10.0),
     "faces19": Budget(12, 2e-3),
     "vision": Budget(8, 2e-3),
     "clipart": Budget(80, 2e-3),
