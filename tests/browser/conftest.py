@@ -12,6 +12,7 @@ Wait for what a page shows (``expect``) and for its script (``settled``), never 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -216,7 +217,7 @@ class Stage:
 
     def expert(self, name: str) -> Locator:
         """The switch in the legend."""
-        return self.page.get_by_role("switch", name=f"{name}’s expert")
+        return self.page.get_by_role("switch", name=re.compile(f"^{name}’s? expert$"))
 
     def card(self, name: str) -> Locator:
         """The visible part of the switch of the card beside."""

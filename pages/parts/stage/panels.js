@@ -78,10 +78,11 @@ export function legend(modalities, supplied, toggle) {
   for (const { name, colour, there } of modalities) {
     if (!there) continue;
     const on = supplied.includes(name);
-    const words = modalities.length <= MANY ? `${name}’s expert` : name;
+    const whose = `${name}${name.endsWith("s") ? "’" : "’s"} expert`;
+    const words = modalities.length <= MANY ? whose : name;
     const button = make("button", {
       type: "button", role: "switch", "aria-checked": String(on), "data-of": name,
-      "aria-label": `${name}’s expert`, onclick: () => toggle(name),
+      "aria-label": whose, onclick: () => toggle(name),
     }, swatch(`border-color:${colour}`), words);
     list.append(make("li", {}, button));
   }
