@@ -17,7 +17,7 @@ from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 from mvae.modality import Batch, Modality
 from mvae.model import LatentModel, MultimodalModel, noise
-from mvae.pictures import assemble
+from mvae.pictures import assemble, picture_shape
 from mvae.tokens import decode
 
 __all__ = ["DRAWS", "SHOWN", "Answer", "answer", "differences"]
@@ -117,7 +117,8 @@ def answer(
             if m.name not in generated
         },
         numbers={
-            "coherence": coherent,
+            # Without pictures there is nothing to be coherent.
+            **({"coherence": coherent} if picture_shape(model.modalities) else {}),
             **_scores(model, sample, given, generated, means),
             "KL to the prior": None if q is None else _divergence(q, draws, seed),
         },

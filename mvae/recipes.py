@@ -53,7 +53,7 @@ BUDGETS = {
     "faces": Budget(24, 2e-3, 10.0),
     "faces19": Budget(24, 2e-3),
     "vision": Budget(8, 2e-3),
-    "clipart": Budget(80, 2e-3),
+    "clipart": Budget(200, 2e-3),
     "translation": Budget(20, 2e-3, latents=128),
     "views": Budget(120, 2e-3, latents=32),
     "celeba": Budget(10),
