@@ -15,6 +15,7 @@ from mvae.checkpoint import CHECKPOINTS, load_model, sha256, write_json
 from mvae.data import DATASETS
 from mvae.evaluation.classifier import FILE, classifier_of
 from mvae.evaluation.measures import OTHERS, Likelihoods, Measure, Subject, estimates
+from mvae.evaluation.measures.measure import costly
 from mvae.evaluation.work import WORKING, Step, Work
 from mvae.modality import Batch
 
@@ -24,6 +25,8 @@ __all__ = ["REFERENCE", "Done", "evaluate"]
 REFERENCE = "mvae"
 #: Subsets of which all test samples are scored; of more subsets some samples are.
 SUBSETS, SOME = 3, 1000
+#: Samples that are scored where each draw takes long to decode.
+COSTLY = 250
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def evaluate(
         dataset: name of the data set.
         name: name of the model.
         n: test samples whose log-likelihood is estimated; None for all of them, or 1,000 where
-            there are many subsets.
+            there are many subsets, or 250 where a draw takes long to decode.
         k: importance draws a sample.
         seed: of all draws; two models with the same seed see the same noise.
         root: the folder of checkpoints.
@@ -117,7 +120,9 @@ def subject_of(dataset: str, name: str, n: int | None, k: int, seed: int, root: 
     test = source.load("test", False)
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
     judged = (root / dataset / FILE).exists()
-    some = len(test) if 2 ** len(config.modalities) - 1 <= SUBSETS else min(SOME, len(test))
+    few = 2 ** len(config.modalities) - 1 <= SUBSETS
+    some = len(test) if few else SOME
+    some = min(COSTLY if costly(config.modalities) else some, len(test))
 
     @cache
     def train() -> Batch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -19,7 +19,7 @@ from mvae.modality import Batch, Modality
 from mvae.model import LatentModel, MultimodalModel
 from mvae.pictures import tiles
 
-__all__ = ["Measure", "Situation", "Subject", "figure", "situations", "subsets_of"]
+__all__ = ["Measure", "Situation", "Subject", "costly", "figure", "situations", "subsets_of"]
 
 #: Samples of a part: a few seconds of importance weighting with K = 1,000.
 ROWS = 250
@@ -41,6 +41,11 @@ def subsets_of(names: tuple[str, ...], smallest: int = 0) -> list[tuple[str, ...
         [('image',), ('label',), ('image', 'label')]
     """
     return [s for n in range(smallest, len(names) + 1) for s in combinations(names, n)]
+
+
+def costly(modalities: Iterable[Modality]) -> bool:
+    """Whether a draw takes long to decode: convolutions and texts do."""
+    return any(m.convolutions or m.kind == "text" for m in modalities)
 
 
 def figure(values: Tensor) -> dict[str, float]:
@@ -138,8 +143,7 @@ class Subject:
     @property
     def some(self) -> int:
         """Test samples of what takes many draws of each: fewer where draws cost much."""
-        costly = any(m.convolutions or m.kind == "text" for m in self.config.modalities)
-        return min(ROWS if costly else SOME, len(self.test))
+        return min(ROWS if costly(self.config.modalities) else SOME, len(self.test))
 
     @property
     def draws(self) -> int:
@@ -159,7 +163,9 @@ class Subject:
     def scored(self, situation: Situation) -> int:
         """How many test samples are scored by log p: of many subsets only the whole by n."""
         whole = situation.key == self.situations[-1].key
-        return self.n if whole or len(self.situations) <= WHOLE else min(self.n, ROWS)
+        if whole or len(self.situations) <= WHOLE:
+            return self.n
+        return min(self.n, ROWS // 5 if costly(self.config.modalities) else ROWS)
 
     def believes(self, situation: Situation) -> bool:
         """Say whether the model has a posterior in a situation, as a sample tells."""
