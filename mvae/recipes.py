@@ -51,7 +51,7 @@ BUDGETS = {
     "quadrants": Budget(16, weight=10.0),
     "multimnist": Budget(10, 2e-3),
     "faces": Budget(24, 2e-3, 10.0),
-    "faces19": Budget(24, 2e-3),
+    "faces19": Budget(24, 2e-3, 10.0),
     "vision": Budget(8, 2e-3),
     "clipart": Budget(200, 2e-3),
     "translation": Budget(20, 2e-3, latents=128),
