@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from mvae.baselines.directions import DirectedModel
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch, Modality
-from mvae.model import MultimodalModel, noise
+from mvae.model import noise
 from mvae.networks import Decoder, JointEncoder
 from mvae.objective import Objective
 
@@ -61,7 +62,7 @@ class Direction(nn.Module):
         return distribution
 
 
-class CVAE(MultimodalModel):
+class CVAE(DirectedModel):
     r"""Conditional variational autoencoders, one for each modality given all the others.
 
     .. math:: p(x_j|x_{-j}) = \int p(z|x_{-j})\,p(x_j|z,x_{-j})\,dz
@@ -79,13 +80,9 @@ class CVAE(MultimodalModel):
     """
 
     reference = "Sohn et al. 2015, https://papers.nips.cc/paper/5775"
-    no_experts = "It has a network for each direction, and no experts on common latents."
     no_posterior = (
         "Each direction has latents of its own, given the evidence; there is no belief that the "
         "modalities share."
-    )
-    no_likelihood = (
-        "It models each modality given the others, never all together: it has no joint log p."
     )
 
     #: What importance weighting draws from.
@@ -93,8 +90,6 @@ class CVAE(MultimodalModel):
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
         super().__init__(modalities, latents)
-        if len(self.modalities) < 2:
-            raise ValueError("a conditional model needs at least two modalities")
         self.directions = nn.ModuleList(
             Direction(self.modalities, m, latents) for m in self.modalities
         )
@@ -104,15 +99,6 @@ class CVAE(MultimodalModel):
         found = self.directions[self.modalities.index(self.modality(name))]
         assert isinstance(found, Direction)
         return found
-
-    def cannot(self, given: Collection[str], wanted: str) -> str:
-        """It generates a modality from all the others and from nothing else."""
-        if wanted in given:
-            return f"It goes from the other modalities to the {wanted} and does not reconstruct it."
-        others = [m.name for m in self.modalities if m.name != wanted]
-        if set(given) != set(others):
-            return f"It was trained to generate the {wanted} from {' and '.join(others)} only."
-        return ""
 
     def _generate(
         self, batch: Batch, draws: int, seed: int, names: list[str]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from mvae.baselines.directions import DirectedModel
 from mvae.modality import Batch, Modality
-from mvae.model import MultimodalModel
 from mvae.networks import Decoder, JointEncoder
 from mvae.objective import Objective
 
 __all__ = ["EncoderDecoder", "EncoderDecoderObjective"]
 
 
-class EncoderDecoder(MultimodalModel):
+class EncoderDecoder(DirectedModel):
     r"""Networks from all other modalities to one, with a code between that is a point.
 
     .. math:: p(x_j|x_{-j}) = p(x_j|c_j), \qquad c_j = f_j(x_{-j})
@@ -34,30 +34,15 @@ class EncoderDecoder(MultimodalModel):
     """
 
     reference = "Cho et al. 2014, https://arxiv.org/abs/1406.1078"
-    no_experts = "It has a network for each direction, and no experts on common latents."
     no_posterior = "Its codes are points, not distributions: it cannot say how sure it is."
-    no_likelihood = (
-        "It models each modality given the others, never all together: it has no joint log p."
-    )
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
         super().__init__(modalities, latents)
-        if len(self.modalities) < 2:
-            raise ValueError("an encoder–decoder needs at least two modalities")
         self.encoders = nn.ModuleList(
             JointEncoder([m for m in self.modalities if m is not target], latents)
             for target in self.modalities
         )
         self.decoders = nn.ModuleList(Decoder(m, latents) for m in self.modalities)
-
-    def cannot(self, given: Collection[str], wanted: str) -> str:
-        """It generates a modality from all the others and from nothing else."""
-        if wanted in given:
-            return f"It goes from the other modalities to the {wanted} and does not reconstruct it."
-        others = [m.name for m in self.modalities if m.name != wanted]
-        if set(given) != set(others):
-            return f"It was trained to generate the {wanted} from {' and '.join(others)} only."
-        return ""
 
     def direction(self, batch: Batch, index: int, draws: tuple[int, ...] = ()) -> Distribution:
         """Give p(x_j|x_-j) for the modality at an index, of batch shape ``(*draws, B)``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mvae.data.dataset import tags
 from mvae.modality import Modality
 
 __all__ = ["as_labels", "as_tags"]
@@ -11,15 +12,7 @@ __all__ = ["as_labels", "as_tags"]
 
 def as_tags(names: Iterable[str]) -> Modality:
     """Describe attributes as one modality, called ``attributes``, with a tag for each."""
-    names = tuple(names)
-    return Modality(
-        name="attributes",
-        kind="tags",
-        shape=(len(names),),
-        likelihood="bernoulli",
-        hidden=(128, 128),
-        categories=names,
-    )
+    return tags("attributes", names)
 
 
 def as_labels(names: Iterable[str]) -> tuple[Modality, ...]:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, distinct
-from mvae.data.tagged import PICTURE, part, tagged, vocabulary, warn_left_out
+from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, distinct, tags
+from mvae.data.tagged import PICTURE, part, tagged, warn_left_out
 from mvae.modality import Batch
 
 __all__ = ["CLIPART"]
@@ -124,7 +124,7 @@ TAGS = (
     "science",
 )
 
-MODALITIES = (PICTURE, vocabulary("tags", TAGS))
+MODALITIES = (PICTURE, tags("tags", TAGS))
 
 PICTURES, WORDS = "pictorial_64.npz", "pictorial_tags.json"
 SIDE = 64

@@ -24,6 +24,7 @@ __all__ = [
     "distinct",
     "idx_split",
     "label",
+    "tags",
 ]
 
 Split = Literal["train", "valid", "test"]
@@ -94,6 +95,19 @@ def distinct(samples: Tensor) -> Tensor:
         first.append(content not in seen)
         seen.add(content)
     return torch.tensor(first, dtype=torch.bool)
+
+
+def tags(name: str, words: Iterable[str]) -> Modality:
+    """Describe which of some words are said of a sample."""
+    words = tuple(words)
+    return Modality(
+        name=name,
+        kind="tags",
+        shape=(len(words),),
+        likelihood="bernoulli",
+        hidden=(128, 128),
+        categories=words,
+    )
 
 
 def data_folder() -> Path:

@@ -9,8 +9,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from mvae.data.dataset import Dataset, DatasetError, Split, data_folder
-from mvae.data.tagged import PICTURE, part, tagged, vocabulary, warn_left_out
+from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, tags
+from mvae.data.tagged import PICTURE, part, tagged, warn_left_out
 from mvae.modality import Batch
 
 __all__ = ["MIRFLICKR"]
@@ -71,8 +71,8 @@ ANNOTATIONS = {f"{topic}.txt": topic.replace("_", " ") for topic in TOPICS} | {
 # their vocabulary is that of the topics, as a tag: without a space.
 MODALITIES = (
     PICTURE,
-    vocabulary("tags", (topic.replace("_", "") for topic in TOPICS)),
-    vocabulary("annotations", ANNOTATIONS.values()),
+    tags("tags", (topic.replace("_", "") for topic in TOPICS)),
+    tags("annotations", ANNOTATIONS.values()),
 )
 
 SOURCE = "https://press.liacs.nl/mirflickr"

@@ -11,7 +11,7 @@ from torch import Tensor
 from mvae.data.dataset import SEED, DatasetError, Split
 from mvae.modality import Batch, Modality
 
-__all__ = ["PICTURE", "part", "tagged", "vocabulary", "warn_left_out"]
+__all__ = ["PICTURE", "part", "tagged", "warn_left_out"]
 
 #: The picture: in colour, 32 × 32.
 PICTURE = Modality(
@@ -22,19 +22,6 @@ PICTURE = Modality(
     hidden=(256, 256),
     convolutions=(32, 64, 64),
 )
-
-
-def vocabulary(name: str, words: Iterable[str]) -> Modality:
-    """Describe which words of a vocabulary a picture was given."""
-    words = tuple(words)
-    return Modality(
-        name=name,
-        kind="tags",
-        shape=(len(words),),
-        likelihood="bernoulli",
-        hidden=(128, 128),
-        categories=words,
-    )
 
 
 def part(n: int, split: Split) -> Tensor:
@@ -68,7 +55,7 @@ def tagged(
     """Make a batch of the pictures that were given any word of a vocabulary.
 
     Args:
-        modalities: :data:`PICTURE`, and one or several made by :func:`vocabulary`.
+        modalities: :data:`PICTURE`, and one or several made by :func:`mvae.data.dataset.tags`.
         pictures: in [0, 1], ``(N, 3, 32, 32)``.
         said: the words of each picture, by the name of their modality. Case, spaces around a
             word, repetitions, and words that are in no vocabulary don't matter.
@@ -78,7 +65,8 @@ def tagged(
         DatasetError: if no picture was given any.
 
     Example:
-        >>> modalities = (PICTURE, vocabulary("tags", ["sea", "sky"]))
+        >>> from mvae.data.dataset import tags
+        >>> modalities = (PICTURE, tags("tags", ["sea", "sky"]))
         >>> said = {"tags": [["Sky "], ["my holiday"], ["sea", "sky", "sky"]]}
         >>> batch = tagged(modalities, torch.rand(3, 3, 32, 32), said, "a camera")
         >>> batch.values["tags"].tolist()

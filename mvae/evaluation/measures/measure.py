@@ -178,6 +178,14 @@ class Subject:
             return False
         return True
 
+    def told(self, kind: str) -> Iterator[tuple[Modality, Situation]]:
+        """List modalities of a kind, and the situations from which the model tells them."""
+        for i, m in enumerate(self.config.modalities):
+            for situation in self.situations if m.kind == kind else ():
+                given = bool(situation.key) and not situation.supplied[:, i].any()
+                if given and self.model.possible(situation.of(self.test), [m.name]):
+                    yield m, situation
+
     def parts(self, n: int) -> list[slice]:
         """Cut the first n test samples, and the rest of the last part, into parts."""
         return [slice(i, i + ROWS) for i in range(0, min(n, len(self.test)), ROWS)]

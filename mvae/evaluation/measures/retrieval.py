@@ -34,7 +34,7 @@ class Retrieval(Measure):
 
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Rank in every situation in which tags are missing; and from tags alone."""
-        for m, situation in searched(subject):
+        for m, situation in subject.told("tags"):
             size = subject.draws * subject.steps // 4
             run = partial(find_tags, subject, m, situation)
             yield Step(f"tags {situation.key}->{m.name}", 0, size, run)
@@ -45,7 +45,7 @@ class Retrieval(Measure):
     def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
         """Give the mean over tags or queries, and what a random ranking would reach."""
         found, chance = {}, {}
-        keys = {f"{s.key}->{m.name}": f"tags {s.key}->{m.name}" for m, s in searched(subject)}
+        keys = {f"{s.key}->{m.name}": f"tags {s.key}->{m.name}" for m, s in subject.told("tags")}
         keys |= {f"{m.name}->{t}": f"by tags {m.name}->{t}" for m, t in sought(subject)}
         for key, what in keys.items():
             result = work.of(what)
@@ -65,17 +65,6 @@ class Retrieval(Measure):
             "make them than the tags of the others do, those being relevant that share a tag; "
             f"{subject.draws} draws of what is hidden"
         }
-
-
-def searched(subject: Subject) -> Iterator[tuple[Modality, Situation]]:
-    """List tags, and the situations from which they are told without being supplied."""
-    for m in subject.named:
-        place = subject.test.names.index(m.name)
-        for situation in subject.situations:
-            told = situation.supplied[:, place].any()
-            possible = subject.model.possible(situation.of(subject.test), [m.name])
-            if m.kind == "tags" and situation.key and not told and possible:
-                yield m, situation
 
 
 def sought(subject: Subject) -> Iterator[tuple[Modality, str]]:

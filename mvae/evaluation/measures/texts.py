@@ -34,7 +34,7 @@ class Texts(Measure):
 
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Say the texts of some samples in parts."""
-        for m, situation in spoken(subject):
+        for m, situation in subject.told("text"):
             for part, rows in enumerate(subject.parts(SOME)):
                 run = partial(say, subject, m, situation, rows, part)
                 yield Step(f"texts {situation.key}->{m.name}", part, TEXTS * subject.steps, run)
@@ -42,7 +42,7 @@ class Texts(Measure):
     def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
         """Score what was said, with standard errors by drawing the samples anew."""
         result: dict[str, Any] = {}
-        for m, situation in spoken(subject):
+        for m, situation in subject.told("text"):
             done = work.of(f"texts {situation.key}->{m.name}")
             key = f"{situation.key}->{m.name}"
             result.setdefault("per_token", {})[key] = figure(done["per_token"])
@@ -63,17 +63,6 @@ class Texts(Measure):
             f"(13a); standard errors over {RESAMPLED} bootstrap samples; per token: log mean of "
             f"p(x|hidden) over {TEXTS} draws over the number of sub-word tokens, the end included"
         }
-
-
-def spoken(subject: Subject) -> Iterator[tuple[Modality, Situation]]:
-    """List texts, and the situations in which they are generated without being supplied."""
-    for m in subject.named:
-        place = subject.test.names.index(m.name)
-        for situation in subject.situations:
-            told = situation.supplied[:, place].any()
-            possible = subject.model.possible(situation.of(subject.test), [m.name])
-            if m.kind == "text" and situation.key and not told and possible:
-                yield m, situation
 
 
 @torch.no_grad()
