@@ -32,7 +32,7 @@ def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]
     )
     if not found:
         return None
-    shade = found.get(st.session_state.get("shade", ""), next(iter(found.values())))
+    shade = found.get(view.shade, next(iter(found.values())))
     st.segmented_control(
         "Colour by",
         list(COLOURINGS),
@@ -47,7 +47,7 @@ def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]
             "Categories",
             list(found),
             key="shade",
-            on_change=lambda: change(colour="label"),
+            on_change=lambda: change(colour="label", shade=st.session_state["shade"]),
             width=200,
         )
     return shade

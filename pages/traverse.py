@@ -144,8 +144,8 @@ def note(
 def chosen_picture(modalities: Iterable[Modality]) -> tuple[Modality, ...]:
     """Give the image modalities of the picture that the visitor chose; none if there is none."""
     groups = {group[0].name: group for group in pictures(modalities)}
-    first = next(iter(groups), "")
-    return groups.get(st.session_state.get("picture", first), groups.get(first, ()))
+    view: View = st.session_state["view"]
+    return groups.get(view.picture, next(iter(groups.values()), ()))
 
 
 def choose_picture(modalities: Iterable[Modality]) -> None:
@@ -155,7 +155,12 @@ def choose_picture(modalities: Iterable[Modality]) -> None:
     if len(names) > 1:
         st.session_state["picture"] = chosen_picture(modalities)[0].name
         st.segmented_control(
-            "Picture", list(names), format_func=names.get, key="picture", required=True
+            "Picture",
+            list(names),
+            format_func=names.get,
+            key="picture",
+            required=True,
+            on_change=lambda: change(picture=st.session_state["picture"]),
         )
 
 

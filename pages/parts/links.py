@@ -11,7 +11,7 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.intake import IntakeError, unpack_bits
 from mvae.modality import Modality
-from mvae.pictures import picture_shape
+from mvae.pictures import picture_shape, pictures
 from mvae.results import CELLS, KINDS
 from mvae.theory import BESTS, NOISE, PAIRS
 from pages.parts.entries import Entry, read, read_index, write
@@ -29,6 +29,7 @@ from pages.parts.view import (
     compared,
     place,
     repair,
+    shaded,
     sources,
 )
 
@@ -39,7 +40,7 @@ LONGEST = 200
 #: Those that stand in the URL under their own name, as they are.
 SIMPLE = (
     *("source", "sample", "drawing", "seed", "start", "across", "down", "other"),
-    *("step", "lesson", "training", "given", "colour"),
+    *("step", "lesson", "training", "given", "colour", "shade", "picture"),
     *("pair", "best", "noise", "method", "count", "pinned", "kind", "shown"),
 )
 
@@ -132,6 +133,10 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         training=int(params.get("training") == "1"),
         given=_given(params.get("given", ""), modalities, problems),
         colour=_choice(params, "colour", list(COLOURINGS), "colouring", problems),
+        shade=_other(params, "shade", shaded(modalities), "colouring", problems),
+        picture=_other(
+            params, "picture", [g[0].name for g in pictures(modalities)], "picture", problems
+        ),
         kind=_choice(params, "kind", list(KINDS), "kind of figure", problems),
         shown=_choice(params, "shown", list(CELLS), "figure in the cells", problems),
         models=_models(params.get("models"), there[data], problems),
@@ -186,6 +191,14 @@ def _dimensions(
     wanted = [text for text in dict.fromkeys(params.get(name, "").split(",")) if text]
     found = [_number({name: d}, name, latents, "latent dimension", problems) for d in wanted]
     return tuple(d for d in found if d is not None)
+
+
+def _other(
+    params: Mapping[str, str], name: str, options: list[str], what: str, problems: list[str]
+) -> str:
+    """Give a choice other than the first; empty for that."""
+    found = _choice(params, name, options or [""], what, problems)
+    return "" if found in options[:1] else found
 
 
 def _place(text: str | None, problems: list[str]) -> tuple[float, float] | None:

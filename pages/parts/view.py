@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,6 +70,8 @@ class View:
         training: which of the trainings that a step compares.
         given: the modality whose beliefs a map shows; empty for all modalities together.
         colour: what colours the examples on a map, a key of COLOURINGS.
+        shade: the label or the tag whose categories are those colours; empty for the first.
+        picture: the one that a traversal shows, by its first modality; empty for the first.
         pair: of the theory page, a key of PAIRS.
         best: what "best" means there, one of BESTS.
         noise: index of its noise level in NOISE.
@@ -101,6 +103,8 @@ class View:
     training: int = 0
     given: str = ""
     colour: str = "label"
+    shade: str = ""
+    picture: str = ""
     pair: str = "linear"
     best: str = "reverse"
     noise: int = 10
@@ -174,6 +178,16 @@ def _fits(entry: Entry, m: Modality) -> bool:
     return True
 
 
+def shaded(modalities: Iterable[Modality]) -> list[str]:
+    """List what may colour the examples on a map: every label, and every tag."""
+    return [
+        name
+        for m in modalities
+        if m.kind in ("label", "tags")
+        for name in ([m.name] if m.kind == "label" else m.categories)
+    ]
+
+
 def repair(view: View) -> View:
     """Fit a view to the models that it compares and to the modalities of its own."""
     if view.pinned and view.pinned not in compared(view):
@@ -199,6 +213,8 @@ def repair(view: View) -> View:
     # With two latents there is one plane only.
     plane = view.plane if all(d < config.latents != 2 for d in view.plane) else ()
     given = view.given if view.given in names else ""
+    shade = view.shade if view.shade in shaded(config.modalities) else ""
+    picture = view.picture if view.picture in names else ""
     return replace(
         view,
         entries=entries,
@@ -208,6 +224,8 @@ def repair(view: View) -> View:
         dims=dims,
         plane=plane,
         given=given,
+        shade=shade,
+        picture=picture,
     )
 
 
