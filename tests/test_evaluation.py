@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from mvae.checkpoint import CheckpointError, ModelConfig, save_tensors
-from mvae.evaluation.classifier import Classifier, load_classifier
+from mvae.evaluation.classifier import FILE, Classifier, classifier_of
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.likelihood import conditional_log_likelihood, log_likelihood
 from mvae.gaussian import Gaussian
-from mvae.modality import Batch
+from mvae.modality import Batch, Modality
 from mvae.model import LatentModel
 from mvae.objective import draw_subsets, elbo
 from mvae.recipes import config_for
@@ -135,16 +135,54 @@ def test_more_samples_than_fit_a_chunk_are_scored_like_few(toy_model, toy_batch)
 
 def test_classifier_survives_its_file_and_its_faults_are_named(tmp_path):
     torch.manual_seed(0)
-    model, path = Classifier((1, 8, 8), 5).eval(), tmp_path / "toys" / "classifier.safetensors"
+    picture = Modality(name="picture", kind="image", shape=(1, 8, 8), likelihood="bernoulli")
+    five, seven = (
+        Modality(name="kind", kind="label", shape=(n,), likelihood="categorical") for n in (5, 7)
+    )
+    model, path = Classifier((1, 8, 8), [five]).eval(), tmp_path / "toys" / FILE
     save_tensors(path, {n: w.half() for n, w in model.state_dict().items()})
     pictures = torch.rand(6, 1, 8, 8)
-    loaded = load_classifier(path, (1, 8, 8), 5)
-    torch.testing.assert_close(loaded(pictures), model(pictures), atol=1e-2, rtol=1e-2)
+    loaded = classifier_of("toys", (picture, five), tmp_path)
+    found, expected = loaded(pictures)["kind"], model(pictures)["kind"]
+    torch.testing.assert_close(found, expected, atol=1e-2, rtol=1e-2)
     with pytest.raises(CheckpointError, match=r"net\.11\.bias of shape \(5,\)"):
-        load_classifier(path, (1, 8, 8), 7)
+        classifier_of("toys", (picture, seven), tmp_path)
+    with pytest.raises(CheckpointError, match="no pictures with words"):
+        classifier_of("toys", (picture,), tmp_path)
     path.unlink()
     with pytest.raises(CheckpointError, match=r"no file .*classifier\.safetensors"):
-        load_classifier(path, (1, 8, 8), 5)
+        classifier_of("toys", (picture, five), tmp_path)
+
+
+def test_a_classifier_of_words_learns_what_a_picture_shows():
+    """A bright half of the picture is a tag; how many halves are bright is a text."""
+    tags = Modality(
+        name="tags", kind="tags", shape=(2,), likelihood="bernoulli", categories=("left", "right")
+    )
+    text = Modality(
+        name="text",
+        kind="text",
+        shape=(3,),
+        likelihood="autoregressive",
+        categories=("", "x"),
+        hidden=(4,),
+    )
+    on = torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]).repeat(8, 1)
+    pictures = on.repeat_interleave(4, 1).reshape(-1, 1, 1, 8).expand(-1, 1, 8, 8)
+    values = {"tags": on, "text": (torch.arange(3) < on.sum(1, keepdim=True)).long()}
+    torch.manual_seed(0)
+    model = Classifier((1, 8, 8), (tags, text))
+    optimiser = torch.optim.Adam(model.parameters(), 3e-3)
+    for _ in range(80):
+        optimiser.zero_grad()
+        model.loss(pictures, values).backward()
+        optimiser.step()
+    model.eval()
+    assert model.right(pictures, values).min() == 1
+    assert {name: x.shape for name, x in model.name(pictures).items()} == {
+        "tags": (32, 2),
+        "text": (32, 3),
+    }
 
 
 def narrow(dataset: str, recipe: str, **objective: float) -> ModelConfig:
