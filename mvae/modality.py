@@ -31,6 +31,7 @@ class Modality(BaseModel):
         hidden: widths of the hidden layers of its encoder and, reversed, of its decoder.
         convolutions: channels of the convolutions of an image's encoder, before its hidden layers,
             each of which halves height and width; its decoder mirrors them.
+        dropout: share of a text's tokens that its decoder is not told in training.
         categories: names of the categories, of the tags, or of the tokens, in order of their
             index; the first token ends a text.
         tile: row and column, where the modality is one tile of a larger picture.
@@ -55,6 +56,7 @@ class Modality(BaseModel):
     weight: float = Field(default=1.0, gt=0)
     hidden: tuple[PositiveInt, ...] = Field(default=(512, 512), min_length=1)
     convolutions: tuple[PositiveInt, ...] = ()
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     categories: tuple[str, ...] = ()
     tile: tuple[int, int] | None = None
 
@@ -79,6 +81,8 @@ class Modality(BaseModel):
             )
         if self.kind == "text" and self.hidden[0] % 2:
             raise ValueError(f"the first width of a text is even, not {self.hidden[0]}")
+        if self.dropout and self.kind != "text":
+            raise ValueError(f"only the tokens of a text are dropped, not a {self.kind}")
         if self.convolutions and self.kind != "image":
             raise ValueError(f"only an image is convolved, not a {self.kind}")
         return self

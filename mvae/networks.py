@@ -157,7 +157,7 @@ class Painter(nn.Module):
 def last_layers(modality: Modality, latents: int) -> nn.Module:
     """Make the network that gives the numbers of a modality's likelihood."""
     if modality.kind == "text":
-        return Speaker(latents, modality.hidden[0], len(modality.categories))
+        return Speaker(latents, modality.hidden[0], len(modality.categories), modality.dropout)
     if modality.convolutions:
         return Painter(modality, latents)
     return mlp(latents, *reversed(modality.hidden), modality.outputs)

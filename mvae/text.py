@@ -55,14 +55,19 @@ class Speaker(nn.Module):
     .. math:: h_0 = \tanh(A z + a), \qquad h_t = \mathrm{GRU}([e(x_{t-1}), z], h_{t-1}), \qquad
               p(x_t|x_{<t}, z) = \mathrm{softmax}(W h_t + b)
 
+    In training it is not told some of the tokens before, so that it has to listen to z: Bowman et
+    al. 2016, https://arxiv.org/abs/1511.06349.
+
     Args:
         latents: D.
         width: units of the hidden state; tokens are embedded in half as many numbers.
         vocabulary: how many tokens there are.
+        dropout: share of the tokens that it is not told in training.
     """
 
-    def __init__(self, latents: int, width: int, vocabulary: int) -> None:
+    def __init__(self, latents: int, width: int, vocabulary: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         self.start = nn.Linear(latents, width)
         self.embed = nn.Embedding(vocabulary, width // 2)
         self.units = nn.GRU(width // 2 + latents, width, batch_first=True)
@@ -116,6 +121,9 @@ class Autoregressive(Distribution):
         z = self.z.expand(*shape, -1).reshape(-1, self.z.shape[-1])
         x = value.expand(*shape, -1).reshape(-1, value.shape[-1])
         before = functional.pad(x[:, :-1], (1, 0), value=END)
+        if self.speaker.training and self.speaker.dropout:
+            dropped = torch.rand(before.shape, device=before.device) < self.speaker.dropout
+            before = before.masked_fill(dropped, END)
         states, _ = self.speaker.go_on(z, before, self.speaker.begin(z))
         # All tokens of a large vocabulary are scored at places that a text has, and at no others.
         there = said(x)

@@ -63,10 +63,13 @@ def validation_score(
     if any(m.kind == "text" for m in model.modalities):
         batch //= 10
     generator = torch.Generator().manual_seed(0)
+    learning = model.training
+    model.eval()
     parts = [
         objective.score(model, valid[slice(i, i + batch)], generator)
         for i in range(0, len(valid), batch)
     ]
+    model.train(learning)
     return torch.cat(parts).mean().item()
 
 
@@ -179,6 +182,7 @@ class Trainer:
                 tensors |= {f"moments/{number}/{index}/{n}": w for n, w in moments.items()}
         tensors["config"] = self._description()
         tensors["generator"] = self.generator.get_state()
+        tensors["layers"] = torch.get_rng_state()  # of what layers draw by themselves
         tensors["history"] = torch.tensor(self.history, dtype=torch.float64)
         tensors["numbers"] = torch.tensor(numbers, dtype=torch.float64)
         return tensors
@@ -208,6 +212,7 @@ class Trainer:
                 moments.setdefault(int(index), {})[moment] = value
             optimiser.load_state_dict(optimiser.state_dict() | {"state": moments})
         self.generator.set_state(tensors["generator"])
+        torch.set_rng_state(tensors["layers"])
         epoch, self.seconds, self.score, self.best_score = tensors["numbers"].tolist()
         self.epoch = int(epoch)
         self.history = [(int(row[0]), *row[1:]) for row in tensors["history"].tolist()]

@@ -14,7 +14,7 @@ from mvae.baselines.dbm import DBMObjective
 from mvae.baselines.deep_rbm import DeepRBMObjective
 from mvae.baselines.rbm import RBMObjective
 from mvae.checkpoint import CheckpointError, ModelConfig
-from mvae.modality import Batch
+from mvae.modality import Batch, Modality
 from mvae.objective import Covering, SubSampled, elbo
 from mvae.training import RESUME, Progress, Trainer
 
@@ -88,6 +88,42 @@ def test_resuming_after_an_epoch_changes_no_bit(toy_config, data, valid, tmp_pat
     assert [(e.epoch, e.loss, e.score, e.best, e.beta) for e in first + rest] == facts
     assert [row[:4] for row in resumed.history] == [row[:4] for row in whole.history]
     assert rest[-1].seconds >= first[-1].seconds
+
+
+def test_tokens_that_are_dropped_are_the_same_after_an_interruption(
+    toy_config, toys, toy_batch, tmp_path
+):
+    text = Modality(
+        name="text",
+        kind="text",
+        shape=(4,),
+        likelihood="autoregressive",
+        categories=("", "a", "b"),
+        hidden=(8,),
+        dropout=0.5,
+    )
+    modalities = (toys[0], text)
+    data = toy_batch(*modalities, n=24)
+    config = toy_config(epochs=3).model_copy(update={"modalities": modalities})
+    whole = Trainer(config, data, data)
+    list(whole)
+    next(iter(Trainer(config, data, data, tmp_path)))
+    torch.rand(7)
+    resumed = Trainer(config, data, data, tmp_path)
+    list(resumed)
+    assert same(weights_of(resumed), weights_of(whole))
+    told = config.model_copy(
+        update={"modalities": (toys[0], text.model_copy(update={"dropout": 0.0}))}
+    )
+    other = Trainer(told, data, data)
+    list(other)
+    assert not same(weights_of(other), weights_of(whole))
+
+
+def test_words_are_missing_for_the_share_of_the_samples_that_a_run_asks_for(toy_config, toy_batch):
+    trainer = Trainer(toy_config(missing=0.25), toy_batch(n=40), toy_batch(n=4))
+    present = dict(zip(trainer.data.names, trainer.data.present.double().mean(0), strict=True))
+    assert present == {"image": 1, "label": 0.75, "point": 1, "colour": 0.75}
 
 
 @pytest.mark.usefixtures("brief_chains")

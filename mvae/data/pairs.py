@@ -70,6 +70,8 @@ def pairs(
             shape=(LENGTH,),
             likelihood="autoregressive",
             hidden=(256,),
+            # Without it a decoder learns the language and does not listen to z at all.
+            dropout=0.3,
             categories=words,
         )
         for language, words in vocabularies.items()
