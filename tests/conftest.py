@@ -19,6 +19,7 @@ from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.baselines.deep_rbm import DeepRBM
 from mvae.checkpoint import ModelConfig, Training
 from mvae.data import dataset as dataset_module
+from mvae.evaluation import classifier
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 from mvae.modality import Batch, Modality
@@ -202,6 +203,7 @@ def trained_root(_small_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MVAE_DATA", str(_small_folder))
         patch.setattr(dataset_module, "VALIDATION_PER_CLASS", 10)
+        patch.setattr(classifier, "STEPS", 24)
         for command in (
             "train mnist --model mvae --epochs 1",
             "train mnist --model mvae-2d --epochs 1",
