@@ -12,6 +12,8 @@ from PIL import Image
 from mvae.checkpoint import load_model, load_samples
 from mvae.data import DATASETS, MNIST
 from mvae.intake import pack_bits
+from mvae.modality import Batch, Modality
+from pages.parts.stage.planes import classes
 from tests.toys import TOYS
 
 TRAITS = [f"trait {i}" for i in range(18)]
@@ -447,10 +449,30 @@ def test_examples_are_told_apart_by_a_label_or_a_tag_if_there_is_one(visit):
         told = visit(data=data).stage["plane"]["points"]
         return told["titles"], set(told["categories"])
 
-    assert points("traits") == (["trait 0: no", "trait 0: yes"], {0, 1})
+    titles, categories = points("traits")
+    assert [title.split(": ")[1] for title in titles] == ["no", "yes"]
+    assert categories == {0, 1}
     assert points("measured") == (list("0123456789"), set(range(10)))
     titles, categories = points("clips")
     assert titles[0].removesuffix(": no") == titles[1].removesuffix(": yes")
     assert categories == {0, 1}
     for data in ("sentences", "scenes", "spoken"):
         assert points(data) == ([], {0})
+
+
+def test_of_many_tags_the_one_that_parts_the_examples_on_the_plane_tells_them_apart():
+    m = Modality(
+        name="tags",
+        kind="tags",
+        shape=(3,),
+        likelihood="bernoulli",
+        categories=("rare", "left", "never"),
+    )
+    places = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    left = (places[:, 0] < 0).float()
+    rare = torch.zeros(40)
+    rare[places[:, 1].argmax()] = 1  # far off, but it is one example
+    tags = torch.stack((rare, left, torch.zeros(40)), 1)
+    categories, titles = classes((m,), Batch.of((m,), {"tags": tags}), places)
+    assert titles == ("left: no", "left: yes")
+    assert torch.equal(categories, left.long())

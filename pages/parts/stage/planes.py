@@ -44,8 +44,9 @@ def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | No
         axes, names = principal_axes(means), ("1st direction", "2nd direction")
     else:
         axes, names = torch.eye(config.latents)[list(dims)], (f"z{dims[0]}", f"z{dims[1]}")
-    categories, titles = classes(config.modalities, samples)
-    across, down = (means @ axes.T).abs().amax(0).tolist()
+    places = means @ axes.T
+    categories, titles = classes(config.modalities, samples, places)
+    across, down = places.abs().amax(0).tolist()
     farthest = max(across / ASPECT, down) + 0.3
     return Plane(
         axes=axes,
@@ -58,21 +59,41 @@ def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | No
     )
 
 
-def classes(modalities: tuple[Modality, ...], samples: Batch) -> tuple[Tensor, tuple[str, ...]]:
-    """Say by what the examples are told apart: the first label, or the tag that parts them best.
+def classes(
+    modalities: tuple[Modality, ...], samples: Batch, places: Tensor
+) -> tuple[Tensor, tuple[str, ...]]:
+    """Say by what the examples are told apart: the label that is alone, or what parts them best.
+
+    Of many labels of two categories, and of tags, it is the one whose two groups lie farthest apart
+    on the plane, relative to how far the examples are spread.
+
+    Args:
+        modalities: of the model.
+        samples: the examples.
+        places: of the examples on the plane, ``(B, 2)``.
 
     Returns:
         tuple: an index for each example, and the titles of the indices; none if there are neither
         labels nor tags.
     """
-    for m in modalities:
-        if m.kind == "label":
-            # What is no or yes, of two categories, the name says.
-            before = f"{m.name}: " if m.shape[0] == 2 else ""
-            return samples.values[m.name], tuple(before + m.category(c) for c in range(m.shape[0]))
+    labels = [m for m in modalities if m.kind == "label"]
+    if labels and (len(labels) == 1 or labels[0].shape[0] > 2):
+        m = labels[0]
+        # What is no or yes, of two categories, the name says.
+        before = f"{m.name}: " if m.shape[0] == 2 else ""
+        return samples.values[m.name], tuple(before + m.category(c) for c in range(m.shape[0]))
+    signs = {m.name: samples.values[m.name] for m in labels if m.shape[0] == 2}
     for m in modalities:
         if m.kind == "tags":
-            on = samples.values[m.name] > 0.5
-            tag = int((on.float().mean(0) - 0.5).abs().argmin())
-            return on[:, tag].long(), (f"{m.categories[tag]}: no", f"{m.categories[tag]}: yes")
-    return torch.zeros(len(samples)).long(), ()
+            signs |= zip(m.categories, samples.values[m.name].long().unbind(1), strict=True)
+    if not signs:
+        return torch.zeros(len(samples)).long(), ()
+
+    def apart(on: Tensor) -> float:
+        share = on.double().mean()
+        between = places[on == 1].mean(0) - places[on == 0].mean(0)
+        # The variance between two groups: how far they lie apart, by how many are in each.
+        return float(between.square().sum() * share * (1 - share)) if 0 < share < 1 else 0.0
+
+    best = max(signs, key=lambda name: apart(signs[name]))
+    return signs[best], (f"{best}: no", f"{best}: yes")
