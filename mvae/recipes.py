@@ -53,7 +53,7 @@ BUDGETS = {
     "faces": Budget(24, 2e-3, 10.0),
     "faces19": Budget(24, 2e-3, 10.0),
     "vision": Budget(8, 2e-3),
-    "clipart": Budget(200, 2e-3),
+    "clipart": Budget(90, 2e-3, 10.0),
     "translation": Budget(14, 2e-3, 10.0, latents=128),
     "views": Budget(120, 2e-3, latents=32),
     "celeba": Budget(10),
