@@ -67,7 +67,7 @@ FIFTY = {"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0}
 COVERING = {
     "faces19": Covering(gamma=1.0, kappa=3.0, rho=5.0),
     "clipart": Covering(gamma=1.0, kappa=3.0, rho=1.0),
-    "translation": Covering(gamma=1.0, kappa=1.0),
+    "translation": Covering(gamma=1.0, kappa=10.0),
     "views": Covering(gamma=1.0, kappa=10.0, rho=5.0),
 }
 #: For the deep Boltzmann machine fewer epochs: one takes as long as three of others.
