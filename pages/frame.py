@@ -55,7 +55,7 @@ def chooser(view: View, one_model: bool) -> None:
             on_change=choose_data,
             args=(there,),
             label_visibility="collapsed",
-            width=190,
+            width=230,
         )
         if not one_model:
             return
