@@ -183,7 +183,8 @@ export function beliefScene(root) {
       `Shaded: the exact posterior, ${number(found.sharpness)} nats sharper than the prior. The belief misses it by `, make("b", {}, `${number(found.gap, 2)} nats`),
       ` (KL(q‖p)); ${found.title} = ${number(found.evidenceNats, 1)} nats.`);
     const points = oblique ? "; dots are the projections of these." : "; dots are the test examples’ beliefs.";
-    return make("div", {}, ...(gap ? [gap] : []), make("p", { class: "note" }, `Drag anywhere to hold a latent. ${ellipses}${points}`));
+    const crowd = supplied.length < MANY ? "" : " Experts that are wide here are drawn when pointed at.";
+    return make("div", {}, ...(gap ? [gap] : []), make("p", { class: "note" }, `Drag anywhere to hold a latent. ${ellipses}${points}${crowd}`));
   }
 
   function generate() {

@@ -10,6 +10,8 @@ import { paintInk } from "../web/picture.js";
 
 /** Ellipses are drawn at so many standard deviations; the plane is so much wider than high. */
 const DEVIATIONS = 2, ASPECT = 1.25;
+/** Of many experts those with a longer standard deviation are drawn only when pointed at. */
+const WIDE = 2;
 /** An ellipse with a half axis below so many pixels gets a magnified inset. */
 const SMALL = 14;
 /** The inset's side, at most and relative to the plane's width, and its margin. */
@@ -159,6 +161,8 @@ export function plane({ axes, names, reach, points }, onmove) {
     const many = scene.factors.length > MANY;
     const dim = (name) => (lit === name ? 1 : lit ? 0.25 : many ? 0.7 : 1);
     scene.factors.forEach((factor, i) => {
+      // Many lines that only pass through hide what there is to see.
+      if (many && i && lit !== factor.name && ellipse(sliced(factor)).long > WIDE) return;
       context.globalAlpha = dim(factor.name);
       const line = { stroke: i ? factor.colour : colours.prior, width: lit === factor.name ? 3.5 : many ? 1.2 : 2 };
       drawEllipse(context, within, sliced(factor), i ? line : { ...line, dash: [5, 4], width: 1.5 });
