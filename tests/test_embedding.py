@@ -226,10 +226,12 @@ def test_the_command_explains_itself_and_answers_wrong_names():
 
 
 @pytest.mark.parametrize(("dataset", "model"), WITH_EXPERTS)
-def test_every_bundled_checkpoint_has_a_map_on_which_equal_labels_lie_together(dataset, model):
+def test_every_bundled_checkpoint_has_a_map(dataset, model):
     chart = load_map(dataset, model)
+    assert chart.umap.isfinite().all()
     built, _ = load_model(dataset, model)
-    labels = load_samples(dataset, built.modalities).values["label"]
-    places = chart.umap[chart.pool.rows[-1]]
-    nearest = (torch.cdist(places, places) + torch.eye(len(places)) * 1e9).argmin(1)
-    assert (labels[nearest] == labels).float().mean() > 0.6  # by chance it would be 0.1
+    labels = load_samples(dataset, built.modalities).values.get("label")
+    if labels is not None:  # equal ones lie together
+        places = chart.umap[chart.pool.rows[-1]]
+        nearest = (torch.cdist(places, places) + torch.eye(len(places)) * 1e9).argmin(1)
+        assert (labels[nearest] == labels).float().mean() > 0.6  # by chance it would be 0.1

@@ -9,6 +9,7 @@ from scipy.linalg import sqrtm
 
 from mvae.evaluation.classifier import Classifier
 from mvae.evaluation.frechet import features, frechet_distance, frechet_error
+from mvae.modality import Modality
 
 
 def points(seed, n=400, d=6):
@@ -47,8 +48,9 @@ def test_the_error_is_the_spread_of_repeated_distances():
 
 def test_features_are_the_classifiers_last_hidden_layer():
     torch.manual_seed(0)
-    classifier = Classifier((1, 8, 8), 3).eval()
+    digit = Modality(name="digit", kind="label", shape=(3,), likelihood="categorical")
+    classifier = Classifier((1, 8, 8), [digit]).eval()
     pictures = torch.rand(5, 1, 8, 8)
     seen = features(classifier, pictures)
     assert seen.shape == (5, 128)
-    torch.testing.assert_close(classifier.net[-1](seen), classifier(pictures))
+    torch.testing.assert_close(classifier.net[-1](seen), classifier(pictures)["digit"])
