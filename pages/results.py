@@ -28,7 +28,7 @@ def page() -> None:
     records = records_of(view.data)
     found = figures(records)
     title = DATASETS[view.data].title if view.data in DATASETS else view.data
-    st.markdown(f"### What was measured on **{title}**, on pictures that no model has seen")
+    st.markdown(f"### What was measured on **{title}**, on examples that no model has seen")
     others = withheld(records)
     if others:
         st.warning(
@@ -37,7 +37,7 @@ def page() -> None:
             "anew."
         )
     if not found:
-        st.markdown("Nothing was measured yet.")
+        st.markdown("Nothing was measured yet: `python -m mvae evaluate` does it.")
         return
     modalities = records[0].config.modalities
     titles = {key: kind_of(key, modalities).title for key in KINDS}
