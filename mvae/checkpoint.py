@@ -58,7 +58,6 @@ class Training(BaseModel):
             a Boltzmann machine's energy learn; None where there is none.
         warmup: fraction of the steps over which β rises linearly from 0 to 1.
         missing: share of the training samples that lack their labels, tags or texts.
-        varied: whether pictures are mirrored and shifted at random.
         seed: of weights, order and draws, and of which samples lack something.
     """
 
@@ -70,7 +69,6 @@ class Training(BaseModel):
     energy_rate: float | None = Field(default=None, gt=0)
     warmup: float = Field(default=0.2, ge=0, le=1)
     missing: float = Field(default=0.0, ge=0, le=1)
-    varied: bool = False
     seed: int = 0
 
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from mvae.checkpoint import CheckpointError, ModelConfig, Training, load_tensors, save_tensors
 from mvae.data.missing import with_missing
-from mvae.data.varied import varied
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
 from mvae.objective import Objective
@@ -163,10 +162,7 @@ class Trainer:
                 for group in optimiser.param_groups:
                     rate = optimiser.defaults["lr"] * group.get("speed", 1.0)
                     group["lr"] = rate * rate_factor(step / total)
-            batch = self.data[index]
-            if settings.varied:
-                batch = varied(batch, self.config.modalities, self.generator)
-            loss = objective(self.model, batch, beta, self.generator, step / total)
+            loss = objective(self.model, self.data[index], beta, self.generator, step / total)
             self.model.zero_grad()
             loss.backward()
             for optimiser in self.optimisers:

@@ -120,22 +120,6 @@ def test_tokens_that_are_dropped_are_the_same_after_an_interruption(
     assert not same(weights_of(other), weights_of(whole))
 
 
-def test_pictures_vary_where_a_run_asks_for_it_the_same_after_an_interruption(
-    toy_config, data, valid, tmp_path
-):
-    config = toy_config(varied=True)
-    whole = Trainer(config, data, valid)
-    list(whole)
-    next(iter(Trainer(config, data, valid, tmp_path)))
-    torch.rand(7)
-    resumed = Trainer(config, data, valid, tmp_path)
-    list(resumed)
-    assert same(weights_of(resumed), weights_of(whole))
-    other = Trainer(toy_config(), data, valid)
-    list(other)
-    assert not same(weights_of(other), weights_of(whole))
-
-
 def test_words_are_missing_for_the_share_of_the_samples_that_a_run_asks_for(toy_config, toy_batch):
     trainer = Trainer(toy_config(missing=0.25), toy_batch(n=40), toy_batch(n=4))
     present = dict(zip(trainer.data.names, trainer.data.present.double().mean(0), strict=True))
