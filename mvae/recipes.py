@@ -49,7 +49,7 @@ BUDGETS = {
     "mnist": Budget(20, 2.5e-3, 10.0),
     "fashion": Budget(20),
     "quadrants": Budget(16, weight=10.0),
-    "multimnist": Budget(10, 2e-3),
+    "multimnist": Budget(10, 2e-3, 10.0),
     "faces": Budget(24, 2e-3, 10.0),
     "faces19": Budget(24, 2e-3, 10.0),
     "vision": Budget(8, 2e-3),
