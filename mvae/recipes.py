@@ -113,8 +113,9 @@ RECIPES: dict[str, Recipe] = {
     "mvae": Recipe(
         summary="The paper's MVAE: the sub-sampled objective and nothing else.",
         limitations=(
-            "Its experts are over-confident: words alone often generate something else, because "
-            "their expert fixes a few dimensions and the image's expert leaves those to it.",
+            "Its experts are over-confident: what says little, such as a label, alone often "
+            "generates something else, because its expert fixes a few dimensions and the others "
+            "leave those to it.",
             "A single modality's posterior may miss what the joint posterior believes.",
         ),
         objective=SubSampled(),
@@ -125,8 +126,8 @@ RECIPES: dict[str, Recipe] = {
         limitations=(
             "The same product of experts, so every further modality narrows the belief, "
             "even one that contradicts the others.",
-            "A Gaussian cannot follow the true posterior given words alone, which has several "
-            "lobes: some draws from there look like nothing in the data.",
+            "A Gaussian cannot follow the true posterior given little, such as a label, which has "
+            "several lobes: some draws from there look like nothing in the data.",
         ),
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0),
         objectives=COVERING,
