@@ -10,7 +10,7 @@ from mvae.data import DATASETS
 from pages.parts.about import about
 from pages.parts.links import open_view
 from pages.parts.loading import load
-from pages.parts.view import View, change
+from pages.parts.view import View, change, show
 
 STYLE = """<style>
 .block-container { padding-top: 4.2rem; padding-bottom: 3rem; max-width: 84rem; }
@@ -38,7 +38,7 @@ def choose_data(there: dict[str, list[str]]) -> None:
     view: View = st.session_state["view"]
     model = view.model if view.model in there[data] else there[data][0]
     models = tuple(name for name in view.models or () if name in there[data]) or None
-    st.session_state["view"] = View(data, model, models=models, pinned=view.pinned)
+    show(View(data, model, models=models, pinned=view.pinned))
 
 
 def chooser(view: View, one_model: bool) -> None:

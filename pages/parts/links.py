@@ -49,12 +49,14 @@ def open_view() -> tuple[View, list[str]]:
     """Give the current view, and sentences on what in the link could not be followed.
 
     The URL is read when a session begins and whenever it is not what this session wrote last:
-    someone followed a link, or went back.
+    someone followed a link, or went back. What someone just did on the page goes before it, since
+    the browser may have sent that before it had the URL of the deed before.
     """
     params = st.query_params.to_dict()
     state = st.session_state
     problems: list[str] = []
-    if "view" not in state or (params and params != state.get("written")):
+    acted = state.pop("acted", False)
+    if "view" not in state or (params and params != state.get("written") and not acted):
         state["view"], problems = parse(params)
     state["view"] = repair(state["view"])
     written = url_of(state["view"])

@@ -27,6 +27,7 @@ __all__ = [
     "change",
     "compared",
     "place",
+    "show",
     "sources",
 ]
 
@@ -127,7 +128,13 @@ def change(**updates: Any) -> None:
     """Change what is looked at; for callbacks of widgets, which run before the page."""
     if updates.keys() & LETTING_GO:
         updates = {"at": None} | updates
-    st.session_state["view"] = replace(st.session_state["view"], **updates)
+    show(replace(st.session_state["view"], **updates))
+
+
+def show(view: View) -> None:
+    """Look at something else; for callbacks of widgets, which run before the page."""
+    st.session_state["view"] = view
+    st.session_state["acted"] = True
 
 
 def compared(view: View) -> tuple[str, ...]:

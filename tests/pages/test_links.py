@@ -178,3 +178,29 @@ def test_a_link_with_too_many_models_keeps_the_first(monkeypatch):
     view, problems = parse({"models": ",".join(names)})
     assert view.models == tuple(names[:6])
     assert problems == ["The link compares 8 models; shown are the first 6."]
+
+
+def address(page, params):
+    """Let the browser be at an address, of which the server hears with what comes next."""
+    page.app.query_params.clear()
+    page.app.query_params.update(params)
+
+
+def test_what_is_done_before_the_browser_has_the_last_address_adds_to_it(visit):
+    page = visit(data="mnist", model="mvae-cover")
+    before = dict(page.app.query_params)
+    page.switch("label", False)
+    address(page, before)
+    page.set("number_input", "sample", 3)
+    assert page.app.query_params["supply"] == "image"
+    assert page.app.query_params["sample"] == "3"
+
+
+def test_whoever_goes_back_sees_what_was_there(visit):
+    page = visit(data="mnist", model="mvae-cover")
+    before = dict(page.app.query_params)
+    page.switch("label", False)
+    address(page, before)
+    page.app.run()
+    page.check()
+    assert page.app.toggle(key="supply label").value
