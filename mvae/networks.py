@@ -150,7 +150,7 @@ class Painter(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Give the likelihood's numbers, ``(..., D)`` to ``(..., outputs)``."""
         small = self.dense(z).view(-1, *self.small)
-        # Channels last makes painting a third faster; nothing else changes.
+        # With channels last, painting takes a quarter to a third less time.
         small = small.to(memory_format=torch.channels_last)
         numbers: Tensor = self.grow(small).reshape(*z.shape[:-1], -1)
         return numbers

@@ -135,7 +135,8 @@ def test_an_honest_belief_has_flat_ranks(visit, measured):
 def test_nothing_measured_is_said(visit, measured):
     for path in (measured / "mnist").glob("*/metrics.json"):
         path.unlink()
-    assert "Nothing was measured yet" in visit("results.py").remarks
+    remarks = visit("results.py").remarks
+    assert "Nothing was measured yet: `python -m mvae evaluate` does it." in remarks
 
 
 def cells(page) -> str:
