@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from html import escape
 from urllib.parse import urlencode
@@ -54,7 +55,8 @@ def page() -> None:
     st.markdown(f"### What **{view.model}** makes of every part of the evidence")
     record = Record(view.model, config, metrics)
     found = figures([record])
-    if not any(f.kind in CELLS for f in found):
+    kinds = {"coherence" if f.kind == "accuracy" else f.kind for f in found}
+    if not kinds & set(CELLS):
         st.markdown(
             "It has no such figures measured on exactly these weights; "
             f"`python -m mvae evaluate {view.data}/{view.model}` makes them."
@@ -63,18 +65,24 @@ def page() -> None:
     titles = {"coherence": RIGHT} | {
         key: kind_of(key, config.modalities).title for key in CELLS if key != "coherence"
     }
-    shown = choose_kind(view, "shown", titles, found)
+    shown = choose_kind(view, "shown", titles, kinds)
     cells = table_of(found, shown, config.modalities)
     situations = list(dict.fromkeys(given for given, _ in cells))
     targets = list(dict.fromkeys(asked for _, asked in cells))
     st.html(STYLE + heat(view, cells, situations, targets, config.modalities))
     there = {f.kind for f in cells.values()}
-    kinds = [kind_of(key, config.modalities) for key in KINDS if key in there]
+    shows = [kind_of(key, config.modalities) for key in KINDS if key in there]
     st.caption(
-        " ".join(f"**{kind.title}**: {kind.means}" for kind in kinds)
-        + " ● stands for what is supplied. A click on a cell opens that situation on Experts; the "
-        "protocol and the standard error show on hover."
+        " ".join(f"**{kind.title}**: {kind.means}" for kind in shows)
+        + ("" if counted(situations) else " ● stands for what is supplied.")
+        + " A click on a cell opens that situation on Experts; the protocol and the standard error "
+        "show on hover."
     )
+
+
+def counted(situations: Iterable[str]) -> bool:
+    """Whether it is told how many modalities are supplied, and not which."""
+    return any(" of " in key for key in situations)
 
 
 def table_of(
@@ -115,7 +123,6 @@ def heat(
 ) -> str:
     """Write the heat map as a table of links."""
     names = [m.name for m in modalities]
-    counted = any(" of " in key for key in situations)
     colours = colours_of(modalities)
     situations = sorted(
         situations,
@@ -126,12 +133,12 @@ def heat(
     )
     values = [f.mean for f in cells.values()]
     low, high = min(values), max(values)
-    head = "<th></th>" if counted else "".join(f"<th>{escape(n)}</th>" for n in names)
+    head = "<th></th>" if counted(situations) else "".join(f"<th>{escape(n)}</th>" for n in names)
     head += "".join(f"<th>→ {escape(t)}</th>" for t in targets)
     lines = []
     for key in situations:
         given = key.split("+") if key else []
-        if counted:
+        if counted(situations):
             left = f'<th class="row">{escape(key) or "nothing"} supplied</th>'
         else:
             left = "".join(

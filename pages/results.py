@@ -41,7 +41,7 @@ def page() -> None:
         return
     modalities = records[0].config.modalities
     titles = {key: kind_of(key, modalities).title for key in KINDS}
-    kind = choose_kind(view, "kind", titles, found)
+    kind = choose_kind(view, "kind", titles, {f.kind for f in found})
     of_kind = [f for f in found if f.kind == kind]
     there = checkpoint.available(checkpoint.CHECKPOINTS)[view.data]
     shown = choose_rows(of_kind, there, modalities)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from mvae.results import Figure
 from pages.parts.view import View, change
 
 __all__ = ["choose_kind", "offer_csv"]
 
 
-def choose_kind(view: View, name: str, titles: Mapping[str, str], found: Sequence[Figure]) -> str:
+def choose_kind(view: View, name: str, titles: Mapping[str, str], kinds: Collection[str]) -> str:
     """Let a visitor choose a kind of figure among those that there are; a link keeps it.
 
     Args:
         view: what is looked at.
         name: of the view's field, which is also the widget's key.
         titles: by kind, in the order in which they stand.
-        found: figures, of at least one of these kinds.
+        kinds: those that there are, at least one of them with a title.
     """
-    there = [kind for kind in titles if any(f.kind == kind for f in found)]
+    there = [kind for kind in titles if kind in kinds]
     wanted = getattr(view, name)
     st.session_state[name] = wanted if wanted in there else there[0]
     st.pills(

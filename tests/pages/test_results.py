@@ -158,6 +158,13 @@ def test_every_situation_has_a_cell_that_opens_it(visit, measured):
     assert "given nothing" not in table
 
 
+def test_what_is_right_is_shown_where_no_picture_is_generated(visit):
+    page = visit("missing.py", data="views", model="mvae-cover")
+    right = load_metrics("views", "mvae-cover").test["accuracy"]["1 of 7->label"]["mean"]
+    assert f">{right:.3f}<" in cells(page)
+    assert "●" not in page.remarks  # it is counted how many are supplied, not told which
+
+
 def test_a_model_without_figures_says_how_to_make_them(visit, measured):
     page = visit("missing.py", model="vae")
     assert "python -m mvae evaluate mnist/vae" in page.remarks
