@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import struct
-import zlib
-
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from torch import Tensor
 
-from mvae.intake import IntakeError, normalise_ink, pack_bits, picture_from_upload, unpack_bits
-
-FRAME = (1, 28, 28)
-FIVE = [(0.85, 0.0), (0.2, 0.0), (0.15, 0.45), (0.5, 0.38), (0.8, 0.65), (0.6, 0.98), (0.1, 0.92)]
-
-
-def five(side: int = 400, size: float = 0.6, at: tuple[float, float] = (0.2, 0.2)) -> Image.Image:
-    """Draw a 5, dark on light, anti-aliased."""
-    paper = Image.new("L", (side * 3, side * 3), 255)
-    points = [((at[0] + x * size * 0.7) * side * 3, (at[1] + y * size) * side * 3) for x, y in FIVE]
-    ImageDraw.Draw(paper).line(points, fill=0, width=int(0.1 * size * side * 3), joint="curve")
-    return paper.resize((side, side), Image.Resampling.BOX)
-
-
-def file_of(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
+from mvae.intake import IntakeError, normalise_ink, picture_from_upload
+from tests.drawn import FRAME, file_of, five
 
 
 def read(picture: Image.Image, kind: str = "PNG", **options: object) -> Tensor:
@@ -341,52 +319,6 @@ def test_other_frames() -> None:
         normalise_ink(torch.zeros(9, 9), FRAME)
 
 
-def png_header(width: int, height: int) -> bytes:
-    """Give a valid PNG that claims a size and holds next to nothing."""
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        )
-
-    size = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + size + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize(
-    ("data", "sentence"),
-    [
-        (b"", "empty"),
-        (b"\0" * (10 * 1024 * 1024 + 1), "10 MB"),
-        (b"This is a text.", "not a picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),
-        (png_header(5001, 5000), "25 million"),
-        (png_header(10_000, 10_000), "25 million"),  # Pillow would only warn
-        (png_header(20_000, 20_000), "25 million"),  # Pillow would raise
-        (png_header(28, 28), "damaged"),
-        (file_of(five())[:-900], "damaged"),
-        (file_of(five(), "JPEG")[:3000], "damaged"),
-        (file_of(five())[:20], "not a picture|damaged"),
-        (file_of(Image.new("RGB", (300, 200), "white")), "no ink"),
-        (file_of(Image.new("RGBA", (300, 200))), "no ink"),
-        (file_of(Image.linear_gradient("L")), "no ink"),
-    ],
-)
-def test_unusable_files_are_told_apart(data: bytes, sentence: str) -> None:
-    with pytest.raises(IntakeError, match=sentence) as caught:
-        picture_from_upload(data, FRAME)
-    assert caught.value.__suppress_context__ or caught.value.__context__ is None
-
-
-def test_bomb_warning_turned_into_an_error_elsewhere(recwarn: pytest.WarningsRecorder) -> None:
-    import warnings
-
-    warnings.simplefilter("error")
-    with pytest.raises(IntakeError, match="25 million"):
-        picture_from_upload(png_header(10_000, 10_000), FRAME)
-
-
 def test_noise_alone_is_blank() -> None:
     noise = np.random.default_rng(0).normal(200, 8, (300, 300)).clip(0, 255).astype(np.uint8)
     with pytest.raises(IntakeError, match="no ink"):
@@ -409,41 +341,3 @@ def test_damage_gives_a_picture_or_a_sentence(kind: str) -> None:
         except IntakeError:
             continue
         assert picture.isfinite().all()
-
-
-@settings(max_examples=25)
-@given(st.lists(st.booleans(), min_size=784, max_size=784))
-def test_bits_survive_a_link(bits: list[bool]) -> None:
-    picture = torch.tensor(bits).float().reshape(FRAME)
-    text = pack_bits(picture)
-    assert len(text) == 131
-    assert torch.equal(unpack_bits(text, FRAME), picture)
-
-
-@given(st.integers(1, 40), st.integers(1, 40))
-def test_bits_of_every_shape(height: int, width: int) -> None:
-    picture = (torch.rand(1, height, width) > 0.5).float()
-    assert torch.equal(unpack_bits(pack_bits(picture), (1, height, width)), picture)
-
-
-GOOD = pack_bits(REFERENCE)
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", "not complete"),
-        (GOOD[:-1], "not complete"),
-        (GOOD + "A", "not complete"),
-        ("A" * 10_000_000, "not complete"),
-        ("+" + GOOD[1:], "damaged"),
-        ("é" + GOOD[1:], "damaged"),
-        (" " + GOOD[1:], "damaged"),
-        (GOOD[:-1] + "\n", "damaged"),
-        (GOOD[:-1] + "=", "damaged"),
-        (GOOD[:-1] + "B", "damaged"),  # a bit beyond the last
-    ],
-)
-def test_damaged_links(text: str, sentence: str) -> None:
-    with pytest.raises(IntakeError, match=sentence):
-        unpack_bits(text, FRAME)

@@ -167,8 +167,8 @@ def sources(modalities: tuple[Modality, ...]) -> tuple[str, ...]:
     """List where data may come from: a picture can be uploaded, and drawn if it is of ink.
 
     Example:
-        >>> from mvae.data import DATASETS
-        >>> sources(DATASETS["mnist"].modalities)
+        >>> m = Modality(name="image", kind="image", shape=(1, 9, 9), likelihood="bernoulli")
+        >>> sources((m,))
         ('example', 'drawing', 'upload')
     """
     shape = picture_shape(modalities)

@@ -35,6 +35,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.browser.javascript import Call, evaluator
+
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = [
     "--headless",
@@ -250,6 +252,12 @@ class Stage:
         box = self.plane.bounding_box()
         assert box
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+@pytest.fixture(scope="module")
+def call(browser: Browser) -> Iterator[Call]:
+    """Give a function that evaluates JavaScript with the modules of the stage."""
+    yield from evaluator(browser)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mvae import checkpoint
-from mvae.checkpoint import CHECKPOINTS, sha256, write_json
+from mvae.checkpoint import CHECKPOINTS, load_metrics, sha256, write_json
 from mvae.peers import FILE, Peer
 from mvae.rows import write_rows
 from pages.parts import loading
