@@ -39,8 +39,10 @@ STYLE = """<style>
 .missing td a:hover, .missing td a:focus-visible { outline: 2px solid currentColor; }
 .missing td.none { opacity: .55; }
 @media (max-width: 640px) {
+  .missing table { border-spacing: 1px; }
   .missing th { white-space: normal; padding: 0; font-size: .68rem; max-width: 3.6rem; }
-  .missing td { min-width: 3.6rem; }
+  .missing th.dot { writing-mode: vertical-rl; text-align: right; white-space: nowrap; }
+  .missing td { min-width: 3rem; font-size: .8rem; }
   .missing td.dot { min-width: 1.2rem; }
   .missing td a { padding: .35rem 0; }
 }
@@ -133,7 +135,11 @@ def heat(
     )
     values = [f.mean for f in cells.values()]
     low, high = min(values), max(values)
-    head = "<th></th>" if counted(situations) else "".join(f"<th>{escape(n)}</th>" for n in names)
+    head = (
+        "<th></th>"
+        if counted(situations)
+        else "".join(f'<th class="dot">{escape(n)}</th>' for n in names)
+    )
     head += "".join(f"<th>→ {escape(t)}</th>" for t in targets)
     lines = []
     for key in situations:
