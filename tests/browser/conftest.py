@@ -208,7 +208,8 @@ class Stage:
         self.headline = page.get_by_role("heading", level=3).first
 
     def believed(self) -> Stage:
-        """Wait until the belief is generated from, to its last draw."""
+        """Wait until the belief has come to rest and is generated from, to its last draw."""
+        expect(self.root.locator(".believed")).to_have_attribute("aria-busy", "false")
         expect(self.page.locator(".made[data-draws='64']:not(.held)")).to_be_attached()
         return self
 

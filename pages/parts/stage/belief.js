@@ -117,11 +117,13 @@ export function beliefScene(root) {
       shown = part < 1 ? between(from, goal, part * (2 - part)) : goal;
       frame();
       if (part < 1) moving = requestAnimationFrame(step);
+      believed.ariaBusy = String(part < 1);
     }
     if (from && from.mean.length === goal.mean.length && !still()) step(begun);
     else {
       shown = goal;
       frame();
+      believed.ariaBusy = "false";
     }
   }
 
