@@ -13,7 +13,7 @@ from mvae.modality import Modality
 from mvae.runs import measured
 from pages.parts.loading import load, metrics_of
 from pages.parts.view import View
-from pages.parts.words import described, listing, told
+from pages.parts.words import described, listing, told, with_error
 
 __all__ = ["about"]
 
@@ -68,7 +68,7 @@ def show_figures(view: View, config: ModelConfig) -> None:
         return
     st.dataframe(
         [
-            {"measured": title, "test split": f"{x['mean']:.3f} ± {x['se']:.3f}", "n": x["n"]}
+            {"measured": title, "test split": with_error(x), "n": x["n"]}
             for title, x in measured(config, metrics).items()
             if x is not None
         ],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 from mvae.inference import Belief
 from mvae.modality import Modality
@@ -17,6 +18,7 @@ __all__ = [
     "neighbourhood",
     "told",
     "what_changed",
+    "with_error",
 ]
 
 #: From this percentile on, evidence is said to disagree.
@@ -78,6 +80,18 @@ def described(m: Modality) -> str:
 def nats(value: float) -> str:
     """Write a number of nats with as many digits as matter."""
     return f"{value:.0f}" if abs(value) >= 20 else f"{value:.1f}"
+
+
+def with_error(figure: Mapping[str, float]) -> str:
+    """Write a measured mean and its standard error, of which two digits count.
+
+    Example:
+        >>> with_error({"mean": -816.83, "se": 32.74}), with_error({"mean": 0.96112, "se": 0.0019})
+        ('−817 ± 33', '0.961 ± 0.002')
+    """
+    error = figure["se"]
+    digits = min(max(1 - math.floor(math.log10(error)), 0), 3) if error > 0 else 3
+    return f"{figure['mean']:.{digits}f} ± {error:.{digits}f}".replace("-", "−")
 
 
 def headline(belief: Belief) -> str:

@@ -13,6 +13,7 @@ from mvae.model import MultimodalModel
 from mvae.runs import Way, load_history, measured, ways_to_train
 from pages.parts.figures import curves
 from pages.parts.loading import metrics_of, records_of
+from pages.parts.words import with_error
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
 
@@ -41,7 +42,7 @@ def records(
                 "objective": config.objective.name,
             }
             | {
-                title: "—" if x is None else f"{x['mean']:.3f} ± {x['se']:.3f}"
+                title: "—" if x is None else with_error(x)
                 for title, x in measured(config, metrics_of(dataset, name)).items()
             }
             | {CANNOT: " ".join(sentences(model))}
