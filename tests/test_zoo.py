@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,3 +112,16 @@ def test_bundled_differences_are_from_the_bundled_reference():
             assert found["weights_sha256"] == sha256(weights), path
             compared += 1
     assert compared > 0
+
+
+def test_what_is_bundled_stays_below_200_megabytes():
+    kept = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", CHECKPOINTS],
+        cwd=CHECKPOINTS,
+        capture_output=True,
+        check=False,
+    ).stdout.decode()
+    if not kept:
+        pytest.skip("this is no checkout, so what is bundled is not known")
+    sizes = [(CHECKPOINTS / name).stat().st_size for name in kept.split("\0") if name]
+    assert 100e6 < sum(sizes) <= 200e6
