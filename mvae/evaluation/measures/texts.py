@@ -28,7 +28,8 @@ class Texts(Measure):
     r"""For each text that is not supplied, in every situation in which it can be generated.
 
     - *BLEU* and *chrF* of all texts together, by sacrebleu: Papineni et al. 2002,
-      https://aclanthology.org/P02-1040; Popović 2015, https://aclanthology.org/W15-3049;
+      https://aclanthology.org/P02-1040; Popović 2015, https://aclanthology.org/W15-3049; BLEU
+      counts up to four words in a row, so it is left out where each text is but one;
     - *per token*: :math:`\frac{1}{T}\log\frac1N\sum_n p(x|h_n)` in nats, the end being a token.
     """
 
@@ -48,8 +49,10 @@ class Texts(Measure):
             result.setdefault("per_token", {})[key] = figure(done["per_token"])
             known = [decode(x, m) for x in subject.test.values[m.name][: len(done["said"])]]
             found = [decode(x, m) for x in done["said"]]
+            words = any(" " in text for text in known)
             for kind, x in corpus_scores(found, known, subject.seed).items():
-                result.setdefault(kind, {})[key] = x
+                if kind != "bleu" or words:
+                    result.setdefault(kind, {})[key] = x
         return result
 
     def protocol(self, subject: Subject) -> dict[str, str | int | float]:
