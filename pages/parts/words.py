@@ -90,7 +90,7 @@ def with_error(figure: Mapping[str, float]) -> str:
         ('−817 ± 33', '0.961 ± 0.002')
     """
     error = figure["se"]
-    digits = min(max(1 - math.floor(math.log10(error)), 0), 3) if error > 0 else 3
+    digits = min(max(1 - math.floor(math.log10(error)), 0), 3) if 0 < error < math.inf else 3
     return f"{figure['mean']:.{digits}f} ± {error:.{digits}f}".replace("-", "−")
 
 

@@ -310,3 +310,10 @@ def test_a_switch_ends_the_playing(open_):
     expect(shown.status).to_have_text(re.compile("^Given (pixels and )?digit: "))
     page.wait_for_url(lambda url: "digit" in supplied_in(url) and len(supplied_in(url)) < 4)
     expect(page.locator(".growth .awaited")).to_have_count(0)
+
+
+def test_a_long_tag_stays_within_its_card(guest):
+    page = guest(viewport=TALL).open("/compare?data=clipart&supply=&models=mvae-cover,dae,dbm,jmvae")
+    rows = page.locator(".answer .rows")
+    expect(rows.first).to_be_visible()
+    assert max(rows.evaluate_all("all => all.map(e => e.scrollWidth - e.clientWidth)")) <= 1
