@@ -313,7 +313,9 @@ def test_a_switch_ends_the_playing(open_):
 
 
 def test_a_long_tag_stays_within_its_card(guest):
-    page = guest(viewport=TALL).open("/compare?data=clipart&supply=&models=mvae-cover,dae,dbm,jmvae")
+    page = guest(viewport=TALL).open(
+        "/compare?data=clipart&supply=&models=mvae-cover,dae,dbm,jmvae"
+    )
     rows = page.locator(".answer .rows")
     expect(rows.first).to_be_visible()
     assert max(rows.evaluate_all("all => all.map(e => e.scrollWidth - e.clientWidth)")) <= 1
