@@ -35,12 +35,14 @@ class Budget:
         rate: learning rate of Adam.
         weight: λ of labels, tags and texts, chosen on the validation split.
         latents: D.
+        batch: samples a step.
     """
 
     epochs: int
     rate: float = 1e-3
     weight: float = 1.0
     latents: int = 64
+    batch: int = 128
 
 
 #: By data set. `mvae` on MNIST after 20 epochs: validation joint log p of −73.3 at 2.5e-3, −76.5 at
@@ -52,7 +54,7 @@ BUDGETS = {
     "multimnist": Budget(10, 2e-3, 10.0),
     "faces": Budget(24, 2e-3, 10.0),
     "faces19": Budget(24, 2e-3, 10.0),
-    "vision": Budget(8, 2e-3),
+    "vision": Budget(12, batch=32),
     "clipart": Budget(90, 2e-3, 10.0),
     "translation": Budget(14, 2e-3, 10.0, latents=128),
     "views": Budget(120, 2e-3, latents=32),
@@ -374,6 +376,7 @@ def config_for(dataset: str, model: str) -> ModelConfig:
         objective=recipe.objectives.get(dataset, recipe.objective),
         training=Training(
             epochs=recipe.epochs.get(dataset, budget.epochs),
+            batch=budget.batch,
             warmup=recipe.warmup,
             missing=recipe.missing,
             energy_rate=recipe.energy_rate,

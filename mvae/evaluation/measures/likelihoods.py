@@ -23,7 +23,7 @@ from mvae.evaluation.likelihood import (
     direction_log_likelihood,
     log_likelihood,
 )
-from mvae.evaluation.measures.measure import FEW, ROWS, Measure, Situation, Subject, figure
+from mvae.evaluation.measures.measure import FEW, Measure, Situation, Subject, figure
 from mvae.evaluation.work import Step, Work
 from mvae.model import LatentModel
 from mvae.objective import elbo
@@ -55,8 +55,9 @@ class Likelihoods(Measure):
             yield from annealed(subject)
             return
         for situation in scored(subject):
-            size = 1 if labels_alone(subject, situation) else ROWS * subject.k // 1000 + 1
-            for part, rows in enumerate(subject.parts(subject.scored(situation))):
+            size = 1 if labels_alone(subject, situation) else subject.rows * subject.k // 1000 + 1
+            n = subject.scored(situation)
+            for part, rows in enumerate(subject.parts(n, subject.rows)):
                 run = partial(score, subject, situation, rows)
                 yield Step(f"log p {situation.key}", part, size, run)
             if subject.believes(situation):
@@ -64,10 +65,10 @@ class Likelihoods(Measure):
         if isinstance(subject.model, CVAE):
             for _, wanted, evidence in conditionals(subject):
                 if "+" not in wanted:
-                    for part, rows in enumerate(subject.parts(subject.n)):
+                    for part, rows in enumerate(subject.parts(subject.n, subject.rows)):
                         run = partial(score_direction, subject, wanted, rows)
                         what = f"log p {wanted}|{evidence}"
-                        yield Step(what, part, ROWS * subject.k // 1000 + 1, run)
+                        yield Step(what, part, subject.rows * subject.k // 1000 + 1, run)
 
     def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
         """Give loglik, elbo, the variance of the log weights, and loglik_above the reference."""

@@ -21,8 +21,9 @@ from mvae.pictures import tiles
 
 __all__ = ["Measure", "Situation", "Subject", "costly", "figure", "situations", "subsets_of"]
 
-#: Samples of a part: a few seconds of importance weighting with K = 1,000.
-ROWS = 250
+#: Samples of a part: a few seconds of importance weighting with K = 1,000; and of a part where
+#: draws cost much and situations are many.
+ROWS, FEW_ROWS = 250, 50
 #: With more modalities than this, how many are supplied stands for which.
 FEW = 5
 #: With more situations than this, log p of a part of the modalities is that of fewer samples.
@@ -160,12 +161,16 @@ class Subject:
         """What may be supplied of the test samples."""
         return situations(self.test, self.seed)
 
+    @property
+    def rows(self) -> int:
+        """Samples of a part that is scored by log p."""
+        many = len(self.situations) > WHOLE
+        return FEW_ROWS if many and costly(self.config.modalities) else ROWS
+
     def scored(self, situation: Situation) -> int:
         """How many test samples are scored by log p: of many subsets only the whole by n."""
         whole = situation.key == self.situations[-1].key
-        if whole or len(self.situations) <= WHOLE:
-            return self.n
-        return min(self.n, ROWS // 5 if costly(self.config.modalities) else ROWS)
+        return self.n if whole or len(self.situations) <= WHOLE else min(self.n, self.rows)
 
     def believes(self, situation: Situation) -> bool:
         """Say whether the model has a posterior in a situation, as a sample tells."""
@@ -186,9 +191,9 @@ class Subject:
                 if given and self.model.possible(situation.of(self.test), [m.name]):
                     yield m, situation
 
-    def parts(self, n: int) -> list[slice]:
+    def parts(self, n: int, rows: int = ROWS) -> list[slice]:
         """Cut the first n test samples, and the rest of the last part, into parts."""
-        return [slice(i, i + ROWS) for i in range(0, min(n, len(self.test)), ROWS)]
+        return [slice(i, i + rows) for i in range(0, min(n, len(self.test)), rows)]
 
 
 class Measure(abc.ABC):
