@@ -10,6 +10,7 @@ import torch
 
 from mvae.checkpoint import ModelConfig
 from mvae.evaluation.classifier import Classifier
+from mvae.evaluation.likelihood import log_likelihood
 from mvae.evaluation.measures import OTHERS, Likelihoods, Subject
 from mvae.evaluation.measures.accuracy import Accuracy
 from mvae.evaluation.measures.facts import conflict_quantiles
@@ -24,6 +25,7 @@ from mvae.likelihood import LIKELIHOODS
 from mvae.modality import Batch, Modality
 from mvae.model import ExpertModel, MultimodalModel
 from tests.by_hand import seeded
+from tests.toys import LATENTS, TOYS, build
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -171,6 +173,23 @@ def test_honesty_sees_that_a_belief_is_too_sure(measured):
     assert found["coverage_90%"]["digit"]["by_dimension"] == [
         pytest.approx(found["coverage_90%"]["digit"]["mean"], abs=1e-3)
     ]
+
+
+def test_of_many_subsets_no_more_samples_are_decoded_than_count(measured, monkeypatch):
+    model = build(TOYS["scenes"]).double()
+    q = Gaussian(torch.zeros(120, LATENTS), torch.zeros(120, LATENTS))
+    batch = Batch.of(model.modalities, model.expected(q.sample(generator=seeded())))
+    scored = []
+
+    def counted(model, batch, k, generator):
+        scored.append(len(batch))
+        return log_likelihood(model, batch, k, generator)
+
+    monkeypatch.setattr("mvae.evaluation.measures.likelihoods.log_likelihood", counted)
+    found = measured(Likelihoods(), model, batch, n=60, k=25)["loglik"]
+    assert found["+".join(batch.names)]["n"] == 60
+    assert found["grey"]["n"] == 50
+    assert sum(scored) == 30 * 50 + 2 * 50  # 31 subsets, that of all in two parts
 
 
 def test_likelihoods_of_every_subset_and_of_each_given_the_other(measured):

@@ -14,7 +14,7 @@ from mvae.modality import Batch, Modality
 from mvae.model import MVAE
 from mvae.objective import SubSampled
 
-__all__ = ["SIZED", "TOYS", "build", "write_toys"]
+__all__ = ["LATENTS", "SIZED", "TOYS", "build", "write_toys"]
 
 LATENTS, SAMPLES = 6, 24
 COLOUR = "bernoulli-cross-entropy"
