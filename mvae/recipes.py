@@ -53,7 +53,7 @@ BUDGETS = {
     "quadrants": Budget(16, weight=10.0),
     "multimnist": Budget(10, 2e-3, 10.0),
     "faces": Budget(24, 2e-3, 10.0),
-    "faces19": Budget(24, 2e-3, 10.0),
+    "faces19": Budget(12, 1e-3, 10.0, batch=32),
     "vision": Budget(12, batch=32),
     "clipart": Budget(90, 2e-3, 10.0),
     "translation": Budget(14, 2e-3, 10.0, latents=128),
