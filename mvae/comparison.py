@@ -17,7 +17,7 @@ from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 from mvae.modality import Batch, Modality
 from mvae.model import LatentModel, MultimodalModel, noise
-from mvae.pictures import assemble, picture_shape
+from mvae.pictures import assemble
 from mvae.tokens import decode
 
 __all__ = ["DRAWS", "SHOWN", "Answer", "answer", "differences"]
@@ -92,7 +92,7 @@ def answer(
         >>> model, _ = load_model("mnist", "mvae-cover")
         >>> sample = load_samples("mnist", model.modalities)[slice(3, 4)]
         >>> list(answer(model, sample, ["image"]).numbers)
-        ['coherence', 'p(label 3)', 'log p(label | image)', 'KL to the prior']
+        ['p(label 3)', 'log p(label | image)', 'KL to the prior']
     """
     if len(sample) != 1:
         raise ValueError(f"answer takes a batch of one sample, not of {len(sample)}")
@@ -103,7 +103,9 @@ def answer(
     }
     pictures, whole = _pictures(model, given, means)
     q, no_spread = _posterior(model, given)
-    coherent = _coherence(model, given, means, pictures if whole else None, classifier)
+    coherent = {}
+    if classifier is not None:
+        coherent = {"coherence": _coherence(classifier, given, means, pictures if whole else None)}
     return Answer(
         spread=None if q is None else q.std[0].sort().values,
         no_spread=no_spread,
@@ -117,8 +119,7 @@ def answer(
             if m.name not in generated
         },
         numbers={
-            # Without pictures there is nothing to be coherent.
-            **({"coherence": coherent} if picture_shape(model.modalities) else {}),
+            **coherent,
             **_scores(model, sample, given, generated, means),
             "KL to the prior": None if q is None else _divergence(q, draws, seed),
         },
@@ -181,14 +182,10 @@ def _texts(
 
 
 def _coherence(
-    model: MultimodalModel,
-    given: Batch,
-    means: Mapping[str, Tensor],
-    pictures: Tensor | None,
-    classifier: Classifier | None,
+    classifier: Classifier, given: Batch, means: Mapping[str, Tensor], pictures: Tensor | None
 ) -> float | None:
     """Compare what a classifier sees in each draw with what is supplied, or else said by it."""
-    if classifier is None or pictures is None:
+    if pictures is None:
         return None
     named = classifier.named
     there = {m.name: given.present[:, given.names.index(m.name)] for m in named}

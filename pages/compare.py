@@ -58,12 +58,13 @@ def page() -> None:
     left, right = st.columns([1.15, 3.2], gap="medium")
     with left:
         evidence_column(view, modalities, samples, colours)
+    classifier = naming(view.data, pinned)
     with right:
         choose(view, names)
         about = damaged | {name: config.summary for name, (_, config) in loaded.items()}
         places = lay_out(names, pinned, about)
         files = st.container(horizontal=True)
-        explain(pinned, modalities)
+        explain(pinned, modalities, classifier is not None)
     widths = [m.latents for m, _ in loaded.values() if isinstance(m, LatentModel)]
     latents = min(AXIS, max(widths, default=1))
     shared = Shared(modalities, sample, evidence, colours, latents, ink(), pinned)
@@ -73,7 +74,6 @@ def page() -> None:
         models = {name: m for name, (m, _) in loaded.items() if m.sampler == chains}
         if chains:
             cards.wait(models)
-        classifier = naming(view.data, pinned)
         for ready in answers(models, pinned, sample, evidence, classifier, view.seed):
             if ready is None and chains:
                 cards.wait(models)  # writing is when Streamlit sees what a visitor did meanwhile
@@ -128,16 +128,20 @@ def naming(data: str, model: str) -> Classifier | None:
         return None
 
 
-def explain(pinned: str, modalities: tuple[Modality, ...]) -> None:
-    """Say how to read the cards."""
+def explain(pinned: str, modalities: tuple[Modality, ...], named: bool) -> None:
+    """Say how to read the cards, and how coherence is judged if pictures are named."""
     kinds = {m.kind for m in modalities}
+    coherence = (
+        "**Coherence**: the share of the draws whose picture a separate classifier names as the "
+        "label that is supplied, or else as the one that the same draw generates. "
+    )
     st.caption(
         f"{PROTOCOL}. **Belief**: σ of each latent, the {AXIS} sharpest from left to right, on a "
         f"logarithmic axis, the prior’s is 1; dashed: {pinned}’s. "
         + "".join(words for kind, words in KINDS.items() if kind in kinds)
-        + "**Coherence**: the share of the draws whose picture a separate classifier names as the "
-        "label that is supplied, or else as the one that the same draw generates. **log p**: "
-        "predictive log-likelihood of what is held out, in nats. **KL to the prior**: in nats."
+        + (coherence if named else "")
+        + "**log p**: predictive log-likelihood of what is held out, in nats. **KL to the prior**: "
+        "in nats."
     )
 
 

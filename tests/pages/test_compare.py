@@ -101,6 +101,14 @@ def test_every_data_set_is_compared(visit, data):
     assert not page.problems
 
 
+def test_coherence_is_spoken_of_where_a_classifier_names_pictures(visit):
+    named = visit("compare.py", data="mnist", models="mvae")
+    assert "**Coherence**" in named.remarks
+    unnamed = visit("compare.py", data="views", models="mvae")
+    assert "coherence" not in numbers(cards(unnamed)["mvae"])
+    assert "**Coherence**" not in unnamed.remarks
+
+
 def test_the_cards_show_the_librarys_numbers_and_their_differences(visit):
     page = visit("compare.py", sample="3", supply="label", models=THREE, pinned="mvae", seed="5")
     models = {name: load_model("mnist", name)[0] for name in cards(page)}
