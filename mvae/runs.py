@@ -17,6 +17,8 @@ from mvae.checkpoint import (
     load_config,
     load_metrics,
 )
+from mvae.evaluation.measures.measure import situations
+from mvae.modality import Batch
 from mvae.model import MVAE
 from mvae.pictures import tiles
 
@@ -102,19 +104,33 @@ def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, dict[str
     names = [m.name for m in config.modalities]
     images = [m.name for m, _, _ in tiles(config.modalities)]
     exact = all(m.distribution.exact for m in config.modalities)
+    log_p = "log p" if exact else "score"
     # The tiles of a picture are many names for one thing.
     picture = images[0] if len(images) == 1 else "picture"
     few = [picture] * bool(images) + [name for name in names if name not in images]
     told = ", ".join(few) if len(few) <= FEW else f"{len(few)} modalities"
-    wanted = {f"{'log p' if exact else 'score'}({told})": ("loglik", "+".join(names))}
-    named = [m for m in config.modalities if m.named] if len(few) == 2 else []
-    for m in named:
+    keys = [situation.key for situation in situations(Batch.empty(config.modalities))]
+    one, all_but_one = keys[1], keys[-2]
+    wanted = {f"{log_p}({told})": ("loglik", keys[-1])}
+    named = [m for m in config.modalities if m.named]
+    if one not in names:  # situations are told apart by how many modalities are supplied
+        wanted[f"{log_p}(the next | one)"] = ("loglik", f"the next|{one}")
+        for m in named if len(named) == 1 else []:
+            wanted[f"one→{m.name}"] = ("accuracy", f"{one}->{m.name}")
+            wanted[f"all others→{m.name}"] = ("accuracy", f"{all_but_one}->{m.name}")
+    for m in named if len(few) == 2 else []:
         rest = next(name for name in few if name != m.name)
         given = "+".join(name for name in names if name != m.name)
-        kind, said = ("bleu", " BLEU") if m.kind == "text" and not images else ("accuracy", "")
+        kind, said = "accuracy", ""
+        if m.kind == "tags":  # almost all tags are absent, so that most are right in any case
+            kind, said = "average_precision", " average precision"
+        elif m.kind == "text" and not images:
+            kind, said = "bleu", " BLEU"
         wanted[f"{rest}→{m.name}{said}"] = (kind, f"{given}->{m.name}")
         if images:
             back = f"{m.name}->{'+'.join(images)}"
+            if m.kind == "tags":
+                wanted[f"{m.name}→{picture}{said}"] = (kind, back)
             wanted |= {
                 f"{m.name}→{picture} coherence": ("coherence", back),
                 f"{m.name}→{picture} diversity": ("diversity", back),

@@ -7,7 +7,6 @@ from collections import Counter
 import pandas as pd
 import streamlit as st
 
-from mvae import checkpoint
 from mvae.data import DATASETS
 from mvae.modality import Modality
 from mvae.peers import REPORTED
@@ -43,8 +42,8 @@ def page() -> None:
     titles = {key: kind_of(key, modalities).title for key in KINDS}
     kind = choose_kind(view, "kind", titles, {f.kind for f in found})
     of_kind = [f for f in found if f.kind == kind]
-    there = checkpoint.available(checkpoint.CHECKPOINTS)[view.data]
-    shown = choose_rows(of_kind, there, modalities)
+    first = [record.name for record in records if not record.config.training.seed]
+    shown = choose_rows(of_kind, first, modalities)
     st.caption(explain(kind_of(kind, modalities)))
     if not shown:
         st.markdown("No model of those chosen has such a figure.")
@@ -62,13 +61,13 @@ def page() -> None:
 
 
 def choose_rows(
-    found: list[Figure], there: list[str], modalities: tuple[Modality, ...]
+    found: list[Figure], first: list[str], modalities: tuple[Modality, ...]
 ) -> list[Figure]:
     """Filter by model and by evidence; until somebody chooses, what tells most.
 
     Args:
         found: figures of one kind.
-        there: models that are more than figures; further seeds are shown if asked for.
+        first: runs with the first seed; those with further seeds are shown if asked for.
         modalities: of the data set.
     """
     columns = columns_of(found)
@@ -76,7 +75,7 @@ def choose_rows(
     models = left.multiselect(
         "Models",
         list(dict.fromkeys(f.model for f in found)),
-        placeholder="all but further runs",
+        placeholder="all but further seeds",
         key="results models",
     )
     evidence = right.multiselect(
@@ -91,7 +90,7 @@ def choose_rows(
     elif len(columns) > COLUMNS:
         usual = sorted(columns, key=lambda c: usualness(c, modalities))[:COLUMNS]
         columns = [c for c in columns if c in usual]
-    chosen = [f for f in found if f.model in (models or there) and (f.given, f.asked) in columns]
+    chosen = [f for f in found if f.model in (models or first) and (f.given, f.asked) in columns]
     sign = 1 if KINDS[found[0].kind].best == "low" else -1
     # Column by column, in each the best first: that of the first column is the order of the rows.
     return sorted(chosen, key=lambda f: (columns.index((f.given, f.asked)), sign * f.mean))

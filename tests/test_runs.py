@@ -80,6 +80,22 @@ def test_what_was_not_measured_is_none_and_tiles_are_one_picture(tmp_path):
     assert next(iter(measured(config_for("fashion", "mvae"), None))) == "score(image, label)"
 
 
+def test_what_models_are_compared_by_fits_their_data():
+    views = measured(config_for("views", "mvae"), load_metrics("views", "mvae"))
+    titles = ["log p(7 modalities)", "log p(the next | one)", "one→label", "all others→label"]
+    assert list(views) == titles
+    assert views["one→label"]["mean"] < views["all others→label"]["mean"]
+    assert None not in views.values()
+    clipart = measured(config_for("clipart", "mvae"), load_metrics("clipart", "mvae"))
+    chance = load_metrics("clipart", "mvae").test["average_precision_chance"]
+    for there, given in (("image→tags", "image->tags"), ("tags→image", "tags->image")):
+        assert clipart[f"{there} average precision"]["mean"] > chance[given]["mean"]
+    assert list(measured(config_for("translation", "mvae"), None))[1:] == [
+        "vietnamese→english BLEU",
+        "english→vietnamese BLEU",
+    ]
+
+
 def test_curves_are_read_by_column_and_a_damaged_file_is_named(tmp_path):
     assert load_history("mnist", "mvae", tmp_path) == {}
     folder = tmp_path / "mnist" / "mvae"

@@ -196,3 +196,13 @@ def test_a_damaged_table_of_other_libraries_is_named(visit, measured):
     loading.peers_of.clear()
     page = visit("results.py")
     assert any("peers.csv is damaged" in e.value for e in page.app.error)
+
+
+def test_runs_without_weights_are_shown_and_further_seeds_only_if_asked_for(visit):
+    page = visit("results.py", data="translation", kind="bleu")
+    assert "cvae" in drawn(page)["data"][0]["y"]
+    page = visit("results.py", data="mnist")
+    assert "mvae-cover-short" in drawn(page)["data"][0]["y"]
+    assert "mvae-seed-1" not in drawn(page)["data"][0]["y"]
+    page.set("multiselect", "results models", ["mvae-seed-1"])
+    assert drawn(page)["data"][0]["y"] == ["mvae-seed-1"]

@@ -17,6 +17,8 @@ from pages.parts.words import with_error
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
 
+#: With more modalities than this, each by itself says too much.
+FEW = 4
 #: The column that holds sentences.
 CANNOT = "what it cannot do"
 
@@ -47,7 +49,8 @@ def records(
             }
             | {CANNOT: " ".join(sentences(model))}
         )
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    return table.loc[:, (table != "—").any()]
 
 
 def duration(seconds: float) -> str:
@@ -120,7 +123,8 @@ def show_ways(dataset: str) -> None:
         st.dataframe([_row(way) for way in ways], hide_index=True)
         st.caption(
             "One network, trained in different ways, measured on the test split: the mean over "
-            "the seeds ± their standard deviation. λ: the label's weight in the objective. "
+            "the seeds ± their standard deviation. λ: the weight of what is said in words in the "
+            "objective. "
             "Decodings: how often a training step decodes each modality of a sample. Coherence: "
             "whether a separate classifier names a picture as the label that it was generated "
             "from; diversity: the distance between such pictures, relative to that between real "
@@ -128,11 +132,23 @@ def show_ways(dataset: str) -> None:
         )
 
 
+def decodings(evaluations: Mapping[str, float]) -> str:
+    """Write how often each modality is decoded; of many the fewest and the most.
+
+    Example:
+        >>> decodings({"image": 2.0, "label": 2.5})
+        'image 2, label 2.5'
+    """
+    if len(evaluations) > FEW:
+        return f"{min(evaluations.values()):.3g} to {max(evaluations.values()):.3g} each"
+    return ", ".join(f"{name} {n:g}" for name, n in evaluations.items()) or "—"
+
+
 def _row(way: Way) -> dict[str, str | int]:
     return {
         "run": way.config.model,
         "objective": way.config.objective.name,
-        "λ": ", ".join(f"{m.weight:g}" for m in way.config.modalities if m.kind == "label"),
+        "λ": ", ".join({f"{m.weight:g}": None for m in way.config.modalities if m.named}),
         "latents": way.config.latents,
         "epochs": way.config.training.epochs,
         "seeds": len(way.seeds),
@@ -140,5 +156,5 @@ def _row(way: Way) -> dict[str, str | int]:
             title: f"{mean:.3f}" + ("" if sd is None else f" ± {sd:.3f}")
             for title, (mean, sd) in way.figures.items()
         },
-        "decodings": ", ".join(f"{name} {n:g}" for name, n in way.evaluations.items()) or "—",
+        "decodings": decodings(way.evaluations),
     }
