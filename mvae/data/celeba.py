@@ -39,6 +39,13 @@ COLUMNS = (
     "Wavy_Hair",
     "Wearing_Hat",
 )
+#: The other 22, which nobody needs here.
+OTHERS = (
+    *("5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Big_Lips"),
+    *("Big_Nose", "Blurry", "Chubby", "Double_Chin", "Goatee", "High_Cheekbones", "Narrow_Eyes"),
+    *("No_Beard", "Oval_Face", "Pointy_Nose", "Rosy_Cheeks", "Sideburns", "Wearing_Earrings"),
+    *("Wearing_Lipstick", "Wearing_Necklace", "Wearing_Necktie", "Young"),
+)
 ATTRIBUTES = tuple(column.replace("_", " ").lower() for column in COLUMNS)
 
 #: Side of the square cut out of the middle of an aligned picture, and of what it is resized to.
@@ -70,8 +77,8 @@ FACTS = (
     "5 GB while loading); 19,867 to choose settings by; 19,962 to report on.",
     "The middle 148 × 148 pixels of 178 × 218, resized to 64 × 64 in colour.",
     "Of 40 attributes the 18 that are visually distinctive (Perarnau et al., 2016), as in Wu & "
-    "Goodman (2018). Images that are missing or damaged are left out, with a warning that names "
-    "them.",
+    "Goodman (2018). Images that are missing or damaged or have no attributes, and lines that are "
+    "not in the format, are left out, with a warning that names them.",
 )
 
 LIST, PARTITION, IMAGES = "list_attr_celeba.txt", "list_eval_partition.txt", "img_align_celeba"
@@ -81,7 +88,7 @@ PARTS: dict[Split, str] = {"train": "0", "valid": "1", "test": "2"}
 def _lines(name: str) -> list[list[str]]:
     """Read a list of CelebA: the fields of its lines, up to the last that is not empty."""
     try:
-        text = (data_folder() / "celeba" / name).read_text("utf-8").rstrip()
+        text = (data_folder() / "celeba" / name).read_text("utf-8-sig").rstrip()
     except OSError as error:
         raise _not_there(f"celeba/{name}: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -106,51 +113,67 @@ def _wrong(name: str, line: int, problem: str) -> DatasetError:
 def read_attributes() -> dict[str, list[bool]]:
     """Read which of :data:`COLUMNS` every image has, by the image's file name.
 
-    The list begins with a count, which truncated copies do not keep to and nothing here relies on;
-    the second line names the columns, of which those that are not needed may be any.
+    The list begins with a count, which truncated copies do not keep to; the second line names the
+    columns. A warning tells of a count that is not that of the rows, of columns that CelebA does
+    not have, and of rows that are not in the format; all else is used.
 
     Raises:
-        DatasetError: naming file and line.
+        DatasetError: naming file and line, if nothing can be used.
     """
     first, *rest = _lines(LIST)
     if len(first) != 1 or not first[0].isdecimal():
         raise _wrong(LIST, 1, f"a count is expected, not {' '.join(first)[:40]!r}")
-    columns = rest[0] if rest else []
+    columns, rows = (rest[0], rest[1:]) if rest else ([], [])
     if missing := [column for column in COLUMNS if column not in columns]:
         raise _wrong(LIST, 2, f"there is no column {missing[0]}")
+    if unknown := [column for column in columns if column not in (*COLUMNS, *OTHERS)]:
+        _warn(f"celeba/{LIST}, line 2: not used is what CelebA does not have, {_few(unknown)}.")
+    if int(first[0][:9]) != len(rows):
+        _warn(f"celeba/{LIST}, line 1: the count is {first[0][:9]}, but {len(rows):,} rows follow.")
     places = [columns.index(column) for column in COLUMNS]
-    table = {}
-    for number, (image, *values) in enumerate(_rows(rest[1:], LIST, 3, len(columns)), start=3):
-        if wrong := set(values) - {"1", "-1"}:
-            raise _wrong(LIST, number, f"an attribute is 1 or -1, not {min(wrong)!r}")
-        table[image] = [values[place] == "1" for place in places]
-    return table
+    good = _rows(LIST, rows, 3, len(columns), ("1", "-1"), "an attribute is 1 or -1")
+    return {image: [values[place] == "1" for place in places] for image, *values in good}
 
 
 def read_partition() -> dict[str, str]:
     """Read the part of every image, a value of :data:`PARTS`, by the image's file name.
 
     Raises:
-        DatasetError: naming file and line.
+        DatasetError: naming file and line, if no row can be used.
     """
-    parts = {}
-    for number, (image, part) in enumerate(_rows(_lines(PARTITION), PARTITION, 1, 1), start=1):
-        if part not in PARTS.values():
-            raise _wrong(PARTITION, number, f"a part is 0, 1 or 2, not {part!r}")
-        parts[image] = part
-    return parts
+    allowed = tuple(PARTS.values())
+    return dict(_rows(PARTITION, _lines(PARTITION), 1, 1, allowed, "a part is 0, 1 or 2"))
 
 
-def _rows(rows: list[list[str]], name: str, start: int, values: int) -> list[list[str]]:
-    """Check that each row has the name of an image and so many values."""
+def _rows(
+    name: str, rows: list[list[str]], start: int, values: int, allowed: tuple[str, ...], rule: str
+) -> list[list[str]]:
+    """Give the rows of an image's name and so many allowed values; a warning names the others."""
+    good, problems = [], []
     for number, row in enumerate(rows, start=start):
         if len(row) != 1 + values:
-            raise _wrong(
-                name,
-                number,
-                f"{1 + values} fields, a file name first, are expected, not {len(row)}",
-            )
-    return rows
+            said = f"{1 + values} fields, a file name first, are expected, not {len(row)}"
+            problems.append((number, said))
+        elif wrong := set(row[1:]) - set(allowed):
+            problems.append((number, f"{rule}, not {min(wrong)!r}"))
+        else:
+            good.append(row)
+    if problems and not good:
+        raise _wrong(name, *problems[0])
+    if problems:
+        said = _few([f"line {number}: {problem}" for number, problem in problems], "; ")
+        _warn(f"{len(problems):,} of {len(rows):,} rows of celeba/{name} are left out: {said}.")
+    return good
+
+
+def _few(problems: list[str], mark: str = ", ") -> str:
+    """Join the first five, and say how many more there are."""
+    more = [f"and {len(problems) - 5:,} more"] if len(problems) > 5 else []
+    return mark.join([*problems[:5], *more])
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, stacklevel=2)
 
 
 def _picture(path: Path) -> Tensor:
@@ -171,11 +194,11 @@ def _picture(path: Path) -> Tensor:
 def split_of(split: Split, download: bool) -> tuple[Tensor, dict[str, Tensor]]:
     """Load a split: images ``(B, 3, 64, 64)`` in [0, 1], and a 0 or 1 per image by attribute.
 
-    Images that are missing or damaged are left out; a warning names them.
+    Images that are missing or damaged or without attributes are left out; a warning names them.
 
     Raises:
-        DatasetError: if the files are not there and could not be fetched, if a list is not in the
-            official format, or if no image can be used.
+        DatasetError: if the files are not there and could not be fetched, if no line of a list is
+            in the official format, or if no image can be used.
     """
     folder = data_folder() / "celeba"
     if download and not ((folder / LIST).exists() and (folder / IMAGES).is_dir()):
@@ -185,16 +208,17 @@ def split_of(split: Split, download: bool) -> tuple[Tensor, dict[str, Tensor]]:
         except Exception as error:
             raise _not_there(" ".join(str(error).split()).rstrip(".")) from None
     table, parts = read_attributes(), read_partition()
-    listed = [image for image, part in parts.items() if part == PARTS[split] and image in table]
+    named = [image for image, part in parts.items() if part == PARTS[split]]
+    listed = [image for image in named if image in table][:MOST]
     if not listed:
         raise DatasetError(
             f"No image is both of the {split} split in celeba/{PARTITION} and in celeba/{LIST}. "
             "Restore the official files."
         )
-    listed = listed[:MOST]
     pictures = torch.empty(len(listed), *FACE.shape)
     good: list[str] = []
-    bad: list[str] = []
+    bad = [f"{image} has no attributes" for image in named if image not in table]
+    several = len(listed) + len(bad)
     for image in listed:
         path = folder / IMAGES / image
         try:
@@ -203,14 +227,13 @@ def split_of(split: Split, download: bool) -> tuple[Tensor, dict[str, Tensor]]:
         except Exception:
             bad.append(f"{image} is {'damaged or too small' if path.exists() else 'missing'}")
     if bad:
-        more = [f"and {len(bad) - 5:,} more"] if len(bad) > 5 else []
         left_out = (
-            f"{len(bad):,} of {len(listed):,} {split} images in celeba/{IMAGES} are left out: "
-            + ", ".join([*bad[:5], *more])
+            f"{len(bad):,} of {several:,} {split} images in celeba/{IMAGES} are left out: "
+            f"{_few(bad)}"
         )
         if not good:
             raise _not_there(left_out)
-        warnings.warn(f"{left_out}.", stacklevel=3)
+        _warn(f"{left_out}.")
     rows = torch.tensor([table[image] for image in good])
     return pictures[: len(good)], dict(zip(ATTRIBUTES, rows.unbind(1), strict=True))
 

@@ -35,9 +35,15 @@ def rows() -> dict[str, list[int]]:
     return {image: [source.choice((-1, 1)) for _ in HEADER] for image in IMAGES}
 
 
-def write_list(folder: Path, header: list[str], table: dict[str, list[int]], end: str) -> None:
+def write_list(
+    folder: Path,
+    header: list[str],
+    table: dict[str, list[int]],
+    end: str,
+    count: int | None = None,
+) -> None:
     """Write the attributes as the official file has them: padded, a space after the names."""
-    lines = ["202599", " ".join(header) + " "]
+    lines = [str(len(table) if count is None else count), " ".join(header) + " "]
     lines += [f"{image} " + " ".join(f"{v:2}" for v in row) for image, row in table.items()]
     text = "".join(line + end for line in lines)
     (folder / "list_attr_celeba.txt").write_bytes(text.encode())
@@ -135,15 +141,22 @@ def test_the_middle_is_cut_out(folder):
 
 
 def test_columns_are_found_by_name(folder):
-    """In any order, and beside others that nobody knows."""
+    """In any order, and beside others that nobody knows, of which a warning tells."""
     header = ["Unheard_Of", *reversed(HEADER)]
     table = {image: [1, *reversed(row)] for image, row in rows().items()}
     write_list(folder, header, table, "\n")
-    assert CELEBA.load("valid", False).values["attributes"].tolist() == wanted(*IMAGES[8:10])
+    with pytest.warns(UserWarning, match="not used") as caught:
+        batch = CELEBA.load("valid", False)
+    assert batch.values["attributes"].tolist() == wanted(*IMAGES[8:10])
+    assert [str(warning.message) for warning in caught] == [
+        "celeba/list_attr_celeba.txt, line 2: not used is what CelebA does not have, Unheard_Of."
+    ]
 
 
 def test_windows_line_ends_are_read(folder):
     write_list(folder, HEADER, rows(), "\r\n")
+    path = folder / "list_attr_celeba.txt"
+    path.write_bytes("\ufeff".encode() + path.read_bytes())  # as some editors mark UTF-8
     path = folder / "list_eval_partition.txt"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert CELEBA.load("valid", False).values["attributes"].tolist() == wanted(*IMAGES[8:10])
@@ -161,10 +174,19 @@ def test_no_more_training_images_than_fit_into_memory(folder, monkeypatch):
 def test_a_shorter_copy_is_read_whatever_its_count_says(folder):
     """Rows were cut off, the count of 202,599 was not, and the partition knows all images."""
     table = dict(list(rows().items())[:9])
-    write_list(folder, HEADER, table, "\n")
-    assert CELEBA.load("train", False).values["attributes"].tolist() == wanted(*IMAGES[:8])
-    assert len(CELEBA.load("valid", False)) == 1
-    assert "No image is both of the test split" in message_of(split="test")
+    write_list(folder, HEADER, table, "\n", count=202599)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert CELEBA.load("train", False).values["attributes"].tolist() == wanted(*IMAGES[:8])
+        assert len(CELEBA.load("valid", False)) == 1
+        assert "No image is both of the test split" in message_of(split="test")
+    count = "celeba/list_attr_celeba.txt, line 1: the count is 202599, but 9 rows follow."
+    assert [str(warning.message) for warning in caught] == [
+        *(count, count),
+        "1 of 2 valid images in celeba/img_align_celeba are left out: 000010.jpg has no "
+        "attributes.",
+        count,
+    ]
 
 
 def test_missing_and_broken_images_are_named_and_left_out(folder):
@@ -217,28 +239,58 @@ def test_missing_lists_are_answered_with_what_to_do(folder, dataset, name):
         (1, "", "line 1: a count is expected"),
         (2, " ".join(HEADER).replace("Bangs ", ""), "line 2: there is no column Bangs"),
         (2, "", "line 2: there is no column Bald"),
-        (5, "000003.jpg -1  1 -1", "line 5: 41 fields, a file name first, are expected, not 4"),
-        (5, "000003.jpg" + " 1" * 41, "line 5: 41 fields, a file name first, are expected, not 42"),
-        (5, "", "line 5: 41 fields, a file name first, are expected, not 0"),
-        (14, "000012.jpg" + " 1" * 39 + " -", "line 14: an attribute is 1 or -1, not '-'"),
-        (4, "000002.jpg" + " 0" * 40, "line 4: an attribute is 1 or -1, not '0'"),
+        (
+            2,
+            f"{' '.join(HEADER)} More",
+            "line 3: 42 fields, a file name first, are expected, not 4",
+        ),
     ],
 )
-def test_a_wrong_line_of_the_attributes_is_named(folder, line, text, problem):
+def test_attributes_of_which_nothing_can_be_used_are_refused(folder, line, text, problem):
     edit(folder / "list_attr_celeba.txt", line, text)
-    assert message_of().startswith(f"celeba/list_attr_celeba.txt, {problem}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the column that nobody knows
+        assert message_of().startswith(f"celeba/list_attr_celeba.txt, {problem}")
 
 
 @pytest.mark.parametrize(
     ("line", "text", "problem"),
     [
-        (3, "000003.jpg 3", "line 3: a part is 0, 1 or 2, not '3'"),
-        (12, "000012", "line 12: 2 fields, a file name first, are expected, not 1"),
+        (5, "000003.jpg -1  1 -1", "41 fields, a file name first, are expected, not 4"),
+        (5, "000003.jpg" + " 1" * 41, "41 fields, a file name first, are expected, not 42"),
+        (5, "", "41 fields, a file name first, are expected, not 0"),
+        (5, "000003.jpg" + " 1" * 39 + " -", "an attribute is 1 or -1, not '-'"),
+        (5, "000003.jpg" + " 0" * 40, "an attribute is 1 or -1, not '0'"),
     ],
 )
-def test_a_wrong_line_of_the_partition_is_named(folder, line, text, problem):
-    edit(folder / "list_eval_partition.txt", line, text)
-    assert message_of().startswith(f"celeba/list_eval_partition.txt, {problem}")
+def test_a_wrong_line_of_the_attributes_is_named_and_left_out(folder, line, text, problem):
+    edit(folder / "list_attr_celeba.txt", line, text)
+    with pytest.warns(UserWarning, match="left out") as caught:
+        batch = CELEBA.load("train", False)
+    good = [image for image in IMAGES[:8] if image != "000003.jpg"]
+    assert batch.values["attributes"].tolist() == wanted(*good)
+    assert [str(warning.message) for warning in caught] == [
+        f"1 of 12 rows of celeba/list_attr_celeba.txt are left out: line {line}: {problem}.",
+        "1 of 8 train images in celeba/img_align_celeba are left out: 000003.jpg has no "
+        "attributes.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("000003.jpg 3", "a part is 0, 1 or 2, not '3'"),
+        ("000003", "2 fields, a file name first, are expected, not 1"),
+    ],
+)
+def test_a_wrong_line_of_the_partition_is_named_and_left_out(folder, text, problem):
+    edit(folder / "list_eval_partition.txt", 3, text)
+    with pytest.warns(UserWarning, match="left out") as caught:
+        batch = CELEBA.load("train", False)
+    assert len(batch) == 7
+    assert [str(warning.message) for warning in caught] == [
+        f"1 of 12 rows of celeba/list_eval_partition.txt are left out: line 3: {problem}."
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"202599", b"\n\n"])
