@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 from pydantic import ValidationError
+from torch import Tensor
 from tqdm import tqdm
 
 from mvae.checkpoint import (
@@ -19,6 +21,7 @@ from mvae.checkpoint import (
     load_model,
     load_samples,
 )
+from mvae.comparison import answer
 from mvae.data import DATASETS, DatasetError, data_folder
 from mvae.embedding import write_map
 from mvae.evaluation.classifier import FILE, train_classifier
@@ -27,7 +30,7 @@ from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.evaluation.supervision import curves
 from mvae.evaluation.supervision import supervise as run_supervision
 from mvae.inference import Belief, believe, conflict_percentile
-from mvae.modality import Batch
+from mvae.modality import Batch, Modality
 from mvae.model import ExpertModel
 from mvae.objective import Covering
 from mvae.recipes import RECIPES
@@ -41,12 +44,22 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Train, evaluate and question multimodal variational autoencoders.",
 )
 
 DatasetName = Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")]
 CheckpointName = Annotated[str, typer.Argument(help="As dataset/model, e.g. mnist/mvae-cover.")]
 Root = Annotated[Path, typer.Option(help="Folder of the checkpoints.")]
+
+
+@app.callback()
+def start() -> None:
+    """Train, evaluate and question multimodal variational autoencoders."""
+    warnings.showwarning = warn  # type: ignore[assignment]  # it takes whatever else there is
+
+
+def warn(message: Warning | str, *_: object) -> None:
+    """Print a warning as the sentence that it is, without the line of code it comes from."""
+    typer.echo(f"warning: {message}", err=True)
 
 
 def fail(message: object) -> typer.Exit:
@@ -283,7 +296,9 @@ def infer(
             raise fail(f"There is no example {sample}: they are numbered 0 to {len(samples) - 1}.")
         if not isinstance(model, ExpertModel):
             raise fail(f"{checkpoint} has no belief of this kind. {model.no_experts}")
-        belief = believe(model, samples[slice(sample, sample + 1)], evidence, seed=seed)
+        chosen = samples[slice(sample, sample + 1)]
+        belief = believe(model, chosen, evidence, seed=seed)
+        texts = answer(model, chosen, evidence, seed=seed).texts
         metrics = load_metrics(dataset, name, root)
     except (CheckpointError, ValueError) as error:
         raise fail(error) from None
@@ -310,15 +325,24 @@ def infer(
         q = belief.posterior
         typer.echo(f"  z{d:<4}{q.mean[d]:8.3f} ±{q.std[d]:6.3f}   {shares}")
     for m in model.modalities:
-        x = belief.expected[m.name]
-        if m.kind == "label":
-            order = x.argsort(descending=True)[:3]
-            likely = ", ".join(f"{m.category(int(c))} {x[c]:.1%}" for c in order)
-            typer.echo(f"generated {m.name}: {likely}")
-        else:
-            typer.echo(
-                f"generated {m.name}: mean of {tuple(x.shape)}, average value {x.mean():.3f}"
-            )
+        for line in in_words(m, belief.expected[m.name], texts.get(m.name, [])):
+            typer.echo(f"generated {m.name}: {line}")
+
+
+def in_words(m: Modality, expected: Tensor, texts: list[tuple[str, float]]) -> list[str]:
+    """Say what is generated of a modality: what is likeliest, and how likely it is.
+
+    Args:
+        m: the modality.
+        expected: the mean of what is generated.
+        texts: of a text those that are drawn, and their share.
+    """
+    if m.kind == "text":
+        return [f"{text or '(nothing)'} ({share:.0%} of the draws)" for text, share in texts[:3]]
+    if m.kind in ("label", "tags"):
+        order = expected.argsort(descending=True)[: 3 if m.kind == "label" else 5]
+        return [", ".join(f"{m.category(int(c))} {expected[c]:.1%}" for c in order)]
+    return [f"mean of {tuple(expected.shape)}, average value {expected.mean():.3f}"]
 
 
 def as_dict(belief: Belief) -> dict[str, object]:

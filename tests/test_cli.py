@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from urllib.error import URLError
@@ -143,6 +146,24 @@ def test_inference_in_words_names_the_evidence_and_the_label(trained_root):
     assert "given image and label" in out
     assert "+ image" in out
     assert "generated label:" in out
+
+
+def test_inference_in_words_says_tags_and_texts_with_how_likely_they_are():
+    out = succeed("infer clipart/mvae-cover --supply image")
+    assert re.search(r"generated tags: [a-z ]+ \d+\.\d%, ", out)
+    out = succeed("infer translation/mvae-cover --supply english")
+    assert re.search(r"generated vietnamese: .+ \(\d+% of the draws\)", out)
+
+
+def test_warnings_are_sentences_without_the_code_they_come_from(few_digits, monkeypatch):
+    def load(split, download):
+        warnings.warn("3 pictures are left out.", stacklevel=2)
+        return DATASETS["fashion"].load(split, download)
+
+    monkeypatch.setitem(DATASETS, "mnist", replace(DATASETS["mnist"], load=load))
+    result = run("data mnist")
+    assert result.exit_code == 0
+    assert set(result.stderr.splitlines()) == {"warning: 3 pictures are left out."}
 
 
 def test_evaluation_writes_figures_of_exactly_these_weights(few_digits, root):
