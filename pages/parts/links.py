@@ -17,6 +17,7 @@ from mvae.theory import BESTS, NOISE, PAIRS
 from pages.parts.entries import Entry, read, read_index, write
 from pages.parts.lesson import STEPS
 from pages.parts.loading import load, samples_of
+from pages.parts.source import uploaded
 from pages.parts.step import METHODS
 from pages.parts.view import (
     COLOURINGS,
@@ -147,7 +148,7 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
     if params.get("plane") and len(view.plane) != 2:
         problems.append("A plane needs two different dimensions; shown is the usual one.")
         view = replace(view, plane=(), at=None)
-    if view.source == "upload":
+    if view.source == "upload" and uploaded(data) is None:
         problems.append(
             "This link was made with an uploaded picture, which links leave out; "
             "a test example stands in for it."

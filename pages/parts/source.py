@@ -12,7 +12,7 @@ from mvae.pictures import Framing, cut, picture_shape
 from pages.parts.pad import pad
 from pages.parts.view import SOURCES, View, change, sources
 
-__all__ = ["choose_source", "framing_of", "from_picture", "own_picture"]
+__all__ = ["choose_source", "framing_of", "from_picture", "own_picture", "uploaded"]
 
 
 def framing_of(data: str) -> Framing:
@@ -28,9 +28,14 @@ def own_picture(view: View, modalities: tuple[Modality, ...]) -> Tensor | None:
     if view.source == "drawing" and view.drawing:
         return unpack_bits(view.drawing, shape).unsqueeze(0)
     if view.source == "upload":
-        uploaded: Tensor | None = st.session_state.get(f"uploaded {view.data}")
-        return uploaded
+        return uploaded(view.data)
     return None
+
+
+def uploaded(data: str) -> Tensor | None:
+    """Give the picture, ``(1, C, H, W)``, that this session's visitor uploaded last, if any."""
+    picture: Tensor | None = st.session_state.get(f"uploaded {data}")
+    return picture
 
 
 def from_picture(data: str, modalities: tuple[Modality, ...], picture: Tensor) -> dict[str, Tensor]:
@@ -129,6 +134,7 @@ def _take_upload(data: str, modalities: tuple[Modality, ...]) -> None:
     if file is None:
         # Also the moment between two files: the last good picture stays until the next one.
         return
+    change()  # so that the address, should the browser lag behind, is not followed back
     st.session_state[f"upload problem {data}"] = None
     shape = picture_shape(modalities)
     assert shape is not None

@@ -9,12 +9,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from mvae import checkpoint
 from mvae.checkpoint import load_tensors, save_tensors
 from pages.parts import loading
 from pages.parts.links import parse, url_of
 from pages.parts.view import View
+from tests.drawn import file_of
 
 SUBSETS = st.permutations(["image", "label"]).flatmap(
     lambda names: st.integers(0, 2).map(lambda n: tuple(names[:n]))
@@ -194,6 +196,22 @@ def test_what_is_done_before_the_browser_has_the_last_address_adds_to_it(visit):
     page.set("number_input", "sample", 3)
     assert page.app.query_params["supply"] == "image"
     assert page.app.query_params["sample"] == "3"
+
+
+def test_whoever_goes_back_to_an_upload_sees_it_again(visit):
+    page = visit(data="faces").set("button_group", "source", "upload")
+    page.app.file_uploader[0].set_value(
+        ("red.png", file_of(Image.new("RGB", (40, 40), "red")), "image/png")
+    )
+    page.app.run()
+    before, sharpness = dict(page.app.query_params), page.belief.sharpness
+    page.set("button_group", "source", "example")
+    assert page.belief.sharpness != sharpness
+    address(page, before)
+    page.app.run()
+    page.check()
+    assert not page.problems
+    assert page.belief.sharpness == sharpness
 
 
 def test_whoever_goes_back_sees_what_was_there(visit):
