@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mvae import vision
 from mvae.data.attributes import as_labels, as_tags
-from mvae.data.dataset import Dataset, DatasetError, Split, data_folder
+from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, few
 from mvae.modality import Batch, Modality
 
 __all__ = ["CELEBA", "CELEBA19"]
@@ -127,7 +127,7 @@ def read_attributes() -> dict[str, list[bool]]:
     if missing := [column for column in COLUMNS if column not in columns]:
         raise _wrong(LIST, 2, f"there is no column {missing[0]}")
     if unknown := [column for column in columns if column not in (*COLUMNS, *OTHERS)]:
-        _warn(f"celeba/{LIST}, line 2: not used is what CelebA does not have, {_few(unknown)}.")
+        _warn(f"celeba/{LIST}, line 2: not used is what CelebA does not have, {few(unknown)}.")
     if int(first[0][:9]) != len(rows):
         _warn(f"celeba/{LIST}, line 1: the count is {first[0][:9]}, but {len(rows):,} rows follow.")
     places = [columns.index(column) for column in COLUMNS]
@@ -161,15 +161,9 @@ def _rows(
     if problems and not good:
         raise _wrong(name, *problems[0])
     if problems:
-        said = _few([f"line {number}: {problem}" for number, problem in problems], "; ")
+        said = few([f"line {number}: {problem}" for number, problem in problems], "; ")
         _warn(f"{len(problems):,} of {len(rows):,} rows of celeba/{name} are left out: {said}.")
     return good
-
-
-def _few(problems: list[str], mark: str = ", ") -> str:
-    """Join the first five, and say how many more there are."""
-    more = [f"and {len(problems) - 5:,} more"] if len(problems) > 5 else []
-    return mark.join([*problems[:5], *more])
 
 
 def _warn(sentence: str) -> None:
@@ -229,7 +223,7 @@ def split_of(split: Split, download: bool) -> tuple[Tensor, dict[str, Tensor]]:
     if bad:
         left_out = (
             f"{len(bad):,} of {several:,} {split} images in celeba/{IMAGES} are left out: "
-            f"{_few(bad)}"
+            f"{few(bad)}"
         )
         if not good:
             raise _not_there(left_out)

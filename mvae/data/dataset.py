@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ __all__ = [
     "Split",
     "data_folder",
     "distinct",
+    "few",
     "idx_split",
     "label",
     "tags",
@@ -108,6 +109,17 @@ def tags(name: str, words: Iterable[str]) -> Modality:
         hidden=(128, 128),
         categories=words,
     )
+
+
+def few(problems: Sequence[str], mark: str = ", ") -> str:
+    """Join the first five, and say how many more there are.
+
+    Example:
+        >>> few(["a", "b"]), few(list("abcdefg"))
+        ('a, b', 'a, b, c, d, e, and 2 more')
+    """
+    more = [f"and {len(problems) - 5:,} more"] if len(problems) > 5 else []
+    return mark.join([*problems[:5], *more])
 
 
 def data_folder() -> Path:

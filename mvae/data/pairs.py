@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from mvae.data.dataset import Dataset, DatasetError, Split, data_folder
+from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, few
 from mvae.intake import IntakeError
 from mvae.modality import Batch, Modality
 from mvae.tokens import encode
@@ -104,8 +104,8 @@ def read_pairs(first: Path, second: Path | None = None) -> tuple[list[Pair], lis
         second: that of the other.
 
     Returns:
-        tuple: the pairs, and a sentence on each line that is none and was left out. Empty lines
-        are no pairs and no problem.
+        tuple: the pairs, and what is wrong with each line that is none and was left out. Empty
+        lines are no pairs and no problem.
 
     Raises:
         DatasetError: if a file can't be read, is not UTF-8 or holds no pair at all, or if aligned
@@ -119,7 +119,7 @@ def read_pairs(first: Path, second: Path | None = None) -> tuple[list[Pair], lis
         >>> found, len(problems)
         ([('Open', 'Mở')], 1)
     """
-    lines, where = _lines(first), str(first)
+    lines, where, how = _lines(first), str(first), "write one a line, with a tab between"
     if second is None:
         rows = [line.split("\t") for line in lines]
     else:
@@ -130,19 +130,18 @@ def read_pairs(first: Path, second: Path | None = None) -> tuple[list[Pair], lis
                 f"line of one its translation on the same line of the other."
             )
         rows, where = [[*line] for line in zip(lines, others, strict=True)], f"{first} and {second}"
+        how = "write each text and its translation on the same line of both"
     found, problems = [], []
     for number, row in enumerate(rows, 1):
         texts = [text.strip() for text in row]
         if len(row) == 2 and all(texts):
             found.append((texts[0], texts[1]))
         elif len(row) != 2 and any(texts):
-            problems.append(f"{where}, line {number}: there are {len(row) - 1} tabs, not one.")
+            problems.append(f"{where}, line {number}: there are {len(row) - 1} tabs, not one")
         elif any(texts):
-            problems.append(f"{where}, line {number}: one of the two texts is empty.")
+            problems.append(f"{where}, line {number}: one of the two texts is empty")
     if not found:
-        raise DatasetError(
-            f"There is no pair of texts in {where}: write one a line, with a tab between."
-        )
+        raise DatasetError(f"There is no pair of texts in {where}: {how}.")
     return found, problems
 
 
@@ -162,9 +161,14 @@ def learn(files: Files, size: int = 2000) -> tuple[tuple[str, ...], tuple[str, .
         texts have is a token; digits are only by themselves.
 
     Raises:
-        DatasetError: as of `read_pairs`, or if there are more characters than tokens.
+        DatasetError: as of `read_pairs`, or if there are more characters than tokens, or too few
+            pairs.
     """
     train = divide(files)["train"]
+    if not train:
+        raise DatasetError(
+            "No pair is left to learn from: there are too few, or all share a text. Give it more."
+        )
     one, other = ([pair[side] for pair in train] for side in (0, 1))
     return _subwords(one, size), _subwords(other, size)
 
@@ -175,7 +179,7 @@ def divide(files: Files) -> dict[Split, list[Pair]]:
     for paths in files:
         some, problems = read_pairs(*(data_folder() / path for path in paths))
         if problems:
-            warnings.warn(f"{len(problems)} lines are left out. {problems[0]}", stacklevel=2)
+            warnings.warn(f"Left out: {few(problems, '; ')}.", stacklevel=2)
         found |= dict.fromkeys((tidy(one), tidy(other)) for one, other in some)
     groups = _groups(found)
     parts: dict[Split, list[Pair]] = {"test": [], "valid": [], "train": []}

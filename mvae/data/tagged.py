@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from mvae.data.dataset import SEED, DatasetError, Split
+from mvae.data.dataset import SEED, DatasetError, Split, few
 from mvae.modality import Batch, Modality
 
 __all__ = ["PICTURE", "part", "tagged", "warn_left_out"]
@@ -102,10 +102,8 @@ def warn_left_out(problems: Sequence[str], n: int, split: Split) -> None:
         split: of which.
     """
     if problems:
-        more = [f"and {len(problems) - 5:,} more"] if len(problems) > 5 else []
         warnings.warn(
-            f"{len(problems):,} of {n:,} {split} pictures are left out: "
-            + ", ".join([*problems[:5], *more])
-            + ". Restore the files as they were distributed to have them back.",
+            f"{len(problems):,} of {n:,} {split} pictures are left out: {few(problems)}. Restore "
+            "the files as they were distributed to have them back.",
             stacklevel=3,
         )

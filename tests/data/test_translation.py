@@ -80,9 +80,9 @@ def test_lines_that_are_no_pair_are_listed_and_the_others_read(tmp_path):
     found, problems = read_pairs(path)
     assert found == [("Open", "Mở"), ("File", "Tệp")]
     assert problems == [
-        f"{path}, line 2: there are 0 tabs, not one.",
-        f"{path}, line 4: there are 2 tabs, not one.",
-        f"{path}, line 5: one of the two texts is empty.",
+        f"{path}, line 2: there are 0 tabs, not one",
+        f"{path}, line 4: there are 2 tabs, not one",
+        f"{path}, line 5: one of the two texts is empty",
     ]
 
 
@@ -92,7 +92,7 @@ def test_aligned_lines_of_which_one_is_empty_are_listed(tmp_path):
     other.write_text("Mở\n\nLưu\nTệp\n", "utf-8")
     found, problems = read_pairs(one, other)
     assert found == [("Open", "Mở"), ("Save\tas", "Lưu")]
-    assert problems == [f"{one} and {other}, line 4: one of the two texts is empty."]
+    assert problems == [f"{one} and {other}, line 4: one of the two texts is empty"]
 
 
 def test_files_that_do_not_pair_up_are_refused(tmp_path):
@@ -122,6 +122,20 @@ def test_files_without_a_pair_are_refused(tmp_path, content):
     path.write_text(content, "utf-8")
     with pytest.raises(DatasetError, match=r"no pair of texts in .*both\.tsv"):
         read_pairs(path)
+
+
+def test_aligned_files_without_a_pair_are_told_how_pairs_are_written(tmp_path):
+    one, other = tmp_path / "en.txt", tmp_path / "vi.txt"
+    one.write_text("Open\n\n", "utf-8")
+    other.write_text("\n\n", "utf-8")
+    with pytest.raises(DatasetError, match="on the same line of both"):
+        read_pairs(one, other)
+
+
+def test_there_has_to_be_a_pair_to_learn_from(tmp_path):
+    path = write_table(tmp_path / "both.tsv", [("Open", f"Mở {n}") for n in range(5)])
+    with pytest.raises(DatasetError, match="No pair is left to learn from"):
+        learn([(path,)])
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -269,7 +283,10 @@ def test_lines_that_are_left_out_are_warned_of(tmp_path):
     files = [(path,)]
     words = dict(zip(("english", "vietnamese"), learn(files), strict=True))
     path.write_text(path.read_text("utf-8") + "no tab\nnor here\n", "utf-8")
-    with pytest.warns(UserWarning, match="2 lines are left out.*line 201: there are 0 tabs"):
+    with pytest.warns(
+        UserWarning,
+        match="Left out: .*line 201: there are 0 tabs.*line 202: there are 0 tabs, not one\\.",
+    ):
         pairs("own", "My pairs", "me", files, words).load("train", False)
 
 
