@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mvae.inference import Belief, believe, conflict_percentile
+from pages.parts.about import show_limitations
 from pages.parts.assets import decoders_path
 from pages.parts.code import experts_code, show_code
 from pages.parts.colours import colours_of
@@ -57,8 +58,7 @@ def page() -> None:
             st.button("Draw other samples", key="draw", on_click=lambda: change(seed=view.seed + 1))
         show_products(view.data, view.model, sample, belief)
         show_code(experts_code(view, config.modalities, evidence, exact is not None))
-        st.markdown("#### What this model does badly")
-        st.markdown("\n".join(f"- {text}" for text in config.limitations))
+        show_limitations(config)
 
 
 def _take(deed: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from mvae import checkpoint
 from mvae.data import DATASETS
-from pages.parts.about import about
+from pages.parts.about import about, show_limitations
 from pages.parts.links import open_view
 from pages.parts.loading import load
 from pages.parts.view import View, change, show
@@ -83,6 +83,7 @@ def no_experts(view: View, why: str, elsewhere: StreamlitPage) -> None:
     st.markdown(f"### **{view.model}** has no product of experts")
     st.markdown(why)
     st.page_link(elsewhere, label=f"Compare what {view.model} generates with other models")
+    show_limitations(load(view.data, view.model)[1])
 
 
 def frame() -> None:

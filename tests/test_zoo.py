@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import mvae.__main__
 from mvae.__main__ import app
-from mvae.checkpoint import CHECKPOINTS, load_metrics, load_model, sha256
+from mvae.checkpoint import CHECKPOINTS, load_config, load_metrics, load_model, sha256
 from mvae.recipes import RECIPES
 from mvae.training import RESUME
 from mvae.zoo import BASELINES, ZOO, Run, state_of
@@ -51,6 +51,13 @@ def test_every_run_has_a_recipe_and_a_folder_of_its_own():
     assert {name: 1 + repeated.count(name) for name in repeated} == dict.fromkeys(
         ("mvae", "mvae-cover", "mvae-cover-short", "jmvae", "mopoe"), 3
     )
+
+
+def test_what_is_bundled_is_what_the_recipes_say_of_it():
+    there = [run for run in ZOO if (CHECKPOINTS / run.dataset / run.name / "config.json").exists()]
+    assert len(there) > len(ZOO) / 2
+    for run in there:
+        assert load_config(CHECKPOINTS / run.dataset / run.name) == run.config, run.name
 
 
 def test_an_interrupted_zoo_goes_on_where_it_was_and_ends_with_everything(small_zoo, monkeypatch):

@@ -15,10 +15,18 @@ from pages.parts.loading import load, metrics_of
 from pages.parts.view import View
 from pages.parts.words import described, listing, told, with_error
 
-__all__ = ["about"]
+__all__ = ["about", "show_limitations"]
 
-#: What of the protocol bears on the figures shown.
-PROTOCOL = ("proposal", "K", "accuracy", "coherence", "diversity")
+#: What of the protocol bears on figures that may be shown, by their kind.
+PROTOCOL = {
+    "proposal": "loglik",
+    "K": "loglik",
+    "accuracy": "accuracy",
+    "coherence": "coherence",
+    "diversity": "diversity",
+    "average_precision": "average_precision",
+    "texts": "bleu",
+}
 
 
 def about(view: View) -> None:
@@ -37,6 +45,12 @@ def about(view: View) -> None:
         f"objective · {said}"
     )
     show_data(view, config)
+
+
+def show_limitations(config: ModelConfig) -> None:
+    """Say what a model does badly."""
+    st.markdown("#### What this model does badly")
+    st.markdown("\n".join(f"- {text}" for text in config.limitations))
 
 
 def alike(config: ModelConfig, what: Callable[[Modality], str]) -> list[tuple[str, list[str]]]:
@@ -75,8 +89,12 @@ def show_figures(view: View, config: ModelConfig) -> None:
         hide_index=True,
     )
     protocol = metrics.protocol
-    told = [f"{name}: {protocol[name]}" for name in PROTOCOL if name in protocol]
+    said = [
+        f"{name.replace('_', ' ')}: {protocol[name]}"
+        for name, kind in PROTOCOL.items()
+        if name in protocol and kind in metrics.test
+    ]
     st.caption(
-        f"± standard error. {'; '.join(told)}. Measured on {protocol['date']} by "
+        f"± standard error. {'; '.join(said)}. Measured on {protocol['date']} by "
         f"`{protocol['command']}`; all figures stand on Results."
     )

@@ -104,7 +104,7 @@ def headline(belief: Belief) -> str:
     if len(belief.evidence) > 1:
         brought = total - belief.sharpness[-2]
         sentence += (
-            f"; the {belief.evidence[-1]}, supplied last, brought **{nats(brought)}** of them"
+            f"; **{belief.evidence[-1]}**, supplied last, brought **{nats(brought)}** of them"
         )
     return sentence + "."
 

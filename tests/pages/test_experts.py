@@ -58,14 +58,14 @@ def test_dropping_the_label_widens_the_belief_and_supplying_it_sharpens_it_again
     page.switch("label", True)
     assert page.belief.sharpness == both
     assert "Supplying the label sharpened the belief" in page.remarks
-    assert "the label, supplied last, brought" in page.headline
+    assert "prior; label, supplied last, brought" in page.headline
 
 
 def test_what_is_supplied_first_stands_first(visit):
     page = visit().switch("image", False).switch("image", True)
     assert page.url["supply"] == "label,image"
     assert page.stage["evidence"] == ["label", "image"]
-    assert "the image, supplied last" in page.headline
+    assert "prior; image, supplied last" in page.headline
 
 
 def test_without_evidence_the_belief_is_the_prior(visit):
