@@ -35,6 +35,7 @@ class Modality(BaseModel):
         categories: names of the categories, of the tags, or of the tokens, in order of their
             index; the first token ends a text.
         tile: row and column, where the modality is one tile of a larger picture.
+        grid: rows and columns, where a vector's numbers are those of a picture, dark where high.
 
     Raises:
         pydantic.ValidationError: if a field is missing, unknown or inconsistent.
@@ -59,6 +60,7 @@ class Modality(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     categories: tuple[str, ...] = ()
     tile: tuple[int, int] | None = None
+    grid: tuple[PositiveInt, PositiveInt] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -85,6 +87,8 @@ class Modality(BaseModel):
             raise ValueError(f"only the tokens of a text are dropped, not a {self.kind}")
         if self.convolutions and self.kind != "image":
             raise ValueError(f"only an image is convolved, not a {self.kind}")
+        if self.grid and (self.kind != "vector" or self.shape != (self.grid[0] * self.grid[1],)):
+            raise ValueError(f"{self.shape} numbers of a {self.kind} don't fill a grid {self.grid}")
         return self
 
     @property

@@ -10,7 +10,20 @@ from torch import Tensor
 
 from mvae.modality import Batch, Modality
 
-__all__ = ["Framing", "assemble", "completed", "cut", "picture_shape", "pictures", "tiles"]
+__all__ = [
+    "SPAN",
+    "Framing",
+    "assemble",
+    "completed",
+    "cut",
+    "grey",
+    "picture_shape",
+    "pictures",
+    "tiles",
+]
+
+#: Standard deviations from the mean at which a vector's number is as light or as dark as can be.
+SPAN = 2.5
 
 #: How what is shown lies in its frame: one thing "centred" by its mass in 20/28 of it, as MNIST's
 #: digits; one thing that has "filled" it, as Fashion-MNIST's clothes; or anything anywhere, "free".
@@ -119,3 +132,22 @@ def cut(modalities: Iterable[Modality], picture: Tensor) -> dict[str, Tensor]:
         m.name: picture[..., top : top + m.shape[1], left : left + m.shape[2]]
         for m, top, left in tiles(modalities)
     }
+
+
+def grey(m: Modality, values: Tensor) -> Tensor:
+    """Give a vector on a grid as ink in [0, 1], ``(..., n)`` to ``(..., 1, rows, columns)``.
+
+    Its numbers are in standard deviations from their mean, which is half as dark as can be.
+
+    Raises:
+        ValueError: if the modality has no grid.
+
+    Example:
+        >>> m = Modality(name="view", kind="vector", shape=(2,), likelihood="gaussian", grid=(1, 2))
+        >>> grey(m, torch.tensor([0.0, 9.0]))
+        tensor([[[0.5000, 1.0000]]])
+    """
+    if m.grid is None:
+        raise ValueError(f"the numbers of {m.name} are not those of a picture")
+    ink: Tensor = (0.5 + values / (2 * SPAN)).clamp(0, 1).unflatten(-1, (1, *m.grid))
+    return ink

@@ -11,7 +11,7 @@ from torch import Tensor
 from mvae.inference import Belief, believe
 from mvae.modality import Modality
 from mvae.model import ExpertModel
-from mvae.pictures import assemble, pictures
+from mvae.pictures import assemble, grey, pictures
 from mvae.tokens import decode
 from pages.parts.code import REACH, STEPS, show_code, traverse_code
 from pages.parts.evidence import gather, supplied
@@ -54,18 +54,23 @@ def show(
     strip = len(z) == 1
     named = [m for m in model.modalities if m.named]
     group = chosen_picture(model.modalities)
-    if group:
+    grids = [m for m in model.modalities if m.grid]
+    if group or grids:
         notes = [
             [note(named, expected, r, c, strip) for c in range(z.shape[1])] for r in range(len(z))
         ]
-        whole = visible(assemble(group, expected), group[0], model.modalities)
+        if group:
+            whole = visible(assemble(group, expected), group[0], model.modalities)
+        else:
+            whole = grey(grids[0], expected[grids[0].name])
         figure = mosaic(whole, across, down, notes, titles, mark)
         words = f"{len(z)} by {z.shape[1]} generated pictures; {titles[0]}"
         with st.container(key=f"pictures {titles[0]}"):
             st.plotly_chart(figure, config={"displayModeBar": False, "staticPlot": True}, alt=words)
     elif named:
         _table(named, expected, across, down, titles)
-    paths = {m.name: expected[m.name][0] for m in model.modalities if m.kind == "vector"}
+    numbers = [m for m in model.modalities if m.kind == "vector" and (group or not m.grid)]
+    paths = {m.name: expected[m.name][0] for m in numbers}
     if paths and strip:
         words = f"{', '.join(paths)} at {len(across)} steps of {titles[0]}"
         st.plotly_chart(vectors(paths, across), config={"displayModeBar": False}, alt=words)

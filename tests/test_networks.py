@@ -119,6 +119,7 @@ def test_reading_back_takes_turns_among_what_is_said_in_words():
         ({"kind": "text"}, "autoregressive, nothing else has"),
         ({"kind": "tags", "shape": (1, 2)}, "one number"),
         ({"kind": "vector", "convolutions": (4,)}, "only an image is convolved"),
+        ({"grid": (1, 2)}, "of a tags don't fill a grid"),
     ],
 )
 def test_modalities_that_make_no_sense_are_refused_with_a_sentence(change, sentence):

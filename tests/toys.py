@@ -68,9 +68,11 @@ def tags(name: str, count: int, hidden: tuple[int, ...] = (16,)) -> Modality:
     )
 
 
-def vector(name: str, size: int) -> Modality:
-    """Describe a vector."""
-    return Modality(name=name, kind="vector", shape=(size,), likelihood="gaussian", hidden=(16,))
+def vector(name: str, size: int, grid: tuple[int, int] | None = None) -> Modality:
+    """Describe a vector, on a grid or not."""
+    return Modality(
+        name=name, kind="vector", shape=(size,), likelihood="gaussian", hidden=(16,), grid=grid
+    )
 
 
 def label(name: str, *categories: str, hidden: tuple[int, ...] = (12,)) -> Modality:
@@ -111,6 +113,7 @@ TOYS: dict[str, tuple[Modality, ...]] = {
         vector("pixels", 240),
         vector("shape", 47),
         vector("few", 6),
+        vector("drawn", 20, grid=(4, 5)),
         label("digit", *"0123456789"),
     ),
 }

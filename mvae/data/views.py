@@ -24,10 +24,18 @@ FILES = {
     "morphology": ("mfeat-mor.csv", 6),
 }
 
+#: Rows and columns of a view that is a picture.
+GRIDS = {"pixels": (16, 15)}
+
 MODALITIES = (
     *(
         Modality(
-            name=name, kind="vector", shape=(columns,), likelihood="gaussian", hidden=(128, 128)
+            name=name,
+            kind="vector",
+            shape=(columns,),
+            likelihood="gaussian",
+            hidden=(128, 128),
+            grid=GRIDS.get(name),
         )
         for name, (_, columns) in FILES.items()
     ),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mvae.intake import IntakeError
 from mvae.modality import Batch, Modality
+from mvae.pictures import grey
 from mvae.text import said
 from mvae.tokens import WORD
 from pages.parts.chips import NO, OFF, YES, Chip, chips
@@ -67,7 +68,8 @@ def say(m: Modality, entry: Entry, own: Entry | None) -> None:
 
 def _shown(m: Modality, value: Tensor, small: bool) -> None:
     """Show what can only be looked at: a picture, or numbers as a line."""
-    if m.kind == "image":
+    if m.kind == "image" or m.grid:
+        value = grey(m, value) if m.grid else value
         width = TILE if m.tile is not None else SMALL if small else WHOLE
         alt = f"the {m.name} that is supplied or dropped"
         st.image(as_image(value, width), output_format="PNG", alt=alt)

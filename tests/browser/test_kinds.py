@@ -103,7 +103,10 @@ def test_what_is_generated_is_what_the_library_generates(open_, toy_root, data):
     decided = [m for m in TOYS[data] if m.kind == "label" and m.shape[0] == 2]
     for m in TOYS[data]:
         mean = belief.expected[m.name]
-        if m.kind == "image":
+        if m.grid:
+            # The mean over draws, in standard deviations: 2.5 above it is as dark as can be.
+            compare_image(page, m, (0.5 + mean / 5).clamp(0, 1).view(1, *m.grid), inked=True)
+        elif m.kind == "image":
             inked = m.shape[0] == 1 and (m.likelihood == "bernoulli" or not colours)
             compare_image(page, m, mean, inked)
         elif m.kind == "label" and m not in decided:

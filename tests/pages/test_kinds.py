@@ -46,7 +46,10 @@ def test_the_stage_is_told_of_every_kind(visit, data):
         (told_of["name"], told_of["channels"], told_of["height"], told_of["width"])
         for told_of in page.stage["pictures"]
     ]
-    assert boxes == [(m.name, *m.shape) for m in TOYS[data] if m.kind == "image"]
+    images = [(m.name, *m.shape) for m in TOYS[data] if m.kind == "image"]
+    grids = [(m.name, 1, *m.grid) for m in TOYS[data] if m.grid]
+    assert boxes == images + grids
+    assert [m["name"] for m in told.values() if m["pictured"]] == [box[0] for box in boxes]
 
 
 def test_ink_is_what_is_binary_or_what_has_no_colours_beside_it(visit):
@@ -181,6 +184,10 @@ def test_a_card_draws_vectors_with_the_samples_own(toy_pages):
         points = torch.tensor([float(y) for y in re.findall(r" ([\d.]+)", line)])
         assert (ends - place[0]).abs().max() < 0.06
         assert (points - place[1]).abs().max() < 0.06
+    # Numbers on a grid are a picture.
+    picture = png(re.search(r'class="framed".*?src="(data:image/png[^"]*)"', html)[1])
+    wanted = (255 * (0.5 + found.expected["drawn"] / 5).clamp(0, 1)).round().view(4, 5)
+    assert np.array_equal(picture[..., 3], wanted.byte().numpy())
     written_out = ", ".join(map(number, found.expected["few"].tolist()))
     assert f"<p>{written_out}</p>" in html
 
@@ -270,7 +277,7 @@ def test_without_pictures_there_are_tables_and_lines(visit, toy_pages):
     assert page.app.dataframe[0].value.shape == (9, 10)
 
     page = visit("traverse.py", data="measured", sample="3")
-    lines, path = charts(page)
+    strip, lines, other_strip, path = charts(page)
     assert [a["text"] for a in lines["layout"]["annotations"]] == [
         *("<b>pixels</b>", "<b>shape</b>", "<b>few</b>")
     ]
@@ -280,8 +287,11 @@ def test_without_pictures_there_are_tables_and_lines(visit, toy_pages):
     with torch.no_grad():
         mean = model.expected(model.posterior(sample).mean)
     assert path["data"][0]["y"] == pytest.approx(mean["pixels"][0].tolist(), abs=1e-5)
+    # Numbers on a grid are pictures, with the likeliest digit below each.
+    assert strip["layout"]["images"] != other_strip["layout"]["images"]
+    assert re.match(r"\d", strip["data"][0]["text"][0])
     page.set("selectbox", "down", 2)
-    assert len(charts(page)) == 1  # between two examples
+    assert len(charts(page)) == 3  # a grid, and between two examples
     assert "not two" in page.remarks
 
 

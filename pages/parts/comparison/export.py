@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mvae.comparison import Answer, differences
 from mvae.modality import Modality
-from mvae.pictures import pictures
+from mvae.pictures import grey, pictures
 from pages.parts.comparison.card import AXIS, height_of
 from pages.parts.comparison.generated import TAGS, TEXTS, strip
 from pages.parts.comparison.shared import likeliest, number
@@ -175,7 +175,10 @@ def _generated(column: _Column, found: Answer, modalities: tuple[Modality, ...])
         if m in together:
             continue
         mean = found.expected[m.name]
-        if m.kind == "vector":
+        if m.grid:
+            column.write(m.name)
+            column.paste(_picture(grey(m, mean), DRAW))
+        elif m.kind == "vector":
             column.write(m.name)
             column.vector(mean)
         elif m.kind == "text":

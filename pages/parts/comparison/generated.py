@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mvae.comparison import Answer
 from mvae.modality import Modality
-from mvae.pictures import picture_shape, pictures, tiles
+from mvae.pictures import grey, picture_shape, pictures, tiles
 from pages.parts.comparison.shared import Shared, likeliest, number
 from pages.parts.pictures import as_image, framed, visible
 from pages.parts.words import decided
@@ -96,12 +96,17 @@ def _first(group: tuple[Modality, ...], answer: Answer, shared: Shared) -> str:
 def _further(m: Modality, answer: Answer, shared: Shared) -> str:
     if m.name not in answer.expected:
         return f"<figure>{part(m.name)}{sentence(answer.cannot[m.name])}</figure>"
-    line = "solid" if m.name in shared.evidence else "dashed"
     picture = visible(answer.expected[m.name], m, shared.modalities)
+    return f"<figure>{part(m.name)}{_framed(m, picture, shared)}</figure>"
+
+
+def _framed(m: Modality, picture: Tensor, shared: Shared) -> str:
+    """Show a picture in a frame of its modality's colour, solid if it was supplied."""
+    line = "solid" if m.name in shared.evidence else "dashed"
     return (
-        f"<figure>{part(m.name)}"
-        f'<img alt="mean {escape(m.name)} that it generates, {_state(m.name, shared)}" '
-        f'style="border:2px {line} {shared.colours[m.name]}" src="{_png(picture)}"></figure>'
+        f'<img class="framed" alt="mean {escape(m.name)} that it generates, '
+        f'{_state(m.name, shared)}" '
+        f'style="border:2px {line} {shared.colours[m.name]}" src="{_png(picture)}">'
     )
 
 
@@ -121,6 +126,8 @@ def rest(answer: Answer, shared: Shared) -> list[str]:
             parts.append(head + _tags(m, answer.expected[m.name], shared))
         elif m.kind == "text":
             parts.append(head + _texts(m, answer.texts[m.name], shared))
+        elif m.grid:
+            parts.append(head + _framed(m, grey(m, answer.expected[m.name]), shared))
         else:
             parts.append(head + _numbers(m, answer.expected[m.name], shared))
     return parts

@@ -14,7 +14,7 @@ from mvae.gaussian import Gaussian
 from mvae.inference import DRAWS, Belief
 from mvae.modality import Modality
 from mvae.model import ExpertModel, noise
-from mvae.pictures import picture_shape, pictures, tiles
+from mvae.pictures import SPAN, picture_shape, pictures, tiles
 from pages.parts.colours import PRIOR, colours_of
 from pages.parts.lesson import Witnesses
 from pages.parts.modules import files_of
@@ -116,6 +116,7 @@ def describe(
                 "categories": [m.category(c) for c in range(m.shape[0])]
                 if m.kind == "label"
                 else list(m.categories),
+                "pictured": m.kind == "image" or m.grid is not None,
                 "there": m.name in belief.experts,
             }
             for m in model.modalities
@@ -127,7 +128,8 @@ def describe(
         "draws": DRAWS,
         "samples": SAMPLES,
         "pictures": [
-            _picture(group, model.modalities, colours) for group in pictures(model.modalities)
+            *(_picture(group, model.modalities, colours) for group in pictures(model.modalities)),
+            *(_grid(i, m, colours) for i, m in enumerate(model.modalities) if m.grid),
         ],
         "plane": plane and plane.describe(),
         "at": list(at) if at and plane else None,
@@ -179,6 +181,23 @@ def _picture(
             for i, box in boxes
             if not single
         ],
+    }
+
+
+def _grid(index: int, m: Modality, colours: Mapping[str, str]) -> dict[str, Any]:
+    """Say how a vector's numbers are put into a picture."""
+    assert m.grid is not None
+    height, width = m.grid
+    return {
+        "name": m.name,
+        "colour": colours[m.name],
+        "channels": 1,
+        "height": height,
+        "width": width,
+        "inked": True,
+        "span": SPAN,
+        "boxes": [(index, [0, 0, width, height])],
+        "frames": [],
     }
 
 

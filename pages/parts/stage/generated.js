@@ -36,7 +36,7 @@ function partsOf({ modalities, pictures, samples }, ink) {
   if (further.length) shown.at(-1).parts = [more];
   if (together.length) shown.push(decisions(together));
   modalities.forEach((m, index) => {
-    if (m.kind in KINDS && !together.some(([i]) => i === index)) shown.push(KINDS[m.kind](m, index));
+    if (!m.pictured && !together.some(([i]) => i === index)) shown.push(KINDS[m.kind](m, index));
   });
   return shown;
 }

@@ -1,11 +1,14 @@
-/* What is generated of image modalities: pictures, whole or put together from tiles. */
+/* What is generated of images, and of vectors on a grid: pictures, whole or put together from tiles. */
 import { averaged } from "./average.js";
 import { title } from "./heading.js";
 import { make } from "../web/dom.js";
 import { paintColours, paintInk } from "../web/picture.js";
 
-/** A canvas, and what puts the means of a picture's modalities on it. */
-function sheet({ channels, height, width, boxes, inked }, words, ink) {
+/**
+ * A canvas, and what puts the means of a picture's modalities on it. Where there is a `span`, they
+ * are in standard deviations: so many below their mean are white, so many above it black.
+ */
+function sheet({ channels, height, width, boxes, inked, span }, words, ink) {
   const canvas = make("canvas", { width, height, role: "img", "aria-label": words });
   const whole = new Float32Array(channels * height * width);
   function put(means) {
@@ -17,6 +20,7 @@ function sheet({ channels, height, width, boxes, inked }, words, ink) {
         }
       }
     }
+    if (span) whole.forEach((x, i) => (whole[i] = Math.min(Math.max(0.5 + x / (2 * span), 0), 1)));
     if (inked) paintInk(canvas, whole, ink, 1);
     else paintColours(canvas, whole, 1);
   }
