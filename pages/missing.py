@@ -22,6 +22,9 @@ from pages.parts.view import View
 #: Coherence, with labels inferred right beside it.
 RIGHT = "right or coherent"
 
+#: How to read situations that are told apart by what is supplied.
+LINKED = " ● stands for what is supplied. A click on a cell opens that situation on Experts."
+
 #: With more labels than this, their mean stands for them.
 MANY = 4
 
@@ -76,9 +79,8 @@ def page() -> None:
     shows = [kind_of(key, config.modalities) for key in KINDS if key in there]
     st.caption(
         " ".join(f"**{kind.title}**: {kind.means}" for kind in shows)
-        + ("" if counted(situations) else " ● stands for what is supplied.")
-        + " A click on a cell opens that situation on Experts; the protocol and the standard error "
-        "show on hover."
+        + ("" if counted(situations) else LINKED)
+        + " The protocol and the standard error show on hover."
     )
 
 
@@ -133,8 +135,7 @@ def heat(
             [n not in key.split("+") for n in names],
         ),
     )
-    values = [f.mean for f in cells.values()]
-    low, high = min(values), max(values)
+    limits = limits_of(cells)
     head = (
         "<th></th>"
         if counted(situations)
@@ -151,9 +152,23 @@ def heat(
                 f'<td class="dot" style="color:{colours[n]}">{"●" if n in given else "·"}</td>'
                 for n in names
             )
-        right = "".join(cell(view, cells.get((key, target)), key, low, high) for target in targets)
+        right = "".join(
+            cell(view, cells.get((key, target)), key, *limits[target]) for target in targets
+        )
         lines.append(f"<tr>{left}{right}</tr>")
     return f'<div class="missing"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
+
+
+def limits_of(cells: dict[tuple[str, str], Figure]) -> dict[str, tuple[float, float]]:
+    """Give the least and the greatest figure that each target's shades span.
+
+    Shares of what is right are compared with each other; nats of different targets cannot be.
+    """
+    columns: dict[str, list[float]] = {}
+    for (_, target), f in cells.items():
+        columns.setdefault(target if f.kind == "predictive" else "", []).append(f.mean)
+    spans = {name: (min(values), max(values)) for name, values in columns.items()}
+    return {target: spans.get(target, spans.get("", (0.0, 0.0))) for _, target in cells}
 
 
 def cell(view: View, figure: Figure | None, key: str, low: float, high: float) -> str:

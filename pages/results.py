@@ -105,7 +105,14 @@ def columns_of(found: list[Figure]) -> list[tuple[str, str]]:
 
 
 def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tuple[int, int]:
-    """Rank a column: whole pictures, labels, everything and nothing come before some tiles."""
+    """Rank a column: whole pictures, labels, everything and nothing come before some tiles.
+
+    Where situations are told apart by number, all modalities come first, all but one, then one.
+    """
+    count, _, of = (column[0] or column[1]).partition(" of ")
+    if of.isdecimal() and count.isdecimal():
+        missing = int(of) - int(count)
+        return 0, {0: 0, 1: 1, int(of) - 1: 2}.get(missing, 3 + abs(missing - int(of) // 2))
     tiles = {m.name for m in modalities if m.kind == "image"}
     parts = [set(side.split("+")) & tiles for side in column]
     return sum(0 < len(part) < len(tiles) for part in parts), len(column[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -163,6 +164,23 @@ def test_what_is_right_is_shown_where_no_picture_is_generated(visit):
     right = load_metrics("views", "mvae-cover").test["accuracy"]["1 of 7->label"]["mean"]
     assert f">{right:.3f}<" in cells(page)
     assert "●" not in page.remarks  # it is counted how many are supplied, not told which
+    assert "A click" not in page.remarks
+
+
+def test_nats_of_each_target_have_shades_of_their_own(visit):
+    page = visit("missing.py", data="translation", model="mvae-cover", shown="predictive")
+    columns = [re.findall(r"#0072b2 (\d+)%", row) for row in cells(page).split("</tr>")]
+    shades = [[int(share) for share in row] for row in columns if row]
+    assert len(shades[0]) == 2  # given nothing, the least is known of both
+    assert shades[0] == [8, 8]
+    assert sorted(share for row in shades[1:] for share in row) == [50, 50]
+
+
+def test_of_many_situations_those_with_all_modalities_or_all_but_one_or_one_are_shown(visit):
+    table = visit("results.py", data="views").app.dataframe[0].value
+    assert [c for c in table if c.endswith("of 7") and c[0] not in "±k"] == [
+        *("1 of 7", "6 of 7", "7 of 7", "the next | 1 of 7", "the next | 6 of 7")
+    ]
 
 
 def test_a_model_without_figures_says_how_to_make_them(visit, measured):
