@@ -118,6 +118,9 @@ def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, dict[str
         for m in named if len(named) == 1 else []:
             wanted[f"one→{m.name}"] = ("accuracy", f"{one}->{m.name}")
             wanted[f"all others→{m.name}"] = ("accuracy", f"{all_but_one}->{m.name}")
+    elif not named:
+        for name in names[1:]:
+            wanted[f"{log_p} of {names[0]} | {name}"] = ("predictive", f"{name}->{names[0]}")
     for m in named if len(few) == 2 else []:
         rest = next(name for name in few if name != m.name)
         given = "+".join(name for name in names if name != m.name)

@@ -90,6 +90,11 @@ def test_what_models_are_compared_by_fits_their_data():
     chance = load_metrics("clipart", "mvae").test["average_precision_chance"]
     for there, given in (("image→tags", "image->tags"), ("tags→image", "tags->image")):
         assert clipart[f"{there} average precision"]["mean"] > chance[given]["mean"]
+    vision = measured(config_for("vision", "mvae"), load_metrics("vision", "mvae"))
+    assert list(vision)[1:] == [
+        f"score of image | {name}" for name in ("grey", "edges", "masked", "watermarked")
+    ]
+    assert None not in vision.values()
     assert list(measured(config_for("translation", "mvae"), None))[1:] == [
         "vietnamese→english BLEU",
         "english→vietnamese BLEU",
