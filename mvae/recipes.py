@@ -83,7 +83,7 @@ FIFTY = {"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0}
 #: Where much is said in words, or by many modalities, naming weighs less; by hand, not searched.
 COVERING = {
     "multimnist": Covering(gamma=1.0, kappa=3.0, rho=1.0),
-    "faces19": Covering(gamma=0.1, kappa=0.3, rho=2.0),
+    "faces19": Covering(gamma=0.1, kappa=3.0, rho=2.0),
     "clipart": Covering(gamma=1.0, kappa=3.0, rho=1.0),
     "translation": Covering(gamma=1.0, kappa=10.0),
     "views": Covering(gamma=1.0, kappa=10.0, rho=5.0),
