@@ -84,6 +84,7 @@ def test_a_chip_follows_what_is_done_elsewhere(visitor):
     page.get_by_role("button", name="None").click()
     expect(page.locator(".chips button[data-state=off]")).to_have_count(18)
     page.get_by_role("button", name="Next").click()
+    visitor.settled(page)
     page.get_by_role("button", name="All").click()
     expect(page.locator(".chips button[data-state=yes]")).to_have_count(18)
 
