@@ -10,7 +10,6 @@ from typing import Annotated
 import torch
 import typer
 from pydantic import ValidationError
-from torch import Tensor
 from tqdm import tqdm
 
 from mvae.checkpoint import (
@@ -21,7 +20,6 @@ from mvae.checkpoint import (
     load_model,
     load_samples,
 )
-from mvae.comparison import answer
 from mvae.data import DATASETS, DatasetError, data_folder
 from mvae.embedding import write_map
 from mvae.evaluation.classifier import FILE, train_classifier
@@ -29,14 +27,15 @@ from mvae.evaluation.likelihood import FEWEST
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.evaluation.supervision import curves
 from mvae.evaluation.supervision import supervise as run_supervision
-from mvae.inference import Belief, believe, conflict_percentile
-from mvae.modality import Batch, Modality
+from mvae.inference import believe, conflict_percentile
+from mvae.modality import Batch
 from mvae.model import ExpertModel
 from mvae.objective import Covering
 from mvae.recipes import RECIPES
 from mvae.samples import write_samples
 from mvae.search import quality, weighted
 from mvae.search import search as search_weights
+from mvae.telling import as_dict, tell
 from mvae.zoo import ZOO, Run, state_of
 from mvae.zoo import train as train_to_the_end
 
@@ -296,73 +295,19 @@ def infer(
             raise fail(f"There is no example {sample}: they are numbered 0 to {len(samples) - 1}.")
         if not isinstance(model, ExpertModel):
             raise fail(f"{checkpoint} has no belief of this kind. {model.no_experts}")
-        chosen = samples[slice(sample, sample + 1)]
-        belief = believe(model, chosen, evidence, seed=seed)
-        texts = answer(model, chosen, evidence, seed=seed).texts
+        belief = believe(model, samples[slice(sample, sample + 1)], evidence, seed=seed)
         metrics = load_metrics(dataset, name, root)
     except (CheckpointError, ValueError) as error:
         raise fail(error) from None
     names = [m.name for m in model.modalities]
     quantiles = metrics.test.get("conflict", {}) if metrics else {}
-    summary = as_dict(belief) | {
-        "conflict_percentile": conflict_percentile(belief, quantiles, names)
-    }
+    place = conflict_percentile(belief, quantiles, names)
     if as_json:
-        typer.echo(json.dumps(summary))
+        typer.echo(json.dumps(as_dict(belief) | {"conflict_percentile": place}))
         return
-    given = " and ".join(evidence) or "nothing"
-    typer.echo(f"{checkpoint}, test example {sample}, given {given}")
-    typer.echo(f"entropy of the belief: {belief.entropy:.3f} nats")
-    for step, nats in enumerate(belief.sharpness):
-        added = f"+ {evidence[step - 1]}" if step else "prior"
-        typer.echo(f"  {added:<16}{nats:8.3f} nats sharper than the prior")
-    place = summary["conflict_percentile"]
-    if place is not None:
-        typer.echo(f"conflict: {belief.conflict:.2f}; {place:.1f} % of matched samples have less")
-    typer.echo("most informative dimensions: mean, standard deviation, shares of precision")
-    for d in belief.informative(8):
-        shares = "  ".join(f"{who} {share[d]:.3f}" for who, share in belief.shares.items())
-        q = belief.posterior
-        typer.echo(f"  z{d:<4}{q.mean[d]:8.3f} ±{q.std[d]:6.3f}   {shares}")
-    for m in model.modalities:
-        for line in in_words(m, belief.expected[m.name], texts.get(m.name, [])):
-            typer.echo(f"generated {m.name}: {line}")
-
-
-def in_words(m: Modality, expected: Tensor, texts: list[tuple[str, float]]) -> list[str]:
-    """Say what is generated of a modality: what is likeliest, and how likely it is.
-
-    Args:
-        m: the modality.
-        expected: the mean of what is generated.
-        texts: of a text those that are drawn, and their share.
-    """
-    if m.kind == "text":
-        return [f"{text or '(nothing)'} ({share:.0%} of the draws)" for text, share in texts[:3]]
-    if m.kind in ("label", "tags"):
-        order = expected.argsort(descending=True)[: 3 if m.kind == "label" else 5]
-        return [", ".join(f"{m.category(int(c))} {expected[c]:.1%}" for c in order)]
-    return [f"mean of {tuple(expected.shape)}, average value {expected.mean():.3f}"]
-
-
-def as_dict(belief: Belief) -> dict[str, object]:
-    """Give a belief as plain lists and numbers."""
-    return {
-        "evidence": list(belief.evidence),
-        "experts": {
-            name: {"mean": q.mean.tolist(), "logvar": q.logvar.tolist()}
-            for name, q in belief.experts.items()
-        },
-        "posterior": {
-            "mean": belief.posterior.mean.tolist(),
-            "logvar": belief.posterior.logvar.tolist(),
-        },
-        "entropy": belief.entropy,
-        "sharpness": list(belief.sharpness),
-        "shares": {name: share.tolist() for name, share in belief.shares.items()},
-        "conflict": belief.conflict,
-        "generated": {name: x.tolist() for name, x in belief.expected.items()},
-    }
+    typer.echo(f"{checkpoint}, test example {sample}, given {' and '.join(evidence) or 'nothing'}")
+    for line in tell(belief, place):
+        typer.echo(line)
 
 
 @app.command(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from mvae.mixture import Mixture
 from mvae.modality import Batch, Modality
 from mvae.model import LatentModel, MultimodalModel, noise
 from mvae.pictures import assemble
-from mvae.tokens import decode
+from mvae.tokens import tally
 
 __all__ = ["DRAWS", "SHOWN", "Answer", "answer", "differences"]
 
@@ -110,7 +109,11 @@ def answer(
         spread=None if q is None else q.std[0].sort().values,
         no_spread=no_spread,
         expected={name: x.mean(0) for name, x in means.items()},
-        texts=_texts(model, means),
+        texts={
+            m.name: tally(means[m.name], m)
+            for m in model.modalities
+            if m.kind == "text" and m.name in means
+        },
         picture=None if pictures is None else pictures.mean(0),
         drawn=None if pictures is None else pictures[:SHOWN].clone(),
         cannot={
@@ -167,18 +170,6 @@ def _pictures(
         name: means.get(name, given.filled(name).expand(len(like), -1, -1, -1)) for name in images
     }
     return assemble(model.modalities, tiles), all(name in means or there[name] for name in images)
-
-
-def _texts(
-    model: MultimodalModel, means: Mapping[str, Tensor]
-) -> dict[str, list[tuple[str, float]]]:
-    """Count the likeliest texts of the draws."""
-    found = {}
-    for name, p in means.items():
-        if (m := model.modality(name)).kind == "text":
-            counts = Counter(decode(tokens, m) for tokens in p.argmax(-1))
-            found[name] = [(text, n / len(p)) for text, n in counts.most_common()]
-    return found
 
 
 def _coherence(

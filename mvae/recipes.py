@@ -19,6 +19,7 @@ from mvae.baselines.mvae_q import MVAEQObjective
 from mvae.baselines.mvtcae import MVTCAEObjective
 from mvae.baselines.rbm import RBMObjective
 from mvae.baselines.vae import VAEObjective
+from mvae.budgets import BUDGETS
 from mvae.checkpoint import ModelConfig, Training
 from mvae.data import DATASETS
 from mvae.objective import Covering, Denoising, Joint, Singles, SubSampled
@@ -26,57 +27,6 @@ from mvae.objective import Covering, Denoising, Joint, Singles, SubSampled
 __all__ = ["RECIPES", "Recipe", "config_for"]
 
 
-@dataclass(frozen=True)
-class Budget:
-    """What all models of a data set have in common; see README on how it was chosen.
-
-    Args:
-        epochs: passes over the training split.
-        rate: learning rate of Adam.
-        weight: λ of labels, tags and texts, chosen on the validation split.
-        latents: D.
-        batch: samples a step.
-        limitation: what no model does well on these data, in words.
-    """
-
-    epochs: int
-    rate: float = 1e-3
-    weight: float = 1.0
-    latents: int = 64
-    batch: int = 128
-    limitation: str = ""
-
-
-#: By data set. `mvae` on MNIST after 20 epochs: validation joint log p of −73.3 at 2.5e-3, −76.5 at
-#: 1e-3.
-BUDGETS = {
-    "mnist": Budget(20, 2.5e-3, 10.0),
-    "fashion": Budget(20),
-    "quadrants": Budget(16, weight=10.0),
-    "multimnist": Budget(10, 2e-3, 10.0),
-    "faces": Budget(24, 2e-3, 10.0),
-    "faces19": Budget(12, 1e-3, 10.0, batch=32),
-    "vision": Budget(12, batch=32),
-    "clipart": Budget(
-        90,
-        2e-3,
-        10.0,
-        limitation="There are few pictures to learn from: from tags it generates blots of their "
-        "colours, and it finds little but the commonest tags.",
-    ),
-    "translation": Budget(
-        14,
-        2e-3,
-        10.0,
-        latents=128,
-        limitation="There are few texts to learn from, all of an office suite: of a rare word it "
-        "makes another, of a long sentence one that begins alike.",
-    ),
-    "views": Budget(120, 2e-3, latents=32),
-    "celeba": Budget(10),
-    "celeba19": Budget(10),
-    "mirflickr": Budget(30),
-}
 #: On MNIST each model had the choice of λ = 10 and 1; these chose 1.
 ONE = {"mnist": 1.0}
 FIFTY = {"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0}

@@ -22,7 +22,7 @@ from mvae.modality import Batch
 from mvae.model import MVAE
 from mvae.pictures import tiles
 
-__all__ = ["Record", "Way", "load_history", "measured", "runs", "ways_to_train"]
+__all__ = ["FEW", "Record", "Way", "load_history", "measured", "runs", "ways_to_train"]
 
 #: With more modalities than this, their number stands for their names.
 FEW = 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from itertools import groupby
@@ -15,7 +16,7 @@ from mvae.intake import IntakeError
 from mvae.modality import Modality
 from mvae.text import END, said
 
-__all__ = ["UNKNOWN", "WORD", "decode", "encode", "split"]
+__all__ = ["UNKNOWN", "WORD", "decode", "encode", "split", "tally"]
 
 #: The first character of tokens that begin a word, where a vocabulary marks them (U+2581).
 WORD = "▁"
@@ -98,6 +99,28 @@ def decode(tokens: Tensor, modality: Modality) -> str:
     if _vocabulary(modality.categories).marked:
         text = text.replace(WORD, " ")
     return _spaced(text, " ")
+
+
+def tally(p: Tensor, modality: Modality) -> list[tuple[str, float]]:
+    """Count what draws say, each its likeliest tokens: texts and their shares, the largest first.
+
+    Args:
+        p: probabilities of each draw's tokens, ``(N, L, V)``.
+        modality: a text.
+
+    Example:
+        >>> m = Modality(
+        ...     name="text",
+        ...     kind="text",
+        ...     shape=(2,),
+        ...     likelihood="autoregressive",
+        ...     categories=("", "a", "b"),
+        ... )
+        >>> tally(torch.eye(3)[torch.tensor([[1, 0], [2, 0], [1, 0], [1, 0]])], m)
+        [('a', 0.75), ('b', 0.25)]
+    """
+    counts = Counter(decode(tokens, modality) for tokens in p.argmax(-1))
+    return [(text, n / len(p)) for text, n in counts.most_common()]
 
 
 class _Vocabulary(NamedTuple):

@@ -15,13 +15,14 @@ from torch.distributions import Distribution, Normal
 from mvae.baselines.cvae import CVAE
 from mvae.baselines.dae import DAE
 from mvae.baselines.encoder_decoder import EncoderDecoder
+from mvae.budgets import BUDGETS
 from mvae.checkpoint import ModelConfig, load_model, save_model
 from mvae.data import DATASETS
 from mvae.evaluation.likelihood import log_likelihood
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch
 from mvae.model import MVAE, ExpertModel, LatentModel, MultimodalModel
-from mvae.recipes import BUDGETS, RECIPES, config_for
+from mvae.recipes import RECIPES, config_for
 from mvae.zoo import ZOO
 from tests.by_hand import seeded
 

@@ -49,7 +49,6 @@ def test_the_stage_is_told_of_every_kind(visit, data):
     images = [(m.name, *m.shape) for m in TOYS[data] if m.kind == "image"]
     grids = [(m.name, 1, *m.grid) for m in TOYS[data] if m.grid]
     assert boxes == images + grids
-    assert [m["name"] for m in told.values() if m["pictured"]] == [box[0] for box in boxes]
 
 
 def test_ink_is_what_is_binary_or_what_has_no_colours_beside_it(visit):

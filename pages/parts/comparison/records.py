@@ -10,15 +10,13 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.checkpoint import CheckpointError, ModelConfig
 from mvae.model import MultimodalModel
-from mvae.runs import Way, load_history, measured, ways_to_train
+from mvae.runs import FEW, Way, load_history, measured, ways_to_train
 from pages.parts.figures import curves
 from pages.parts.loading import metrics_of, records_of
 from pages.parts.words import with_error
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
 
-#: With more modalities than this, each by itself says too much.
-FEW = 4
 #: The column that holds sentences.
 CANNOT = "what it cannot do"
 

@@ -116,7 +116,6 @@ def describe(
                 "categories": [m.category(c) for c in range(m.shape[0])]
                 if m.kind == "label"
                 else list(m.categories),
-                "pictured": m.kind == "image" or m.grid is not None,
                 "there": m.name in belief.experts,
             }
             for m in model.modalities

@@ -25,6 +25,7 @@ function decided(modalities) {
  */
 function partsOf({ modalities, pictures, samples }, ink) {
   const [first, ...further] = pictures;
+  const pictured = pictures.flatMap(({ boxes }) => boxes.map(([index]) => index));
   const together = decided(modalities);
   const [shown, more] = [[], make("div", { class: "further" })];
   if (first) shown.push(picture(first, samples, ink));
@@ -36,7 +37,7 @@ function partsOf({ modalities, pictures, samples }, ink) {
   if (further.length) shown.at(-1).parts = [more];
   if (together.length) shown.push(decisions(together));
   modalities.forEach((m, index) => {
-    if (!m.pictured && !together.some(([i]) => i === index)) shown.push(KINDS[m.kind](m, index));
+    if (!pictured.includes(index) && !together.some(([i]) => i === index)) shown.push(KINDS[m.kind](m, index));
   });
   return shown;
 }
