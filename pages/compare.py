@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from mvae.checkpoint import CheckpointError, ModelConfig
-from mvae.comparison import DRAWS
+from mvae.comparison import DRAWS, Answer
 from mvae.evaluation.classifier import Classifier
 from mvae.modality import Modality
 from mvae.model import LatentModel, MultimodalModel
@@ -18,6 +19,7 @@ from pages.parts.comparison.cards import Cards, choose, lay_out
 from pages.parts.comparison.records import records, show_curves, show_records, show_ways
 from pages.parts.comparison.shared import Shared
 from pages.parts.evidence import evidence_column, gather, supplied
+from pages.parts.follow import show_number
 from pages.parts.loading import classifier_of, load, samples_of
 from pages.parts.pictures import ink
 from pages.parts.view import View, compared
@@ -73,6 +75,7 @@ def page() -> None:
     def fill(chains: bool) -> None:
         models = {name: m for name, (m, _) in loaded.items() if m.sampler == chains}
         if chains:
+            show_number()  # they run for long, and what is done meanwhile counts
             cards.wait(models)
         for ready in answers(models, pinned, sample, evidence, classifier, view.seed):
             if ready is None and chains:
@@ -92,20 +95,32 @@ def page() -> None:
     found = {name: cards.found[name] for name in loaded}
     title = f"{view.data} given {given.replace('**', '')}; {PROTOCOL}"
     with files:
-        st.download_button(
-            "Picture (PNG)",
-            lambda: export.picture(found, modalities, pinned, title),
-            file_name=f"comparison-{view.data}.png",
-            mime="image/png",
-            on_click="ignore",
-        )
-        st.download_button(
-            "Table (CSV)",
-            lambda: export.table(found, pinned, table),
-            file_name=f"comparison-{view.data}.csv",
-            mime="text/csv",
-            on_click="ignore",
-        )
+        offer(view.data, modalities, found, pinned, title, table)
+
+
+def offer(
+    data: str,
+    modalities: tuple[Modality, ...],
+    found: dict[str, Answer],
+    pinned: str,
+    title: str,
+    table: pd.DataFrame,
+) -> None:
+    """Offer what the cards show as a picture and as a table."""
+    st.download_button(
+        "Picture (PNG)",
+        lambda: export.picture(found, modalities, pinned, title),
+        file_name=f"comparison-{data}.png",
+        mime="image/png",
+        on_click="ignore",
+    )
+    st.download_button(
+        "Table (CSV)",
+        lambda: export.table(found, pinned, table),
+        file_name=f"comparison-{data}.csv",
+        mime="text/csv",
+        on_click="ignore",
+    )
 
 
 def load_all(data: str, names: tuple[str, ...]) -> tuple[Loaded, dict[str, str]]:

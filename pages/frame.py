@@ -8,6 +8,7 @@ from streamlit.navigation.page import StreamlitPage
 from mvae import checkpoint
 from mvae.data import DATASETS
 from pages.parts.about import about, show_limitations
+from pages.parts.follow import echoed, follow, number_run, show_number
 from pages.parts.links import open_view
 from pages.parts.loading import load
 from pages.parts.view import View, change, show
@@ -34,6 +35,8 @@ h4 {
 
 def choose_data(there: dict[str, list[str]]) -> None:
     """Change the data set: same models where they exist, everything supplied again."""
+    if echoed("data"):
+        return
     data = st.session_state["data"]
     view: View = st.session_state["view"]
     model = view.model if view.model in there[data] else there[data][0]
@@ -41,10 +44,17 @@ def choose_data(there: dict[str, list[str]]) -> None:
     show(View(data, model, models=models, pinned=view.pinned))
 
 
+def choose_model() -> None:
+    """Change the model."""
+    if not echoed("model"):
+        change(model=st.session_state["model"])
+
+
 def chooser(view: View, one_model: bool) -> None:
     """Show the two choices side by side; that of a model where the page is about one."""
     there = checkpoint.available(checkpoint.CHECKPOINTS)
-    st.session_state["data"], st.session_state["model"] = view.data, view.model
+    follow("data", view.data)
+    follow("model", view.model)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_summary(view) if one_model else "", width="stretch")
         st.selectbox(
@@ -63,7 +73,7 @@ def chooser(view: View, one_model: bool) -> None:
             "Model",
             there[view.data],
             key="model",
-            on_change=lambda: change(model=st.session_state["model"]),
+            on_change=choose_model,
             label_visibility="collapsed",
             width=150,
         )
@@ -106,6 +116,7 @@ def frame() -> None:
     missing = st.Page("missing.py", title="Missing")
     page = st.navigation([*of_experts, *with_models, missing, *without_model], position="top")
     st.html(STYLE)
+    number_run()
     view, problems = open_view()
     if not view.data:
         st.warning(problems[0])
@@ -121,6 +132,7 @@ def frame() -> None:
             page.run()
     except checkpoint.CheckpointError as error:
         st.error(f"{error} Another model can be chosen above.")
+    show_number()
 
 
 frame()

@@ -8,6 +8,7 @@ from mvae.embedding import posterior_means
 from mvae.modality import Batch, Modality
 from pages.parts.code import map_code, show_code
 from pages.parts.evidence import gather, supplied, switch
+from pages.parts.follow import follow
 from pages.parts.loading import load, map_of, samples_of
 from pages.parts.map import Shade, describe, nearest_samples, shades, show_map
 from pages.parts.view import COLOURINGS, View, change
@@ -56,7 +57,7 @@ def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]
 def switches(view: View, sample: Batch) -> None:
     """Show a switch for each modality that the evidence has, those of the Experts page."""
     for name, there in zip(sample.names, sample.present[0].tolist(), strict=True):
-        st.session_state[f"supply {name}"] = there and name in (view.supply or ())
+        follow(f"supply {name}", there and name in (view.supply or ()))
         st.toggle(name, key=f"supply {name}", disabled=not there, on_change=switch, args=(name,))
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from mvae.modality import Batch, Modality
 from pages.parts.entries import Entry, entry_of, is_attribute, tensor_of
+from pages.parts.follow import echoed, follow
 from pages.parts.inputs import show_attributes, show_input
 from pages.parts.pictures import visible
 from pages.parts.source import choose_source, from_picture, own_picture
@@ -146,7 +147,7 @@ def _style(modalities: tuple[Modality, ...], colours: dict[str, str]) -> None:
 
 
 def _switch(m: Modality, view: View, there: bool, small: bool) -> None:
-    st.session_state[f"supply {m.name}"] = there and m.name in (view.supply or ())
+    follow(f"supply {m.name}", there and m.name in (view.supply or ()))
     st.toggle(
         m.name,
         key=f"supply {m.name}",
@@ -160,6 +161,8 @@ def _switch(m: Modality, view: View, there: bool, small: bool) -> None:
 
 def switch(name: str) -> None:
     """Supply a modality as the last one, or drop it."""
+    if echoed(f"supply {name}"):
+        return
     view: View = st.session_state["view"]
     supply = tuple(other for other in view.supply or () if other != name)
     change(supply=(*supply, name) if st.session_state[f"supply {name}"] else supply)

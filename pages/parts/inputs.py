@@ -15,6 +15,7 @@ from mvae.text import said
 from mvae.tokens import WORD
 from pages.parts.chips import NO, OFF, YES, Chip, chips
 from pages.parts.entries import Entry, entry_of, tensor_of
+from pages.parts.follow import echoed, follow
 from pages.parts.pictures import as_image, ink
 from pages.parts.view import View, change
 
@@ -102,15 +103,21 @@ def _line(numbers: Sequence[float]) -> str:
 def _label(m: Modality, value: Tensor | None, own: Entry | None) -> None:
     """Show the categories, of which one is chosen unless nothing is known."""
     chosen = None if value is None else int(value)
-    st.session_state[f"label {m.name}"] = chosen
+    key = f"label {m.name}"
+    follow(key, chosen)
+
+    def take() -> None:
+        if not echoed(key):
+            say(m, int(st.session_state[key]), own)
+
     st.pills(
         m.name,
         range(m.shape[0]),
         format_func=m.category,
-        key=f"label {m.name}",
+        key=key,
         required=chosen is not None,
         label_visibility="collapsed",
-        on_change=lambda: say(m, int(st.session_state[f"label {m.name}"]), own),
+        on_change=take,
     )
 
 
@@ -120,14 +127,19 @@ def _tags(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> N
     assert isinstance(on, tuple)
     if len(m.categories) > MANY_TAGS:
         key = f"tags {m.name}"
-        st.session_state[key] = list(on)
+        follow(key, list(on))
+
+        def find() -> None:
+            if not echoed(key):
+                say(m, _in_order(m, st.session_state[key]), own)
+
         st.multiselect(
             m.name,
             m.categories,
             key=key,
             placeholder=f"Search {len(m.categories)} tags",
             label_visibility="collapsed",
-            on_change=lambda: say(m, _in_order(m, st.session_state[key]), own),
+            on_change=find,
         )
         return
 
@@ -153,9 +165,11 @@ def _text(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> N
     refused = st.session_state.get(kept)
     if refused is not None and refused[0] != situation:
         refused = None
-    st.session_state[key] = refused[1] if refused else there or ""
+    follow(key, refused[1] if refused else there or "")
 
     def take() -> None:
+        if echoed(key):
+            return
         typed = st.session_state[key]
         try:
             tensor_of(typed, m)

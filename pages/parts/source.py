@@ -9,6 +9,7 @@ from mvae.data import DATASETS
 from mvae.intake import IntakeError, picture_from_upload, unpack_bits
 from mvae.modality import Modality
 from mvae.pictures import Framing, cut, picture_shape
+from pages.parts.follow import echoed, follow
 from pages.parts.pad import pad
 from pages.parts.view import SOURCES, View, change, sources
 
@@ -49,7 +50,7 @@ def choose_source(view: View, modalities: tuple[Modality, ...], count: int) -> N
     """Show where the data come from, and what of it is chosen, drawn or uploaded."""
     there = sources(modalities)
     if len(there) > 1:
-        st.session_state["source"] = view.source
+        follow("source", view.source)
         st.segmented_control(
             "Picture from",
             there,
@@ -71,15 +72,15 @@ def choose_source(view: View, modalities: tuple[Modality, ...], count: int) -> N
 
 def _example(view: View, count: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.session_state["sample"] = view.sample
+        follow("sample", view.sample)
         st.number_input(
             f"Test example, 0 to {count - 1}",
             0,
             count - 1,
             key="sample",
-            on_change=lambda: _choose_example(st.session_state["sample"]),
+            on_change=_choose_number,
         )
-        st.button("Next", key="next", on_click=_choose_example, args=((view.sample + 1) % count,))
+        st.button("Next", key="next", on_click=_choose_next, args=(count,))
 
 
 def _drawing(view: View, modalities: tuple[Modality, ...]) -> None:
@@ -119,13 +120,22 @@ def _upload(view: View, modalities: tuple[Modality, ...]) -> None:
 
 def _choose(modalities: tuple[Modality, ...]) -> None:
     """Take data from elsewhere; nothing is said of a picture of one's own."""
+    if echoed("source"):
+        return
     source = st.session_state["source"]
     supply = tuple(m.name for m in modalities if source == "example" or not m.named)
     change(source=source, supply=supply, entries={})
 
 
-def _choose_example(number: int) -> None:
-    change(sample=number, entries={})
+def _choose_number() -> None:
+    if not echoed("sample"):
+        change(sample=st.session_state["sample"], entries={})
+
+
+def _choose_next(count: int) -> None:
+    """Choose the example after the current one, which the browser need not show yet."""
+    view: View = st.session_state["view"]
+    change(sample=(view.sample + 1) % count, entries={})
 
 
 def _take_upload(data: str, modalities: tuple[Modality, ...]) -> None:

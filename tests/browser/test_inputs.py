@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.line import Line
 from tests.toys import TOYS
 
 
@@ -84,9 +85,29 @@ def test_a_chip_follows_what_is_done_elsewhere(visitor):
     page.get_by_role("button", name="None").click()
     expect(page.locator(".chips button[data-state=off]")).to_have_count(18)
     page.get_by_role("button", name="Next").click()
-    visitor.settled(page)
     page.get_by_role("button", name="All").click()
     expect(page.locator(".chips button[data-state=yes]")).to_have_count(18)
+
+
+@pytest.mark.parametrize("data", ["spoken", "clips", "measured"])
+def test_what_a_browser_does_not_know_yet_is_not_set_back(visitor, data):
+    """Next, and Next again before it has come back: with it comes what the first one replaced."""
+    line = Line(visitor.page)
+    page = visitor.open(f"/?data={data}&sample=4")
+    number = page.get_by_label("Test example, 0 to")
+    line.held_up = True
+    for _ in range(2):
+        page.get_by_role("button", name="Next").click()
+    line.wait_for(2)
+    line.send()
+    expect(number).to_have_value("5")
+    visitor.settled(page)
+    line.go_on()
+    expect(number).to_have_value("6")
+    visitor.settled(page)
+    page.wait_for_url("**sample=6**")
+    assert "set-" not in page.url
+    expect(page.get_by_text("not necessarily the example's own")).to_have_count(0)
 
 
 def test_tags_that_are_dropped_are_dashed_until_one_is_clicked(visitor):

@@ -8,11 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Page, Route, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, expect
 
 from mvae.checkpoint import load_model, load_samples
 from mvae.embedding import posterior_means, principal_axes
 from mvae.inference import believe
+from tests.browser.line import Line
 
 TALL = {"width": 1280, "height": 1200}
 MODEL = load_model("mnist", "mvae-cover")[0]
@@ -165,29 +166,6 @@ def test_the_latent_is_let_go_by_escape_and_by_the_button(guest, stage):
     expect(title).to_contain_text("mean, then samples")
     expect(shown.back).to_be_hidden()
     assert np.abs(shown.believed().picture() - believed).max() < 0.01
-
-
-class Line:
-    """The way from a page to the server, which can be held up; nothing on it is lost."""
-
-    def __init__(self, page: Page) -> None:
-        self.held_up, self.waiting = False, []
-        page.route_web_socket(re.compile("_stcore/stream"), self._connect)
-
-    def _connect(self, browser: WebSocketRoute) -> None:
-        self.server = browser.connect_to_server()
-        browser.on_message(self._pass)
-
-    def _pass(self, message: str | bytes) -> None:
-        if self.held_up:
-            self.waiting.append(message)
-        else:
-            self.server.send(message)
-
-    def go_on(self) -> None:
-        self.held_up = False
-        while self.waiting:
-            self.server.send(self.waiting.pop(0))
 
 
 @pytest.mark.parametrize("where", ["card", "card by key", "legend"])
