@@ -37,7 +37,7 @@ def follow(key: str, value: object) -> None:
     """Let the widget of a key show a value, and remember of which run it is."""
     state = st.session_state
     state[key] = value
-    shown = state.setdefault("shown", {}).setdefault(key, {})
+    shown = state.setdefault("shown by run", {}).setdefault(key, {})
     shown[state["run"]] = value
     while len(shown) > KEPT:
         del shown[min(shown)]
@@ -49,5 +49,5 @@ def echoed(key: str) -> bool:
     known = int(state.get("known", 0))
     if known >= state["run"]:
         return False
-    before = [value for run, value in state["shown"][key].items() if run <= known]
+    before = [value for run, value in state["shown by run"][key].items() if run <= known]
     return bool(before) and state[key] == before[-1]
