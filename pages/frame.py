@@ -92,7 +92,7 @@ def no_experts(view: View, why: str, elsewhere: StreamlitPage) -> None:
     """Say why a model has nothing to show on a page of experts, and where it has."""
     st.markdown(f"### **{view.model}** has no product of experts")
     st.markdown(why)
-    st.page_link(elsewhere, label=f"Compare what {view.model} generates with other models")
+    st.page_link(elsewhere, label=f"Compare {view.model} with other models")
     show_limitations(load(view.data, view.model)[1])
 
 

@@ -20,8 +20,8 @@ from pages.parts.words import decided
 
 __all__ = ["TAGS", "TEXTS", "part", "pictured", "rest", "sentence", "strip"]
 
-#: Pixels between two draws.
-GAP = 2
+#: Pixels between two draws, and how dark they are between drawings in ink, which have no border.
+GAP, FAINT = 2, 0.15
 #: Tags and texts that are shown at most, the likeliest; vectors so short are written out.
 TAGS, TEXTS, WRITTEN = 8, 3, 6
 
@@ -38,7 +38,10 @@ def sentence(text: str) -> str:
 
 def strip(drawn: Tensor) -> Tensor:
     """Put pictures ``(N, C, H, W)`` side by side with a gap between them, ``(C', H, W')``."""
-    return torch.cat(framed(drawn, (0, GAP, 0, 0)).unbind(), -1)[..., :-GAP]
+    apart = framed(drawn, (0, GAP, 0, 0))
+    if drawn.shape[1] == 1:
+        apart[..., -GAP:] = FAINT
+    return torch.cat(apart.unbind(), -1)[..., :-GAP]
 
 
 def _state(name: str, shared: Shared) -> str:
