@@ -130,6 +130,16 @@ def test_a_card_has_the_picture_large_and_the_others_in_their_colours(toy_pages)
     assert (strip[:, 32:34, 3] == 0).all()
 
 
+def test_a_faint_line_stands_between_draws_in_ink(toy_pages):
+    html, found, _ = written(toy_pages, "spoken")
+    strip = png(re.findall(r'src="(data:image/png[^"]*)"', html)[1])
+    _, _, height, width = found.drawn.shape
+    assert strip.shape == (height, 5 * width + 4 * 2, 4)
+    assert (strip[:, width : width + 2, 3] == round(0.15 * 255)).all()
+    drawn = (found.drawn[1, 0] * 255).round().byte().numpy()
+    assert np.array_equal(strip[:, width + 2 : 2 * width + 2, 3], drawn)
+
+
 def rows(html: str) -> list[tuple[str, str]]:
     inside = re.search(r'<div class="rows".*?>(.*?)</div>', html)[1]
     return re.findall(r"<span[^>]*>(.*?)</span><i>.*?</i><span>(\d+%)</span>", inside)
