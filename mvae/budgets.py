@@ -34,7 +34,7 @@ BUDGETS = {
     "mnist": Budget(20, 2.5e-3, 10.0),
     "fashion": Budget(20),
     "quadrants": Budget(16, weight=10.0),
-    "multimnist": Budget(10, 2e-3, 10.0),
+    "multimnist": Budget(16, 1e-3, 10.0, batch=32),
     "faces": Budget(24, 2e-3, 10.0),
     "faces19": Budget(12, 1e-3, 10.0, batch=32),
     "vision": Budget(12, batch=32),

@@ -21,6 +21,10 @@ __all__ = ["FILE", "Classifier", "classifier_of", "train_classifier"]
 FILE = "classifier.safetensors"
 #: Samples a step, and steps at least: eight passes over MNIST, more over fewer pictures.
 BATCH, STEPS = 128, 3440
+#: How many times as many it takes to read a text, and how many times as many hidden units.
+READING, WIDER = 3, 2
+#: Channels that convolutions find, one after the other, until the map is at most this wide.
+CHANNELS, WIDEST = (24, 48, 64), 8
 
 
 class Classifier(nn.Module):
@@ -37,21 +41,31 @@ class Classifier(nn.Module):
         #: How many logits it gives for each.
         self.sizes = [m.outputs * (m.shape[0] if m.kind == "text" else 1) for m in self.named]
         channels, height, width = shape
-        self.net = nn.Sequential(
+        self.reads = any(m.kind == "text" for m in self.named)
+        layers: list[nn.Module] = []
+        for found in CHANNELS:
+            if layers and max(height, width) <= WIDEST:
+                break
+            kernel = 3 if layers else 5
             # Pooled first, a quarter is left to rectify, and the result is the same.
-            nn.Conv2d(channels, 24, 5, padding=2),
-            nn.MaxPool2d(2),
-            nn.ReLU(),
-            nn.Conv2d(24, 48, 3, padding=1),
-            nn.MaxPool2d(2),
-            nn.ReLU(),
+            layers += (
+                nn.Conv2d(channels, found, kernel, padding=kernel // 2),
+                nn.MaxPool2d(2),
+                nn.ReLU(),
+            )
+            channels, height, width = found, height // 2, width // 2
+        hidden = 128 * (WIDER if self.reads else 1)
+        self.net = nn.Sequential(
+            *layers,
             nn.Flatten(),
             nn.Dropout(0.4),
-            nn.Linear(48 * (height // 4) * (width // 4), 128),
+            nn.Linear(channels * height * width, hidden),
             nn.ReLU(),
             nn.Dropout(0.4),
-            nn.Linear(128, sum(self.sizes)),
+            nn.Linear(hidden, sum(self.sizes)),
         )
+        # On a CPU convolutions and pooling are up to three times as fast with the channels last.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         """Give logits by modality: of a text for each of its places, ``(B, L, V)``."""
@@ -102,7 +116,7 @@ def train_classifier(dataset: str, path: Path, seed: int = 0) -> float:
     pictures, held_out = (assemble(source.modalities, x.values) for x in (train, valid))
     optimiser = torch.optim.Adam(model.parameters(), fused=True)
     each = -(-len(pictures) // BATCH)
-    epochs = -(-STEPS // each)
+    epochs = -(-STEPS * (READING if model.reads else 1) // each)
     steps = epochs * each
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
     best = 0.0
@@ -135,8 +149,6 @@ def classifier_of(
     """
     model = Classifier(*_task(dataset, modalities))
     load_into(model, root / dataset / FILE)
-    # On a CPU convolutions and pooling are three times as fast with the channels last.
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
     return model.eval().requires_grad_(False)
 
 
