@@ -160,7 +160,7 @@ def test_a_finger_drags_a_handle(browser, serve, settled):
         page.goto(f"{serve(APP)}/learn?step=1")
         settled(page)
         mean = handle(page, "witness: mean")
-        mean.scroll_into_view_if_needed()
+        mean.tap(trial=True)  # in view, at rest, and nothing over it
         x, y = middle(mean)
         client = context.new_cdp_session(page)
 
