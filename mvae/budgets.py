@@ -34,7 +34,14 @@ BUDGETS = {
     "mnist": Budget(20, 2.5e-3, 10.0),
     "fashion": Budget(20),
     "quadrants": Budget(16, weight=10.0),
-    "multimnist": Budget(16, 1e-3, 10.0, batch=32),
+    "multimnist": Budget(
+        16,
+        1e-3,
+        10.0,
+        batch=32,
+        limitation="The pictures of a string seldom show all of its digits, and of several digits "
+        "in a picture one is often misread.",
+    ),
     "faces": Budget(24, 2e-3, 10.0),
     "faces19": Budget(12, 1e-3, 10.0, batch=32),
     "vision": Budget(12, batch=32),
