@@ -14,6 +14,7 @@ from pages.parts.code import experts_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.exact import exact_of, show_products
+from pages.parts.follow import follow
 from pages.parts.loading import load, metrics_of, samples_of
 from pages.parts.stage import describe, show_stage
 from pages.parts.stage.planes import plane_of
@@ -76,12 +77,10 @@ def _take(deed: Mapping[str, Any]) -> None:
 def _choose_plane(view: View, belief: Belief) -> None:
     """Let a visitor choose the two dimensions of the plane."""
     nats = belief.posterior.information()
-    st.session_state["plane"] = list(view.plane)
 
-    def chosen() -> None:
-        dims = tuple(st.session_state["plane"])
+    def chosen(dims: list[int]) -> None:
         if len(dims) != 1:
-            change(plane=dims)
+            change(plane=tuple(dims))
 
     st.multiselect(
         "Two latent dimensions; none for the directions in which the examples vary most",
@@ -90,14 +89,13 @@ def _choose_plane(view: View, belief: Belief) -> None:
         placeholder="the principal directions",
         max_selections=2,
         key="plane",
-        on_change=chosen,
+        on_change=follow("plane", list(view.plane), chosen),
     )
 
 
 def _choose_dimensions(view: View, belief: Belief) -> None:
     """Let a visitor choose the latent dimensions whose curves are shown."""
     nats = belief.posterior.information()
-    st.session_state["dims"] = list(view.dims)
     st.multiselect(
         "Latent dimensions, by what the evidence told about them",
         belief.informative(),
@@ -105,7 +103,7 @@ def _choose_dimensions(view: View, belief: Belief) -> None:
         placeholder="the most informative",
         max_selections=MAX_DIMS,
         key="dims",
-        on_change=lambda: change(dims=tuple(st.session_state["dims"])),
+        on_change=follow("dims", list(view.dims), lambda dims: change(dims=tuple(dims))),
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from mvae import checkpoint
 from mvae.data import DATASETS
 from pages.parts.about import about, show_limitations
-from pages.parts.follow import echoed, follow, number_run, show_number
+from pages.parts.follow import follow, number_run, show_number
 from pages.parts.links import open_view
 from pages.parts.loading import load
 from pages.parts.view import View, change, show
@@ -33,28 +35,17 @@ h4 {
 </style>"""
 
 
-def choose_data(there: dict[str, list[str]]) -> None:
+def choose_data(there: dict[str, list[str]], data: str) -> None:
     """Change the data set: same models where they exist, everything supplied again."""
-    if echoed("data"):
-        return
-    data = st.session_state["data"]
     view: View = st.session_state["view"]
     model = view.model if view.model in there[data] else there[data][0]
     models = tuple(name for name in view.models or () if name in there[data]) or None
     show(View(data, model, models=models, pinned=view.pinned))
 
 
-def choose_model() -> None:
-    """Change the model."""
-    if not echoed("model"):
-        change(model=st.session_state["model"])
-
-
 def chooser(view: View, one_model: bool) -> None:
     """Show the two choices side by side; that of a model where the page is about one."""
     there = checkpoint.available(checkpoint.CHECKPOINTS)
-    follow("data", view.data)
-    follow("model", view.model)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_summary(view) if one_model else "", width="stretch")
         st.selectbox(
@@ -62,8 +53,7 @@ def chooser(view: View, one_model: bool) -> None:
             list(there),
             format_func=lambda name: DATASETS[name].title if name in DATASETS else name,
             key="data",
-            on_change=choose_data,
-            args=(there,),
+            on_change=follow("data", view.data, partial(choose_data, there)),
             label_visibility="collapsed",
             width=230,
         )
@@ -73,7 +63,7 @@ def chooser(view: View, one_model: bool) -> None:
             "Model",
             there[view.data],
             key="model",
-            on_change=choose_model,
+            on_change=follow("model", view.model, lambda model: change(model=model)),
             label_visibility="collapsed",
             width=150,
         )

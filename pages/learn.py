@@ -16,6 +16,7 @@ from pages.parts.assets import decoders_path
 from pages.parts.code import experts_code, show_code, witnesses_code
 from pages.parts.colours import OTHERS
 from pages.parts.exact import exact_of
+from pages.parts.follow import follow
 from pages.parts.lesson import STEPS, Scene, Step, Witnesses
 from pages.parts.lesson_scenes import (
     checkpoints_for,
@@ -54,7 +55,6 @@ def page() -> None:
 
 def _steps(view: View) -> None:
     """Show where one is, and the ways on and back."""
-    st.session_state["step"] = view.step
     with st.container(horizontal=True, vertical_alignment="center"):
         st.segmented_control(
             "Step",
@@ -62,7 +62,7 @@ def _steps(view: View) -> None:
             key="step",
             required=True,
             label_visibility="collapsed",
-            on_change=lambda: _go(st.session_state["step"]),
+            on_change=follow("step", view.step, _go),
         )
         st.button("Back", disabled=view.step == 1, on_click=_go, args=(view.step - 1,))
         st.button(
@@ -171,7 +171,6 @@ def _told(belief: Belief, data: str, name: str, config: ModelConfig, sample: Bat
 
 def _trainings(view: View, found: list[tuple[str, str]]) -> None:
     """Let a visitor change the training, and show what was measured of each."""
-    st.session_state["training"] = view.training
 
     def words(index: int) -> str:
         return load(*found[index])[1].objective.name
@@ -182,7 +181,7 @@ def _trainings(view: View, found: list[tuple[str, str]]) -> None:
         format_func=words,
         key="training",
         required=True,
-        on_change=lambda: change(training=st.session_state["training"]),
+        on_change=follow("training", view.training, lambda index: change(training=index)),
     )
     measured = [(words(i), metrics_of(*found[i])) for i in range(len(found))]
     lines = [

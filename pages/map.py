@@ -22,13 +22,12 @@ TOGETHER = "all modalities together"
 def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]) -> Shade | None:
     """Let a visitor choose whose beliefs are shown, and what colours them."""
     names = [m.name for m in modalities]
-    st.session_state["given"], st.session_state["colour"] = view.given, view.colour
     st.selectbox(
         "Beliefs given",
         ["", *names],
         format_func=lambda name: name or TOGETHER,
         key="given",
-        on_change=lambda: change(given=st.session_state["given"]),
+        on_change=follow("given", view.given, lambda given: change(given=given)),
         width=230,
     )
     if not found:
@@ -40,15 +39,14 @@ def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]
         format_func=(COLOURINGS | {"label": shade.name}).get,
         key="colour",
         required=True,
-        on_change=lambda: change(colour=st.session_state["colour"]),
+        on_change=follow("colour", view.colour, lambda colour: change(colour=colour)),
     )
     if len(found) > 1:
-        st.session_state["shade"] = shade.name
         st.selectbox(
             "Categories",
             list(found),
             key="shade",
-            on_change=lambda: change(colour="label", shade=st.session_state["shade"]),
+            on_change=follow("shade", shade.name, lambda name: change(colour="label", shade=name)),
             width=200,
         )
     return shade
@@ -57,8 +55,7 @@ def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]
 def switches(view: View, sample: Batch) -> None:
     """Show a switch for each modality that the evidence has, those of the Experts page."""
     for name, there in zip(sample.names, sample.present[0].tolist(), strict=True):
-        follow(f"supply {name}", there and name in (view.supply or ()))
-        st.toggle(name, key=f"supply {name}", disabled=not there, on_change=switch, args=(name,))
+        switch(name, view, there)
 
 
 def page() -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from mvae.theory import BESTS, PAIRS
 from pages.parts.code import show_code, theory_code
 from pages.parts.colours import LABELS, OTHERS
+from pages.parts.follow import follow
 from pages.parts.quadrature import show_quadrature
 from pages.parts.step import METHODS, step_table
 from pages.parts.view import View, change
@@ -75,14 +76,13 @@ REFERENCES = """
 
 def choose(name: str, title: str, options: dict[Any, str], value: object) -> None:
     """Offer a choice that the link keeps."""
-    st.session_state[name] = value
     st.segmented_control(
         title,
         list(options),
         format_func=options.get,
         key=name,
         required=True,
-        on_change=lambda: change(**{name: st.session_state[name]}),
+        on_change=follow(name, value, lambda chosen: change(**{name: chosen})),
     )
 
 

@@ -16,6 +16,7 @@ from mvae.tokens import decode
 from pages.parts.code import REACH, STEPS, show_code, traverse_code
 from pages.parts.evidence import gather, supplied
 from pages.parts.figures import mosaic, vectors
+from pages.parts.follow import follow
 from pages.parts.loading import load, samples_of
 from pages.parts.pictures import visible
 from pages.parts.view import STARTS, View, change
@@ -158,14 +159,14 @@ def choose_picture(modalities: Iterable[Modality]) -> None:
     groups = pictures(modalities)
     names = {group[0].name: group[0].name if len(group) == 1 else "picture" for group in groups}
     if len(names) > 1:
-        st.session_state["picture"] = chosen_picture(modalities)[0].name
+        shown = chosen_picture(modalities)[0].name
         st.segmented_control(
             "Picture",
             list(names),
             format_func=names.get,
             key="picture",
             required=True,
-            on_change=lambda: change(picture=st.session_state["picture"]),
+            on_change=follow("picture", shown, lambda picture: change(picture=picture)),
         )
 
 
@@ -179,8 +180,6 @@ def choose_dimensions(view: View, belief: Belief) -> tuple[int, int | None]:
 
     across = view.across if view.across is not None else order[0]
     down = view.down if view.down != across else None
-    st.session_state["across"], st.session_state["down"] = across, down
-    st.session_state["start"] = view.start
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
             "Start from",
@@ -188,14 +187,14 @@ def choose_dimensions(view: View, belief: Belief) -> tuple[int, int | None]:
             format_func=STARTS.get,
             key="start",
             required=True,
-            on_change=lambda: change(start=st.session_state["start"]),
+            on_change=follow("start", view.start, lambda start: change(start=start)),
         )
         st.selectbox(
             "Dimension across",
             order,
             format_func=words,
             key="across",
-            on_change=lambda: change(across=st.session_state["across"]),
+            on_change=follow("across", across, lambda d: change(across=d)),
             width=200,
         )
         st.selectbox(
@@ -204,7 +203,7 @@ def choose_dimensions(view: View, belief: Belief) -> tuple[int, int | None]:
             format_func=words,
             placeholder="none: a strip",
             key="down",
-            on_change=lambda: change(down=st.session_state["down"]),
+            on_change=follow("down", down, lambda d: change(down=d)),
             width=200,
         )
     return across, down
@@ -241,13 +240,13 @@ def page() -> None:
         st.caption("The grey mark above the strip is where the belief holds 95 % of its mass.")
 
     st.markdown("### Between two examples")
-    other = st.session_state["other"] = view.other
+    other = view.other
     st.number_input(
         f"From the evidence above to test example, 0 to {len(samples) - 1}",
         0,
         len(samples) - 1,
         key="other",
-        on_change=lambda: change(other=st.session_state["other"]),
+        on_change=follow("other", other, lambda number: change(other=number)),
         width=380,
     )
     end = believe(model, samples[slice(other, other + 1)], samples.names).posterior.mean

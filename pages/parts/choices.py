@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from pages.parts.follow import follow
 from pages.parts.view import View, change
 
 __all__ = ["choose_kind", "offer_csv"]
@@ -24,17 +25,17 @@ def choose_kind(view: View, name: str, titles: Mapping[str, str], kinds: Collect
     """
     there = [kind for kind in titles if kind in kinds]
     wanted = getattr(view, name)
-    st.session_state[name] = wanted if wanted in there else there[0]
-    st.pills(
+    kind: str = st.pills(
         "Figure",
         there,
         format_func=titles.get,
         key=name,
         required=True,
-        on_change=lambda: change(**{name: st.session_state[name]}),
+        on_change=follow(
+            name, wanted if wanted in there else there[0], lambda kind: change(**{name: kind})
+        ),
         label_visibility="collapsed",
     )
-    kind: str = st.session_state[name]
     return kind
 
 

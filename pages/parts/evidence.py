@@ -8,7 +8,7 @@ import streamlit as st
 
 from mvae.modality import Batch, Modality
 from pages.parts.entries import Entry, entry_of, is_attribute, tensor_of
-from pages.parts.follow import echoed, follow
+from pages.parts.follow import follow
 from pages.parts.inputs import show_attributes, show_input
 from pages.parts.pictures import visible
 from pages.parts.source import choose_source, from_picture, own_picture
@@ -101,7 +101,9 @@ def evidence_column(
 
     def card(m: Modality, small: bool = False) -> None:
         with st.container(border=True, key=f"{'small-' * small}card-{m.name.replace(' ', '-')}"):
-            _switch(m, view, there[m.name], small)
+            # A small card has no room for help.
+            words = None if small else "Supply it as evidence, or drop it."
+            switch(m.name, view, there[m.name], words)
             value = sample.values[m.name][0] if there[m.name] else None
             if m.kind == "image" and value is not None:
                 value = visible(value, m, modalities)
@@ -146,23 +148,21 @@ def _style(modalities: tuple[Modality, ...], colours: dict[str, str]) -> None:
     st.html(f"<style>{STYLE}{''.join(rules)}</style>")
 
 
-def _switch(m: Modality, view: View, there: bool, small: bool) -> None:
-    follow(f"supply {m.name}", there and m.name in (view.supply or ()))
-    st.toggle(
-        m.name,
-        key=f"supply {m.name}",
-        disabled=not there,
-        # A small card has no room for it.
-        help=None if small else "Supply it as evidence, or drop it.",
-        on_change=switch,
-        args=(m.name,),
-    )
+def switch(name: str, view: View, there: bool, words: str | None = None) -> None:
+    """Show a switch that supplies a modality as the last one, or drops it.
 
+    Args:
+        name: the modality's.
+        view: what is looked at.
+        there: whether there is anything to supply.
+        words: what is said of it to who points at it.
+    """
 
-def switch(name: str) -> None:
-    """Supply a modality as the last one, or drop it."""
-    if echoed(f"supply {name}"):
-        return
-    view: View = st.session_state["view"]
-    supply = tuple(other for other in view.supply or () if other != name)
-    change(supply=(*supply, name) if st.session_state[f"supply {name}"] else supply)
+    def throw(on: bool) -> None:
+        now: View = st.session_state["view"]
+        supply = tuple(other for other in now.supply or () if other != name)
+        change(supply=(*supply, name) if on else supply)
+
+    key = f"supply {name}"
+    shown = there and name in (view.supply or ())
+    st.toggle(name, key=key, disabled=not there, help=words, on_change=follow(key, shown, throw))

@@ -8,9 +8,12 @@ by it which run it knows, and a value that this run had shown is no deed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import streamlit as st
 
-__all__ = ["echoed", "follow", "number_run", "show_number"]
+__all__ = ["follow", "number_run", "show_number"]
 
 #: Runs that are remembered: as many as may be under way.
 KEPT = 16
@@ -33,21 +36,27 @@ def show_number() -> None:
         st.text_input("run", key="known", label_visibility="collapsed")
 
 
-def follow(key: str, value: object) -> None:
-    """Let the widget of a key show a value, and remember of which run it is."""
+def follow(key: str, value: object, deed: Callable[[Any], None]) -> Callable[[], None]:
+    """Let the widget of a key show a value, and give its ``on_change``.
+
+    Args:
+        key: the widget's.
+        value: what it shows.
+        deed: what is done with a value that somebody chose there.
+    """
     state = st.session_state
     state[key] = value
-    shown = state.setdefault("shown by run", {}).setdefault(key, {})
+    shown: dict[int, object] = state.setdefault("shown by run", {}).setdefault(key, {})
     shown[state["run"]] = value
     while len(shown) > KEPT:
         del shown[min(shown)]
 
+    def heard() -> None:
+        chosen, known = state[key], int(state.get("known", 0))
+        before = [run for run in shown if run <= known]
+        if before and known < state["run"] and chosen == shown[max(before)]:
+            return
+        shown[known] = chosen  # what the browser shows from now on, so that a way back is a deed
+        deed(chosen)
 
-def echoed(key: str) -> bool:
-    """Whether a widget's value is what the run that the browser knows had shown; for callbacks."""
-    state = st.session_state
-    known = int(state.get("known", 0))
-    if known >= state["run"]:
-        return False
-    before = [value for run, value in state["shown by run"][key].items() if run <= known]
-    return bool(before) and state[key] == before[-1]
+    return heard

@@ -15,7 +15,7 @@ from mvae.text import said
 from mvae.tokens import WORD
 from pages.parts.chips import NO, OFF, YES, Chip, chips
 from pages.parts.entries import Entry, entry_of, tensor_of
-from pages.parts.follow import echoed, follow
+from pages.parts.follow import follow
 from pages.parts.pictures import as_image, ink
 from pages.parts.view import View, change
 
@@ -104,12 +104,6 @@ def _label(m: Modality, value: Tensor | None, own: Entry | None) -> None:
     """Show the categories, of which one is chosen unless nothing is known."""
     chosen = None if value is None else int(value)
     key = f"label {m.name}"
-    follow(key, chosen)
-
-    def take() -> None:
-        if not echoed(key):
-            say(m, int(st.session_state[key]), own)
-
     st.pills(
         m.name,
         range(m.shape[0]),
@@ -117,7 +111,7 @@ def _label(m: Modality, value: Tensor | None, own: Entry | None) -> None:
         key=key,
         required=chosen is not None,
         label_visibility="collapsed",
-        on_change=take,
+        on_change=follow(key, chosen, lambda category: say(m, int(category), own)),
     )
 
 
@@ -127,19 +121,13 @@ def _tags(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> N
     assert isinstance(on, tuple)
     if len(m.categories) > MANY_TAGS:
         key = f"tags {m.name}"
-        follow(key, list(on))
-
-        def find() -> None:
-            if not echoed(key):
-                say(m, _in_order(m, st.session_state[key]), own)
-
         st.multiselect(
             m.name,
             m.categories,
             key=key,
             placeholder=f"Search {len(m.categories)} tags",
             label_visibility="collapsed",
-            on_change=find,
+            on_change=follow(key, list(on), lambda tags: say(m, _in_order(m, tags), own)),
         )
         return
 
@@ -165,12 +153,8 @@ def _text(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> N
     refused = st.session_state.get(kept)
     if refused is not None and refused[0] != situation:
         refused = None
-    follow(key, refused[1] if refused else there or "")
 
-    def take() -> None:
-        if echoed(key):
-            return
-        typed = st.session_state[key]
+    def take(typed: str) -> None:
         try:
             tensor_of(typed, m)
         except IntakeError as error:
@@ -185,7 +169,7 @@ def _text(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> N
         placeholder="Type a text",
         label_visibility="collapsed",
         autocomplete="off",
-        on_change=take,
+        on_change=follow(key, refused[1] if refused else there or "", take),
     )
     if refused:
         known = "" if value is None else " The text before it stays."

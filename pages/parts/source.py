@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from mvae.data import DATASETS
 from mvae.intake import IntakeError, picture_from_upload, unpack_bits
 from mvae.modality import Modality
 from mvae.pictures import Framing, cut, picture_shape
-from pages.parts.follow import echoed, follow
+from pages.parts.follow import follow
 from pages.parts.pad import pad
 from pages.parts.view import SOURCES, View, change, sources
 
@@ -50,7 +52,6 @@ def choose_source(view: View, modalities: tuple[Modality, ...], count: int) -> N
     """Show where the data come from, and what of it is chosen, drawn or uploaded."""
     there = sources(modalities)
     if len(there) > 1:
-        follow("source", view.source)
         st.segmented_control(
             "Picture from",
             there,
@@ -59,8 +60,7 @@ def choose_source(view: View, modalities: tuple[Modality, ...], count: int) -> N
             required=True,
             label_visibility="collapsed",
             width="stretch",
-            on_change=_choose,
-            args=(modalities,),
+            on_change=follow("source", view.source, partial(_choose, modalities)),
         )
     if view.source == "example":
         _example(view, count)
@@ -72,13 +72,14 @@ def choose_source(view: View, modalities: tuple[Modality, ...], count: int) -> N
 
 def _example(view: View, count: int) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        follow("sample", view.sample)
         st.number_input(
             f"Test example, 0 to {count - 1}",
             0,
             count - 1,
             key="sample",
-            on_change=_choose_number,
+            on_change=follow(
+                "sample", view.sample, lambda number: change(sample=number, entries={})
+            ),
         )
         st.button("Next", key="next", on_click=_choose_next, args=(count,))
 
@@ -118,18 +119,10 @@ def _upload(view: View, modalities: tuple[Modality, ...]) -> None:
     )
 
 
-def _choose(modalities: tuple[Modality, ...]) -> None:
+def _choose(modalities: tuple[Modality, ...], source: str) -> None:
     """Take data from elsewhere; nothing is said of a picture of one's own."""
-    if echoed("source"):
-        return
-    source = st.session_state["source"]
     supply = tuple(m.name for m in modalities if source == "example" or not m.named)
     change(source=source, supply=supply, entries={})
-
-
-def _choose_number() -> None:
-    if not echoed("sample"):
-        change(sample=st.session_state["sample"], entries={})
 
 
 def _choose_next(count: int) -> None:

@@ -110,6 +110,25 @@ def test_what_a_browser_does_not_know_yet_is_not_set_back(visitor, data):
     expect(page.get_by_text("not necessarily the example's own")).to_have_count(0)
 
 
+def test_what_is_done_and_undone_at_once_is_undone(visitor):
+    """Off, Next, and on before anything has come back: on is what the page had shown at first."""
+    line = Line(visitor.page)
+    page = visitor.open("/?data=spoken&sample=4&supply=image,text")
+    line.held_up = True
+    page.locator(".st-key-supply-text label").first.click()
+    page.get_by_role("button", name="Next").click()
+    page.locator(".st-key-supply-text label").first.click()
+    line.wait_for(3)
+    for _ in range(2):
+        line.send()
+        visitor.settled(page)
+    expect(headline(page)).to_contain_text("Given image, the belief")
+    line.go_on()
+    expect(headline(page)).to_contain_text("Given image and text, the belief")
+    expect(page.get_by_label("Test example, 0 to")).to_have_value("5")
+    expect(page.get_by_role("switch", name="text", exact=True)).to_be_checked()
+
+
 def test_tags_that_are_dropped_are_dashed_until_one_is_clicked(visitor):
     page = visitor.open("/?data=clips&sample=2&supply=clip")
     expect(page.locator(".chips.dropped")).to_have_count(1)

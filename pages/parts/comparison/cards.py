@@ -14,7 +14,7 @@ from mvae import checkpoint
 from mvae.comparison import Answer
 from pages.parts.comparison.card import card
 from pages.parts.comparison.shared import Shared
-from pages.parts.follow import echoed, follow
+from pages.parts.follow import follow
 from pages.parts.view import MAX_MODELS, View, change
 
 __all__ = ["Cards", "choose", "lay_out"]
@@ -27,19 +27,13 @@ WAITING = '<div class="answer"><p class="waiting">Its chains are running …</p>
 
 def choose(view: View, names: tuple[str, ...]) -> None:
     """Let a visitor choose the models."""
-    follow("models", list(names))
     st.multiselect(
         f"Models, up to {MAX_MODELS}",
         checkpoint.available(checkpoint.CHECKPOINTS)[view.data],
         key="models",
         max_selections=MAX_MODELS,
-        on_change=_choose,
+        on_change=follow("models", list(names), lambda models: change(models=tuple(models))),
     )
-
-
-def _choose() -> None:
-    if not echoed("models"):
-        change(models=tuple(st.session_state["models"]))
 
 
 def lay_out(
