@@ -77,8 +77,12 @@ def _take(deed: Mapping[str, Any]) -> None:
 def _choose_plane(view: View, belief: Belief) -> None:
     """Let a visitor choose the two dimensions of the plane."""
     nats = belief.posterior.information()
+    # One dimension is not yet a plane: it stands in the box until there is another.
+    situation = (view.data, view.model, view.plane)
+    of, half = st.session_state.get("half a plane", (None, None))
 
     def chosen(dims: list[int]) -> None:
+        st.session_state["half a plane"] = (situation, dims if len(dims) == 1 else None)
         if len(dims) != 1:
             change(plane=tuple(dims))
 
@@ -89,7 +93,7 @@ def _choose_plane(view: View, belief: Belief) -> None:
         placeholder="the principal directions",
         max_selections=2,
         key="plane",
-        on_change=follow("plane", list(view.plane), chosen),
+        on_change=follow("plane", (of == situation and half) or list(view.plane), chosen),
     )
 
 

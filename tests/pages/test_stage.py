@@ -61,13 +61,18 @@ def test_the_plane_is_chosen_and_given_back(visit):
     page = visit(at="1,2").set("multiselect", "plane", [5])
     assert page.stage["plane"]["oblique"]  # one dimension is not yet a plane
     assert "plane" not in page.url
+    assert page.app.multiselect(key="plane").value == [5]  # but waits for another
     page.set("multiselect", "plane", [5, 9])
     assert page.stage["plane"]["names"] == ["z5", "z9"]
     assert page.url["plane"] == "5,9"
     assert "at" not in page.url  # which was on another plane
+    page.set("multiselect", "plane", [9])
+    assert page.stage["plane"]["names"] == ["z5", "z9"]
+    assert page.app.multiselect(key="plane").value == [9]
     page.set("multiselect", "plane", [])
     assert page.stage["plane"]["oblique"]
     assert "plane" not in page.url
+    assert page.app.multiselect(key="plane").value == []
 
 
 def test_noise_experts_and_modalities_are_those_of_the_library(visit):
