@@ -19,7 +19,6 @@ from pages.parts.comparison.cards import Cards, choose, lay_out
 from pages.parts.comparison.records import records, show_curves, show_records, show_ways
 from pages.parts.comparison.shared import Shared
 from pages.parts.evidence import evidence_column, gather, supplied
-from pages.parts.follow import show_number
 from pages.parts.loading import classifier_of, load, samples_of
 from pages.parts.pictures import ink
 from pages.parts.view import View, compared
@@ -75,7 +74,6 @@ def page() -> None:
     def fill(chains: bool) -> None:
         models = {name: m for name, (m, _) in loaded.items() if m.sampler == chains}
         if chains:
-            show_number()  # they run for long, and what is done meanwhile counts
             cards.wait(models)
         for ready in answers(models, pinned, sample, evidence, classifier, view.seed):
             if ready is None and chains:

@@ -113,6 +113,7 @@ def frame() -> None:
         st.stop()
     if page not in without_model:
         chooser(view, page not in with_models)
+        show_number("chooser")
     for problem in problems:
         st.warning(problem)
     try:
@@ -122,7 +123,7 @@ def frame() -> None:
             page.run()
     except checkpoint.CheckpointError as error:
         st.error(f"{error} Another model can be chosen above.")
-    show_number()
+    show_number("page")
 
 
 frame()

@@ -8,7 +8,7 @@ from mvae.embedding import posterior_means
 from mvae.modality import Batch, Modality
 from pages.parts.code import map_code, show_code
 from pages.parts.evidence import gather, supplied, switch
-from pages.parts.follow import follow
+from pages.parts.follow import follow, show_number
 from pages.parts.loading import load, map_of, samples_of
 from pages.parts.map import Shade, describe, nearest_samples, shades, show_map
 from pages.parts.view import COLOURINGS, View, change
@@ -80,6 +80,7 @@ def page() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("The belief is given", width="content")
         switches(view, sample)
+    show_number("evidence")
     words = (view.given or TOGETHER, told(evidence).replace("**", ""))
     data = describe(view, config.modalities, samples, chart, mean, words, shade)
     opened = show_map(view, data)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from mvae.modality import Batch, Modality
 from pages.parts.entries import Entry, entry_of, is_attribute, tensor_of
-from pages.parts.follow import follow
+from pages.parts.follow import follow, show_number
 from pages.parts.inputs import show_attributes, show_input
 from pages.parts.pictures import visible
 from pages.parts.source import choose_source, from_picture, own_picture
@@ -125,6 +125,7 @@ def evidence_column(
                             card(m, small=True)
     with st.container(border=True, key="card-prior"):
         st.markdown("**prior** · always there")
+    show_number("evidence")
 
 
 def _rows(group: list[Modality]) -> list[list[Modality | None]]:

@@ -14,7 +14,7 @@ from mvae import checkpoint
 from mvae.comparison import Answer
 from pages.parts.comparison.card import card
 from pages.parts.comparison.shared import Shared
-from pages.parts.follow import follow
+from pages.parts.follow import follow, show_number
 from pages.parts.view import MAX_MODELS, View, change
 
 __all__ = ["Cards", "choose", "lay_out"]
@@ -34,6 +34,7 @@ def choose(view: View, names: tuple[str, ...]) -> None:
         max_selections=MAX_MODELS,
         on_change=follow("models", list(names), lambda models: change(models=tuple(models))),
     )
+    show_number("models")
 
 
 def lay_out(
