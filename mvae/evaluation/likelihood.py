@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mvae.baselines.annealing import annealed_log_weights
 from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.baselines.cvae import CVAE
 from mvae.evaluation.adaptive import FEW_LATENTS, adaptive_log_weights
@@ -31,8 +30,6 @@ __all__ = [
 CHUNK = 1024
 #: Share of the draws that come from the prior; see `log_likelihood`.
 ALPHA = 0.02
-#: Temperatures from independent units to a whole Boltzmann machine.
-TEMPERATURES = 10_000
 #: Nats within which the largest weights are much the same.
 FLAT = 1.0
 #: Draws below which the tail of the weights has too few points.
@@ -90,7 +87,10 @@ def log_likelihood(
             log-likelihood, with its sentence, or where a Boltzmann machine misses some images.
     """
     if isinstance(model, BoltzmannModel):
-        return _by_annealing(model, batch, max(k // 10, FEWEST), generator)
+        # Imported here: that file is built on this one.
+        from mvae.evaluation.boltzmann_likelihood import boltzmann_log_likelihood
+
+        return boltzmann_log_likelihood(model, batch, max(k // 10, FEWEST), generator)
     if not isinstance(model, LatentModel):
         raise ValueError(model.no_likelihood)
     q = model.proposal(batch)
@@ -221,40 +221,6 @@ def pareto_k(log_weights: Tensor) -> Tensor:
             except ValueError:
                 shapes.append(-math.inf)
     return torch.tensor(shapes).masked_fill(bounded, -math.inf)
-
-
-def _by_annealing(
-    model: BoltzmannModel, batch: Batch, runs: int, generator: torch.Generator | None
-) -> LogLikelihood:
-    """Estimate log p(x_S) where nothing but labels is supplied, or nothing but labels is missing.
-
-    A quarter as many runs for each distinct value of the labels alone.
-    """
-    log_z = average(annealed_log_weights(model.machine, runs, TEMPERATURES, generator)[:, None])
-    size = len(batch)
-    labels = [i for i, m in enumerate(model.modalities) if m.kind == "label"]
-    images = [i for i in range(len(model.modalities)) if i not in labels]
-    if not (images and not batch.present[:, images].any() and batch.present[:, labels].all()):
-        value = model.bound(batch) - log_z.value
-        return LogLikelihood(value, log_z.se.expand(size), log_z.k_hat.expand(size))
-    told = torch.stack([batch.values[batch.names[i]] for i in labels], -1)
-    kinds, again = told.unique(dim=0, return_inverse=True)
-    few = max(runs // 4, FEWEST)
-    rows = torch.stack([(again == i).nonzero()[0, 0] for i in range(len(kinds))])
-    visible = model.visible(batch[rows])
-    held = {
-        name: visible[name].repeat_interleave(few, 0)
-        for name in (f"v {batch.names[i]}" for i in labels)
-    }
-    log_w = annealed_log_weights(
-        model.machine, few * len(kinds), TEMPERATURES, generator, held
-    ).unflatten(0, (len(kinds), few))
-    each = average(log_w.T)
-    return LogLikelihood(
-        (each.value - log_z.value)[again],
-        torch.hypot(each.se, log_z.se)[again],
-        torch.maximum(each.k_hat, log_z.k_hat)[again],
-    )
 
 
 def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:

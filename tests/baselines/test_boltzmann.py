@@ -9,7 +9,7 @@ import torch
 from mvae.baselines.dbm import DBM
 from mvae.baselines.deep_rbm import DeepRBM
 from mvae.baselines.rbm import RBM
-from mvae.evaluation import likelihood
+from mvae.evaluation import boltzmann_likelihood
 from mvae.evaluation.likelihood import log_likelihood
 from mvae.modality import Batch, Modality
 from tests.baselines.machines import LABEL, PAIR, Enumeration, dbm, opinionated, pairs, rbm
@@ -191,7 +191,7 @@ def test_log_likelihood_is_that_of_all_states(kind):
 
 @pytest.mark.parametrize("kind", [RBM, DBM])
 def test_log_likelihoods_of_parts_are_those_of_all_states(kind, monkeypatch):
-    monkeypatch.setattr(likelihood, "TEMPERATURES", 300)
+    monkeypatch.setattr(boltzmann_likelihood, "TEMPERATURES", 300)
     model, batch = opinionated(kind(PAIR, 3), 0.5), pairs()
     every = Enumeration(model.machine)
     for name in ("stroke", "label"):

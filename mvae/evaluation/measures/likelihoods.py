@@ -14,10 +14,10 @@ from mvae.baselines.annealing import annealed_log_weights, reverse_log_weights
 from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.baselines.cvae import CVAE
 from mvae.evaluation.adaptive import FEW_LATENTS
+from mvae.evaluation.boltzmann_likelihood import TEMPERATURES
 from mvae.evaluation.likelihood import (
     ALPHA,
     FEWEST,
-    TEMPERATURES,
     LogLikelihood,
     average,
     direction_log_likelihood,
