@@ -76,7 +76,8 @@ KINDS = {
     ),
     "average_precision_chance": Kind(
         "average precision by chance",
-        "What a random order would reach, about: the share of samples that are relevant.",
+        "What a random order is expected to reach with as many relevant ones among as many; it is "
+        "more than the share that is relevant.",
         "",
         ("average_precision",),
     ),

@@ -54,6 +54,8 @@ def page() -> None:
         config={"displayModeBar": False},
         alt=f"{titles[kind]} of {len({f.model for f in shown})} models with 95 % intervals",
     )
+    if kind == "average_precision":
+        st.caption(by_chance(found, shown, labels))
     table(view, shown, labels)
     if kind.startswith("loglik"):
         beside_others(view.data)
@@ -130,6 +132,19 @@ def explain(kind: Kind) -> str:
     """Say what a kind of figure is and what is good."""
     best = {"high": "Higher is better.", "low": "Lower is better.", "": ""}[kind.best]
     return f"{kind.means} {best} Bars are 95 % intervals; the protocol shows on hover."
+
+
+def by_chance(found: list[Figure], shown: list[Figure], labels: dict[Figure, str]) -> str:
+    """Return what a random ranking is expected to reach in each column."""
+    chance = {
+        (f.given, f.asked): f.mean for f in found if f.kind == "average_precision_chance"
+    }  # of the same queries for all models
+    reached = {
+        labels[f]: f"{chance[f.given, f.asked]:.3f} ({labels[f]})"
+        for f in shown
+        if (f.given, f.asked) in chance
+    }
+    return f"A random ranking reaches {', '.join(reached.values())} on average." if reached else ""
 
 
 def table(view: View, shown: list[Figure], labels: dict[Figure, str]) -> None:

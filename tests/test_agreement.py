@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 import torch
 from torch.distributions import Bernoulli, Categorical, Independent
 
 from mvae.evaluation.agreement import agreement, coherence, likeliest, told
-from mvae.evaluation.retrieval import average_precision
+from mvae.evaluation.retrieval import average_precision, expected_by_chance
 from mvae.modality import Modality
 from mvae.text import Autoregressive, Speaker
 
@@ -90,3 +92,24 @@ def test_average_precision_knows_the_best_the_worst_and_nothing():
     assert best == 1
     assert worst == 0.5  # where all are equal nothing is found before the end
     assert nothing.isnan()
+
+
+@pytest.mark.parametrize(("relevant", "items"), [(1, 1), (1, 2), (1, 6), (2, 5), (3, 6), (6, 6)])
+def test_what_chance_reaches_is_the_mean_over_all_orders(relevant, items):
+    orders = torch.tensor(list(permutations(range(items)))).float()
+    asked = (torch.arange(items) < relevant).expand_as(orders)
+    expected = average_precision(orders, asked).double().mean().item()
+    found = expected_by_chance(torch.tensor([relevant]), torch.tensor([items])).item()
+    assert found == pytest.approx(expected, rel=1e-6)
+    if relevant < items:
+        assert found > relevant / items  # not the prevalence
+
+
+def test_what_chance_reaches_among_many_is_what_random_scores_reach():
+    source = torch.Generator().manual_seed(0)
+    relevant = (torch.arange(196) < 4).expand(4000, -1)
+    found = average_precision(torch.rand(4000, 196, generator=source), relevant)
+    expected = expected_by_chance(torch.tensor([4]), torch.tensor([196])).item()
+    assert abs(found.mean().item() - expected) < 4 * found.std().item() / 4000**0.5
+    assert expected > 2 * 4 / 196
+    assert expected_by_chance(torch.tensor([0]), torch.tensor([196])).isnan().all()

@@ -1,15 +1,15 @@
-"""How well one modality finds another among many: average precision."""
+"""Average precision: how well one modality finds another among many, and what chance reaches."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["average_precision"]
+__all__ = ["average_precision", "expected_by_chance"]
 
 
 def average_precision(scores: Tensor, relevant: Tensor) -> Tensor:
-    r"""Give the average precision of each of Q rankings of N items, ``(Q,)``.
+    r"""Return the average precision of each of Q rankings of N items, ``(Q,)``.
 
     .. math:: \mathrm{AP} = \frac1R \sum_{r=1}^{R} \frac{\mathrm{hits}_r}{\mathrm{rank}_r}
 
@@ -35,3 +35,30 @@ def average_precision(scores: Tensor, relevant: Tensor) -> Tensor:
     found = hits.cumsum(1).gather(1, last).to(torch.get_default_dtype())
     precision = found / (last + 1)
     return (precision * hits).sum(1) / hits.sum(1)
+
+
+def expected_by_chance(relevant: Tensor, items: Tensor) -> Tensor:
+    r"""Return the expected average precision of a random ranking, ``(Q,)``, in float64.
+
+    .. math:: E[\mathrm{AP}] = \frac1N\Big(H_N + \frac{R-1}{N-1}\,(N - H_N)\Big),
+              \qquad H_N = \sum_{k=1}^N \frac1k
+
+    Above the prevalence R/N, by much where R is small: the item at rank k is relevant with
+    probability R/N and then has (k−1)(R−1)/(N−1) relevant items before it on average. NaN where
+    nothing is relevant. Bestgen, *Exact Expected Average Precision of the Random Baseline for
+    System Evaluation*, 2015, https://doi.org/10.1515/pralin-2015-0007.
+
+    Args:
+        relevant: R, how many items are what each query asks for, ``(Q,)``.
+        items: N, how many items each query ranks, ``(Q,)``.
+
+    Example:
+        >>> one, ten = torch.tensor([1]), torch.tensor([10])
+        >>> round(expected_by_chance(one, ten).item(), 4)  # and the prevalence is .1
+        0.2929
+    """
+    r, n = relevant.double(), items.double()
+    harmonic = torch.digamma(n + 1) - torch.digamma(torch.ones_like(n))
+    others = (r - 1) / (n - 1).clamp(min=1)  # of one item, there are no others
+    expected = (harmonic + others * (n - harmonic)) / n
+    return expected.masked_fill(r < 1, torch.nan)

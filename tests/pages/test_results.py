@@ -106,6 +106,21 @@ def test_a_kind_of_figure_is_kept_by_the_link_and_filters_narrow_it(visit, measu
     assert [trace["x"] for trace in drawn(page)["data"]] == [[0.9]]
 
 
+def test_average_precision_stands_beside_what_a_random_ranking_reaches(visit, measured):
+    path = measured / "mnist/mvae/metrics.json"
+    metrics = json.loads(path.read_text("utf-8"))
+    metrics["test"] |= {
+        "average_precision": {"image->label": figure(0.2)},
+        "average_precision_chance": {"image->label": figure(0.0456)},
+    }
+    path.write_text(json.dumps(metrics))
+    page = visit("results.py", kind="average_precision")
+    said = " ".join(caption.value for caption in page.app.caption)
+    assert "A random ranking reaches 0.046 (image → label) on average." in said
+    page.set("pills", "kind", "accuracy")
+    assert "random ranking" not in " ".join(caption.value for caption in page.app.caption)
+
+
 def test_models_are_ranked_by_what_most_of_them_have(visit, measured):
     path = measured / "mnist/mvae/metrics.json"
     metrics = json.loads(path.read_text("utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.measures.measure import Measure, Situation, Subject, figure
-from mvae.evaluation.retrieval import average_precision
+from mvae.evaluation.retrieval import average_precision, expected_by_chance
 from mvae.evaluation.work import Step, Work
 from mvae.modality import Modality
 
@@ -43,7 +42,7 @@ class Retrieval(Measure):
             yield Step(f"by tags {m.name}->{wanted}", 0, subject.draws * subject.steps, run)
 
     def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
-        """Give the mean over tags or queries, and what a random ranking would reach."""
+        """Return the mean over tags or queries, and what a random ranking is expected to reach."""
         found, chance = {}, {}
         keys = {f"{s.key}->{m.name}": f"tags {s.key}->{m.name}" for m, s in subject.told("tags")}
         keys |= {f"{m.name}->{t}": f"by tags {m.name}->{t}" for m, t in sought(subject)}
@@ -51,7 +50,7 @@ class Retrieval(Measure):
             result = work.of(what)
             if result:
                 found[key] = figure(result["value"])
-                chance[key] = figure(result["share"])
+                chance[key] = figure(result["chance"])
         return {"average_precision": found, "average_precision_chance": chance} if found else {}
 
     def protocol(self, subject: Subject) -> dict[str, str | int | float]:
@@ -63,7 +62,8 @@ class Retrieval(Measure):
             "average_precision": f"{n} test samples are ranked, by the probability of each tag "
             "that any of them has; or, given the tags of each of them, by how much likelier these "
             "make them than the tags of the others do, those being relevant that share a tag; "
-            f"{subject.draws} draws of what is hidden"
+            f"{subject.draws} draws of what is hidden; by chance: the expectation over all orders, "
+            "averaged over the tags or queries"
         }
 
 
@@ -81,7 +81,7 @@ def sought(subject: Subject) -> Iterator[tuple[Modality, str]]:
 def find_tags(
     subject: Subject, m: Modality, situation: Situation, _: torch.Generator
 ) -> dict[str, Tensor]:
-    """Give each tag's average precision, and how many of the samples have it."""
+    """Return each tag's average precision, and that expected of a random ranking."""
     rows = slice(0, min(ITEMS, len(subject.test)))
     whole = subject.test[rows]
     given = situation[rows].of(whole)
@@ -90,7 +90,7 @@ def find_tags(
     relevant = whole.values[m.name].T > 0.5
     return {
         "value": average_precision(scores, relevant),
-        "share": relevant.double().mean(1).masked_fill(~relevant.any(1), math.nan),
+        "chance": expected_by_chance(relevant.sum(1), torch.full((len(relevant),), len(whole))),
     }
 
 
@@ -98,7 +98,7 @@ def find_tags(
 def find_others(
     subject: Subject, m: Modality, wanted: str, _: torch.Generator
 ) -> dict[str, Tensor]:
-    """Give the average precision of each sample's tags as a query for the other samples."""
+    """Return the average precision of each sample's tags as a query for the other samples."""
     whole = subject.test[slice(0, min(ITEMS, len(subject.test)))]
     tags, items = whole.values[m.name] > 0.5, whole.values[wanted]
     queries = whole.supply([m.name])
@@ -115,5 +115,5 @@ def find_others(
     above.fill_diagonal_(-torch.inf)  # a sample does not find itself
     return {
         "value": average_precision(above, relevant),
-        "share": relevant.double().mean(1).masked_fill(~relevant.any(1), math.nan),
+        "chance": expected_by_chance(relevant.sum(1), torch.full((len(whole),), len(whole) - 1)),
     }
