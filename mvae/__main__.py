@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from mvae.data import DATASETS, DatasetError, data_folder
 from mvae.embedding import write_map
 from mvae.evaluation.classifier import FILE, train_classifier
 from mvae.evaluation.likelihood import FEWEST
+from mvae.evaluation.report import MEASURES
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.evaluation.supervision import curves
 from mvae.evaluation.supervision import supervise as run_supervision
@@ -172,10 +174,16 @@ def train_with_bar(config: ModelConfig, run: Run, root: Path) -> Batch:
 
 
 def evaluate_with_bar(
-    dataset: str, model: str, n: int | None, k: int, seed: int, root: Path
+    dataset: str,
+    model: str,
+    n: int | None,
+    k: int,
+    seed: int,
+    root: Path,
+    only: Collection[str] = (),
 ) -> None:
     """Evaluate with a bar of progress and the time left."""
-    progress = evaluate_checkpoint(dataset, model, n, k, seed, root)
+    progress = evaluate_checkpoint(dataset, model, n, k, seed, root, only)
     start = next(progress)
     with tqdm(
         total=start.total,
@@ -228,12 +236,22 @@ def evaluate(
     ] = None,
     k: Annotated[int, typer.Option(min=FEWEST, help="Importance draws a sample.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MEASURE",
+            help="Compute this measure alone and keep all other figures; may be repeated. "
+            f"One of {', '.join(MEASURES)}.",
+        ),
+    ] = None,
     root: Root = CHECKPOINTS,
 ) -> None:
     """Measure a checkpoint on the test split and write its metrics.json; it can be interrupted."""
     dataset, model = split_checkpoint(checkpoint)
+    if unknown := {*(only or ())} - {*MEASURES}:
+        raise fail(f"No measure is called {min(unknown)!r}. There are: {', '.join(MEASURES)}.")
     try:
-        evaluate_with_bar(dataset, model, n, k, seed, root)
+        evaluate_with_bar(dataset, model, n, k, seed, root, only or ())
     except (DatasetError, CheckpointError) as error:
         raise fail(error) from None
     typer.echo((root / dataset / model / "metrics.json").read_text("utf-8"))

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import re
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from mvae.baselines import AnyObjective
+from mvae.files import (
+    CheckpointError,
+    load_tensors,
+    read,
+    save_tensors,
+    sha256,
+    short,
+    to_bytes,
+    version_of,
+    write_atomically,
+    write_json,
+)
 from mvae.modality import Batch, Modality
 from mvae.model import MultimodalModel
 
@@ -34,17 +40,16 @@ __all__ = [
     "load_tensors",
     "save_model",
     "save_tensors",
+    "sha256",
+    "version",
     "write_atomically",
+    "write_json",
 ]
 
 #: What the app and the command line show first.
 DEFAULT_DATASET, DEFAULT_MODEL = "mnist", "mvae-cover"
 #: Where the bundled checkpoints lie, beside the package.
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
-
-
-class CheckpointError(Exception):
-    """A checkpoint that cannot be used; the message says what is wrong and what to do."""
 
 
 class Training(BaseModel):
@@ -110,106 +115,82 @@ class ModelConfig(BaseModel):
         return self.objective.network(self.modalities, self.latents)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never half.
+class SavedConfig(ModelConfig):
+    """A configuration as config.json holds it, beside the weights that it belongs to.
 
-    A temporary file in the same folder, flushed to the disk, is renamed over the old one.
+    Args:
+        weights_sha256: SHA-256 of weights.safetensors; None where no weights are kept.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+
+    weights_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
 
-#: A list of numbers, as json.dumps writes it over several lines.
-NUMBERS = re.compile(r"\[[-+.\deE,\s]*\]")
+def folder_name(model: str, seed: int) -> str:
+    """Return the name of a checkpoint's folder: that of its model, and the seed unless it is 0.
 
-
-def write_json(path: Path, content: Any) -> None:
-    """Write indented JSON atomically, a list of numbers on one line."""
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    # A list of numbers on one line: a hundred of them are one thing to a reader.
-    text = NUMBERS.sub(lambda numbers: " ".join(numbers[0].split()), text)
-    write_atomically(path, (text + "\n").encode())
-
-
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors, atomically."""
-    plain = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
-    write_atomically(path, safetensors.torch.save(plain))
-
-
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file.
-
-    Raises:
-        CheckpointError: if the file is missing or not whole.
+    Example:
+        >>> folder_name("mvae", 0), folder_name("mvae", 2)
+        ('mvae', 'mvae-seed-2')
     """
-    try:
-        return safetensors.torch.load(path.read_bytes())
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"There is no file {_short(path)}; restore it or train again."
-        ) from None
-    except OSError as error:
-        raise CheckpointError(f"{_short(path)} cannot be read: {error.strerror}.") from None
-    except SafetensorError as error:
-        raise CheckpointError(f"{_short(path)} is damaged ({error}); restore it.") from None
-
-
-def sha256(path: Path) -> str:
-    """Give the SHA-256 of a file, by which metrics name the weights that they were measured on."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"{model}-seed-{seed}" if seed else model
 
 
 def save_model(folder: Path, config: ModelConfig, weights: Mapping[str, Tensor]) -> None:
-    """Write config.json and weights.safetensors (float16) into a folder."""
-    write_json(folder / "config.json", config.model_dump(mode="json"))
+    """Write weights.safetensors (float16), and config.json with their hash, into a folder."""
     half = {name: w.half() if w.is_floating_point() else w for name, w in weights.items()}
-    save_tensors(folder / "weights.safetensors", half)
+    content = to_bytes(half)
+    write_atomically(folder / "weights.safetensors", content)
+    version = hashlib.sha256(content).hexdigest()
+    write_json(folder / "config.json", config.model_dump(mode="json") | {"weights_sha256": version})
 
 
-def load_config(folder: Path) -> ModelConfig:
+def load_saved(folder: Path) -> SavedConfig:
     """Read and validate config.json.
 
     Raises:
-        CheckpointError: if it is missing or does not say what a model needs.
+        CheckpointError: if it is missing, does not say what a model needs, or belongs to another
+            folder.
     """
     path = folder / "config.json"
+    if not path.exists():
+        raise CheckpointError(f"There is no checkpoint {folder.parent.name}/{folder.name}.")
     try:
-        return ModelConfig.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"There is no checkpoint {folder.parent.name}/{folder.name}."
-        ) from None
+        config = SavedConfig.model_validate_json(read(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "its text"
-        raise CheckpointError(f"{_short(path)} is not valid: {where}: {first['msg']}.") from None
+        raise CheckpointError(f"{short(path)} is not valid: {where}: {first['msg']}.") from None
+    own = config.dataset, folder_name(config.model, config.training.seed)
+    if own != (folder.parent.name, folder.name):
+        raise CheckpointError(
+            f"{short(path)} describes the checkpoint {'/'.join(own)}; restore the file, or move "
+            f"it and its weights to a folder of that name."
+        )
+    return config
 
 
-def load_into(module: nn.Module, path: Path) -> None:
-    """Fill a module with the weights of a file, all of them and no others.
+def load_config(folder: Path) -> ModelConfig:
+    """Return the description of a model, without the hash of its weights.
 
     Raises:
-        CheckpointError: naming the first tensor that is missing, too many, of a wrong shape, or
-            not finite.
+        CheckpointError: as :func:`load_saved`.
     """
-    weights, wanted = load_tensors(path), module.state_dict()
+    return ModelConfig.model_validate(load_saved(folder).model_dump(exclude={"weights_sha256"}))
+
+
+def load_into(module: nn.Module, path: Path, expected: str | None = None) -> None:
+    """Fill a module with the weights of a file, all of them and no others.
+
+    Args:
+        module: whose weights are replaced.
+        path: of the file.
+        expected: SHA-256 of the file, if it is known.
+
+    Raises:
+        CheckpointError: if the file has another hash; or naming the first tensor that is missing,
+            too many, of a wrong shape or type, or not finite.
+    """
+    weights, wanted = load_tensors(path, expected), module.state_dict()
     for name in sorted(wanted.keys() | weights.keys()):
         if name not in weights:
             problem = f"lacks the tensor {name}"
@@ -220,18 +201,31 @@ def load_into(module: nn.Module, path: Path) -> None:
                 f"has {name} of shape {tuple(weights[name].shape)} "
                 f"where the model needs {tuple(wanted[name].shape)}"
             )
+        elif weights[name].dtype not in dtypes(wanted[name]):
+            problem = (
+                f"has {name} of type {weights[name].dtype} "
+                f"where the model needs {' or '.join(map(str, dtypes(wanted[name])))}"
+            )
         elif not weights[name].isfinite().all():
             problem = f"has values in {name} that are not finite"
         else:
             continue
-        raise CheckpointError(f"{_short(path)} {problem}; restore the file or train again.")
+        raise CheckpointError(f"{short(path)} {problem}; restore the file or train again.")
     module.load_state_dict({name: w.to(wanted[name].dtype) for name, w in weights.items()})
+
+
+def dtypes(wanted: Tensor) -> tuple[torch.dtype, ...]:
+    """Return the types in which a file may keep a tensor: a float in half or single precision."""
+    return (torch.float16, torch.float32) if wanted.is_floating_point() else (wanted.dtype,)
 
 
 def load_model(
     dataset: str, model: str, root: Path = CHECKPOINTS
 ) -> tuple[MultimodalModel, ModelConfig]:
     """Load a checkpoint, ready to infer with.
+
+    Weights that are not those that the configuration names are refused, so that what is returned
+    is one version of the checkpoint whatever happens to its files meanwhile.
 
     Args:
         dataset: name of the data set.
@@ -251,10 +245,30 @@ def load_model(
         raise CheckpointError(
             f"There is no checkpoint {dataset}/{model}. There are: {known or 'none'}."
         )
-    config = load_config(root / dataset / model)
+    folder = root / dataset / model
+    saved = load_saved(folder)
+    if saved.weights_sha256 is None:
+        raise CheckpointError(
+            f"{short(folder / 'config.json')} has no weights_sha256, so it belongs to no weights; "
+            "restore the file or train again."
+        )
+    config = ModelConfig.model_validate(saved.model_dump(exclude={"weights_sha256"}))
     built = config.build()
-    load_into(built, root / dataset / model / "weights.safetensors")
+    load_into(built, folder / "weights.safetensors", saved.weights_sha256)
     return built.eval().requires_grad_(False), config
+
+
+def version(dataset: str, model: str, root: Path = CHECKPOINTS) -> str:
+    """Return a hash of a checkpoint's configuration and weights; it is the same while they are.
+
+    It costs two looks at the file system unless a file has changed, so a cache of models may ask
+    each time.
+
+    Raises:
+        CheckpointError: if a file is missing or cannot be read.
+    """
+    folder = root / dataset / model
+    return version_of(folder / "config.json", folder / "weights.safetensors")
 
 
 def load_samples(dataset: str, modalities: tuple[Modality, ...], root: Path = CHECKPOINTS) -> Batch:
@@ -268,12 +282,12 @@ def load_samples(dataset: str, modalities: tuple[Modality, ...], root: Path = CH
     values = {}
     for m in modalities:
         if m.name not in tensors:
-            raise CheckpointError(f"{_short(path)} has no {m.name}; restore the file.")
+            raise CheckpointError(f"{short(path)} has no {m.name}; restore the file.")
         values[m.name] = tensors[m.name].float() / 255 if m.kind == "image" else tensors[m.name]
     try:
         return Batch.of(modalities, values)
     except ValueError as error:
-        raise CheckpointError(f"{_short(path)} does not fit the model: {error}.") from None
+        raise CheckpointError(f"{short(path)} does not fit the model: {error}.") from None
 
 
 class Metrics(BaseModel):
@@ -298,9 +312,9 @@ def load_metrics(dataset: str, model: str, root: Path = CHECKPOINTS) -> Metrics 
     if not path.exists():
         return None
     try:
-        metrics = Metrics.model_validate_json(path.read_bytes())
+        metrics = Metrics.model_validate_json(read(path))
     except ValidationError:
-        raise CheckpointError(f"{_short(path)} is not valid; run `evaluate` again.") from None
+        raise CheckpointError(f"{short(path)} is not valid; run `evaluate` again.") from None
     weights = path.parent / "weights.safetensors"
     if not weights.exists():
         return metrics  # further seeds keep their figures only
@@ -317,8 +331,3 @@ def available(root: Path = CHECKPOINTS) -> dict[str, list[str]]:
     ):
         found.setdefault(dataset, []).append(model)
     return found
-
-
-def _short(path: Path) -> str:
-    """Name a checkpoint's file without saying where this machine keeps it."""
-    return "/".join(path.parts[-3:])

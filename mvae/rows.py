@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from mvae.checkpoint import CheckpointError, write_atomically
+from mvae.files import CheckpointError, read, write_atomically
 
 __all__ = ["read_rows", "write_rows"]
 
@@ -22,16 +22,16 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """Read the rows of a file; none where there is no file.
 
     Raises:
-        CheckpointError: if a row is not of this kind.
+        CheckpointError: if a row is not of this kind, or the file cannot be read.
     """
     if not path.exists():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        try:
-            return TypeAdapter(list[kind]).validate_python(list(csv.DictReader(file)))  # type: ignore[valid-type]
-        except (ValidationError, csv.Error):
-            name = "/".join(path.parts[-2:])
-            raise CheckpointError(f"{name} is damaged; restore it or delete it.") from None
+    try:
+        rows = list(csv.DictReader(io.StringIO(read(path).decode(), newline="")))
+        return TypeAdapter(list[kind]).validate_python(rows)  # type: ignore[valid-type]
+    except (ValidationError, csv.Error, UnicodeDecodeError):
+        name = "/".join(path.parts[-2:])
+        raise CheckpointError(f"{name} is damaged; restore it or delete it.") from None
 
 
 def write_rows(path: Path, rows: Sequence[Any]) -> None:

@@ -18,6 +18,7 @@ from mvae.checkpoint import (
     load_metrics,
 )
 from mvae.evaluation.measures.measure import situations
+from mvae.files import read
 from mvae.modality import Batch
 from mvae.model import MVAE
 from mvae.pictures import tiles
@@ -84,10 +85,10 @@ def load_history(dataset: str, name: str, root: Path = CHECKPOINTS) -> dict[str,
     if not path.exists():
         return {}
     try:
-        header, *rows = csv.reader(path.read_text("utf-8").splitlines())
+        header, *rows = csv.reader(read(path).decode().splitlines())
         columns = zip(*(map(float, row) for row in rows), strict=True)
         return dict(zip(header, map(list, columns), strict=True))
-    except ValueError:
+    except (ValueError, csv.Error):
         raise CheckpointError(
             f"{dataset}/{name}/history.csv is damaged; restore it or train again."
         ) from None

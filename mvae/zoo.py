@@ -11,6 +11,7 @@ from pathlib import Path
 from mvae.checkpoint import (
     CheckpointError,
     ModelConfig,
+    folder_name,
     load_config,
     load_metrics,
     save_model,
@@ -58,7 +59,7 @@ class Run:
             >>> Run("mnist", "mvae").name, Run("mnist", "mvae", seed=2).name
             ('mvae', 'mvae-seed-2')
         """
-        return f"{self.recipe}-seed-{self.seed}" if self.seed else self.recipe
+        return folder_name(self.recipe, self.seed)
 
     @property
     def config(self) -> ModelConfig:

@@ -12,19 +12,25 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import mvae
 from mvae.checkpoint import (
+    CHECKPOINTS,
     CheckpointError,
     available,
     load_metrics,
     load_model,
     load_samples,
+    load_saved,
     save_model,
     save_tensors,
     sha256,
+    version,
     write_atomically,
 )
+from tests.signing import spoil
 
 
 @pytest.fixture
@@ -81,11 +87,84 @@ NAME = "decoders.1.net.0.weight"
     ids=["missing", "extra", "shape", "nan", "infinity"],
 )
 def test_wrong_tensors_are_named(folder, change, words):
-    path = folder / "weights.safetensors"
-    weights = safetensors.torch.load_file(path)
-    change(weights)
-    save_tensors(path, weights)
+    spoil(folder / "weights.safetensors", change)
     assert_fails_with(folder, "toys/mvae/weights.safetensors", *words)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["bfloat16", "float64", "complex64", "int8", "int32", "int64", "uint8", "bool"]
+)
+def test_weights_of_another_type_are_refused(folder, dtype):
+    wrong = getattr(torch, dtype)
+    spoil(
+        folder / "weights.safetensors", lambda w: w.update({NAME: w[NAME].float().abs().to(wrong)})
+    )
+    assert_fails_with(folder, "toys/mvae/weights.safetensors", NAME, str(wrong), "torch.float16")
+
+
+def test_single_precision_is_taken_as_it_is(folder):
+    spoil(folder / "weights.safetensors", lambda w: w.update({NAME: torch.full((8, 2), 1 / 3)}))
+    loaded, _ = load_model("toys", "mvae", folder.parent.parent)
+    assert torch.equal(loaded.state_dict()[NAME], torch.full((8, 2), 1 / 3))
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_single_bit_of_the_weights_can_change_unseen(folder, place, bit):
+    path = folder / "weights.safetensors"
+    before = path.read_bytes()
+    after = bytearray(before)
+    after[int(place * len(after))] ^= 1 << bit
+    path.write_bytes(after)
+    try:
+        assert_fails_with(folder, "toys/mvae/weights.safetensors", "damaged", "SHA-256")
+    finally:
+        path.write_bytes(before)
+
+
+def test_weights_that_no_configuration_names_are_refused(folder):
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    del config["weights_sha256"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert_fails_with(folder, "toys/mvae/config.json", "weights_sha256", "train again")
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"dataset": "mnist"}, "mnist/mvae"),
+        ({"model": "mvae-cover"}, "toys/mvae-cover"),
+        ({"training": {"epochs": 1, "seed": 3}}, "toys/mvae-seed-3"),
+    ],
+)
+def test_the_configuration_of_another_checkpoint_is_refused(folder, changes, name):
+    change_config(folder, **changes)
+    assert_fails_with(folder, "toys/mvae/config.json describes", name)
+
+
+def test_a_version_is_that_of_configuration_and_weights(folder):
+    root = folder.parent.parent
+    seen = [version("toys", "mvae", root)]
+    assert version("toys", "mvae", root) == seen[0]
+    change_config(folder, summary="In other words.")
+    seen.append(version("toys", "mvae", root))
+    spoil(folder / "weights.safetensors", lambda w: w[NAME].add_(1))
+    seen.append(version("toys", "mvae", root))
+    assert len(set(seen)) == 3
+    (folder / "weights.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"toys/mvae/weights\.safetensors"):
+        version("toys", "mvae", root)
+
+
+def test_everything_bundled_names_its_weights():
+    checked = 0
+    for dataset, models in available().items():
+        for model in models:
+            folder = CHECKPOINTS / dataset / model
+            saved = load_saved(folder)
+            assert saved.weights_sha256 == sha256(folder / "weights.safetensors"), folder
+            checked += 1
+    assert checked > 40
 
 
 @pytest.mark.parametrize("length", [0, 4, 100, -1])

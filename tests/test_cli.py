@@ -245,6 +245,42 @@ def test_evaluation_can_be_repeated(few_digits, root):
     assert "loglik_above" not in figures[0]  # it is the model that others are compared with
 
 
+def test_one_measure_can_be_computed_alone_beside_the_figures_that_stay(
+    few_digits, root, monkeypatch
+):
+    path = root / "mnist/mvae-2d/metrics.json"
+    command = "evaluate mnist/mvae-2d --n 5 --k 30"
+    assert_fails(run(f"{command} --only probe", root), "without --only")
+    succeed(command, root)
+    whole = json.loads(path.read_text("utf-8"))
+    altered = {"protocol": {**whole["protocol"], "gone": "a"}, "test": {**whole["test"]}}
+    altered["test"] |= {"probe": {}, "elbo": {"kept": 1}, "log_partition": {}, "gone": 1}
+    path.write_text(json.dumps(altered), "utf-8")
+    done, do = [], Work.do
+    monkeypatch.setattr(Work, "do", lambda *args: (done.append(args[1].what), do(*args)))
+    (path.parent / WORKING).unlink()
+    succeed(f"{command} --only probe --only accuracy", root)
+    # No other step ran, and what no measure computes any more is gone.
+    assert {what.split()[0] for what in done} == {"probe", "accuracy"}
+    told = json.loads(path.read_text("utf-8"))
+    assert told["test"] == whole["test"] | {"elbo": {"kept": 1}, "log_partition": {}}
+    again = [
+        f"{what}_{measure}" for measure in ("accuracy", "probe") for what in ("date", "command")
+    ]
+    assert set(told["protocol"]) == {*whole["protocol"], *again}
+    assert told["protocol"]["command_probe"] == f"python -m mvae {command} --seed 0 --only probe"
+
+    # A kind that the measure no longer finds goes with the others of its measure.
+    succeed(f"{command} --only likelihoods", root)
+    told = json.loads(path.read_text("utf-8"))
+    assert told["test"] == whole["test"]
+
+    assert_fails(run(f"{command} --only probe --seed 1", root), "seed")
+    assert_fails(run(f"{command} --only sound", root), "'sound'")
+    succeed("train mnist --model mvae-2d --epochs 2", root)
+    assert_fails(run(f"{command} --only probe", root), "of these weights")
+
+
 def test_data_command_says_what_there_is_and_what_is_not(few_digits, monkeypatch):
     sizes = {"train": 30, "valid": 20, "test": 10}
     monkeypatch.setattr(multimnist, "SIZES", sizes)

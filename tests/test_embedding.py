@@ -15,8 +15,6 @@ from mvae.checkpoint import (
     CheckpointError,
     load_model,
     load_samples,
-    load_tensors,
-    save_tensors,
 )
 from mvae.embedding import (
     fit_umap,
@@ -29,6 +27,7 @@ from mvae.embedding import (
 )
 from mvae.modality import Batch
 from tests.bundled import WITH_EXPERTS
+from tests.signing import spoil
 
 
 @pytest.fixture(scope="module")
@@ -169,12 +168,6 @@ def test_a_made_map_is_loaded(mapped_root):
     assert torch.allclose(pca, chart.pca)
     # Two latents: the projection only turns the plane.
     assert torch.allclose(torch.pdist(pca.double()), torch.pdist(means.double()), atol=1e-5)
-
-
-def spoil(path: Path, change) -> None:
-    tensors = load_tensors(path)
-    change(tensors)
-    save_tensors(path, tensors)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ def small_zoo(trained_root, few_digits, tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(mvae.__main__, "ZOO", runs)
     evaluate = mvae.__main__.evaluate_checkpoint
 
-    def quick(dataset, name, n, k, seed, root):
-        return evaluate(dataset, name, 20, 25, seed, root)
+    def quick(dataset, name, n, k, seed, root, only):
+        return evaluate(dataset, name, 20, 25, seed, root, only)
 
     monkeypatch.setattr(mvae.__main__, "evaluate_checkpoint", quick)
     shutil.copytree(trained_root, tmp_path / "zoo")

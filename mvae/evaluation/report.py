@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,7 +11,14 @@ from typing import Any
 
 import torch
 
-from mvae.checkpoint import CHECKPOINTS, load_model, sha256, write_json
+from mvae.checkpoint import (
+    CHECKPOINTS,
+    CheckpointError,
+    load_metrics,
+    load_model,
+    sha256,
+    write_json,
+)
 from mvae.data import DATASETS
 from mvae.evaluation.classifier import FILE, classifier_of
 from mvae.evaluation.measures import OTHERS, Likelihoods, Measure, Subject, estimates
@@ -19,7 +26,10 @@ from mvae.evaluation.measures.measure import costly
 from mvae.evaluation.work import WORKING, Step, Work
 from mvae.modality import Batch
 
-__all__ = ["REFERENCE", "Done", "evaluate"]
+__all__ = ["MEASURES", "REFERENCE", "Done", "evaluate"]
+
+#: Names of all measures.
+MEASURES = tuple(measure.name for measure in (Likelihoods(), *OTHERS))
 
 #: The model that others are compared with on the same samples.
 REFERENCE = "mvae"
@@ -51,6 +61,7 @@ def evaluate(
     k: int = 1000,
     seed: int = 0,
     root: Path = CHECKPOINTS,
+    only: Collection[str] = (),
 ) -> Iterator[Done]:
     """Measure a checkpoint on the test split and write its metrics.json; yield what is done.
 
@@ -65,41 +76,89 @@ def evaluate(
         k: importance draws a sample.
         seed: of all draws; two models with the same seed see the same noise.
         root: the folder of checkpoints.
+        only: names of the measures to compute, out of :data:`MEASURES`; their figures and their
+            protocol replace those in metrics.json, all else there is kept. None for all measures.
 
     Raises:
-        CheckpointError: if a checkpoint is missing or damaged, or the classifier is damaged.
+        CheckpointError: if a checkpoint is missing or damaged, or the classifier is damaged, or if
+            there are no figures of the same weights, samples and seed to keep beside ``only``.
         DatasetError: if the raw data are not there.
     """
     subject = subject_of(dataset, name, n, k, seed, root)
+    kept = kept_figures(subject, dataset, name, root) if only else ({}, {})
     work = work_of(subject, dataset, name, root)
-    todo = [(subject, work, step) for m in (Likelihoods(), *OTHERS) for step in m.steps(subject)]
+    measures: list[Measure] = [m for m in (Likelihoods(), *OTHERS) if not only or m.name in only]
+    todo = [(subject, work, step) for m in measures for step in m.steps(subject)]
     reference = None
-    compared = name != REFERENCE and any(Likelihoods().steps(subject))
-    if compared and (root / dataset / REFERENCE / "weights.safetensors").exists():
+    scored = isinstance(measures[0], Likelihoods) and any(measures[0].steps(subject))
+    if (
+        scored
+        and name != REFERENCE
+        and (root / dataset / REFERENCE / "weights.safetensors").exists()
+    ):
         model, config = load_model(dataset, REFERENCE, root)
         reference = replace(subject, model=model, config=config)
         theirs = work_of(reference, dataset, REFERENCE, root)
         todo += [(reference, theirs, step) for step in Likelihoods().steps(reference)]
     yield from run(todo, seed)
 
-    above = (REFERENCE, estimates(reference, theirs)) if reference else None
-    measures: tuple[Measure, ...] = (Likelihoods(above), *OTHERS)
-    test: dict[str, Any] = {}
-    protocol: dict[str, str | int | float] = {"split": "test", "n": len(subject.test), "seed": seed}
+    if reference:
+        measures[0] = Likelihoods((REFERENCE, estimates(reference, theirs)))
+    test, protocol = (dict(part) for part in kept)
+    for kind in {kind for measure in measures for kind in measure.kinds} & test.keys():
+        del test[kind]
     for measure in measures:
-        test |= measure.figures(subject, work)
+        figures = measure.figures(subject, work)
+        assert figures.keys() <= {*measure.kinds}, f"{measure.name} does not list all of its kinds"
+        test |= figures
         protocol |= measure.protocol(subject)
     if reference and "loglik_above" in test:
         version = sha256(root / dataset / REFERENCE / "weights.safetensors")
         test["loglik_above"][REFERENCE]["weights_sha256"] = version
-    protocol |= {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "version": torch.__version__.split("+")[0],
-        "weights_sha256": sha256(root / dataset / name / "weights.safetensors"),
-        "command": f"python -m mvae evaluate {dataset}/{name} --n {subject.n} --k {k} "
-        f"--seed {seed}",
-    }
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    settings = f"--n {subject.n} --k {k} --seed {seed}"
+    command = f"python -m mvae evaluate {dataset}/{name} {settings}"
+    if only:
+        for measure in measures:
+            protocol[f"date_{measure.name}"] = today
+            protocol[f"command_{measure.name}"] = f"{command} --only {measure.name}"
+    else:
+        protocol = {"split": "test", "n": len(subject.test), "seed": seed} | protocol
+        protocol |= {
+            "date": today,
+            "version": torch.__version__.split("+")[0],
+            "weights_sha256": sha256(root / dataset / name / "weights.safetensors"),
+            "command": command,
+        }
     write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
+
+
+def kept_figures(
+    subject: Subject, dataset: str, name: str, root: Path
+) -> tuple[dict[str, Any], dict[str, str | int | float]]:
+    """Return the figures and the protocol that stay; kinds that no measure has any more go.
+
+    Raises:
+        CheckpointError: if there are none of the same weights, test samples and seed.
+    """
+    metrics = load_metrics(dataset, name, root)
+    again = f"`python -m mvae evaluate {dataset}/{name}` without --only computes all"
+    if metrics is None:
+        raise CheckpointError(f"There are no figures of these weights to add to; {again}.")
+    for what, ours in (("n", len(subject.test)), ("seed", subject.seed)):
+        if (theirs := metrics.protocol.get(what)) != ours:
+            raise CheckpointError(
+                f"The figures of {dataset}/{name} have {what} = {theirs}, not {ours}; {again}."
+            )
+    every: tuple[Measure, ...] = (Likelihoods(), *OTHERS)
+    kinds = {kind for m in every for kind in m.kinds}
+    facts = {"split", "n", "seed", "date", "version", "weights_sha256", "command"}
+    facts |= {f"{what}_{m.name}" for m in every for what in ("date", "command")}
+    facts |= {key for m in every for key in m.protocol(subject)}
+    return (
+        {kind: found for kind, found in metrics.test.items() if kind in kinds},
+        {key: fact for key, fact in metrics.protocol.items() if key in facts},
+    )
 
 
 def run(todo: list[tuple[Subject, Work, Step]], seed: int) -> Iterator[Done]:

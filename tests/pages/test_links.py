@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mvae import checkpoint
-from mvae.checkpoint import load_tensors, save_tensors
 from pages.parts import loading
 from pages.parts.links import parse, url_of
 from pages.parts.view import View
 from tests.drawn import file_of
+from tests.signing import spoil
 
 SUBSETS = st.permutations(["image", "label"]).flatmap(
     lambda names: st.integers(0, 2).map(lambda n: tuple(names[:n]))
@@ -125,12 +125,6 @@ def damaged(tmp_path, monkeypatch):
     yield folder
     for cached in (loading.load, loading.samples_of, loading.metrics_of):
         cached.clear()
-
-
-def spoil(path, change):
-    tensors = load_tensors(path)
-    change(tensors)
-    save_tensors(path, tensors)
 
 
 @pytest.mark.parametrize(

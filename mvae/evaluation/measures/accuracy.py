@@ -26,6 +26,8 @@ class Accuracy(Measure):
     So for each label, for each text; of tags it is the share that is right.
     """
 
+    kinds = ("accuracy", "accuracy_by_number")
+
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Infer each modality in words wherever it is not supplied."""
         for m, situation in asked(subject):

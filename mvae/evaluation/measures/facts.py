@@ -25,6 +25,8 @@ QUANTILES = 201
 class Facts(Measure):
     """Percentiles of the conflict gauge, and decoder evaluations of a training step."""
 
+    kinds = ("decoder_evaluations", "conflict")
+
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Take all test samples at once."""
         if isinstance(subject.model, ExpertModel) and len(subject.test.names) <= FEW:

@@ -20,6 +20,8 @@ __all__ = ["Frechet"]
 class Frechet(Measure):
     """The distance between generated pictures, one for a test sample, and the real ones."""
 
+    kinds = ("frechet",)
+
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Generate a picture for each sample, wherever one is missing and can be generated."""
         if subject.classifier is None:

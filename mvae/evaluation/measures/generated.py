@@ -37,6 +37,8 @@ class Generated(Measure):
     - *entropy* of the belief, in nats.
     """
 
+    kinds = ("predictive", "coherence", "diversity", "entropy", "classifier_accuracy")
+
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Take some samples in parts, each situation by itself."""
         for situation in subject.situations:

@@ -33,6 +33,8 @@ def believing(subject: Subject) -> list[Situation]:
 class Honesty(Measure):
     """Simulation-based calibration of q(z|x_S); see :mod:`mvae.evaluation.calibration`."""
 
+    kinds = (*(f"coverage_{level:.0%}" for level in LEVELS), "ranks")
+
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Simulate anew for each situation: all of them see the same samples."""
         for situation in believing(subject):
@@ -76,6 +78,8 @@ def rank(subject: Subject, situation: Situation, _: torch.Generator) -> dict[str
 
 class Probe(Measure):
     """Accuracy of a linear probe on the mean of the belief; see :mod:`mvae.evaluation.probe`."""
+
+    kinds = ("probe",)
 
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Learn a probe for each situation that does not tell the label itself."""

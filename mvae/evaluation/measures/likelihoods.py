@@ -44,6 +44,8 @@ class Likelihoods(Measure):
         reference: another model's name, and its estimates of as many samples.
     """
 
+    kinds = ("loglik", "variance_of_log_weights", "elbo", "log_partition", "loglik_above")
+
     def __init__(
         self, reference: tuple[str, Mapping[str, Mapping[str, Tensor]]] | None = None
     ) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -197,7 +197,15 @@ class Subject:
 
 
 class Measure(abc.ABC):
-    """A kind of figures: which steps compute them, and how they are told from the results."""
+    """A measure: which steps compute it, and how its figures follow from their results."""
+
+    #: Every kind of figure that it may have, the keys of :meth:`figures`.
+    kinds: ClassVar[tuple[str, ...]]
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line, ``evaluate --only``."""
+        return type(self).__name__.lower()
 
     @abc.abstractmethod
     def steps(self, subject: Subject) -> Iterator[Step]:

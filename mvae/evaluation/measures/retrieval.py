@@ -31,6 +31,8 @@ class Retrieval(Measure):
       those are relevant that share a tag with it. What is likely anyway is found by no query.
     """
 
+    kinds = ("average_precision", "average_precision_chance")
+
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Rank in every situation in which tags are missing; and from tags alone."""
         for m, situation in subject.told("tags"):

@@ -33,6 +33,8 @@ class Texts(Measure):
     - *per token*: :math:`\frac{1}{T}\log\frac1N\sum_n p(x|h_n)` in nats, the end being a token.
     """
 
+    kinds = ("per_token", "bleu", "chrf")
+
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Say the texts of some samples in parts."""
         for m, situation in subject.told("text"):
