@@ -8,10 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mvae.evaluation.importance import Draws, Proposal
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 
-__all__ = ["FEW_LATENTS", "adaptive_log_weights"]
+__all__ = ["FEW_LATENTS", "adaptive_draws"]
 
 #: Latents up to which draws are dense enough to tell where the posterior is.
 FEW_LATENTS = 4
@@ -24,14 +25,14 @@ EFFECTIVE = 15
 INSIDE = 1e-6
 
 
-def adaptive_log_weights(
+def adaptive_draws(
     q: Gaussian | Mixture,
     prior: Gaussian,
-    log_p: Callable[[Tensor], Tensor],
+    log_target: Callable[[Tensor], Tensor],
     k: int,
     generator: torch.Generator | None = None,
-) -> tuple[Tensor, list[int], Tensor]:
-    r"""Give log weights of draws that gather where they are heavy, ``(K, B)``.
+) -> Draws:
+    r"""Make draws that gather where their weights are heavy.
 
     .. math:: w_k = \frac{p(z_k)\,p(x_S|z_k)}{\sum_r \frac{K_r}{K}\, r_r(z_k)}
 
@@ -43,39 +44,40 @@ def adaptive_log_weights(
     https://doi.org/10.1145/272991.273010.
 
     Args:
-        q: the model's own posterior, ``(B, D)``; it may be wrong and far too sure.
+        q: the model's own posterior, ``(B, D)``; it may be wrong and far too narrow.
         prior: ``(B, D)``.
-        log_p: log p(x_S|z) of draws ``(N, B, D)``, ``(N, B)``.
+        log_target: log p(x_S, z) of draws ``(N, B, D)``, ``(N, B)``.
         k: K, draws in all.
         generator: the source of randomness.
 
     Returns:
-        tuple: the log weights, one proposal after the other; how many draws each has; and
-        log p(x_S, z) − log q(z) of the draws of q.
+        Draws: of q first, then of the prior, then of each round.
 
     Example:
         >>> far = Gaussian(torch.tensor([[2.0]]), torch.tensor([[-6.0]]))  # it is at −1
         >>> prior = Gaussian.standard((1, 1))
-        >>> log_p = lambda z: -50 * (z[..., 0] + 1) ** 2
-        >>> log_w, _, _ = adaptive_log_weights(far, prior, log_p, 4000)
+        >>> log_target = lambda z: -50 * (z[..., 0] + 1) ** 2 + prior.log_prob(z)
+        >>> log_w = adaptive_draws(far, prior, log_target, 4000).log_weights
         >>> round((log_w.logsumexp(0) - math.log(4000)).item(), 1)  # ½ log(1 / 101) − 50 / 101
         -2.8
     """
     first = round(FIRST * k)
     own, rest = round(OWN * first), (k - first) // ROUNDS
-    proposals: list[Gaussian | Mixture] = [q, prior]
-    counts = [own, k - own - ROUNDS * rest]
-    draws = [q.sample(own, generator), _spread_out(prior, counts[1], generator)]
-    log_joint = [log_p(z) + prior.log_prob(z) for z in draws]
+    z = torch.cat(
+        (q.sample(own, generator), _spread_out(prior, k - own - ROUNDS * rest, generator))
+    )
+    proposals: tuple[Proposal, ...] = (q, prior)
+    draws = Draws(proposals, (own, len(z) - own), z, log_target(z))
     for _ in range(ROUNDS):
-        z = torch.cat(draws)
-        log_w = torch.cat(log_joint) - _log_mixture(proposals, counts, z)
-        proposals.append(_around_heavy(z, log_w, generator))
-        counts.append(rest)
-        draws.append(proposals[-1].sample(rest, generator))
-        log_joint.append(log_p(draws[-1]) + prior.log_prob(draws[-1]))
-    log_w = torch.cat(log_joint) - _log_mixture(proposals, counts, torch.cat(draws))
-    return log_w, counts, log_joint[0] - q.log_prob(draws[0])
+        heavy = _around_heavy(draws.z, draws.log_weights, generator)
+        z = heavy.sample(rest, generator)
+        draws = Draws(
+            (*draws.proposals, heavy),
+            (*draws.counts, rest),
+            torch.cat((draws.z, z)),
+            torch.cat((draws.log_target, log_target(z))),
+        )
+    return draws
 
 
 def _spread_out(p: Gaussian, n: int, generator: torch.Generator | None) -> Tensor:
@@ -85,13 +87,6 @@ def _spread_out(p: Gaussian, n: int, generator: torch.Generator | None) -> Tenso
     each = [torch.quasirandom.SobolEngine(dims, scramble=True, seed=seed).draw(n) for seed in seeds]
     points = torch.stack(each, 1).to(p.mean).clamp(INSIDE, 1 - INSIDE)
     return p.at(torch.special.ndtri(points))
-
-
-def _log_mixture(proposals: list[Gaussian | Mixture], counts: list[int], z: Tensor) -> Tensor:
-    """Log density of the mixture of proposals by their counts, ``(N, B, D)`` to ``(N, B)``."""
-    total = sum(counts)
-    each = [math.log(n / total) + r.log_prob(z) for r, n in zip(proposals, counts, strict=True)]
-    return torch.stack(each).logsumexp(0)
 
 
 def _around_heavy(z: Tensor, log_w: Tensor, generator: torch.Generator | None) -> Mixture:

@@ -1,86 +1,74 @@
-"""Importance-weighted log-likelihood of any subset of modalities."""
+"""Importance-weighted log-likelihood of any subset of modalities, and of some given others."""
 
 from __future__ import annotations
 
-import math
+import hashlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.baselines.cvae import CVAE
-from mvae.evaluation.adaptive import FEW_LATENTS, adaptive_log_weights
+from mvae.evaluation.adaptive import FEW_LATENTS, adaptive_draws
+from mvae.evaluation.importance import FEWEST, Draws, LogLikelihood, Proposal, average, ratio
+from mvae.evaluation.population import population_draws
+from mvae.evaluation.refinement import refine
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 from mvae.modality import Batch
 from mvae.model import DecodingModel, LatentModel, MultimodalModel
 
 __all__ = [
-    "LogLikelihood",
+    "ESTIMATOR",
     "conditional_log_likelihood",
     "direction_log_likelihood",
     "log_likelihood",
 ]
 
+#: What figures are compared by: those of another estimator stand apart.
+ESTIMATOR = "refined-1"
 #: Latents decoded at once: enough to fill the matrix units, small enough for the cache.
 CHUNK = 1024
-#: Share of the draws that come from the prior; see `log_likelihood`.
-ALPHA = 0.02
-#: Nats within which the largest weights are much the same.
-FLAT = 1.0
-#: Draws below which the tail of the weights has too few points.
-FEWEST = 25
-
-
-@dataclass(frozen=True)
-class LogLikelihood:
-    """Estimates for B samples, in nats.
-
-    Args:
-        value: log p(x_S), ``(B,)``; on average an underestimate.
-        se: its standard error by the delta method, ``(B,)``; with few latents an upper estimate,
-            as it takes draws for independent that are spread evenly.
-        k_hat: Pareto shape of the weights, ``(B,)``; above 0.7 an estimate is not to be trusted.
-        variance: of log p(x_S, z) − log q(z) under q, ``(B,)``, 0 for the exact posterior; None
-            for a difference and for what is annealed.
-    """
-
-    value: Tensor
-    se: Tensor
-    k_hat: Tensor
-    variance: Tensor | None = None
+#: Widths of the refined posterior, in its own standard deviations: wide ones reach the tails.
+SCALES = (1.0, 1.2, 1.5)
 
 
 @torch.no_grad()
 def log_likelihood(
-    model: MultimodalModel, batch: Batch, k: int, generator: torch.Generator | None = None
+    model: MultimodalModel,
+    batch: Batch,
+    k: int,
+    seed: int = 0,
+    proposals: Mixture | None = None,
 ) -> LogLikelihood:
     r"""Estimate log p(x_S) of the modalities present, with λ = 1.
 
-    .. math:: \log \frac1K \sum_{k=1}^K \frac{p(z_k)\prod_{i\in S}p(x_i|z_k)}{r(z_k)},
-              \qquad r(z) = (1-\alpha)\,q(z|X_S) + \alpha\,p(z)
+    .. math:: \log \frac1K \sum_{k=1}^K \frac{p(z_k)\prod_{i\in S}p(x_i|z_k)}{r(z_k)}
 
-    The proposal r is a *defensive mixture*: an over-confident q alone would give weights of
-    infinite variance. αK of the draws come from the prior, the rest from q (stratified). A mixture
-    q enters by its full density. With up to four latents draws are dense enough to learn from: they
-    gather where the weights are heavy, see :mod:`mvae.evaluation.adaptive`.
-    Burda et al. 2016, https://arxiv.org/abs/1509.00519; Hesterberg 1995; k̂ as in Vehtari et al.
-    2024, https://arxiv.org/abs/1507.02646.
+    The proposal r is a mixture: the posterior *refined* for each sample to a Gaussian with full
+    covariance (:mod:`mvae.evaluation.refinement`) in three widths, the model's own posterior, the
+    prior, and whatever is passed; their shares follow the weights of a first fifth of the draws
+    (:mod:`mvae.evaluation.population`). With up to four latents draws are dense enough to learn
+    from: they gather where the weights are heavy, see :mod:`mvae.evaluation.adaptive`.
+    Burda et al. 2016, https://arxiv.org/abs/1509.00519; k̂ as in Vehtari et al. 2024,
+    https://arxiv.org/abs/1507.02646.
 
-    Of a Boltzmann machine log p is known but for log Z, a deep one's by a mean-field bound; missing
-    labels are summed out, and labels alone are held while everything else is annealed. All samples
-    share the estimate of log Z, its standard error and its k̂; it tends to be too low, and log p
-    too high.
+    Random numbers belong to a sample's evidence, not to its place: scored with others, elsewhere or
+    again, it gets the same draws. Of a Boltzmann machine log p is known but for log Z, see
+    :mod:`mvae.evaluation.boltzmann_likelihood`.
 
     Args:
         model: decodes.
         batch: B samples, each with the modalities to be scored.
-        k: draws a sample, at least 25; a tenth as many annealed runs, of 10,000 temperatures.
-        generator: the source of randomness.
+        k: draws a sample, at least 25; of a Boltzmann machine a tenth as many annealed runs.
+        seed: of all draws.
+        proposals: further Gaussians to draw from, ``(B, D)``, such as posteriors of other samples
+            with the same label, where the posterior has lobes that no single Gaussian reaches.
+
+    Returns:
+        LogLikelihood: ``(B,)`` in nats; 0 for a sample without evidence.
 
     Raises:
         ValueError: for fewer draws, of which no tail could be fitted, for a model that has no
@@ -90,16 +78,18 @@ def log_likelihood(
         # Imported here: that file is built on this one.
         from mvae.evaluation.boltzmann_likelihood import boltzmann_log_likelihood
 
-        return boltzmann_log_likelihood(model, batch, max(k // 10, FEWEST), generator)
+        source = torch.Generator().manual_seed(seed)
+        return boltzmann_log_likelihood(model, batch, max(k // 10, FEWEST), source)
     if not isinstance(model, LatentModel):
         raise ValueError(model.no_likelihood)
     q = model.proposal(batch)
-    prior = Gaussian.standard(tuple(q.shape), q.mean.dtype)
-
-    def log_p(z: Tensor, rows: slice) -> Tensor:
-        return evidence_given(model, z, batch[rows])
-
-    found = average(*_log_weights(q, prior, log_p, k, generator))
+    log_p = partial(evidence_given, model)
+    found = _joined(
+        [
+            average(draws.log_weights, draws.counts, _plain(draws, q[part]))
+            for part, draws in _drawn(q, log_p, batch, k, seed, proposals)
+        ]
+    )
     nothing = ~batch.present.any(-1)  # whose log p is 0, and needs no estimate
     value, se = (x.masked_fill(nothing, 0.0) for x in (found.value, found.se))
     return LogLikelihood(value, se, found.k_hat, found.variance)
@@ -107,120 +97,99 @@ def log_likelihood(
 
 @torch.no_grad()
 def direction_log_likelihood(
-    model: CVAE, batch: Batch, wanted: str, k: int, generator: torch.Generator | None = None
+    model: CVAE, batch: Batch, wanted: str, k: int, seed: int = 0
 ) -> LogLikelihood:
     r"""Estimate log p(x_j|x_-j) of a conditional model, with λ = 1.
 
-    .. math:: \log \frac1K \sum_{k=1}^K \frac{p(z_k|x_{-j})\,p(x_j|z_k,x_{-j})}{r(z_k)},
-              \qquad r(z) = (1-\alpha)\,q(z|x_j,x_{-j}) + \alpha\,p(z|x_{-j})
+    .. math:: \log \frac1K \sum_{k=1}^K \frac{p(z_k|x_{-j})\,p(x_j|z_k,x_{-j})}{r(z_k)}
+
+    The proposal r is that of `log_likelihood`, of q(z|x_j, x_-j) and p(z|x_-j).
 
     Args:
         model: has a network for each direction.
         batch: B complete samples.
         wanted: j.
         k: draws a sample, at least 25.
-        generator: the source of randomness.
+        seed: of all draws.
 
     Raises:
-        ValueError: for fewer draws, of which no tail could be fitted.
+        ValueError: for fewer draws, of which no tail could be fitted, or if a modality is missing.
     """
+    _complete(batch, batch.names)
     direction = model.direction(wanted)
-    prior, told = direction.prior(batch)
+    prior, context = direction.prior(batch)
+    q = direction.posterior(batch)
 
     def log_p(z: Tensor, rows: slice) -> Tensor:
-        return direction.decode(z, told[rows]).log_prob(batch.values[wanted][rows])
+        return direction.decode(z, context[rows]).log_prob(batch.values[wanted][rows])
 
-    return average(*_log_weights(direction.posterior(batch), prior, log_p, k, generator))
+    return _joined(
+        [
+            average(draws.log_weights, draws.counts, _plain(draws, q[part]))
+            for part, draws in _draws_of(q, prior, log_p, _sources(batch, seed), k)
+        ]
+    )
 
 
+@torch.no_grad()
 def conditional_log_likelihood(
     model: MultimodalModel,
     batch: Batch,
     wanted: Collection[str],
     given: Collection[str],
     k: int,
-    generator: torch.Generator | None = None,
+    seed: int = 0,
+    proposals: Mixture | None = None,
 ) -> LogLikelihood:
     r"""Estimate log p(x_A|x_B) of disjoint sets of modalities, with λ = 1.
 
-    .. math:: \log p(x_A|x_B) = \log p(x_A, x_B) - \log p(x_B)
+    .. math:: \log p(x_A|x_B) = \log \frac{\sum_k w_k\,p(x_A|z_k)}{\sum_k w_k}, \qquad
+              w_k = \frac{p(z_k)\,p(x_B|z_k)}{r(z_k)}
 
-    Each of the two is on average an underestimate, so their difference is neither a lower bound
-    nor an upper one. They have draws of their own: its standard error is √(se² + se²). k̂ is the
-    larger of the two.
+    Half of the draws are made for p(z|x_A, x_B) and half for p(z|x_B), as in `log_likelihood`, and
+    all are weighed by the mixture r of both. As numerator and denominator share them, log p of
+    discrete data never comes out above 0. From draws for p(z|x_B) alone the numerator would rest on
+    a few draws by chance. It is neither a lower bound nor an upper one.
 
     Args:
         model: decodes.
         batch: B samples that have all these modalities.
         wanted: A, names of at least one modality.
         given: B, names of others; none gives log p(x_A).
-        k: draws a sample for each of the two.
-        generator: the source of randomness.
+        k: draws a sample in all.
+        seed: of all draws.
+        proposals: further Gaussians to draw from for p(z|x_B), ``(B, D)``.
 
     Raises:
-        ValueError: if A is empty or shares a modality with B, and as `log_likelihood`.
+        ValueError: if A is empty or shares a modality with B, if a sample lacks one of them, and
+            as `log_likelihood`.
     """
     if not wanted or set(wanted) & set(given):
         raise ValueError(
             f"a conditional is of some modalities given others, not of {sorted(wanted)} "
             f"given {sorted(given)}"
         )
-    joint = log_likelihood(model, batch.supply([*wanted, *given]), k, generator)
+    _complete(batch, [*wanted, *given])
+    both = batch.supply([*wanted, *given])
     if not given:
-        return joint
-    evidence = log_likelihood(model, batch.supply(given), k, generator)
-    return LogLikelihood(
-        joint.value - evidence.value,
-        torch.hypot(joint.se, evidence.se),
-        torch.maximum(joint.k_hat, evidence.k_hat),
-    )
-
-
-def average(
-    log_weights: Tensor, counts: Sequence[int] = (), plain: Tensor | None = None
-) -> LogLikelihood:
-    r"""Estimate the logarithm of the mean of weights, ``(K, B)``, with its diagnostics.
-
-    .. math:: \hat m = \frac1K\sum_k w_k, \qquad
-              \mathrm{se}^2 = \frac{1}{\hat m^2 K^2} \sum_r K_r \mathrm{Var}_r(w)
-
-    How many draws come from which proposal is fixed, so how far the proposals' means lie apart is
-    no error.
-
-    Args:
-        log_weights: of draws, one proposal after the other.
-        counts: K_r, the draws of each proposal, at least two; none if all are of one.
-        plain: logarithms of plain importance weights, of q alone, whose variance is given.
-    """
-    k = len(log_weights)
-    value = log_weights.logsumexp(0) - math.log(k)
-    weights = (log_weights - value).exp()  # mean 1
-    strata = weights.split(list(counts) or [k])
-    se = torch.stack([len(w) * w.var(0) for w in strata]).sum(0).sqrt() / k
-    k_hat = pareto_k(log_weights).to(value.dtype)
-    return LogLikelihood(value, se, k_hat, None if plain is None else plain.var(0))
-
-
-def pareto_k(log_weights: Tensor) -> Tensor:
-    """Estimate the Pareto shape of each sample's weights, ``(K, B)`` to ``(B,)``.
-
-    −∞ where the largest weights, as many as its tail has, are much the same: a defensive mixture
-    bounds them, many draws may lie at the bound, and the few above it by little tell no shape.
-    """
-    # Imported here: it takes a second, and only an evaluation needs it.
-    from arviz_stats.base.array import array_stats
-
-    tail = min(len(log_weights) // 5, round(3 * len(log_weights) ** 0.5))
-    top = log_weights.topk(tail + 1, 0).values
-    bounded = top[0] - top[-1] < FLAT
-    shapes = []
-    for weights in log_weights.double().T.numpy():
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            try:
-                shapes.append(float(array_stats.psislw(weights, r_eff=1.0)[1]))
-            except ValueError:
-                shapes.append(-math.inf)
-    return torch.tensor(shapes).masked_fill(bounded, -math.inf)
+        return log_likelihood(model, both, k, seed, proposals)
+    evidence = batch.supply(given)
+    if not isinstance(model, LatentModel):
+        joint, known = (log_likelihood(model, part, k, seed) for part in (both, evidence))
+        k_hat = torch.maximum(joint.k_hat, known.k_hat)
+        return LogLikelihood(joint.value - known.value, torch.hypot(joint.se, known.se), k_hat)
+    log_p = partial(evidence_given, model)
+    targets = [
+        _drawn(model.proposal(part), log_p, part, k // 2, seed, extra)
+        for part, extra in ((both, None), (evidence, proposals))
+    ]
+    rest, found = batch.supply(wanted), []
+    for (part, first), (_, second) in zip(*targets, strict=True):
+        draws = first.and_of(second, partial(_log_joint, model, evidence[part]))
+        below = draws.log_weights
+        above = below + evidence_given(model, draws.z, rest[part])
+        found.append(ratio(above, below, draws.counts))
+    return _joined(found)
 
 
 def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:
@@ -228,44 +197,113 @@ def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:
     total = z.new_zeros(z.shape[:-1])
     for i, name in enumerate(batch.names):
         there = batch.present[:, i]
-        if there.any():
+        if there.all():
             # No copy of the data for each draw, as indices would make: they are broadcast.
-            whole = bool(there.all())
-            p = model.decode(z if whole else z[:, there], name)
-            total[:, there] += p.log_prob(batch.values[name][there])
+            total = total + model.decode(z, name).log_prob(batch.values[name])
+        elif there.any():
+            some = model.decode(z[:, there], name).log_prob(batch.values[name][there])
+            total = total.index_add(1, there.nonzero().flatten(), some)
     return total
 
 
-def _log_weights(
+def _log_joint(model: DecodingModel, batch: Batch, z: Tensor) -> Tensor:
+    """Compute log p(z) + log p(x_S|z)."""
+    return evidence_given(model, z, batch) + Gaussian.standard(tuple(z.shape), z.dtype).log_prob(z)
+
+
+def _complete(batch: Batch, names: Collection[str]) -> None:
+    """Refuse samples that lack one of these modalities."""
+    for name in names:
+        lacking = int((~batch.supply([name]).present.any(-1)).sum())
+        if lacking:
+            raise ValueError(
+                f"a conditional needs {name} of every sample, and {lacking} of {len(batch)} lack "
+                "it: score the others, or ask for another conditional"
+            )
+
+
+def _sources(batch: Batch, seed: int) -> list[torch.Generator]:
+    """Make a source of randomness for each sample, which depends on its evidence alone."""
+    present = batch.present.tolist()
+    sources = []
+    for row in range(len(batch)):
+        digest = hashlib.sha256(str(seed).encode())
+        for name, there in sorted(zip(batch.names, present[row], strict=True)):
+            if there:
+                digest.update(name.encode() + batch.values[name][row].cpu().numpy().tobytes())
+        own = int.from_bytes(digest.digest()[:7], "big")
+        sources.append(torch.Generator().manual_seed(own))
+    return sources
+
+
+def _drawn(
+    q: Gaussian | Mixture,
+    log_p: Callable[..., Tensor],
+    batch: Batch,
+    k: int,
+    seed: int,
+    proposals: Mixture | None,
+) -> list[tuple[slice, Draws]]:
+    """Draw for p(z|x_S) of each sample, under the standard prior."""
+    prior = Gaussian.standard(tuple(q.shape), q.mean.dtype)
+
+    def of_rows(z: Tensor, rows: slice) -> Tensor:
+        return log_p(z, batch[rows])
+
+    return _draws_of(q, prior, of_rows, _sources(batch, seed), k, proposals)
+
+
+def _draws_of(
     q: Gaussian | Mixture,
     prior: Gaussian,
-    log_p: Callable[..., Tensor],
+    log_p: Callable[[Tensor, slice], Tensor],
+    sources: Sequence[torch.Generator],
     k: int,
-    generator: torch.Generator | None,
-) -> tuple[Tensor, list[int], Tensor]:
-    """Log weights ``(K, B)``, the draws of each proposal, and the weights of q's own draws."""
+    proposals: Mixture | None = None,
+) -> list[tuple[slice, Draws]]:
+    """Draw for a prior times a likelihood, sample by sample; the posterior q comes first."""
     if k < FEWEST:
         raise ValueError(f"an estimate and its diagnostics need at least {FEWEST} draws, not {k}")
-    weigh = adaptive_log_weights if q.shape[-1] <= FEW_LATENTS else defensive_log_weights
-    rows = max(1, CHUNK // k)
-    parts = [slice(i, i + rows) for i in range(0, q.shape[0], rows)]
-    found = [weigh(q[part], prior[part], partial(log_p, rows=part), k, generator) for part in parts]
-    log_weights, counts, plain = zip(*found, strict=True)
-    return torch.cat(log_weights, 1), counts[0], torch.cat(plain, 1)
+    size, latents = q.shape
+
+    def log_joint(z: Tensor, rows: slice) -> Tensor:
+        return log_p(z, rows) + prior[rows].log_prob(z)
+
+    def score(z: Tensor, rows: slice) -> Tensor:
+        return torch.cat([log_joint(part, rows) for part in z.split(CHUNK)])
+
+    found = []
+    rows = max(1, CHUNK // (2 * latents))
+    for begin in range(0, size, rows):
+        several = slice(begin, min(begin + rows, size))
+        few = latents <= FEW_LATENTS
+        refined = (
+            None if few else refine(q[several], partial(log_joint, rows=several), sources[several])
+        )
+        for b in range(several.start, several.stop):
+            one = slice(b, b + 1)
+            target, own = partial(score, rows=one), sources[b]
+            extra: list[Proposal] = [] if proposals is None else [proposals[one]]
+            if refined is None:
+                draws = adaptive_draws(q[one], prior[one], target, k, own)
+            else:
+                sharp = refined[b - begin : b - begin + 1]
+                each = [q[one], prior[one], *map(sharp.wider, SCALES), *extra]
+                draws = population_draws(each, target, k, latents, own)
+            found.append((one, draws))
+    return found
 
 
-def defensive_log_weights(
-    q: Gaussian | Mixture,
-    prior: Gaussian,
-    log_p: Callable[[Tensor], Tensor],
-    k: int,
-    generator: torch.Generator | None = None,
-) -> tuple[Tensor, list[int], Tensor]:
-    """Give log weights of the defensive mixture of q and the prior, as `adaptive_log_weights`."""
-    from_prior = max(2, round(ALPHA * k))
-    alpha, own = from_prior / k, k - from_prior
-    z = torch.cat((q.sample(own, generator), prior.sample(from_prior, generator)))
-    log_prior, log_q = prior.log_prob(z), q.log_prob(z)  # (K, B)
-    log_r = torch.logaddexp(math.log1p(-alpha) + log_q, math.log(alpha) + log_prior)
-    log_joint = log_p(z) + log_prior
-    return log_joint - log_r, [own, from_prior], (log_joint - log_q)[:own]
+def _plain(draws: Draws, q: Gaussian | Mixture) -> Tensor:
+    """Log importance weights of the draws of q itself, which come first."""
+    own = slice(0, draws.counts[0])
+    return draws.log_target[own] - q.log_prob(draws.z[own])
+
+
+def _joined(each: Sequence[LogLikelihood]) -> LogLikelihood:
+    """Put the estimates of single samples together."""
+    value, se, k_hat = (
+        torch.cat([getattr(x, name) for x in each]) for name in ("value", "se", "k_hat")
+    )
+    variances = [x.variance for x in each if x.variance is not None]
+    return LogLikelihood(value, se, k_hat, torch.cat(variances) if variances else None)
