@@ -71,10 +71,8 @@ def log_likelihood(
     Burda et al. 2016, https://arxiv.org/abs/1509.00519; Hesterberg 1995; k̂ as in Vehtari et al.
     2024, https://arxiv.org/abs/1507.02646.
 
-    Of a Boltzmann machine log p is known but for log Z, a deep one's by a mean-field bound; missing
-    labels are summed out, and labels alone are held while everything else is annealed. All samples
-    share the estimate of log Z, its standard error and its k̂; it tends to be too low, and log p
-    too high.
+    Of a Boltzmann machine log p is known but for log Z, see
+    :mod:`mvae.evaluation.boltzmann_likelihood`.
 
     Args:
         model: decodes.
