@@ -9,7 +9,7 @@ from typing import Literal
 from mvae.modality import Modality
 from mvae.runs import Record
 
-__all__ = ["CELLS", "KINDS", "Figure", "Kind", "figures", "kind_of", "spoken", "withheld"]
+__all__ = ["CELLS", "KINDS", "Figure", "Kind", "figures", "kind_of", "spoken", "unbounded", "withheld"]
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ KINDS = {
     ),
     "log_partition": Kind(
         "log Z",
-        "Of Boltzmann machines: annealing towards the machine gives too little on average, and "
-        "annealing away from it too much; log p is too high by at most their gap, if its chains "
-        "are the machine's.",
+        "Of Boltzmann machines: annealed runs to the machine bound it from below; runs from the "
+        "machine bound it from above if they start with draws of it, which tempered chains give "
+        "about. log p takes the upper one, so that it is too small rather than too large.",
         "",
         LIKELIHOOD,
         1,
@@ -253,6 +253,12 @@ def spoken(key: str, modalities: Sequence[Modality]) -> str:
     if len(tiles) > 1 and set(tiles) <= set(names):
         names = ["picture", *(name for name in names if name not in tiles)]
     return ", ".join(names) or "nothing"
+
+
+def unbounded(records: Iterable[Record]) -> list[str]:
+    """Name the Boltzmann machines whose two estimates of log Z cross: neither bounds anything."""
+    measured = [(run.name, run.metrics.test) for run in records if run.metrics]
+    return [name for name, test in measured if test.get("log_partition", {}).get("crossed")]
 
 
 def withheld(records: Iterable[Record]) -> list[str]:

@@ -10,7 +10,7 @@ import streamlit as st
 from mvae.data import DATASETS
 from mvae.modality import Modality
 from mvae.peers import REPORTED
-from mvae.results import KINDS, Figure, Kind, figures, kind_of, spoken, withheld
+from mvae.results import KINDS, Figure, Kind, figures, kind_of, spoken, unbounded, withheld
 from mvae.runs import Record
 from pages.parts.charts import intervals, ranks
 from pages.parts.choices import choose_kind, offer_csv
@@ -57,6 +57,12 @@ def page() -> None:
     if kind == "average_precision":
         st.caption(by_chance(found, shown, labels))
     table(view, shown, labels)
+    crossing = [name for name in unbounded(records) if name in {f.model for f in shown}]
+    if crossing and kind.startswith("log"):
+        st.caption(
+            f"Of {', '.join(crossing)} the lower estimate of log Z lies above the upper one, so the "
+            "runs did not start with draws of the machine: no bound of log p follows."
+        )
     if kind.startswith("loglik"):
         beside_others(view.data)
     honesty(records, modalities)

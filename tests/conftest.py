@@ -19,7 +19,7 @@ from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.baselines.deep_rbm import DeepRBM
 from mvae.checkpoint import ModelConfig, Training
 from mvae.data import dataset as dataset_module
-from mvae.evaluation import classifier
+from mvae.evaluation import boltzmann_likelihood, classifier
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 from mvae.modality import Batch, Modality
@@ -226,7 +226,10 @@ def brief_chains(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Boltzmann machines take a few sweeps where they would take hundreds."""
     for kind in (BoltzmannModel, DeepRBM):
         monkeypatch.setattr(kind, "STEPS", 4)
-    for module, name in ((annealing, "TEMPERATURES"), (annealing, "BURN_IN"), (dbm, "BURN_IN")):
+    for module, name in (
+        *((annealing, "TEMPERATURES"), (dbm, "BURN_IN")),
+        *((boltzmann_likelihood, "TEMPERATURES"), (boltzmann_likelihood, "SWEEPS")),
+    ):
         monkeypatch.setattr(module, name, 10)
     # In a machine of three hidden units a category's first code would leave nothing to chance.
     for module in (boltzmann, dbm):

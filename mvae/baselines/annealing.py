@@ -1,4 +1,4 @@
-"""Annealed importance sampling: the normaliser of a Boltzmann machine."""
+"""Annealed importance sampling, both ways: the normaliser of a Boltzmann machine."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from mvae.baselines.boltzmann import BoltzmannMachine, State
+from mvae.baselines.path import AnnealingPath
+from mvae.baselines.tempering import tempered_states
 
 __all__ = ["annealed_log_weights", "log_partition", "reverse_log_weights"]
 
-#: Annealed runs and temperatures by which log Z is estimated to choose an epoch.
-RUNS, TEMPERATURES = 32, 500
-#: Sweeps by which persistent chains, some of them young, come nearer to what the machine believes.
-BURN_IN = 200
+#: Annealed runs and temperatures by which log Z is estimated to choose an epoch; and the ladders
+#: whose states the reverse runs start from.
+RUNS, TEMPERATURES, LADDERS = 32, 500, 4
 
 
 @torch.no_grad()
@@ -28,16 +28,16 @@ def annealed_log_weights(
     generator: torch.Generator | None = None,
     held: State | None = None,
 ) -> Tensor:
-    r"""Give log w of annealed importance sampling, ``(runs,)``: the mean of w estimates Z.
+    r"""Return log w of annealed importance sampling, ``(runs,)``: the mean of w estimates Z.
 
     .. math:: E[w] = Z, \qquad \log w = \log Z_0 + \sum_{k=1}^K F_{\beta_{k-1}}(x_{k-1})
-              - F_{\beta_k}(x_{k-1}), \qquad E_\beta = (1-\beta)E_0 + \beta E
+              - F_{\beta_k}(x_{k-1})
 
-    E_0 is a machine of independent units whose even ones are on as often as in the persistent
-    chains: starting near what the machine believes shortens the way by far. The odd side is summed
-    out; x_k is a Gibbs sweep on from x_{k−1} at β_k. With too few temperatures log Z comes out too
-    small. Salakhutdinov & Murray, *On the Quantitative Analysis of Deep Belief Networks*, ICML
-    2008, https://doi.org/10.1145/1390156.1390266.
+    The machines between are those of :class:`mvae.baselines.path.AnnealingPath`; x_k is a Gibbs
+    sweep on from x_{k−1} at β_k. The logarithm of the mean exceeds log Z by b nats with
+    probability e^{−b} at most, whatever the number of runs and of temperatures: a lower bound, and
+    with few temperatures a loose one. Salakhutdinov & Murray, *On the Quantitative Analysis of Deep
+    Belief Networks*, ICML 2008, https://doi.org/10.1145/1390156.1390266.
 
     Args:
         machine: whose Z is wanted.
@@ -56,86 +56,74 @@ def annealed_log_weights(
         >>> round(log_w.exp().mean().item(), 0)  # 2 ** 5 states
         32.0
     """
-    base = machine.base_rates()
-    held = held or {}
-    even = {n: machine.draw(n, bias.expand(runs, -1), generator) for n, bias in base.items()} | held
-    path = torch.linspace(0, 1, temperatures + 1).tolist()
-    free = _base_log_z(machine, {n: bias for n, bias in base.items() if n not in held})
-    fixed = [x @ base[name] for name, x in held.items()]
-    weights = _anneal(machine, base, even, path, generator, held)
-    return free + torch.stack([weights, *fixed]).sum(0)
+    path, held = AnnealingPath(machine), held or {}
+    even = path.draw((runs,), generator) | held
+    free = path.log_z({n: bias for n, bias in path.base.items() if n not in held})
+    fixed = [x @ path.base[name] for name, x in held.items()]
+    betas = torch.linspace(0, 1, temperatures + 1)
+    return free + torch.stack([_anneal(path, even, betas, generator, held), *fixed]).sum(0)
 
 
 @torch.no_grad()
 def reverse_log_weights(
-    machine: BoltzmannMachine, temperatures: int, generator: torch.Generator | None = None
+    machine: BoltzmannMachine,
+    starts: State,
+    temperatures: int,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
-    r"""Give log w of runs the other way, ``(CHAINS,)``: the mean of 1/w estimates 1/Z.
+    r"""Return log w of runs from the machine to independent units, ``(B,)``.
 
-    They begin with the persistent chains, taken on for a while without new starts, and end with
-    E_0; log Z so comes out too large where ``annealed_log_weights`` gives it too small, as far as
-    the chains are draws of the machine. Burda, Grosse & Salakhutdinov, *Accurate and Conservative
-    Estimates of MRF Log-likelihood using Reverse Annealing*, AISTATS 2015,
-    https://proceedings.mlr.press/v38/burda15.html.
+    .. math:: E[1/w] = 1/Z \quad\text{where}\quad x_K \sim p, \qquad
+              \log w = \log Z_0 - \sum_{k=1}^K F_{\beta_k}(x_k) - F_{\beta_{k-1}}(x_k)
+
+    So −log of the mean of 1/w bounds log Z from above as ``annealed_log_weights`` does from below,
+    *if the starts are draws of the machine*. Starts that crowd where the machine has little mass,
+    as persistent chains do, give about the log Z of that part, which lies below: no bound. Burda,
+    Grosse & Salakhutdinov, *Accurate and Conservative Estimates of MRF Log-likelihood using Reverse
+    Annealing*, AISTATS 2015, https://proceedings.mlr.press/v38/burda15.html.
 
     Args:
         machine: whose Z is wanted.
+        starts: draws of its even side, ``(B, units)``.
         temperatures: K, evenly spaced.
         generator: the source of randomness.
 
     Example:
-        >>> log_w = reverse_log_weights(BoltzmannMachine({"v": 3}, {"h": 2}, [("v", "h")]), 10)
-        >>> log_w.shape
-        torch.Size([128])
+        >>> machine = BoltzmannMachine({"v": 3}, {"h": 2}, [("v", "h")])
+        >>> starts = tempered_states(machine, chains=4, sweeps=20, kept=2)
+        >>> reverse_log_weights(machine, starts, temperatures=10).shape
+        torch.Size([8])
     """
-    base = machine.base_rates()
-    path = [1.0] * BURN_IN + torch.linspace(1, 0, temperatures + 1).tolist()
-    return _base_log_z(machine, base) - _anneal(
-        machine, base, machine.persistent(), path, generator
-    )
+    path = AnnealingPath(machine)
+    betas = torch.linspace(1, 0, temperatures + 1)
+    return path.log_z() - _anneal(path, starts, betas, generator)
 
 
 def log_partition(machine: BoltzmannMachine, generator: torch.Generator | None = None) -> Tensor:
-    """Estimate log Z by short annealed runs, enough to compare epochs.
+    """Estimate log Z by short annealed runs, enough to compare epochs, a scalar.
 
-    The mean of an estimate that is too small and one that is too large: with few temperatures both
-    err by tens of nats, and about as far.
+    The mean of the lower estimate and of the upper one: with few temperatures both err by some
+    nats, and in opposite directions.
     """
     forward = annealed_log_weights(machine, RUNS, TEMPERATURES, generator)
-    backward = reverse_log_weights(machine, TEMPERATURES, generator)
+    starts = tempered_states(machine, LADDERS, TEMPERATURES, RUNS // LADDERS, generator)
+    backward = reverse_log_weights(machine, starts, TEMPERATURES, generator)
     low = forward.logsumexp(0) - math.log(len(forward))
     high = math.log(len(backward)) - (-backward).logsumexp(0)
     return (low + high) / 2
 
 
-def _base_log_z(machine: BoltzmannMachine, base: State) -> Tensor:
-    """Give log Z of the machine of independent units."""
-    log_z = torch.tensor(math.log(2.0) * sum(machine.odd.values()))
-    for name, bias in base.items():
-        one_hot = name in machine.categorical
-        log_z = log_z + (bias.logsumexp(0) if one_hot else functional.softplus(bias).sum())
-    return log_z
-
-
 def _anneal(
-    machine: BoltzmannMachine,
-    base: State,
+    path: AnnealingPath,
     even: State,
-    path: Iterable[float],
+    betas: Iterable[Tensor],
     generator: torch.Generator | None,
     held: State | None = None,
 ) -> Tensor:
     """Sum F_β(x) − F_β'(x) over the steps from β to β' of a path, x then moving on by β'."""
     total = torch.zeros(len(next(iter(even.values()))))
-    for beta, to in pairwise(path):
-        fields = {name: machine.field(name, even) for name in machine.odd}
-        start = torch.stack([x @ base[name] for name, x in even.items()]).sum(0)
-        total += (beta - to) * (machine.energy_of_even(even, fields) + start)
-        for field in fields.values():
-            total += (functional.softplus(to * field) - functional.softplus(beta * field)).sum(-1)
-        odd = {name: machine.draw(name, to * field, generator) for name, field in fields.items()}
-        even = {
-            n: machine.draw(n, (1 - to) * base[n] + to * machine.field(n, odd), generator)
-            for n in machine.even
-        } | (held or {})
+    for beta, to in pairwise(betas):
+        fields = path.fields(even)
+        total += path.free_energy(beta, even, fields) - path.free_energy(to, even, fields)
+        even = path.sweep(to, fields, generator) | (held or {})
     return total

@@ -12,6 +12,7 @@ from torch import Tensor
 from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.baselines.cvae import CVAE
 from mvae.evaluation.adaptive import FEW_LATENTS, adaptive_draws
+from mvae.evaluation.boltzmann_likelihood import boltzmann_log_likelihood
 from mvae.evaluation.importance import FEWEST, Draws, LogLikelihood, Proposal, average, ratio
 from mvae.evaluation.population import population_draws
 from mvae.evaluation.refinement import refine
@@ -75,9 +76,6 @@ def log_likelihood(
             log-likelihood, with its sentence, or where a Boltzmann machine misses some images.
     """
     if isinstance(model, BoltzmannModel):
-        # Imported here: that file is built on this one.
-        from mvae.evaluation.boltzmann_likelihood import boltzmann_log_likelihood
-
         source = torch.Generator().manual_seed(seed)
         return boltzmann_log_likelihood(model, batch, max(k // 10, FEWEST), source)
     if not isinstance(model, LatentModel):

@@ -176,6 +176,13 @@ def test_the_bound_is_tight_for_an_rbm_and_below_log_p_for_a_deep_machine():
             assert gap.mean() < 0.5
 
 
+@pytest.fixture
+def short_runs(monkeypatch):
+    for name in ("TEMPERATURES", "SWEEPS"):
+        monkeypatch.setattr(boltzmann_likelihood, name, 300)
+
+
+@pytest.mark.usefixtures("short_runs")
 @pytest.mark.parametrize("kind", [RBM, DBM])
 def test_log_likelihood_is_that_of_all_states(kind):
     model, batch = opinionated(kind(PAIR, 3), 0.5), pairs()
@@ -189,13 +196,13 @@ def test_log_likelihood_is_that_of_all_states(kind):
     assert found.k_hat.max() < 0.7
 
 
+@pytest.mark.usefixtures("short_runs")
 @pytest.mark.parametrize("kind", [RBM, DBM])
-def test_log_likelihoods_of_parts_are_those_of_all_states(kind, monkeypatch):
-    monkeypatch.setattr(boltzmann_likelihood, "TEMPERATURES", 300)
+def test_log_likelihoods_of_parts_are_those_of_all_states(kind):
     model, batch = opinionated(kind(PAIR, 3), 0.5), pairs()
     every = Enumeration(model.machine)
     for name in ("stroke", "label"):
-        found = log_likelihood(model, batch.supply([name]), 2000, seeded())
+        found = log_likelihood(model, batch.supply([name]), 1000, seeded())
         values = {f"v {name}": model.visible(batch)[f"v {name}"]}
         expected = torch.from_numpy(every.log_p(values))
         assert (found.value - expected).max() < 0.06
@@ -206,6 +213,17 @@ def test_log_likelihoods_of_parts_are_those_of_all_states(kind, monkeypatch):
     whole, picture = model.bound(batch), model.bound(batch.supply(["stroke"]))
     torch.testing.assert_close(model.bound(mixed)[1::2], whole[1::2])
     torch.testing.assert_close(model.bound(mixed)[::2], picture[::2])
+
+
+@pytest.mark.usefixtures("short_runs")
+@pytest.mark.parametrize("given", [["stroke", "label"], ["stroke"], ["label"]])
+def test_a_sample_has_one_log_likelihood_whatever_it_is_scored_with(given):
+    model, batch = opinionated(RBM(PAIR, 3), 0.5), pairs().supply(given)
+    whole = log_likelihood(model, batch, 250, seeded())
+    for rows in (slice(1, 2), slice(5, 40)):
+        part = log_likelihood(model, batch[rows], 250, seeded())
+        torch.testing.assert_close(part.value, whole.value[rows])
+        torch.testing.assert_close(part.se, whole.se[rows])
 
 
 def test_a_picture_with_a_missing_tile_is_refused():

@@ -10,19 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvae.baselines.annealing import annealed_log_weights, reverse_log_weights
 from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.baselines.cvae import CVAE
 from mvae.evaluation.adaptive import FEW_LATENTS
-from mvae.evaluation.boltzmann_likelihood import TEMPERATURES
 from mvae.evaluation.likelihood import (
     ALPHA,
-    FEWEST,
     LogLikelihood,
-    average,
     direction_log_likelihood,
     log_likelihood,
 )
+from mvae.evaluation.measures.annealed import ANNEALING, annealed, log_partition, normalised
 from mvae.evaluation.measures.measure import FEW, Measure, Situation, Subject, figure
 from mvae.evaluation.work import Step, Work
 from mvae.model import LatentModel
@@ -54,7 +51,7 @@ class Likelihoods(Measure):
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Score the first n samples in parts, each subset by itself."""
         if isinstance(subject.model, BoltzmannModel):
-            yield from annealed(subject)
+            yield from annealed(subject, scored(subject))
             return
         for situation in scored(subject):
             size = 1 if labels_alone(subject, situation) else subject.rows * subject.k // 1000 + 1
@@ -93,15 +90,7 @@ class Likelihoods(Measure):
             }
             if known:
                 result[kind] = known
-        if log_z := work.of("log Z"):
-            result["log_partition"] = {
-                way: {
-                    "mean": round(x[0].item(), 3),
-                    "se": round(x[1].item(), 3),
-                    "n": subject.k // 10,
-                }
-                for way, x in log_z.items()
-            }
+        result |= log_partition(work)
         if self.reference:
             name, theirs = self.reference
             above = {
@@ -118,12 +107,7 @@ class Likelihoods(Measure):
         model = subject.model
         facts = {"n_loglik": subject.n, "K": subject.k}
         if isinstance(model, BoltzmannModel):
-            words = (
-                f"K/10 annealed runs of {TEMPERATURES:,} temperatures give log Z, on average too "
-                "small, and reverse runs too large: log p is overestimated, where importance "
-                "weights underestimate it"
-            )
-            return {**facts, "proposal": words}
+            return {**facts, "proposal": ANNEALING}
         if not isinstance(model, LatentModel | CVAE):
             return {"proposal": model.no_likelihood}
         proposal = f"(1-α)·q(z|X_S) + α·p(z), α = {ALPHA}"
@@ -145,6 +129,7 @@ def estimates(subject: Subject, work: Work) -> dict[str, dict[str, Tensor]]:
     ]:
         if log_p := work.of(f"log p {key}"):
             found[key] = {name: x[: subject.n] for name, x in log_p.items()}
+    found = normalised(found, work)
     for both, wanted, given in conditionals(subject):
         if both in found and given in found:
             rows = min(len(found[both]["value"]), len(found[given]["value"]))
@@ -192,28 +177,6 @@ def scored(subject: Subject) -> list[Situation]:
     return [s for s in subject.situations if s.key and possible(s)]
 
 
-def annealed(subject: Subject) -> Iterator[Step]:
-    """List the steps for a Boltzmann machine: log Z is shared by all samples."""
-    for situation in scored(subject):
-        run = partial(score, subject, situation, slice(0, subject.n))
-        yield Step(f"log p {situation.key}", 0, 20 * subject.k, run)
-    yield Step("log Z", 0, 20 * subject.k, partial(both_ways, subject))
-
-
-def both_ways(subject: Subject, _: torch.Generator) -> dict[str, Tensor]:
-    """Estimate log Z by runs to the machine, on average too small, and from it, too large."""
-    model, source = subject.model, torch.Generator().manual_seed(subject.seed)
-    assert isinstance(model, BoltzmannModel)
-    runs = max(subject.k // 10, FEWEST)
-    forward = annealed_log_weights(model.machine, runs, TEMPERATURES, source)
-    backward = average(-reverse_log_weights(model.machine, TEMPERATURES, source)[:, None])
-    there = average(forward[:, None])
-    return {
-        "forward": torch.cat((there.value, there.se)),
-        "reverse": torch.cat((-backward.value, backward.se)),
-    }
-
-
 def labels_alone(subject: Subject, situation: Situation) -> bool:
     """Say whether nothing but labels is supplied, to any sample."""
     kinds = torch.tensor([m.kind == "label" for m in subject.config.modalities])
@@ -225,9 +188,6 @@ def score(
 ) -> dict[str, Tensor]:
     """Estimate log p(x_S) of some samples; where labels are all there is, of each value once."""
     batch, k = situation[rows].of(subject.test[rows]), subject.k
-    if isinstance(subject.model, BoltzmannModel):
-        # The same log Z for all situations: in their differences it cancels out.
-        generator = torch.Generator().manual_seed(subject.seed)
     again = torch.arange(len(batch))
     if labels_alone(subject, situation) and isinstance(subject.model, LatentModel):
         labels = [m.name for m in subject.config.modalities if m.kind == "label"]
