@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mvae.evaluation.trust import doubt
 from mvae.modality import Modality
 from mvae.runs import Record
 
@@ -154,6 +155,7 @@ class Figure:
     Args:
         model: whose it is.
         kind: a key of KINDS.
+        what: its key among the figures of this kind.
         given: names of what was supplied, joined by "+"; empty for nothing.
         asked: names of what was scored or generated; empty where the figure is of the belief.
         mean: over the samples.
@@ -161,10 +163,12 @@ class Figure:
         n: samples.
         unreliable: how many of them have a Pareto k̂ above 0.7, where there is one.
         how: the protocol, in words.
+        doubt: why it is no result, a sentence of :mod:`mvae.evaluation.trust`; empty for a result.
     """
 
     model: str
     kind: str
+    what: str
     given: str
     asked: str
     mean: float
@@ -172,6 +176,7 @@ class Figure:
     n: int
     unreliable: int | None
     how: str
+    doubt: str
 
 
 def figures(records: Iterable[Record]) -> list[Figure]:
@@ -206,6 +211,7 @@ def figures(records: Iterable[Record]) -> list[Figure]:
                         Figure(
                             run.name,
                             key,
+                            what,
                             given,
                             asked,
                             x["mean"],
@@ -213,6 +219,7 @@ def figures(records: Iterable[Record]) -> list[Figure]:
                             x["n"],
                             x.get("k_hat_over_0.7"),
                             how,
+                            doubt(key, x, protocol),
                         )
                     )
     return rows

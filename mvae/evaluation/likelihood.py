@@ -21,12 +21,15 @@ from mvae.modality import Batch
 from mvae.model import DecodingModel, LatentModel, MultimodalModel
 
 __all__ = [
+    "ESTIMATOR",
     "LogLikelihood",
     "conditional_log_likelihood",
     "direction_log_likelihood",
     "log_likelihood",
 ]
 
+#: Name of the estimator; figures of another one cannot stand beside its own.
+ESTIMATOR = "refined-1"
 #: Latents decoded at once: enough to fill the matrix units, small enough for the cache.
 CHUNK = 1024
 #: Share of the draws that come from the prior; see `log_likelihood`.

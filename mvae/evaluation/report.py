@@ -16,6 +16,7 @@ from mvae.data import DATASETS
 from mvae.evaluation.classifier import FILE, classifier_of
 from mvae.evaluation.measures import OTHERS, Likelihoods, Measure, Subject, estimates
 from mvae.evaluation.measures.measure import costly
+from mvae.evaluation.paired import keep_values, paired_errors
 from mvae.evaluation.work import WORKING, Step, Work
 from mvae.modality import Batch
 
@@ -55,7 +56,8 @@ def evaluate(
     """Measure a checkpoint on the test split and write its metrics.json; yield what is done.
 
     What is computed is kept beside the checkpoint at once: interrupted, the next call goes on.
-    Log-likelihoods are compared with those of the reference, which are computed if need be.
+    Log-likelihoods are compared with those of the reference, which are computed if need be; and
+    every figure that ranks models with those of all models that were evaluated here before.
 
     Args:
         dataset: name of the data set.
@@ -99,6 +101,9 @@ def evaluate(
         "command": f"python -m mvae evaluate {dataset}/{name} --n {subject.n} --k {k} "
         f"--seed {seed}",
     }
+    values = keep_values(root / dataset / name, test)
+    if paired := paired_errors(dataset, name, values, root):
+        test["paired"] = paired
     write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
 
 
