@@ -10,7 +10,7 @@ from mvae.evaluation.trust import doubt
 from mvae.modality import Modality
 from mvae.runs import Record
 
-__all__ = ["CELLS", "KINDS", "Figure", "Kind", "figures", "kind_of", "spoken", "withheld"]
+__all__ = ["BESIDE", "CELLS", "KINDS", "Figure", "Kind", "figures", "kind_of", "spoken", "withheld"]
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,20 @@ class Kind:
     digits: int = 3
 
 
-LIKELIHOOD = ("proposal", "conditional", "K", "K_labels", "n_loglik")
+LIKELIHOOD = ("estimator", "proposal", "conditional", "K", "K_labels", "n_loglik")
 #: By the key in metrics.json.
 KINDS = {
     "loglik": Kind(
-        "log p", "Log-likelihood by importance weights, in nats.", "high", LIKELIHOOD, 2
+        "log p",
+        "Log-likelihood by importance weights, which on average underestimate it, in nats; of "
+        "Boltzmann machines by annealing.",
+        "high",
+        LIKELIHOOD,
+        2,
     ),
     "loglik_above": Kind(
         "log p above the reference",
-        "Difference of the log-likelihoods of the same samples, in nats.",
+        "Mean difference to the log-likelihoods of the reference, of the same samples, in nats.",
         "high",
         LIKELIHOOD,
         2,
@@ -91,19 +96,33 @@ KINDS = {
     ),
     "predictive": Kind(
         "predictive log p",
-        "Log-likelihood of what is missing under the model's own belief, in nats.",
+        "Log-likelihood of what is missing under the model's own belief, in nats; the mean of few "
+        "draws, hence too low on average.",
         "high",
         ("predictive", "n_generated"),
         2,
     ),
     "coherence": Kind(
-        "coherence", "Share of the pictures that are of the label.", "high", ("coherence",)
+        "coherence",
+        "Share of the pictures that a separate classifier names as their label. It is not ranked: "
+        "a model that always paints the mean of a class has a coherence of 1 and a diversity of 0, "
+        "which stands beside it.",
+        "",
+        ("coherence",),
     ),
     "diversity": Kind(
-        "diversity", "How far apart pictures are; real ones are at 1.", "", ("diversity",)
+        "diversity",
+        "Mean distance between the pictures of one sample; that between real ones is 1.",
+        "",
+        ("diversity",),
     ),
     "frechet": Kind(
-        "Fréchet distance", "Between generated and real pictures.", "low", ("frechet",), 1
+        "Fréchet distance",
+        "Between generated and real pictures, as a classifier sees them; it is the larger the "
+        "fewer pictures it is taken from.",
+        "low",
+        ("frechet",),
+        1,
     ),
     "entropy": Kind("entropy", "Entropy of the belief, in nats.", "", ("n_generated",), 1),
     "coverage_50%": Kind(
@@ -144,6 +163,8 @@ def kind_of(key: str, modalities: Iterable[Modality]) -> Kind:
     return replace(kind, title=title, means=f"{means} {NO_DENSITY}")
 
 
+#: Kinds that say little without another kind, which is shown beside them.
+BESIDE = {"coherence": "diversity"}
 #: Kinds that there is one of for each situation and, some, each target: cells of a heat map.
 CELLS = ("coherence", "predictive", "entropy", "coverage_90%")
 
@@ -203,6 +224,7 @@ def figures(records: Iterable[Record]) -> list[Figure]:
             of_kind = test.get(key, {})
             if key == "loglik_above":
                 # The reference's name stands between, and its hash among the figures.
+                how += f"; reference: {', '.join(of_kind)}"
                 of_kind = {k: x for each in of_kind.values() for k, x in each.items()}
             for what, x in of_kind.items():
                 if isinstance(x, dict):
