@@ -60,7 +60,10 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
         )
     table = pd.DataFrame.from_dict(rows, orient="index")
     table = table.loc[:, (table.notna() & (table != "")).any() | table.columns.isin(columns)]
-    style = table.style
+    if table["seed"].nunique() == 1:
+        table = table.drop(columns="seed")
+    counts = [name for name in table.columns if name.startswith("k̂ ")]
+    style = table.style.format("{:.0f}", subset=counts, na_rep="—")
     for (model, name), text in cells.items():
         style = style.format(lambda _, text=text: text, subset=(model, name), na_rep=text)
     for model, name in greyed:
