@@ -60,9 +60,8 @@ KINDS = {
     ),
     "log_partition": Kind(
         "log Z",
-        "Of Boltzmann machines: annealing towards the machine gives too little on average, and "
-        "annealing away from it too much; log p is too high by at most their gap, if its chains "
-        "are the machine's.",
+        "Of Boltzmann machines: annealing towards the machine underestimates it on average, and "
+        "annealing away from samples of the machine overestimates it, so that it lies between.",
         "",
         LIKELIHOOD,
         1,

@@ -40,7 +40,7 @@ STYLE = """<style>
 .missing td a { display: block; padding: .35rem .6rem; color: inherit; text-decoration: none;
   border-radius: 4px; }
 .missing td a:hover, .missing td a:focus-visible { outline: 2px solid currentColor; }
-.missing td small { display: block; padding: 0 .15rem; font-size: .72rem; line-height: 1.2; opacity: .8; }
+.missing td small { display: block; padding: 0 .15rem; font-size: .72rem; opacity: .8; }
 .missing td.none { opacity: .55; }
 @media (max-width: 640px) {
   .missing table { border-spacing: 1px; }

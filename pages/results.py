@@ -129,7 +129,7 @@ def keys_of(found: list[Figure]) -> list[Key]:
 
 def likelihood(kind: str) -> bool:
     """Whether a kind is of something given something else, and not of what is generated."""
-    return KINDS[kind].title.startswith(("log p", "ELBO"))
+    return KINDS[kind].title.startswith(("log p", "log Z", "ELBO"))
 
 
 def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -114,6 +115,12 @@ def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iter
             f"{EARLIER.capitalize()}, whose figures cannot stand beside those of the present one: "
             f"{listing(earlier)}. `python -m mvae evaluate {view.data}/{earlier[0]}` scores anew."
         )
+    if crossed := _crossed(places):
+        yield (
+            f"Of {listing(crossed)} the forward estimate lies above the reverse one, which bounds "
+            "cannot do: the chains did not reach the machine, and no bound of log Z or log p "
+            "follows."
+        )
     if any(place.tied for place in places):
         yield f"To the best: {HOW[0].lower()}{HOW[1:]}"
         first, ranked = next((name, x) for name, x in columns.items() if x[0].tied)
@@ -148,6 +155,21 @@ def _budgets(name: str, places: list[Place], records: Mapping[str, Record]) -> I
                 + (", a tie" if found.tied else "")
                 + ("." if found.paired else f" ({UNPAIRED}).")
             )
+
+
+def _crossed(places: list[Place]) -> list[str]:
+    """Name the models whose lower estimate of log Z lies above the upper one beyond its error."""
+    ways = {
+        (p.figure.model, p.figure.asked): p.figure
+        for p in places
+        if p.figure.kind == "log_partition" and not p.figure.doubt
+    }
+    return [
+        model
+        for (model, way), low in ways.items()
+        if way == "forward" and (high := ways.get((model, "reverse")))
+        if low.mean - high.mean > TIE * math.hypot(low.se, high.se)
+    ]
 
 
 def _same(wanted: Record, records: list[Record]) -> str:

@@ -227,6 +227,17 @@ def test_more_epochs_are_said_and_who_is_best_without_them(visit, measured):
     )
 
 
+@pytest.mark.parametrize(("forward", "crossed"), [(99.0, False), (100.4, False), (103.0, True)])
+def test_estimates_of_log_z_that_cross_bound_nothing(visit, measured, forward, crossed):
+    path = measured / "mnist/mvae/metrics.json"
+    metrics = json.loads(path.read_text("utf-8"))
+    metrics["test"]["log_partition"] = {"forward": figure(forward), "reverse": figure(100.0)}
+    path.write_text(json.dumps(metrics))
+    page = visit("results.py", kind="log_partition")
+    assert {"forward", "reverse"} <= set(page.app.dataframe[0].value)
+    assert ("Of mvae the forward estimate lies above" in page.remarks) == crossed
+
+
 def test_figures_of_other_weights_are_withheld_and_named(visit, measured):
     shutil.copy(measured / "mnist/mvae/metrics.json", measured / "mnist/vae/metrics.json")
     page = visit("results.py")
