@@ -159,7 +159,10 @@ def name_of(key: Key, modalities: tuple[Modality, ...]) -> str:
 def explain(kind: Kind) -> str:
     """Say what a kind of figure is and what is good."""
     best = {"high": "Higher is better.", "low": "Lower is better.", "": ""}[kind.best]
-    return f"{kind.means} {best} Bars are 95 % intervals; the protocol shows on hover."
+    return (
+        f"{kind.means} {best} Bars are 95 % intervals over the samples, not over training runs; "
+        "the protocol shows on hover."
+    )
 
 
 def draw(columns: Columns, title: str) -> None:

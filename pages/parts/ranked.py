@@ -24,6 +24,8 @@ Columns = Mapping[str, list[Place]]
 #: Colour of what is not ranked, legible on either theme.
 GREY = "color: #8b919c"
 BEST, UNPAIRED = "best", "unpaired"
+#: The column that says why a row has no figure.
+NOTE = "note"
 
 
 def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> None:
@@ -39,6 +41,7 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
     config: dict[str, object] = {
         "model": st.column_config.LinkColumn("model", display_text=r"models=([^,&]*)", pinned=True),
         "λ": st.column_config.TextColumn("λ", help="weight of what is said in words in training"),
+        NOTE: st.column_config.TextColumn(NOTE, width=210),
     }
     cells: dict[tuple[str, str], str] = {}
     greyed: list[tuple[str, str]] = []
@@ -47,15 +50,22 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
         config[name] = st.column_config.NumberColumn(name, help=_protocols(places))
         for place in places:
             f = place.figure
-            rows[f.model][name] = None if f.doubt == EARLIER else f.mean
+            row = rows[f.model]
+            if f.doubt == EARLIER:
+                row[NOTE], row[name] = EARLIER, None
+                continue
+            row[name] = f.mean
             cells[f.model, name] = _cell(f, kind.digits)
             if f.doubt:
                 greyed.append((f.model, name))
             if kind.best:
-                rows[f.model][f"to the best, {name}"] = behind(place, kind.digits)
-            if f.unreliable is not None and f.doubt != EARLIER:
-                rows[f.model][f"k̂ {name}"] = f.unreliable
-        config[f"to the best, {name}"] = st.column_config.TextColumn("to the best", help=HOW)
+                row[f"to the best, {name}"] = behind(place, kind.digits)
+            if f.unreliable is not None:
+                row[f"k̂ {name}"] = f.unreliable
+        wide = max(len(behind(place, kind.digits)) for place in places)
+        config[f"to the best, {name}"] = st.column_config.TextColumn(
+            "to the best", help=HOW, width=max(7 * wide + 24, 110)
+        )
         config[f"k̂ {name}"] = st.column_config.NumberColumn(
             "k̂ > 0.7", help="points whose estimates are not to be trusted"
         )
@@ -63,10 +73,12 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
     table = table.loc[:, (table.notna() & (table != "")).any() | table.columns.isin(columns)]
     if table["seed"].nunique() == 1:
         table = table.drop(columns="seed")
+    if NOTE in table and not all(table[NOTE]):  # of few rows it need not stand before the figures
+        table = table[[*table.columns.drop(NOTE), NOTE]]
     counts = [name for name in table.columns if name.startswith("k̂ ")]
     style = table.style.format("{:.0f}", subset=counts, na_rep="—")
     for (model, name), text in cells.items():
-        style = style.format(lambda _, text=text: text, subset=(model, name), na_rep=text)
+        style = style.format(lambda _, text=text: text, subset=(model, name))
     for model, name in greyed:
         style = style.map(lambda _: GREY, subset=(model, name))
     st.dataframe(style, column_config=config, hide_index=True, placeholder="—")
@@ -190,6 +202,7 @@ def _budget(view: View, name: str, record: Record) -> dict[str, float | str | No
     training = record.config.training
     return {
         "model": f"compare?data={view.data}&models={name},{view.model}",
+        NOTE: "",
         "epochs": training.epochs,
         "λ": weight_of(record.config),
         "seed": training.seed,
@@ -197,8 +210,6 @@ def _budget(view: View, name: str, record: Record) -> dict[str, float | str | No
 
 
 def _cell(figure: Figure, digits: int) -> str:
-    if figure.doubt == EARLIER:
-        return EARLIER
     text = f"{figure.mean:.{digits}f} ± {figure.se:.{digits}f}, n {figure.n:,}"
     return text.replace("-", "−")
 
