@@ -15,8 +15,11 @@ __all__ = ["VALUES", "keep_values", "paired_errors"]
 
 #: The file beside a checkpoint with the values of every sample; it is not bundled.
 VALUES = "values.safetensors"
-#: Kinds of figures that rank models and are means over the same samples for all of them.
-KINDS = ("loglik", "elbo", "accuracy", "predictive", "average_precision", "per_token", "probe")
+#: Kinds of figures that rank models and come from the same samples for all of them.
+KINDS = (
+    *("loglik", "elbo", "predictive", "accuracy", "probe"),
+    *("average_precision", "per_token", "bleu", "chrf"),
+)
 #: By how much a written mean is rounded, at most.
 ROUNDED = 1e-4
 
