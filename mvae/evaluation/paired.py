@@ -18,10 +18,10 @@ VALUES = "values.safetensors"
 #: Kinds of figures that rank models and come from the same samples for all of them.
 KINDS = (
     *("loglik", "elbo", "predictive", "accuracy", "probe"),
-    *("average_precision", "per_token", "bleu", "chrf"),
+    *("average_precision", "per_token", "bleu", "chrf", "frechet"),
 )
 #: By how much a written mean is rounded, at most.
-ROUNDED = 1e-4
+ROUNDED = 1e-3
 
 
 def keep_values(folder: Path, test: Mapping[str, Any]) -> dict[str, Tensor]:
