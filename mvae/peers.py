@@ -28,6 +28,8 @@ class Peer:
         above_se: its standard error.
         n: samples.
         k: importance draws a sample.
+        estimator: by which it was scored.
+        run: the bundled run that it is, whose figure stands in metrics.json; empty for others.
     """
 
     model: str
@@ -39,6 +41,8 @@ class Peer:
     above_se: float
     n: int
     k: int
+    estimator: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mvae.evaluation.trust import doubt
 from mvae.modality import Modality
 from mvae.runs import Record
 
-__all__ = ["CELLS", "KINDS", "Figure", "Kind", "figures", "kind_of", "spoken", "unbounded", "withheld"]
+__all__ = [
+    "BESIDE",
+    "CELLS",
+    "KINDS",
+    "Figure",
+    "Kind",
+    "figures",
+    "kind_of",
+    "spoken",
+    "withheld",
+]
 
 
 @dataclass(frozen=True)
@@ -31,15 +42,20 @@ class Kind:
     digits: int = 3
 
 
-LIKELIHOOD = ("proposal", "conditional", "K", "K_labels", "n_loglik")
+LIKELIHOOD = ("estimator", "proposal", "conditional", "K", "K_labels", "n_loglik")
 #: By the key in metrics.json.
 KINDS = {
     "loglik": Kind(
-        "log p", "Log-likelihood by importance weights, in nats.", "high", LIKELIHOOD, 2
+        "log p",
+        "Log-likelihood by importance weights, which on average underestimate it, in nats; of "
+        "Boltzmann machines by annealing.",
+        "high",
+        LIKELIHOOD,
+        2,
     ),
     "loglik_above": Kind(
         "log p above the reference",
-        "Difference of the log-likelihoods of the same samples, in nats.",
+        "Mean difference to the log-likelihoods of the reference, of the same samples, in nats.",
         "high",
         LIKELIHOOD,
         2,
@@ -91,19 +107,33 @@ KINDS = {
     ),
     "predictive": Kind(
         "predictive log p",
-        "Log-likelihood of what is missing under the model's own belief, in nats.",
+        "Log-likelihood of what is missing under the model's own belief, in nats; the mean of few "
+        "draws, hence too low on average.",
         "high",
         ("predictive", "n_generated"),
         2,
     ),
     "coherence": Kind(
-        "coherence", "Share of the pictures that are of the label.", "high", ("coherence",)
+        "coherence",
+        "Share of the pictures that a separate classifier names as their label. It is not ranked: "
+        "a model that always paints the mean of a class has a coherence of 1 and a diversity of 0, "
+        "which stands beside it.",
+        "",
+        ("coherence",),
     ),
     "diversity": Kind(
-        "diversity", "How far apart pictures are; real ones are at 1.", "", ("diversity",)
+        "diversity",
+        "Mean distance between the pictures of one sample; that between real ones is 1.",
+        "",
+        ("diversity",),
     ),
     "frechet": Kind(
-        "Fréchet distance", "Between generated and real pictures.", "low", ("frechet",), 1
+        "Fréchet distance",
+        "Between generated and real pictures, as a classifier sees them; it is the larger the "
+        "fewer pictures it is taken from.",
+        "low",
+        ("frechet",),
+        1,
     ),
     "entropy": Kind("entropy", "Entropy of the belief, in nats.", "", ("n_generated",), 1),
     "coverage_50%": Kind(
@@ -144,6 +174,8 @@ def kind_of(key: str, modalities: Iterable[Modality]) -> Kind:
     return replace(kind, title=title, means=f"{means} {NO_DENSITY}")
 
 
+#: Kinds that say little without another kind, which is shown beside them.
+BESIDE = {"coherence": "diversity"}
 #: Kinds that there is one of for each situation and, some, each target: cells of a heat map.
 CELLS = ("coherence", "predictive", "entropy", "coverage_90%")
 
@@ -155,6 +187,7 @@ class Figure:
     Args:
         model: whose it is.
         kind: a key of KINDS.
+        what: its key among the figures of this kind.
         given: names of what was supplied, joined by "+"; empty for nothing.
         asked: names of what was scored or generated; empty where the figure is of the belief.
         mean: over the samples.
@@ -162,10 +195,12 @@ class Figure:
         n: samples.
         unreliable: how many of them have a Pareto k̂ above 0.7, where there is one.
         how: the protocol, in words.
+        doubt: why it is no result, a sentence of :mod:`mvae.evaluation.trust`; empty for a result.
     """
 
     model: str
     kind: str
+    what: str
     given: str
     asked: str
     mean: float
@@ -173,6 +208,7 @@ class Figure:
     n: int
     unreliable: int | None
     how: str
+    doubt: str
 
 
 def figures(records: Iterable[Record]) -> list[Figure]:
@@ -199,6 +235,7 @@ def figures(records: Iterable[Record]) -> list[Figure]:
             of_kind = test.get(key, {})
             if key == "loglik_above":
                 # The reference's name stands between, and its hash among the figures.
+                how += f"; reference: {', '.join(of_kind)}"
                 of_kind = {k: x for each in of_kind.values() for k, x in each.items()}
             for what, x in of_kind.items():
                 if isinstance(x, dict):
@@ -207,6 +244,7 @@ def figures(records: Iterable[Record]) -> list[Figure]:
                         Figure(
                             run.name,
                             key,
+                            what,
                             given,
                             asked,
                             x["mean"],
@@ -214,6 +252,7 @@ def figures(records: Iterable[Record]) -> list[Figure]:
                             x["n"],
                             x.get("k_hat_over_0.7"),
                             how,
+                            doubt(key, x, protocol),
                         )
                     )
     return rows
@@ -253,12 +292,6 @@ def spoken(key: str, modalities: Sequence[Modality]) -> str:
     if len(tiles) > 1 and set(tiles) <= set(names):
         names = ["picture", *(name for name in names if name not in tiles)]
     return ", ".join(names) or "nothing"
-
-
-def unbounded(records: Iterable[Record]) -> list[str]:
-    """Name the Boltzmann machines whose two estimates of log Z cross: neither bounds anything."""
-    measured = [(run.name, run.metrics.test) for run in records if run.metrics]
-    return [name for name, test in measured if test.get("log_partition", {}).get("crossed")]
 
 
 def withheld(records: Iterable[Record]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,15 +18,30 @@ from mvae.checkpoint import (
     load_metrics,
 )
 from mvae.evaluation.measures.measure import situations
+from mvae.evaluation.trust import doubt
 from mvae.files import read
 from mvae.modality import Batch
 from mvae.model import MVAE
 from mvae.pictures import tiles
 
-__all__ = ["FEW", "Record", "Way", "load_history", "measured", "runs", "ways_to_train"]
+__all__ = [
+    "FEW",
+    "Measured",
+    "Record",
+    "Spread",
+    "Way",
+    "load_history",
+    "measured",
+    "runs",
+    "ways_to_train",
+    "weight_of",
+]
 
 #: With more modalities than this, their number stands for their names.
 FEW = 4
+#: What of a protocol may differ between figures that form a spread: when, by which versions and of
+#: which weights they were measured; and a count of samples, as each figure has its own.
+APART = {"date", "version", "weights_sha256", "command", "n_loglik"}
 
 
 @dataclass(frozen=True)
@@ -45,19 +60,53 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A figure that models are compared by.
+
+    Args:
+        mean: over the samples.
+        se: its standard error.
+        n: samples.
+        doubt: why it is no result, a sentence of :mod:`mvae.evaluation.trust`; empty for a result.
+    """
+
+    mean: float
+    se: float
+    n: int
+    doubt: str
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A figure over the seeds that were measured by one protocol, on the same samples.
+
+    Args:
+        mean: over the seeds.
+        sd: their standard deviation; None for one seed.
+        n: samples of each.
+        seeds: which they are.
+    """
+
+    mean: float
+    sd: float | None
+    n: int
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Way:
     """A way to train, over the seeds of its runs.
 
     Args:
         config: of one of the runs; the others differ in the seed alone.
         seeds: of the runs.
-        figures: name to the mean over the seeds and their standard deviation, None for one seed.
+        figures: by name; of figures by several protocols those that most seeds share.
         evaluations: how often a step decodes each modality, for a sample.
     """
 
     config: ModelConfig
     seeds: tuple[int, ...]
-    figures: dict[str, tuple[float, float | None]]
+    figures: dict[str, Spread]
     evaluations: dict[str, float]
 
 
@@ -94,8 +143,19 @@ def load_history(dataset: str, name: str, root: Path = CHECKPOINTS) -> dict[str,
         ) from None
 
 
-def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, dict[str, float] | None]:
-    """Take the figures that models are compared by; None for one that was not measured.
+def weight_of(config: ModelConfig) -> str:
+    """Return λ of what is said in words; empty where nothing is.
+
+    Example:
+        >>> from mvae.recipes import config_for
+        >>> weight_of(config_for("mnist", "mvae-2d")), weight_of(config_for("vision", "mvae"))
+        ('50', '')
+    """
+    return ", ".join({f"{m.weight:g}": None for m in config.modalities if m.named})
+
+
+def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, Measured | None]:
+    """Return the figures that models are compared by; None for one that was not measured.
 
     Example:
         >>> from mvae.recipes import config_for
@@ -139,8 +199,14 @@ def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, dict[str
                 f"{m.name}→{picture} coherence": ("coherence", back),
                 f"{m.name}→{picture} diversity": ("diversity", back),
             }
-    test = metrics.test if metrics else {}
-    return {title: test.get(kind, {}).get(what) for title, (kind, what) in wanted.items()}
+    return {title: _figure(metrics, kind, what) for title, (kind, what) in wanted.items()}
+
+
+def _figure(metrics: Metrics | None, kind: str, what: str) -> Measured | None:
+    x = metrics.test.get(kind, {}).get(what) if metrics else None
+    if metrics is None or x is None:
+        return None
+    return Measured(x["mean"], x["se"], x["n"], doubt(kind, x, metrics.protocol))
 
 
 def ways_to_train(found: Iterable[Record]) -> list[Way]:
@@ -155,17 +221,36 @@ def ways_to_train(found: Iterable[Record]) -> list[Way]:
 
 
 def _way(group: list[Record]) -> Way:
-    tables = [measured(run.config, run.metrics) for run in group]
-    figures: dict[str, tuple[float, float | None]] = {}
-    for title in tables[0]:
-        values = [x["mean"] for table in tables if (x := table[title]) is not None]
-        if values:
-            sd = statistics.stdev(values) if len(values) > 1 else None
-            figures[title] = (statistics.mean(values), sd)
+    group = sorted(group, key=lambda run: run.config.training.seed)
+    tables = [(run, measured(run.config, run.metrics)) for run in group]
+    figures = {}
+    for title in tables[0][1]:
+        alike: dict[str, dict[int, Measured]] = {}
+        for run, table in tables:
+            x = table[title]
+            if x is not None and not x.doubt:
+                protocol = _protocol(run) | {"n of the figure": x.n}
+                key = json.dumps(protocol, sort_keys=True)
+                alike.setdefault(key, {})[run.config.training.seed] = x
+        if alike:
+            figures[title] = _spread(max(alike.values(), key=len))
     counted = [run.metrics.test.get("decoder_evaluations", {}) for run in group if run.metrics]
     return Way(
         config=group[0].config,
-        seeds=tuple(sorted(run.config.training.seed for run in group)),
+        seeds=tuple(run.config.training.seed for run in group),
         figures=figures,
         evaluations=next(filter(None, counted), {}),
     )
+
+
+def _protocol(run: Record) -> dict[str, str | int | float]:
+    protocol = run.metrics.protocol if run.metrics else {}
+    return {name: x for name, x in protocol.items() if name not in APART}
+
+
+def _spread(by_seed: Mapping[int, Measured]) -> Spread:
+    """Average what was measured by one protocol."""
+    values = [x.mean for x in by_seed.values()]
+    sd = statistics.stdev(values) if len(values) > 1 else None
+    first = next(iter(by_seed.values()))
+    return Spread(statistics.mean(values), sd, first.n, tuple(by_seed))

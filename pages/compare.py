@@ -146,7 +146,8 @@ def explain(pinned: str, modalities: tuple[Modality, ...], named: bool) -> None:
     kinds = {m.kind for m in modalities}
     coherence = (
         "**Coherence**: the share of the draws whose picture a separate classifier names as the "
-        "label that is supplied, or else as the one that the same draw generates. "
+        "label that is supplied, or else as the one that the same draw generates; draws that are "
+        "all alike, a mean of the class, reach 100 %, so look at the draws too. "
     )
     st.caption(
         f"{PROTOCOL}. **Belief**: σ of each latent, the {AXIS} sharpest from left to right, on a "

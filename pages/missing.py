@@ -11,7 +11,7 @@ import streamlit as st
 
 from mvae.modality import Modality
 from mvae.pictures import tiles
-from mvae.results import CELLS, KINDS, Figure, figures, kind_of, spoken
+from mvae.results import BESIDE, CELLS, KINDS, Figure, figures, kind_of, spoken
 from mvae.runs import Record
 from pages.parts.choices import choose_kind
 from pages.parts.colours import colours_of
@@ -40,6 +40,7 @@ STYLE = """<style>
 .missing td a { display: block; padding: .35rem .6rem; color: inherit; text-decoration: none;
   border-radius: 4px; }
 .missing td a:hover, .missing td a:focus-visible { outline: 2px solid currentColor; }
+.missing td small { display: block; padding: 0 .15rem; font-size: .72rem; opacity: .8; }
 .missing td.none { opacity: .55; }
 @media (max-width: 640px) {
   .missing table { border-spacing: 1px; }
@@ -74,14 +75,22 @@ def page() -> None:
     cells = table_of(found, shown, config.modalities)
     situations = list(dict.fromkeys(given for given, _ in cells))
     targets = list(dict.fromkeys(asked for _, asked in cells))
-    st.html(STYLE + heat(view, cells, situations, targets, config.modalities))
-    there = {f.kind for f in cells.values()}
+    beside = table_of(found, BESIDE[shown], config.modalities) if shown in BESIDE else {}
+    st.html(STYLE + heat(view, cells, situations, targets, config.modalities, beside))
+    there = {f.kind for f in (*cells.values(), *beside.values())}
     shows = [kind_of(key, config.modalities) for key in KINDS if key in there]
     st.caption(
         " ".join(f"**{kind.title}**: {kind.means}" for kind in shows)
         + ("" if counted(situations) else LINKED)
-        + " The protocol and the standard error show on hover."
+        + f" n = {samples(cells.values())}; the protocol and the standard error show on hover."
     )
+
+
+def samples(found: Iterable[Figure]) -> str:
+    """Write of how many samples the figures are."""
+    counts = [f.n for f in found]
+    low, high = min(counts), max(counts)
+    return f"{low:,} in each cell" if low == high else f"{low:,} to {high:,}"
 
 
 def counted(situations: Iterable[str]) -> bool:
@@ -102,7 +111,7 @@ def table_of(
     for f in found:
         if f.kind == shown or (shown == "coherence" and f.kind == "accuracy"):
             asked = f.asked or "belief"
-            if f.kind == "coherence":
+            if f.kind in ("coherence", BESIDE["coherence"]):
                 asked = "the rest of the picture" if tiled else spoken(f.asked, modalities)
             elif f.asked in labels and len(labels) > MANY:
                 asked = f"{len(labels)} labels"
@@ -124,8 +133,9 @@ def heat(
     situations: list[str],
     targets: list[str],
     modalities: tuple[Modality, ...],
+    beside: dict[tuple[str, str], Figure],
 ) -> str:
-    """Write the heat map as a table of links."""
+    """Write the heat map as a table of links; figures beside others stand small below them."""
     names = [m.name for m in modalities]
     colours = colours_of(modalities)
     situations = sorted(
@@ -153,7 +163,8 @@ def heat(
                 for n in names
             )
         right = "".join(
-            cell(view, cells.get((key, target)), key, *limits[target]) for target in targets
+            cell(view, cells.get((key, target)), key, *limits[target], beside.get((key, target)))
+            for target in targets
         )
         lines.append(f"<tr>{left}{right}</tr>")
     return f'<div class="missing"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
@@ -171,7 +182,9 @@ def limits_of(cells: dict[tuple[str, str], Figure]) -> dict[str, tuple[float, fl
     return {target: spans.get(target, spans.get("", (0.0, 0.0))) for _, target in cells}
 
 
-def cell(view: View, figure: Figure | None, key: str, low: float, high: float) -> str:
+def cell(
+    view: View, figure: Figure | None, key: str, low: float, high: float, beside: Figure | None
+) -> str:
     """Write one cell; without a figure, a dash."""
     if figure is None:
         return '<td class="none">—</td>'
@@ -180,6 +193,10 @@ def cell(view: View, figure: Figure | None, key: str, low: float, high: float) -
     shade = f"color-mix(in srgb, #0072b2 {8 + 42 * share:.0f}%, transparent)"
     told = f"± {figure.se:.{kind.digits}f}, n = {figure.n:,}; {figure.how}"
     text = f"{figure.mean:.{kind.digits}f}".replace("-", "−")
+    if beside is not None:
+        other = KINDS[beside.kind]
+        text += f"<small>{escape(other.title)} {beside.mean:.2f}</small>"
+        told += f"; {other.title} {beside.mean:.{other.digits}f} ± {beside.se:.{other.digits}f}"
     if " of " in key:
         return f'<td style="background:{shade}" title="{escape(told)}">{text}</td>'
     supplied = ",".join(key.split("+")) if key else ""

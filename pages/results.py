@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
-import pandas as pd
 import streamlit as st
 
 from mvae.data import DATASETS
 from mvae.modality import Modality
-from mvae.peers import REPORTED
-from mvae.results import KINDS, Figure, Kind, figures, kind_of, spoken, unbounded, withheld
+from mvae.ranking import ranking
+from mvae.results import BESIDE, KINDS, Figure, Kind, figures, kind_of, spoken, withheld
 from mvae.runs import Record
 from pages.parts.charts import intervals, ranks
 from pages.parts.choices import choose_kind, offer_csv
-from pages.parts.loading import peers_of, records_of
+from pages.parts.loading import records_of
+from pages.parts.peers import show_peers
+from pages.parts.ranked import Columns, remarks, show_ranked
 from pages.parts.view import View
 
 #: Columns until somebody chooses.
 COLUMNS = 5
+#: A column before it has a name: the kind of figure, what is given, what is asked.
+Key = tuple[str, str, str]
 
 
 def page() -> None:
@@ -39,77 +43,93 @@ def page() -> None:
         st.markdown("Nothing was measured yet: `python -m mvae evaluate` does it.")
         return
     modalities = records[0].config.modalities
-    titles = {key: kind_of(key, modalities).title for key in KINDS}
+    titles = {
+        key: " and ".join(kind_of(k, modalities).title for k in (key, BESIDE.get(key)) if k)
+        for key in KINDS
+        if key not in BESIDE.values()
+    }
     kind = choose_kind(view, "kind", titles, {f.kind for f in found})
-    of_kind = [f for f in found if f.kind == kind]
-    first = [record.name for record in records if not record.config.training.seed]
-    shown = choose_rows(of_kind, first, modalities)
+    by_name = {record.name: record for record in records}
+    columns = choose(kind, found, by_name, modalities)
     st.caption(explain(kind_of(kind, modalities)))
-    if not shown:
+    if not columns:
         st.markdown("No model of those chosen has such a figure.")
         return
-    labels = {f: column(f, modalities) for f in shown}
-    st.container(key="pictures intervals").plotly_chart(
-        intervals(shown, [labels[f] for f in shown], KINDS[kind].digits),
-        config={"displayModeBar": False},
-        alt=f"{titles[kind]} of {len({f.model for f in shown})} models with 95 % intervals",
+    draw(columns, titles[kind])
+    show_ranked(view, columns, by_name)
+    for sentence in remarks(view, columns, by_name):
+        st.caption(sentence)
+    offer_csv(
+        [place.figure for places in columns.values() for place in places],
+        f"results-{view.data}-{kind.rstrip('%')}.csv",
     )
-    if kind == "average_precision":
-        st.caption(by_chance(found, shown, labels))
-    table(view, shown, labels)
-    crossing = [name for name in unbounded(records) if name in {f.model for f in shown}]
-    if crossing and kind.startswith("log"):
-        st.caption(
-            f"Of {', '.join(crossing)} the lower estimate of log Z lies above the upper one, so the "
-            "runs did not start with draws of the machine: no bound of log p follows."
-        )
     if kind.startswith("loglik"):
-        beside_others(view.data)
+        show_peers(view.data, by_name)
     honesty(records, modalities)
 
 
-def choose_rows(
-    found: list[Figure], first: list[str], modalities: tuple[Modality, ...]
-) -> list[Figure]:
-    """Filter by model and by evidence; until somebody chooses, what tells most.
+def choose(
+    kind: str,
+    found: list[Figure],
+    records: Mapping[str, Record],
+    modalities: tuple[Modality, ...],
+) -> Columns:
+    """Filter by model and by evidence, and rank; until somebody chooses, what tells most.
 
     Args:
-        found: figures of one kind.
-        first: runs with the first seed; those with further seeds are shown if asked for.
+        kind: of figures; those that belong beside it come along.
+        found: all figures.
+        records: by name; those with further seeds are shown if asked for.
         modalities: of the data set.
     """
-    columns = columns_of(found)
+    of_kind = [f for f in found if f.kind == kind]
+    keys = keys_of(of_kind)
     left, right = st.columns(2)
     models = left.multiselect(
         "Models",
-        list(dict.fromkeys(f.model for f in found)),
+        list(dict.fromkeys(f.model for f in of_kind)),
         placeholder="all but further seeds",
         key="results models",
-    )
+    ) or [name for name, record in records.items() if not record.config.training.seed]
     evidence = right.multiselect(
         "Given",
-        list(dict.fromkeys(given for given, _ in columns)),
+        list(dict.fromkeys(given for _, given, _ in keys)),
         format_func=lambda key: spoken(key, modalities),
-        placeholder="all" if len(columns) <= COLUMNS else "the usual",
+        placeholder="all" if len(keys) <= COLUMNS else "the usual",
         key="results given",
     )
     if evidence:
-        columns = [c for c in columns if c[0] in evidence]
-    elif len(columns) > COLUMNS:
-        usual = sorted(columns, key=lambda c: usualness(c, modalities))[:COLUMNS]
-        columns = [c for c in columns if c in usual]
-    chosen = [f for f in found if f.model in (models or first) and (f.given, f.asked) in columns]
-    sign = 1 if KINDS[found[0].kind].best == "low" else -1
-    # Column by column, in each the best first: that of the first column is the order of the rows.
-    return sorted(chosen, key=lambda f: (columns.index((f.given, f.asked)), sign * f.mean))
+        keys = [key for key in keys if key[1] in evidence]
+    elif len(keys) > COLUMNS:
+        usual = sorted(keys, key=lambda key: usualness(key[1:], modalities))[:COLUMNS]
+        keys = [key for key in keys if key in usual]
+    keys = [key for first in keys for key in (first, beside(first)) if key]
+    columns = {
+        name_of(key, modalities): ranking(
+            (f for f in found if (f.kind, f.given, f.asked) == key and f.model in models), records
+        )
+        for key in keys
+    }
+    return {name: places for name, places in columns.items() if places}
 
 
-def columns_of(found: list[Figure]) -> list[tuple[str, str]]:
+def beside(key: Key) -> Key | None:
+    """Return the column that belongs beside another one, if any does."""
+    kind, given, asked = key
+    return (BESIDE[kind], given, asked) if kind in BESIDE else None
+
+
+def keys_of(found: list[Figure]) -> list[Key]:
     """List what is given and asked, first what most models have: it ranks them."""
-    columns = Counter((f.given, f.asked) for f in found)
+    columns = Counter((f.kind, f.given, f.asked) for f in found)
     # What is generated from nothing stands last; a log p given nothing is the usual one.
-    last = not KINDS[found[0].kind].title.startswith(("log p", "ELBO"))
-    return sorted(columns, key=lambda column: (last and not column[0], -columns[column]))
+    last = bool(found) and not likelihood(found[0].kind)
+    return sorted(columns, key=lambda key: (last and not key[1], -columns[key]))
+
+
+def likelihood(kind: str) -> bool:
+    """Whether a kind is of something given something else, and not of what is generated."""
+    return KINDS[kind].title.startswith(("log p", "log Z", "ELBO"))
 
 
 def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tuple[int, int]:
@@ -126,100 +146,41 @@ def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tupl
     return sum(0 < len(part) < len(tiles) for part in parts), len(column[0])
 
 
-def column(figure: Figure, modalities: tuple[Modality, ...]) -> str:
+def name_of(key: Key, modalities: tuple[Modality, ...]) -> str:
     """Name a column: "image | label" for a log p, "label → image" for what is generated."""
-    given, asked = spoken(figure.given, modalities), spoken(figure.asked, modalities)
-    if KINDS[figure.kind].title.startswith(("log p", "ELBO")):
-        return f"{asked} | {given}" if figure.given else asked
-    return f"{given} → {asked}" if figure.asked else f"given {given}"
+    kind, *names = key
+    given, asked = (spoken(name, modalities) for name in names)
+    if likelihood(kind):
+        return f"{asked} | {given}" if names[0] else asked
+    name = f"{given} → {asked}" if names[1] else f"given {given}"
+    return f"{name}, {KINDS[kind].title}" if kind in BESIDE.values() else name
 
 
 def explain(kind: Kind) -> str:
     """Say what a kind of figure is and what is good."""
     best = {"high": "Higher is better.", "low": "Lower is better.", "": ""}[kind.best]
-    return f"{kind.means} {best} Bars are 95 % intervals; the protocol shows on hover."
-
-
-def by_chance(found: list[Figure], shown: list[Figure], labels: dict[Figure, str]) -> str:
-    """Return what a random ranking is expected to reach in each column."""
-    chance = {
-        (f.given, f.asked): f.mean for f in found if f.kind == "average_precision_chance"
-    }  # of the same queries for all models
-    reached = {
-        labels[f]: f"{chance[f.given, f.asked]:.3f} ({labels[f]})"
-        for f in shown
-        if (f.given, f.asked) in chance
-    }
-    return f"A random ranking reaches {', '.join(reached.values())} on average." if reached else ""
-
-
-def table(view: View, shown: list[Figure], labels: dict[Figure, str]) -> None:
-    """Show the numbers, sortable, and offer them as CSV."""
-    digits = KINDS[shown[0].kind].digits
-    rows: dict[str, dict[str, float | str | int]] = {}
-    config: dict[str, object] = {
-        "model": st.column_config.LinkColumn("model", display_text=r"models=([^,&]*)", pinned=True)
-    }
-    for f in shown:
-        link = f"compare?data={view.data}&models={f.model},{view.model}"
-        row = rows.setdefault(f.model, {"model": link})
-        name = labels[f]
-        row[name], row[f"± {name}"] = f.mean, f.se
-        number = f"%.{digits}f"
-        config[name] = st.column_config.NumberColumn(name, format=number, help=f.how)
-        config[f"± {name}"] = st.column_config.NumberColumn(
-            "± s.e.", format=number, help=f"standard error over {f.n:,} samples"
-        )
-        if f.unreliable is not None:
-            row[f"k̂ {name}"] = f.unreliable
-            config[f"k̂ {name}"] = st.column_config.NumberColumn(
-                "k̂ > 0.7", help=f"of {f.n:,} samples; their estimates are not to be trusted"
-            )
-    st.dataframe(
-        pd.DataFrame(list(rows.values())), column_config=config, hide_index=True, placeholder="—"
+    return (
+        f"{kind.means} {best} Bars are 95 % intervals over the samples, not over training runs; "
+        "the protocol shows on hover."
     )
-    offer_csv(shown, f"results-{view.data}-{shown[0].kind.rstrip('%')}.csv")
 
 
-def beside_others(dataset: str) -> None:
-    """Show models that other libraries trained, scored alike, and what others report."""
-    scored = peers_of(dataset)
-    if not scored:
+def draw(columns: Columns, title: str) -> None:
+    """Draw what is a result; what is in doubt stands in the table only."""
+    sound = [
+        (place.figure, name)
+        for name, places in columns.items()
+        for place in places
+        if not place.figure.doubt
+    ]
+    if not sound:
         return
-    first = scored[0]
-    st.markdown("#### Beside other libraries")
-    st.caption(
-        f"Joint log p of the same {first.n:,} test samples by the same estimator, K = {first.k:,}, "
-        "whoever's trainer the model comes from: with the same networks, λ, epochs, batches, "
-        "optimiser and schedule as this project's of that name. Differences are of the same "
-        "samples, to this project's `mvae` with the same pixels. "
-        "`python tests/benchmarks/peers.py` repeats it."
+    shown, titles = zip(*sound, strict=True)
+    st.container(key="pictures intervals").plotly_chart(
+        intervals(shown, titles, KINDS[shown[0].kind].digits),
+        config={"displayModeBar": False},
+        alt=f"{title} of {len({f.model for f in shown})} models with 95 % intervals",
     )
-    rows: list[dict[str, object]] = [
-        {
-            "model": peer.model,
-            "trained by": peer.trained_by,
-            "pixels": peer.pixels,
-            "log p": peer.mean,
-            "± s.e.": peer.se,
-            "above mvae": peer.above,
-            "± s.e. of that": peer.above_se,
-        }
-        for peer in scored
-    ]
-    others = REPORTED.get(dataset, ())
-    rows += [
-        {"model": other.model, "trained by": "reported", "pixels": "unknown", "log p": other.mean}
-        for other in others
-    ]
-    number = st.column_config.NumberColumn(format="%.2f")
-    columns = dict.fromkeys(("log p", "± s.e.", "above mvae", "± s.e. of that"), number)
-    st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True, placeholder="—")
-    if others:
-        st.caption(
-            f"Reported: [{others[0].by}]({others[0].link}). What is not told of them: "
-            f"{others[0].unknown}. How pixels become black or white alone moves log p by many nats."
-        )
 
 
 def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:

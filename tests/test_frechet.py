@@ -8,7 +8,7 @@ import torch
 from scipy.linalg import sqrtm
 
 from mvae.evaluation.classifier import Classifier
-from mvae.evaluation.frechet import features, frechet_distance, frechet_error
+from mvae.evaluation.frechet import features, frechet_distance, pseudo_values
 from mvae.modality import Modality
 
 
@@ -42,8 +42,28 @@ def test_the_error_is_the_spread_of_repeated_distances():
         for s in range(1, 101)
     ]
     spread = np.std([frechet_distance(g, real) for g in generated])
-    errors = [frechet_error(g, real) for g in generated[:10]]
+    errors = [error_of(pseudo_values(g, real)) for g in generated[:10]]
     assert np.mean(errors) == pytest.approx(spread, rel=0.3)
+
+
+def error_of(values):
+    return (values.std() / len(values) ** 0.5).item()
+
+
+def test_the_error_of_a_difference_is_that_of_points_that_belong_together():
+    real = torch.randn(4000, 3, generator=torch.Generator().manual_seed(0))
+    differences, errors, apart = [], [], []
+    for seed in range(1, 61):
+        source = torch.Generator().manual_seed(seed)
+        one = 1.5 * torch.randn(1000, 3, generator=source) + 0.5
+        other = one + 0.1 * torch.randn(1000, 3, generator=source)
+        differences.append(frechet_distance(one, real) - frechet_distance(other, real))
+        if seed <= 10:
+            a, b = pseudo_values(one, real), pseudo_values(other, real)
+            errors.append(error_of(a - b))
+            apart.append(float(np.hypot(error_of(a), error_of(b))))
+    assert np.mean(errors) == pytest.approx(np.std(differences), rel=0.3)
+    assert np.mean(errors) < np.mean(apart) / 3
 
 
 def test_features_are_the_classifiers_last_hidden_layer():

@@ -216,10 +216,12 @@ def test_likelihoods_of_every_subset_and_of_each_given_the_other(measured):
 def test_differences_to_another_model_are_of_the_same_samples(measured):
     batch, other = coded_samples(Code(), 4), torch.arange(12.0)
     own = measured(Likelihoods(), Code(), batch)["loglik"]["digit"]["mean"]
-    theirs = {"digit": {"value": other}}
+    theirs = {"digit": {"value": other, "k_hat": torch.tensor([1.0] * 5 + [0.0] * 7)}}
     above = measured(Likelihoods(("it", theirs)), Code(), batch)["loglik_above"]
     assert list(above["it"]) == ["digit"]
     assert above["it"]["digit"]["mean"] == pytest.approx(own - other.mean().item(), abs=0.01)
+    # A difference is no better than the worse of the two.
+    assert above["it"]["digit"]["k_hat_over_0.7"] >= 5
 
 
 def test_subsets_are_all_there_and_small_ones_first():

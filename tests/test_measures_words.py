@@ -158,4 +158,11 @@ def test_scores_of_texts_have_errors_by_drawing_them_anew():
     assert 20 < scores["bleu"]["mean"] < 80
     assert 20 < scores["chrf"]["mean"] < 80
     assert 2 < scores["bleu"]["se"] < 20
+    # Models are paired by what the bootstrap draws: who says the same is the same for certain.
+    for kind, score in scores.items():
+        assert score.each.std() / len(score.each) ** 0.5 == pytest.approx(score["se"], abs=1e-3)
+        assert score.each.mean() == pytest.approx(score["mean"], abs=1e-3)
+        again = corpus_scores(found, known, seed=0)[kind]
+        assert (score.each - again.each).std() == 0
+        assert (score.each - corpus_scores(found, known, seed=1)[kind].each).std() > 0
     assert corpus_scores(known, known, seed=0)["bleu"] == {"mean": 100.0, "se": 0.0, "n": 20}

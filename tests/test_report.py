@@ -69,6 +69,25 @@ def test_separate_vaes_have_likelihoods_and_nothing_across(root):
     assert "conflict" not in test
 
 
+def test_figures_that_rank_have_paired_errors_to_what_was_evaluated_before(root):
+    train("mnist", "vae", root)
+    vae, mvae = measured("mnist", "vae", root), measured("mnist", "mvae", root)
+    paired = mvae["paired"]
+    assert {"loglik", "elbo", "predictive"} <= set(paired)
+    for kind, found in paired.items():
+        for what, errors in found.items():
+            ours, theirs = mvae[kind][what], vae[kind][what]
+            # By the triangle's inequality, whatever the two have in common.
+            assert errors["vae"] <= ours["se"] + theirs["se"] + 1e-3
+            assert errors["vae"] >= abs(ours["se"] - theirs["se"]) - 1e-3
+    # One difference was known before: the reference's own figures stand beside its model's.
+    above = vae["loglik_above"]["mvae"]["image+label"]
+    assert paired["loglik"]["image+label"]["vae"] == pytest.approx(above["se"], abs=1e-3)
+    assert above["mean"] == pytest.approx(
+        vae["loglik"]["image+label"]["mean"] - mvae["loglik"]["image+label"]["mean"], abs=1e-3
+    )
+
+
 def test_a_conditional_model_has_its_one_direction_and_no_likelihood(root):
     out = train("quadrants", "cvae", root)
     assert "validation score: -" in out

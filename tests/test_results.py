@@ -49,7 +49,7 @@ def test_the_protocol_of_a_figure_is_its_own(tmp_path):
 
 
 def test_figures_of_other_weights_are_withheld_by_name(tmp_path):
-    folder, _ = write_run(tmp_path, "mvae", 0, TEST, weights_sha256="0" * 64)
+    folder, _ = write_run(tmp_path, "mvae", 0, TEST, {"weights_sha256": "0" * 64})
     (folder / "weights.safetensors").write_bytes(b"others")
     found = runs("mnist", tmp_path)
     assert figures(found) == []

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mvae.evaluation.classifier import Classifier
 
-__all__ = ["features", "frechet_distance", "frechet_error"]
+__all__ = ["features", "frechet_distance", "pseudo_values"]
 
 #: Parts of the generated pictures, each left out once for the standard error.
 PARTS = 20
@@ -52,11 +52,17 @@ def frechet_distance(one: Tensor, other: Tensor) -> float:
     return float(apart + a.trace() + b.trace() - 2 * cross)
 
 
-def frechet_error(generated: Tensor, real: Tensor) -> float:
-    """Estimate the standard error of the distance by leaving out a part of the points at a time.
+def pseudo_values(generated: Tensor, real: Tensor) -> Tensor:
+    r"""Compute the jackknife's pseudo-values of the distance, ``(20,)``.
 
-    The jackknife over 20 parts of the generated points; the real ones are taken as given.
+    .. math:: \theta_i = d + (P - 1)\big(\bar d_{-} - d_{-i}\big)
+
+    with :math:`d_{-i}` the distance without the i-th of P = 20 parts of the generated points; the
+    real ones are taken as given. Their standard error is the jackknife's, and so is that of their
+    differences between two models whose points belong to the same samples.
     """
     place = torch.arange(len(generated)) % PARTS
-    left = torch.tensor([frechet_distance(generated[place != i], real) for i in range(PARTS)])
-    return float(((PARTS - 1) * left.var(correction=0)).sqrt())
+    left = torch.tensor(
+        [frechet_distance(generated[place != i], real) for i in range(PARTS)], dtype=torch.float64
+    )
+    return frechet_distance(generated, real) + (PARTS - 1) * (left.mean() - left)

@@ -28,7 +28,7 @@ __all__ = [
     "log_likelihood",
 ]
 
-#: What figures are compared by: those of another estimator stand apart.
+#: Name of the estimator; figures of another one cannot stand beside its own.
 ESTIMATOR = "refined-1"
 #: Latents decoded at once: enough to fill the matrix units, small enough for the cache.
 CHUNK = 1024

@@ -23,6 +23,7 @@ from mvae.data import DATASETS
 from mvae.evaluation.classifier import FILE, classifier_of
 from mvae.evaluation.measures import OTHERS, Likelihoods, Measure, Subject, estimates
 from mvae.evaluation.measures.measure import costly
+from mvae.evaluation.paired import keep_values, paired_errors
 from mvae.evaluation.work import WORKING, Step, Work
 from mvae.modality import Batch
 
@@ -66,7 +67,8 @@ def evaluate(
     """Measure a checkpoint on the test split and write its metrics.json; yield what is done.
 
     What is computed is kept beside the checkpoint at once: interrupted, the next call goes on.
-    Log-likelihoods are compared with those of the reference, which are computed if need be.
+    Log-likelihoods are compared with those of the reference, which are computed if need be; and
+    every figure that ranks models with those of all models that were evaluated here before.
 
     Args:
         dataset: name of the data set.
@@ -105,6 +107,7 @@ def evaluate(
     if reference:
         measures[0] = Likelihoods((REFERENCE, estimates(reference, theirs)))
     test, protocol = (dict(part) for part in kept)
+    paired = test.pop("paired", {})
     for kind in {kind for measure in measures for kind in measure.kinds} & test.keys():
         del test[kind]
     for measure in measures:
@@ -130,6 +133,12 @@ def evaluate(
             "weights_sha256": sha256(root / dataset / name / "weights.safetensors"),
             "command": command,
         }
+    values = keep_values(root / dataset / name, test)
+    paired = {kind: x for kind, x in paired.items() if kind in test} | paired_errors(
+        dataset, name, values, root
+    )
+    if paired:
+        test["paired"] = paired
     write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
 
 
@@ -156,7 +165,7 @@ def kept_figures(
     facts |= {f"{what}_{m.name}" for m in every for what in ("date", "command")}
     facts |= {key for m in every for key in m.protocol(subject)}
     return (
-        {kind: found for kind, found in metrics.test.items() if kind in kinds},
+        {kind: found for kind, found in metrics.test.items() if kind in kinds | {"paired"}},
         {key: fact for key, fact in metrics.protocol.items() if key in facts},
     )
 

@@ -9,11 +9,13 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.checkpoint import ModelConfig
 from mvae.data import DATASETS
+from mvae.evaluation.trust import DISTRUSTED
 from mvae.modality import Modality
 from mvae.runs import measured
 from pages.parts.loading import load, metrics_of
+from pages.parts.measured import IN_PARENTHESES, figure_cell
 from pages.parts.view import View
-from pages.parts.words import described, listing, told, with_error
+from pages.parts.words import described, listing, told
 
 __all__ = ["about", "show_limitations"]
 
@@ -80,10 +82,11 @@ def show_figures(view: View, config: ModelConfig) -> None:
             f"`python -m mvae evaluate {view.data}/{view.model}` makes them."
         )
         return
+    found = measured(config, metrics)
     st.dataframe(
         [
-            {"measured": title, "test split": with_error(x), "n": x["n"]}
-            for title, x in measured(config, metrics).items()
+            {"measured": title, "test split": figure_cell(x)}
+            for title, x in found.items()
             if x is not None
         ],
         hide_index=True,
@@ -95,6 +98,8 @@ def show_figures(view: View, config: ModelConfig) -> None:
         if name in protocol and kind in metrics.test
     ]
     st.caption(
-        f"± standard error. {'; '.join(said)}. Measured on {protocol['date']} by "
+        "± standard error. "
+        + (f"{IN_PARENTHESES} " if DISTRUSTED in {x.doubt for x in found.values() if x} else "")
+        + f"{'; '.join(said)}. Measured on {protocol['date']} by "
         f"`{protocol['command']}`; all figures stand on Results."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from mvae.inference import Belief
 from mvae.modality import Modality
@@ -82,16 +82,15 @@ def nats(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 20 else f"{value:.1f}"
 
 
-def with_error(figure: Mapping[str, float]) -> str:
+def with_error(mean: float, error: float) -> str:
     """Write a measured mean and its standard error, of which two digits count.
 
     Example:
-        >>> with_error({"mean": -816.83, "se": 32.74}), with_error({"mean": 0.96112, "se": 0.0019})
+        >>> with_error(-816.83, 32.74), with_error(0.96112, 0.0019)
         ('−817 ± 33', '0.961 ± 0.002')
     """
-    error = figure["se"]
     digits = min(max(1 - math.floor(math.log10(error)), 0), 3) if 0 < error < math.inf else 3
-    return f"{figure['mean']:.{digits}f} ± {error:.{digits}f}".replace("-", "−")
+    return f"{mean:.{digits}f} ± {error:.{digits}f}".replace("-", "−")
 
 
 def headline(belief: Belief) -> str:

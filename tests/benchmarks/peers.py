@@ -33,7 +33,7 @@ from mvae.checkpoint import (
 )
 from mvae.data.dataset import Split, idx_split
 from mvae.data.mnist import MNIST
-from mvae.evaluation.likelihood import log_likelihood
+from mvae.evaluation.likelihood import ESTIMATOR, log_likelihood
 from mvae.modality import Batch
 from mvae.model import MVAE, MultimodalModel
 from mvae.peers import FILE, Peer
@@ -160,7 +160,7 @@ def model_of(entry: Entry, folder: Path) -> MultimodalModel:
 
 def scores(entry: Entry, n: int, k: int, folder: Path) -> Tensor:
     """Give the joint log p of the first n test samples of one fixed order, ``(n,)``."""
-    kept = folder / f"{'-'.join(entry.folder.parts)}-{n}-{k}.safetensors"
+    kept = folder / f"{'-'.join(entry.folder.parts)}-{n}-{k}-{ESTIMATOR}.safetensors"
     if not kept.exists():
         model, test = model_of(entry, folder), split("test", entry.pixels)
         order = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))[:n]
@@ -196,7 +196,17 @@ def main() -> None:
         log_p = scores(entry, arguments.n, arguments.k, arguments.folder)
         above = log_p - reference.setdefault(entry.pixels, log_p)
         figures = (*mean_and_error(log_p), *mean_and_error(above))
-        peer = Peer(entry.recipe, entry.trained_by, entry.pixels, *figures, len(log_p), arguments.k)
+        run = entry.recipe if (entry.trained_by, entry.pixels) == (OURS, FIXED) else ""
+        peer = Peer(
+            entry.recipe,
+            entry.trained_by,
+            entry.pixels,
+            *figures,
+            len(log_p),
+            arguments.k,
+            ESTIMATOR,
+            run,
+        )
         print(peer, flush=True)
         rows.append(peer)
         write_rows(arguments.root / "mnist" / FILE, rows)

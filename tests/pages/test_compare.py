@@ -17,9 +17,11 @@ from mvae import checkpoint
 from mvae.checkpoint import load_model, load_samples, save_model
 from mvae.comparison import answer
 from mvae.evaluation.classifier import classifier_of
+from mvae.evaluation.trust import EARLIER
 from mvae.modality import Batch, Modality
 from mvae.model import MVAE
 from mvae.recipes import config_for
+from mvae.runs import weight_of
 from pages.parts import loading
 from pages.parts.comparison import export, records
 from pages.parts.comparison.card import card as write_card
@@ -284,7 +286,10 @@ def test_records_curves_and_ways_to_train_wait_until_somebody_looks(visit):
     assert row["parameters"] == f"{sum(w.numel() for w in model.parameters()):,}"
     assert row["objective"] == config.objective.name
     assert row["epochs"] == config.training.epochs
-    assert re.fullmatch(r"−\d+\.\d+ ± \d\.\d\d", row["log p(image, label)"])
+    # The new estimator's, with its n; an earlier one's figure is never shown beside it.
+    assert re.fullmatch(rf"−\d+\.\d+ ± \d\.\d\d, n [\d,]+|{EARLIER}", row["log p(image, label)"])
+    assert row["λ"] == weight_of(config)
+    assert re.fullmatch(r"0\.\d+ ± \d\.\d+, n [\d,]+", row["image→label"])
     assert not page.app.get("plotly_chart")
     page.app.session_state["curves"] = page.app.session_state["ways"] = True
     page.app.run()
@@ -294,6 +299,8 @@ def test_records_curves_and_ways_to_train_wait_until_somebody_looks(visit):
     ways = page.app.dataframe[1].value
     assert {"mvae", "mvae-cover", "mvae-2d"} <= set(ways["run"])
     assert (ways["seeds"] >= 1).all()
+    shown = set(ways["image→label"])
+    assert all(", n " in cell for cell in shown), shown
 
 
 @pytest.mark.parametrize(

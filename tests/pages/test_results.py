@@ -8,9 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 
 from mvae import checkpoint
 from mvae.checkpoint import CHECKPOINTS, load_metrics, sha256, write_json
+from mvae.evaluation.likelihood import ESTIMATOR
 from mvae.peers import FILE, Peer
 from mvae.rows import write_rows
 from pages.parts import loading
@@ -36,6 +38,7 @@ def measure(root: Path, model: str, joint: float) -> None:
         },
         "accuracy": {"image->label": figure(0.9)},
         "coherence": {"->image": figure(0.6), "label->image": figure(0.5)},
+        "diversity": {"label->image": figure(0.71)},
         "coverage_90%": {"image": figure(0.8), "label": figure(0.9), "image+label": figure(0.7)},
         "entropy": {
             "": figure(90.8),
@@ -47,12 +50,21 @@ def measure(root: Path, model: str, joint: float) -> None:
     }
     protocol = {
         "weights_sha256": sha256(folder / "weights.safetensors"),
+        "estimator": ESTIMATOR,
         "K": 1000,
         "proposal": "the mixture",
         "date": "2026-11-23",
         "command": f"python -m mvae evaluate mnist/{model}",
     }
     write_json(folder / "metrics.json", {"protocol": protocol, "test": test})
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    """Change a file of figures."""
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new))
+    loading.records_of.clear()
 
 
 @pytest.fixture
@@ -72,6 +84,22 @@ def measured(tmp_path, monkeypatch):
         cached.clear()
 
 
+def cell(page, model: str, column: str) -> str:
+    """Read what a cell shows."""
+    frame = page.app.dataframe[0]
+    shown = convert_arrow_bytes_to_pandas_df(frame.proto.arrow_data.styler.display_values)
+    place = [f"models={model}," in link for link in frame.value["model"]].index(True)
+    return shown.iloc[place, list(frame.value.columns).index(column)]
+
+
+def greyed(page) -> list[tuple[str, str]]:
+    """List the cells that are grey, by model and column."""
+    frame = page.app.dataframe[0]
+    models = [re.search(r"models=([^,]*)", link)[1] for link in frame.value["model"]]
+    found = re.findall(r"row(\d+)_col(\d+)", frame.proto.arrow_data.styler.styles)
+    return [(models[int(i)], frame.value.columns[int(j)]) for i, j in found]
+
+
 def drawn(page, index: int = 0) -> dict:
     return json.loads(page.app.get("plotly_chart")[index].proto.spec)
 
@@ -89,18 +117,21 @@ def test_models_are_ranked_with_error_bars_and_the_protocol(visit, measured):
     assert conditional["x"] == [-77, -78]
     table = page.app.dataframe[0].value
     assert table["image, label"].tolist() == [-79, -80]
-    assert table["± image, label"].tolist() == [0.25, 0.25]
     assert table["k̂ image, label"].tolist() == [3, 3]
-    assert table["model"][0] == "compare?data=mnist&models=jmvae,mvae-cover"
+    assert cell(page, "jmvae", "image, label") == "−79.00 ± 0.25, n 1,000"
+    assert table["to the best, image, label"].tolist() == ["best", "−1.00 ± 0.35, unpaired"]
+    assert table["epochs"].tolist() == [20, 20]
+    assert table["λ"].tolist() == ["10", "1"]
+    assert table["model"].iloc[0] == "compare?data=mnist&models=jmvae,mvae-cover"
 
 
 def test_a_kind_of_figure_is_kept_by_the_link_and_filters_narrow_it(visit, measured):
     page = visit("results.py", kind="coherence")
-    assert [trace["x"] for trace in drawn(page)["data"]] == [[0.5, 0.5], [0.6, 0.6]]
+    assert [trace["x"] for trace in drawn(page)["data"]] == [[0.5, 0.5], [0.71, 0.71], [0.6, 0.6]]
     page.set("multiselect", "results given", ["label"])
-    assert [trace["x"] for trace in drawn(page)["data"]] == [[0.5, 0.5]]
+    assert [trace["x"] for trace in drawn(page)["data"]] == [[0.5, 0.5], [0.71, 0.71]]
     page.set("multiselect", "results models", ["mvae"])
-    assert [trace["y"] for trace in drawn(page)["data"]] == [["mvae"]]
+    assert [trace["y"] for trace in drawn(page)["data"]] == [["mvae"], ["mvae"]]
     page.set("pills", "kind", "accuracy")
     assert page.url["kind"] == "accuracy"
     assert [trace["x"] for trace in drawn(page)["data"]] == [[0.9]]
@@ -130,6 +161,96 @@ def test_models_are_ranked_by_what_most_of_them_have(visit, measured):
     joint, conditional, label = drawn(visit("results.py"))["data"]
     assert joint["y"] == conditional["y"] == ["jmvae", "mvae"]
     assert label["y"] == ["mvae"]
+
+
+def test_what_its_own_diagnostics_distrust_is_grey_unranked_and_not_drawn(visit, measured):
+    rewrite(measured / "mnist/jmvae/metrics.json", '"k_hat_over_0.7": 3', '"k_hat_over_0.7": 101')
+    page = visit("results.py")
+    joint, conditional = drawn(page)["data"]
+    assert joint["y"] == ["mvae"]
+    assert conditional["y"] == ["jmvae", "mvae"]
+    table = page.app.dataframe[0].value
+    assert table["to the best, image, label"].tolist() == ["best", ""]
+    assert greyed(page) == [("jmvae", "image, label")]
+    assert cell(page, "jmvae", "image, label") == "−79.00 ± 0.25, n 1,000"
+    assert page.remarks.count("Grey: no result, as k̂ > 0.7 for more than a tenth") == 1
+
+
+def test_figures_of_an_earlier_estimator_leave_their_cells_without_a_number(visit, measured):
+    rewrite(measured / "mnist/jmvae/metrics.json", ESTIMATOR, "older")
+    page = visit("results.py")
+    assert [trace["y"] for trace in drawn(page)["data"]] == [["mvae"], ["mvae"]]
+    table = page.app.dataframe[0].value
+    assert table["image, label"].isna().tolist() == [False, True]
+    assert table["note"].tolist() == ["", "scored by an earlier estimator"]
+    assert "-79" not in table.to_csv()
+    assert "`python -m mvae evaluate mnist/jmvae` scores anew" in page.remarks
+    rewrite(measured / "mnist/mvae/metrics.json", ESTIMATOR, "older")
+    assert len(visit("results.py").app.get("plotly_chart")) == 1  # the ranks of the beliefs
+    # What no importance weights gave is as it was.
+    other = visit("results.py", kind="accuracy")
+    assert drawn(other)["data"][0]["y"] == ["jmvae", "mvae"]
+
+
+def test_paired_differences_tell_what_the_errors_of_the_figures_hide(visit, measured):
+    path = measured / "mnist/jmvae/metrics.json"
+    metrics = json.loads(path.read_text("utf-8"))
+    metrics["test"]["paired"] = {"loglik": {"image+label": {"mvae": 0.06}}}
+    metrics["test"]["loglik"]["image|label"]["mean"] = -77.9
+    metrics["test"]["paired"]["loglik"]["image|label"] = {"mvae": 0.06}
+    path.write_text(json.dumps(metrics))
+    page = visit("results.py")
+    table = page.app.dataframe[0].value
+    assert table["to the best, image, label"].tolist() == ["best", "−1.00 ± 0.06"]
+    assert table["to the best, image | label"].tolist() == ["best", "−0.10 ± 0.06, tied"]
+
+
+def test_coherence_stands_beside_diversity_and_ranks_nobody(visit, measured):
+    for model, pair in {"mvae": (1.0, 0.05), "jmvae": (0.9, 0.8)}.items():
+        path = measured / f"mnist/{model}/metrics.json"
+        metrics = json.loads(path.read_text("utf-8"))
+        for kind, mean in zip(("coherence", "diversity"), pair, strict=True):
+            metrics["test"][kind] = {"label->image": figure(mean)}
+        path.write_text(json.dumps(metrics))
+    page = visit("results.py", kind="coherence")
+    table = page.app.dataframe[0].value
+    columns = list(table.columns)
+    assert columns[columns.index("label → image") + 1] == "label → image, diversity"
+    assert table["label → image, diversity"].tolist() == [0.8, 0.05]
+    assert not [c for c in columns if "best" in c]
+    assert "always paints the mean of a class" in page.remarks
+    choices = page.app.button_group(key="kind").options
+    assert not [option for option in choices if option == "diversity"]
+
+
+def test_more_epochs_are_said_and_who_is_best_without_them(visit, measured):
+    measure(measured, "mvae-cover", -78.5)
+    page = visit("results.py")
+    table = page.app.dataframe[0].value
+    assert table["epochs"].tolist() == [40, 20, 20]
+    assert table["λ"].tolist() == ["15", "10", "1"]
+    assert "**mvae-cover** had 40 epochs, most models 20" in page.remarks
+    assert "with 20 epochs the best is **jmvae**." in page.remarks
+    short = measured / "mnist/mvae-cover-short"
+    shutil.copy(CHECKPOINTS / "mnist/mvae/weights.safetensors", short)
+    measure(measured, "mvae-cover-short", -80.5)
+    loading.records_of.clear()
+    page = visit("results.py")
+    assert (
+        "With the objective of **mvae-cover** and 20 epochs, **mvae-cover-short** is "
+        "0.50 ± 0.35 below **mvae**, a tie (unpaired)." in page.remarks
+    )
+
+
+@pytest.mark.parametrize(("forward", "crossed"), [(99.0, False), (100.4, False), (103.0, True)])
+def test_estimates_of_log_z_that_cross_bound_nothing(visit, measured, forward, crossed):
+    path = measured / "mnist/mvae/metrics.json"
+    metrics = json.loads(path.read_text("utf-8"))
+    metrics["test"]["log_partition"] = {"forward": figure(forward), "reverse": figure(100.0)}
+    path.write_text(json.dumps(metrics))
+    page = visit("results.py", kind="log_partition")
+    assert {"forward", "reverse"} <= set(page.app.dataframe[0].value)
+    assert ("Of mvae the forward estimate lies above" in page.remarks) == crossed
 
 
 def test_figures_of_other_weights_are_withheld_and_named(visit, measured):
@@ -164,6 +285,11 @@ def test_every_situation_has_a_cell_that_opens_it(visit, measured):
     table = cells(page)
     for value in ("0.600", "0.900", "0.500"):
         assert value in table
+    # A model that paints the mean of a class is coherent; how alike its pictures are stands below.
+    assert "0.500<small>diversity 0.71</small>" in table
+    assert "n = 1,000 in each cell" in page.remarks
+    assert "0.600<small>" not in table
+    assert "0.900<small>" not in table
     assert 'href="./?data=mnist&amp;model=mvae&amp;supply=label&amp;sample=3"' in table
     assert "supply=image&amp;" in table
     page.set("pills", "shown", "entropy")
@@ -205,19 +331,24 @@ def test_a_model_without_figures_says_how_to_make_them(visit, measured):
 
 def test_other_libraries_models_stand_beside_ours_and_what_is_reported_beside_both(visit, measured):
     assert not any("other libraries" in m.value for m in visit("results.py").app.markdown)
-    ours = Peer("mvae", "this project", "binarised at 0.5", -70.67, 0.25, 0.0, 0.0, 10_000, 1000)
-    theirs = Peer(
-        "mvae", "MultiVae 1.0.3", "binarised at 0.5", -71.5, 0.25, -0.83, 0.02, 10_000, 1000
-    )
-    write_rows(measured / "mnist" / FILE, [ours, theirs])
+    numbers = (-70.68, 0.25, 0.0, 0.0, 10_000, 1000, ESTIMATOR)
+    ours = Peer("mvae", "this project", "binarised at 0.5", *numbers, run="mvae")
+    others = (-71.5, 0.25, -0.83, 0.02, 10_000, 1000)
+    theirs = Peer("mvae", "MultiVae 1.0.3", "binarised at 0.5", *others, ESTIMATOR)
+    older = Peer("jmvae", "MultiVae 1.0.3", "binarised at 0.5", *others, "older")
+    write_rows(measured / "mnist" / FILE, [ours, theirs, older])
     loading.peers_of.clear()
     app = visit("results.py").app
     table = app.dataframe[1].value
     assert list(table["trained by"]) == ["this project", "MultiVae 1.0.3", "reported", "reported"]
-    assert list(table["log p"]) == [-70.67, -71.5, -86.26, -86.86]
-    assert table["above mvae"][1] == -0.83
+    # One model has one log p: that of metrics.json.
+    assert list(table["log p"]) == [-80, -71.5, -86.26, -86.86]
+    assert list(table["n"][:2]) == [1000, 10_000]
+    assert list(table["epochs"][:2]) == [20, 20]
+    assert table["above the first"][1] == -0.83
     said = " ".join(c.value for c in app.caption)
     assert "10,000 test samples" in said
+    assert "1 of 3 were scored by an earlier estimator and are not shown" in said
     assert "What is not told of them" in said
     # only where log p is shown
     other = visit("results.py", kind="coherence").app
@@ -234,7 +365,7 @@ def test_a_damaged_table_of_other_libraries_is_named(visit, measured):
 def test_runs_without_weights_are_shown_and_further_seeds_only_if_asked_for(visit):
     page = visit("results.py", data="translation", kind="bleu")
     assert "cvae" in drawn(page)["data"][0]["y"]
-    page = visit("results.py", data="mnist")
+    page = visit("results.py", data="mnist", kind="accuracy")
     assert "mvae-cover-short" in drawn(page)["data"][0]["y"]
     assert "mvae-seed-1" not in drawn(page)["data"][0]["y"]
     page.set("multiselect", "results models", ["mvae-seed-1"])

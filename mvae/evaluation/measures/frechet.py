@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvae.evaluation.frechet import features, frechet_distance, frechet_error
-from mvae.evaluation.measures.measure import SOME, Measure, Situation, Subject
+from mvae.evaluation.frechet import features, pseudo_values
+from mvae.evaluation.measures.measure import SOME, Measure, Scored, Situation, Subject
 from mvae.evaluation.work import Step, Work
 from mvae.pictures import completed
 
@@ -39,12 +39,16 @@ class Frechet(Measure):
         for situation in subject.situations:
             if result := work.of(f"frechet {situation.key}"):
                 key = f"{situation.key}->{'+'.join(missing(subject, situation))}"
-                distance, error = result["value"].tolist()
-                found[key] = {
-                    "mean": round(distance, 3),
-                    "se": round(error, 3),
-                    "n": generated(subject),
-                }
+                each = result["value"]
+                error = each.std().item() / len(each) ** 0.5
+                found[key] = Scored(
+                    {
+                        "mean": round(each.mean().item(), 3),
+                        "se": round(error, 3),
+                        "n": generated(subject),
+                    },
+                    each,
+                )
         return {"frechet": found} if found else {}
 
     def protocol(self, subject: Subject) -> dict[str, str | int | float]:
@@ -75,7 +79,7 @@ def generated(subject: Subject) -> int:
 
 @torch.no_grad()
 def measure(subject: Subject, situation: Situation, _: torch.Generator) -> dict[str, Tensor]:
-    """Generate the pictures in parts, and give their distance to the real ones and its error."""
+    """Generate the pictures in parts; return the pseudo-values of their distance to real ones."""
     assert subject.classifier is not None
     model, wanted = subject.model, missing(subject, situation)
     seen = []
@@ -86,5 +90,4 @@ def measure(subject: Subject, situation: Situation, _: torch.Generator) -> dict[
         seen.append(features(subject.classifier, completed(model.modalities, given, means)[0]))
     real = features(subject.classifier, completed(model.modalities, subject.test, {})[0])
     made = torch.cat(seen)
-    values = frechet_distance(made, real), frechet_error(made, real)
-    return {"value": torch.tensor(values, dtype=torch.float64)}
+    return {"value": pseudo_values(made, real)}

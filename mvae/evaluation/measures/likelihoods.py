@@ -15,6 +15,7 @@ from mvae.baselines.cvae import CVAE
 from mvae.evaluation.adaptive import FEW_LATENTS
 from mvae.evaluation.likelihood import (
     ALPHA,
+    ESTIMATOR,
     LogLikelihood,
     direction_log_likelihood,
     log_likelihood,
@@ -74,11 +75,7 @@ class Likelihoods(Measure):
         found = estimates(subject, work)
         result: dict[str, Any] = {}
         if found:
-            over = f"k_hat_over_{RELIABLE}"
-            result["loglik"] = {
-                key: figure(x["value"]) | {over: int((x["k_hat"] > RELIABLE).sum())}
-                for key, x in found.items()
-            }
+            result["loglik"] = {key: judged(x["value"], x["k_hat"]) for key, x in found.items()}
         kinds = {"variance_of_log_weights": "log p", "elbo": "elbo"}
         for kind, what in kinds.items():
             name = "value" if what == "elbo" else "variance"
@@ -93,11 +90,7 @@ class Likelihoods(Measure):
         result |= log_partition(work)
         if self.reference:
             name, theirs = self.reference
-            above = {
-                key: difference(x["value"], theirs[key]["value"])
-                for key, x in found.items()
-                if key in theirs
-            }
+            above = {key: difference(x, theirs[key]) for key, x in found.items() if key in theirs}
             if above:
                 result["loglik_above"] = {name: above}
         return result
@@ -105,7 +98,11 @@ class Likelihoods(Measure):
     def protocol(self, subject: Subject) -> dict[str, str | int | float]:
         """Say how log p was estimated."""
         model = subject.model
-        facts = {"n_loglik": subject.n, "K": subject.k}
+        facts: dict[str, str | int | float] = {
+            "estimator": ESTIMATOR,
+            "n_loglik": subject.n,
+            "K": subject.k,
+        }
         if isinstance(model, BoltzmannModel):
             return {**facts, "proposal": ANNEALING}
         if not isinstance(model, LatentModel | CVAE):
@@ -140,10 +137,16 @@ def estimates(subject: Subject, work: Work) -> dict[str, dict[str, Tensor]]:
     return found
 
 
-def difference(ours: Tensor, theirs: Tensor) -> dict[str, float]:
-    """Give the mean difference over the samples that both have scored."""
-    rows = min(len(ours), len(theirs))
-    return figure(ours[:rows] - theirs[:rows])
+def judged(values: Tensor, k_hat: Tensor) -> dict[str, Any]:
+    """Return a figure, and of how many of its points the Pareto shape is above 0.7."""
+    return figure(values) | {f"k_hat_over_{RELIABLE}": int((k_hat > RELIABLE).sum())}
+
+
+def difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the mean difference over the samples that both have scored; the worse k̂ counts."""
+    rows = min(len(ours["value"]), len(theirs["value"]))
+    worse = torch.maximum(ours["k_hat"][:rows], theirs["k_hat"][:rows])
+    return judged(ours["value"][:rows] - theirs["value"][:rows], worse)
 
 
 def conditionals(subject: Subject) -> list[tuple[str, str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -19,7 +19,16 @@ from mvae.modality import Batch, Modality
 from mvae.model import LatentModel, MultimodalModel
 from mvae.pictures import tiles
 
-__all__ = ["Measure", "Situation", "Subject", "costly", "figure", "situations", "subsets_of"]
+__all__ = [
+    "Measure",
+    "Scored",
+    "Situation",
+    "Subject",
+    "costly",
+    "figure",
+    "situations",
+    "subsets_of",
+]
 
 #: Samples of a part: a few seconds of importance weighting with K = 1,000; and of a part where
 #: draws cost much and situations are many.
@@ -49,12 +58,24 @@ def costly(modalities: Iterable[Modality]) -> bool:
     return any(m.convolutions or m.kind == "text" for m in modalities)
 
 
-def figure(values: Tensor) -> dict[str, float]:
-    """Give the mean over samples, its standard error and their number; NaN is no sample."""
-    flat = values.double().flatten()
-    flat = flat[~flat.isnan()]
+class Scored(dict[str, Any]):
+    """A figure as it is written, and beside it the values of its samples, ``(N,)``."""
+
+    def __init__(self, figure: Mapping[str, Any], each: Tensor) -> None:
+        super().__init__(figure)
+        self.each = each
+
+    def __or__(self, more: Mapping[str, Any]) -> Scored:  # type: ignore[override]
+        """Add entries; the values stay."""
+        return Scored({**self, **more}, self.each)
+
+
+def figure(values: Tensor) -> Scored:
+    """Return the mean over samples, its standard error and their number; NaN is no sample."""
+    each = values.double().flatten()
+    flat = each[~each.isnan()]
     se = flat.std().item() / len(flat) ** 0.5
-    return {"mean": round(flat.mean().item(), 4), "se": round(se, 4), "n": len(flat)}
+    return Scored({"mean": round(flat.mean().item(), 4), "se": round(se, 4), "n": len(flat)}, each)
 
 
 @dataclass(frozen=True)

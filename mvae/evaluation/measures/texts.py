@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mvae.evaluation.agreement import told
 from mvae.evaluation.measures.accuracy import TEXTS
-from mvae.evaluation.measures.measure import SOME, Measure, Situation, Subject, figure
+from mvae.evaluation.measures.measure import SOME, Measure, Scored, Situation, Subject, figure
 from mvae.evaluation.work import Step, Work
 from mvae.modality import Modality
 from mvae.text import said
@@ -84,8 +84,12 @@ def say(
     return {"said": told(m, p), "per_token": log_p / said(own).sum(-1)}
 
 
-def corpus_scores(found: list[str], known: list[str], seed: int) -> dict[str, dict[str, float]]:
-    """Give BLEU and chrF of all texts together, from 0 to 100, with bootstrap standard errors."""
+def corpus_scores(found: list[str], known: list[str], seed: int) -> dict[str, Scored]:
+    """Return BLEU and chrF of all texts together, from 0 to 100, with bootstrap standard errors.
+
+    The same samples are drawn anew for every model, so that the bootstrap pairs models too: its
+    scores, spread so that their standard error is the bootstrap's, stand for values of samples.
+    """
     # Imported here: only an evaluation needs it.
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
@@ -98,7 +102,10 @@ def corpus_scores(found: list[str], known: list[str], seed: int) -> dict[str, di
             metric.corpus_score([found[i] for i in rows], [[known[i] for i in rows]]).score
             for rows in again
         ]
-        spread = torch.tensor(resampled, dtype=torch.float64).std().item()
+        drawn = torch.tensor(resampled, dtype=torch.float64)
         score = metric.corpus_score(found, [known]).score
-        result[kind] = {"mean": round(score, 3), "se": round(spread, 3), "n": len(found)}
+        result[kind] = Scored(
+            {"mean": round(score, 3), "se": round(drawn.std().item(), 3), "n": len(found)},
+            round(score, 3) + (drawn - drawn.mean()) * RESAMPLED**0.5,
+        )
     return result

@@ -10,10 +10,10 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.checkpoint import CheckpointError, ModelConfig
 from mvae.model import MultimodalModel
-from mvae.runs import FEW, Way, load_history, measured, ways_to_train
+from mvae.runs import FEW, Way, load_history, measured, ways_to_train, weight_of
 from pages.parts.figures import curves
 from pages.parts.loading import metrics_of, records_of
-from pages.parts.words import with_error
+from pages.parts.measured import IN_PARENTHESES, figure_cell, spread_cell
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
 
@@ -39,10 +39,11 @@ def records(
                 "parameters": f"{sum(w.numel() for w in model.parameters()):,}",
                 "training time": "—" if seconds is None else duration(seconds),
                 "epochs": config.training.epochs,
+                "λ": weight_of(config) or "—",
                 "objective": config.objective.name,
             }
             | {
-                title: "—" if x is None else with_error(x)
+                title: figure_cell(x)
                 for title, x in measured(config, metrics_of(dataset, name)).items()
             }
             | {CANNOT: " ".join(sentences(model))}
@@ -79,10 +80,14 @@ def show_records(table: pd.DataFrame) -> None:
     texts = [f"- **{name}**: {text}" for name, text in table[CANNOT].items() if text]
     if texts:
         st.markdown("\n".join(texts))
+    cells = table.drop(columns=CANNOT).to_numpy().ravel()
+    distrusted = any(isinstance(cell, str) and cell.startswith("(") for cell in cells)
     st.caption(
-        "Measured on the test split, ± standard error; — stands for what a model cannot do or "
-        "nobody measured on these weights. Training times passed on a machine that was busy with "
-        "other things too."
+        "Measured on the test split, ± standard error; λ is the weight of what is said in words; "
+        "— stands for what a model cannot do or nobody measured on these weights. "
+        + (f"{IN_PARENTHESES} " if distrusted else "")
+        + "The rows are in no order of merit: Results ranks, by paired differences. Training times "
+        "passed on a machine that was busy with other things too."
     )
 
 
@@ -121,12 +126,15 @@ def show_ways(dataset: str) -> None:
         st.dataframe([_row(way) for way in ways], hide_index=True)
         st.caption(
             "One network, trained in different ways, measured on the test split: the mean over "
-            "the seeds ± their standard deviation. λ: the weight of what is said in words in the "
-            "objective. "
+            "the seeds ± their standard deviation, which says how far another seed may lie, and "
+            "nothing of the error over the samples; only seeds that were measured on the same "
+            "samples by the same protocol count. Budgets differ: epochs and λ, the weight of what "
+            "is said in words in the objective, stand in each row. "
             "Decodings: how often a training step decodes each modality of a sample. Coherence: "
             "whether a separate classifier names a picture as the label that it was generated "
             "from; diversity: the distance between such pictures, relative to that between real "
-            "ones."
+            "ones. One counts for little without the other: who always paints the mean of a class "
+            "is coherent, at a diversity of 0."
         )
 
 
@@ -146,13 +154,13 @@ def _row(way: Way) -> dict[str, str | int]:
     return {
         "run": way.config.model,
         "objective": way.config.objective.name,
-        "λ": ", ".join({f"{m.weight:g}": None for m in way.config.modalities if m.named}),
+        "λ": weight_of(way.config),
         "latents": way.config.latents,
         "epochs": way.config.training.epochs,
         "seeds": len(way.seeds),
         **{
-            title: f"{mean:.3f}" + ("" if sd is None else f" ± {sd:.3f}")
-            for title, (mean, sd) in way.figures.items()
+            title: spread_cell(way.figures.get(title), len(way.seeds))
+            for title in measured(way.config, None)
         },
         "decodings": decodings(way.evaluations),
     }

@@ -1,0 +1,228 @@
+"""A table that ranks models: figures with n, paired differences to the best, ties, and budgets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+import streamlit as st
+
+from mvae.evaluation.report import REFERENCE
+from mvae.evaluation.trust import DISTRUSTED, EARLIER
+from mvae.ranking import TIE, Place, difference, ranking
+from mvae.results import KINDS, Figure
+from mvae.runs import Record, weight_of
+from pages.parts.view import View
+from pages.parts.words import listing
+
+__all__ = ["Columns", "remarks", "show_ranked"]
+
+#: By the column's name, the best first.
+Columns = Mapping[str, list[Place]]
+#: Colour of what is not ranked, legible on either theme.
+GREY = "color: #8b919c"
+BEST, UNPAIRED = "best", "unpaired"
+#: The column that says why a row has no figure.
+NOTE = "note"
+
+
+def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> None:
+    """Show the models, their budgets and their figures, sortable by each column.
+
+    Args:
+        view: what is looked at; a click on a model compares it with the current one.
+        columns: by name; the order of the first one is that of the rows.
+        records: of the models, by name.
+    """
+    models = dict.fromkeys(place.figure.model for places in columns.values() for place in places)
+    rows = {name: _budget(view, name, records[name]) for name in models}
+    config: dict[str, object] = {
+        "model": st.column_config.LinkColumn("model", display_text=r"models=([^,&]*)", pinned=True),
+        "λ": st.column_config.TextColumn("λ", help="weight of what is said in words in training"),
+        NOTE: st.column_config.TextColumn(NOTE, width=210),
+    }
+    cells: dict[tuple[str, str], str] = {}
+    greyed: list[tuple[str, str]] = []
+    for name, places in columns.items():
+        kind = KINDS[places[0].figure.kind]
+        config[name] = st.column_config.NumberColumn(name, help=_protocols(places))
+        for place in places:
+            f = place.figure
+            row = rows[f.model]
+            if f.doubt == EARLIER:
+                row[NOTE], row[name] = EARLIER, None
+                continue
+            row[name] = f.mean
+            cells[f.model, name] = _cell(f, kind.digits)
+            if f.doubt:
+                greyed.append((f.model, name))
+            if kind.best:
+                row[f"to the best, {name}"] = behind(place, kind.digits)
+            if f.unreliable is not None:
+                row[f"k̂ {name}"] = f.unreliable
+        wide = max(len(behind(place, kind.digits)) for place in places)
+        config[f"to the best, {name}"] = st.column_config.TextColumn(
+            "to the best", help=HOW, width=max(7 * wide + 24, 110)
+        )
+        config[f"k̂ {name}"] = st.column_config.NumberColumn(
+            "k̂ > 0.7", help="points whose estimates are not to be trusted"
+        )
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table = table.loc[:, (table.notna() & (table != "")).any() | table.columns.isin(columns)]
+    if table["seed"].nunique() == 1:
+        table = table.drop(columns="seed")
+    if NOTE in table and not all(table[NOTE]):  # of few rows it need not stand before the figures
+        table = table[[*table.columns.drop(NOTE), NOTE]]
+    counts = [name for name in table.columns if name.startswith("k̂ ")]
+    style = table.style.format("{:.0f}", subset=counts, na_rep="—")
+    for (model, name), text in cells.items():
+        style = style.format(lambda _, text=text: text, subset=(model, name))
+    for model, name in greyed:
+        style = style.map(lambda _: GREY, subset=(model, name))
+    st.dataframe(style, column_config=config, hide_index=True, placeholder="—")
+
+
+#: How differences come about.
+HOW = (
+    f"Mean difference to the best of the column ± its standard error, of the same samples; {BEST} "
+    f"and tied: within {TIE:g} of these of it. {UNPAIRED.capitalize()}: the two were not measured "
+    "side by side, and their errors are taken for independent."
+)
+
+
+def behind(place: Place, digits: int) -> str:
+    """Write how far a figure is from the best one; empty where it is not ranked.
+
+    Example:
+        >>> from mvae.ranking import Difference
+        >>> figure = Figure("mvae", "loglik", "a", "", "a", -71.0, 0.2, 1000, 0, "", "")
+        >>> behind(Place(figure, Difference(-0.913, 0.0571, True), False), 2)
+        '−0.91 ± 0.06'
+        >>> behind(Place(figure, Difference(-0.2, 0.31, False), True), 2)
+        '−0.20 ± 0.31, tied, unpaired'
+    """
+    if place.behind is None:
+        return BEST if place.tied else ""
+    x = place.behind
+    text = f"{x.mean + 0.0:+.{digits}f} ± {x.se:.{digits}f}".replace("-", "−")
+    return text + ", tied" * place.tied + f", {UNPAIRED}" * (not x.paired)
+
+
+def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iterator[str]:
+    """Say of a table what is no result in it, how it ranks, and what other budgets change.
+
+    Args:
+        view: what is looked at.
+        columns: of the table.
+        records: of its models.
+    """
+    places = [place for each in columns.values() for place in each]
+    if any(place.figure.doubt == DISTRUSTED for place in places):
+        yield f"Grey: no result, as {DISTRUSTED}; it is neither ranked nor drawn."
+    earlier = list(dict.fromkeys(p.figure.model for p in places if p.figure.doubt == EARLIER))
+    if earlier:
+        yield (
+            f"{EARLIER.capitalize()}, whose figures cannot stand beside those of the present one: "
+            f"{listing(earlier)}. `python -m mvae evaluate {view.data}/{earlier[0]}` scores anew."
+        )
+    if crossed := _crossed(places, records):
+        yield (
+            f"Of {listing(crossed)} the forward estimate lies above the reverse one, which bounds "
+            "cannot do: the chains did not reach the machine, and no bound of log Z or log p "
+            "follows."
+        )
+    if chance := _by_chance(places, records):
+        reached = [f"{mean:.3f} ({asked})" for asked, mean in chance.items()]
+        yield f"A random ranking reaches {listing(reached)} on average."
+    if any(place.tied for place in places):
+        yield f"To the best: {HOW[0].lower()}{HOW[1:]}"
+        first, ranked = next((name, x) for name, x in columns.items() if x[0].tied)
+        yield from _budgets(first, ranked, records)
+
+
+def _budgets(name: str, places: list[Place], records: Mapping[str, Record]) -> Iterator[str]:
+    """Say who is the best with as many epochs as most models had, where some had more."""
+    epochs = {p.figure.model: records[p.figure.model].config.training.epochs for p in places}
+    sound = [p.figure for p in places if not p.figure.doubt]
+    ((common, _),) = Counter(epochs[f.model] for f in sound).most_common(1)
+    others = [f.model for f in sound if epochs[f.model] != common]
+    if not others:
+        return
+    alike = ranking([f for f in sound if epochs[f.model] == common], records)
+    tied = [p.figure.model for p in alike[1:] if p.tied]
+    yield (
+        f"Budgets differ: {listing([f'**{m}** had {epochs[m]} epochs' for m in others])}, most "
+        f"models {common}. Of **{name}** with {common} epochs the best is "
+        f"**{alike[0].figure.model}**{f' (tied: {listing(tied)})' if tied else ''}."
+    )
+    theirs = {f.model: f for f in sound}
+    for model in others:
+        short = _same(records[model], [records[p.figure.model] for p in alike])
+        if short and REFERENCE in theirs and REFERENCE not in (short, model):
+            found = difference(theirs[short], theirs[REFERENCE], records)
+            side = "above" if found.mean > 0 else "below"
+            digits = KINDS[theirs[short].kind].digits
+            yield (
+                f"With the objective of **{model}** and {common} epochs, **{short}** is "
+                f"{abs(found.mean):.{digits}f} ± {found.se:.{digits}f} {side} **{REFERENCE}**"
+                + (", a tie" if found.tied else "")
+                + ("." if found.paired else f" ({UNPAIRED}).")
+            )
+
+
+def _crossed(places: list[Place], records: Mapping[str, Record]) -> list[str]:
+    """Name the models whose lower estimate of log Z lies above the upper one beyond its error."""
+    models = dict.fromkeys(p.figure.model for p in places if p.figure.kind.startswith("log"))
+    return [
+        name
+        for name in models
+        if (metrics := records[name].metrics)
+        and metrics.test.get("log_partition", {}).get("crossed")
+    ]
+
+
+def _by_chance(places: list[Place], records: Mapping[str, Record]) -> dict[str, float]:
+    """Return what a random ranking is expected to reach, by what is asked."""
+    return {
+        p.figure.asked: metrics.test["average_precision_chance"][p.figure.what]["mean"]
+        for p in places
+        if p.figure.kind == "average_precision"
+        and (metrics := records[p.figure.model].metrics)
+        and p.figure.what in metrics.test.get("average_precision_chance", {})
+    }
+
+
+def _same(wanted: Record, records: list[Record]) -> str:
+    """Name a run with the same kind of objective and as many latents; empty if there is none."""
+    config = wanted.config
+    return next(
+        (
+            record.name
+            for record in records
+            if record.config.objective.name == config.objective.name
+            and record.config.latents == config.latents
+        ),
+        "",
+    )
+
+
+def _budget(view: View, name: str, record: Record) -> dict[str, float | str | None]:
+    training = record.config.training
+    return {
+        "model": f"compare?data={view.data}&models={name},{view.model}",
+        NOTE: "",
+        "epochs": training.epochs,
+        "λ": weight_of(record.config),
+        "seed": training.seed,
+    }
+
+
+def _cell(figure: Figure, digits: int) -> str:
+    text = f"{figure.mean:.{digits}f} ± {figure.se:.{digits}f}, n {figure.n:,}"
+    return text.replace("-", "−")
+
+
+def _protocols(places: list[Place]) -> str:
+    """Return the protocols of a column, each once."""
+    return "  \n".join(dict.fromkeys(place.figure.how for place in places))
