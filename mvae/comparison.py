@@ -95,6 +95,7 @@ def answer(
     """
     if len(sample) != 1:
         raise ValueError(f"answer takes a batch of one sample, not of {len(sample)}")
+    sample = sample.align(model.modalities)
     given = sample.supply(evidence)
     generated = model.generate(given, draws, seed)
     means = {
@@ -179,7 +180,7 @@ def _coherence(
     if pictures is None:
         return None
     named = classifier.named
-    there = {m.name: given.present[:, given.names.index(m.name)] for m in named}
+    there = {m.name: given.there(m.name) for m in named}
     if not any(x.any() for x in there.values()):
         if any(m.name not in means for m in named):
             return None

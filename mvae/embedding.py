@@ -50,7 +50,7 @@ def posterior_means(model: ExpertModel, samples: Batch, evidence: Iterable[str])
     Raises:
         ValueError: if evidence names an unknown modality.
     """
-    return model.posterior(samples.supply(evidence)).mean
+    return model.posterior(samples.align(model.modalities).supply(evidence)).mean
 
 
 def principal_axes(means: Tensor) -> Tensor:
@@ -105,6 +105,7 @@ def pool_means(model: ExpertModel, samples: Batch) -> Pool:
         >>> pool.subsets, pool.beliefs.shape  # 500 images, 10 labels, 500 pairs
         ((('image',), ('label',), ('image', 'label')), torch.Size([1010, 64]))
     """
+    samples = samples.align(model.modalities)
     subsets = tuple(dict.fromkeys([*((name,) for name in samples.names), samples.names]))
     rows, means, logvars, count = [], [], [], 0
     for subset in subsets:

@@ -97,6 +97,7 @@ def believe(
         raise ValueError(f"believe takes a batch of one sample, not of {len(sample)}")
     if len(set(evidence)) < len(evidence):
         raise ValueError(f"evidence is named twice in {', '.join(evidence)}")
+    sample = sample.align(model.modalities)
     there = dict(zip(sample.names, sample.present[0].tolist(), strict=True))
     prefixes = [tuple(evidence[:n]) for n in range(len(evidence) + 1)]
     masks = sample.mask(prefixes)  # (S, 1, M)

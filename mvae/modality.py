@@ -131,8 +131,11 @@ class Batch:
     where the mask is false is never looked at.
 
     Args:
-        values: modality name to tensor ``(B, *event shape)``, in the order of the model.
+        values: modality name to tensor ``(B, *event shape)``; their order is that of the mask.
         present: whether sample b has modality m, bool ``(B, M)``.
+
+    Raises:
+        ValueError: if the mask is not boolean, or does not fit the values.
 
     Example:
         >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
@@ -143,6 +146,23 @@ class Batch:
 
     values: dict[str, Tensor]
     present: Tensor
+
+    def __post_init__(self) -> None:
+        sizes = {name: len(x) for name, x in self.values.items()}
+        if self.present.dtype != torch.bool or self.present.ndim != 2:
+            raise ValueError(
+                f"the mask must be bool of shape (samples, modalities), not {self.present.dtype} "
+                f"of shape {tuple(self.present.shape)}"
+            )
+        if self.present.shape[1] != len(sizes):
+            raise ValueError(
+                f"the mask has {self.present.shape[1]} columns for {len(sizes)} modalities: "
+                f"{', '.join(sizes)}"
+            )
+        if wrong := [name for name, size in sizes.items() if size != len(self.present)]:
+            raise ValueError(
+                f"{wrong[0]} has {sizes[wrong[0]]} samples, and the mask {len(self.present)}"
+            )
 
     @staticmethod
     def of(modalities: Iterable[Modality], values: Mapping[str, Tensor]) -> Batch:
@@ -197,13 +217,74 @@ class Batch:
         """Names of the modalities, in order."""
         return tuple(self.values)
 
+    def align(self, modalities: Iterable[Modality]) -> Batch:
+        """Return the same samples with a model's modalities, in the model's order.
+
+        Everything that a model computes from a batch begins with this, so that the order of a
+        batch never matters. Modalities that the batch lacks are missing. Those that the model does
+        not know are left out where no sample has them: nothing that is evidence is ignored.
+
+        Raises:
+            ValueError: if a sample has a modality that the model does not know, or values are of
+                another shape or type than the model's.
+
+        Example:
+            >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+            >>> point = Modality(name="point", kind="vector", shape=(2,), likelihood="gaussian")
+            >>> batch = Batch.of([digit], {"label": [3]}).align([point, digit])
+            >>> batch.names, batch.present.tolist()
+            (('point', 'label'), [[False, True]])
+        """
+        modalities = tuple(modalities)
+        names = tuple(m.name for m in modalities)
+        for m in modalities:
+            x = self.values.get(m.name)
+            if x is not None and x.shape[1:] != m.event_shape:
+                raise ValueError(
+                    f"a sample of {m.name} is of shape {m.event_shape} to this model, not of "
+                    f"{tuple(x.shape[1:])}"
+                )
+            if x is not None and x.is_floating_point() != m.dtype.is_floating_point:
+                raise ValueError(f"{m.name} is {m.dtype} to this model, not {x.dtype}")
+        if names == self.names:
+            return self
+        for name in self.names:
+            if name not in names and self.there(name).any():
+                raise ValueError(
+                    f"this model has no modality called {name!r}, only {', '.join(names)}: leave "
+                    f"it out with batch.supply"
+                )
+        absent = self.present.new_zeros(len(self))
+        return Batch(
+            {
+                m.name: self.values[m.name]
+                if m.name in self.values
+                else torch.zeros(len(self), *m.event_shape, dtype=m.dtype, device=absent.device)
+                for m in modalities
+            },
+            torch.stack([self.there(n) if n in self.values else absent for n in names], 1),
+        )
+
+    def there(self, name: str) -> Tensor:
+        """Return which samples have a modality, bool ``(B,)``.
+
+        Raises:
+            ValueError: if no modality of the batch has that name.
+        """
+        if name not in self.values:
+            raise ValueError(f"no modality is called {name!r}: there are {', '.join(self.names)}")
+        return self.present[:, self.names.index(name)]
+
     def filled(self, name: str) -> Tensor:
-        """Give a modality's values with zeros where it is missing.
+        """Return a modality's values with zeros where it is missing, ``(B, *event shape)``.
 
         A NaN there would reach the gradients of whatever encodes it.
+
+        Raises:
+            ValueError: if no modality of the batch has that name.
         """
-        x = self.values[name]
-        there = self.present[:, self.names.index(name)].reshape(-1, *[1] * (x.ndim - 1))
+        there, x = self.there(name), self.values[name]
+        there = there.reshape(-1, *[1] * (x.ndim - 1))
         return torch.where(there, x, torch.zeros((), dtype=x.dtype, device=x.device))
 
     def mask(self, subsets: Sequence[Iterable[str]]) -> Tensor:

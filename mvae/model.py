@@ -70,7 +70,11 @@ class MultimodalModel(nn.Module, abc.ABC):
         Returns:
             dict: for each modality p(x_i|hidden), of batch shape ``(N, B)``; what it cannot
             generate from this evidence is left out.
+
+        Raises:
+            ValueError: if a wanted modality, or one that a sample has, is unknown.
         """
+        batch = batch.align(self.modalities)
         names = self.possible(batch, wanted)
         return self._generate(batch, draws, seed, names) if names else {}
 
@@ -100,7 +104,13 @@ class MultimodalModel(nn.Module, abc.ABC):
         raise ValueError(f"no modality is called {name!r}: there are {known}")
 
     def possible(self, batch: Batch, wanted: Collection[str] | None) -> list[str]:
-        """Name those of the wanted modalities that it can generate for every sample."""
+        """Return the names of the wanted modalities that it can generate for every sample.
+
+        Raises:
+            ValueError: if a wanted modality, or one that a sample has, is unknown.
+        """
+        batch = batch.align(self.modalities)
+        wanted = None if wanted is None else {self.modality(name).name for name in wanted}
         evidence = {
             tuple(name for name, there in zip(batch.names, row, strict=True) if there)
             for row in batch.present.unique(dim=0).tolist()
@@ -143,6 +153,7 @@ class LatentModel(DecodingModel):
 
     def encode(self, batch: Batch) -> Gaussian:
         """Encode each modality once, ``(M, B, D)``; rows of missing ones mean nothing."""
+        batch = batch.align(self.modalities)
         each = [
             encoder(batch.filled(m.name))
             for m, encoder in zip(self.modalities, self.encoders, strict=True)
@@ -182,6 +193,7 @@ class ExpertModel(LatentModel):
 
     def posterior(self, batch: Batch) -> Gaussian:
         """Give q(z|X_S) for the modalities present in each sample, ``(B, D)``."""
+        batch = batch.align(self.modalities)
         return self.product(self.experts(batch), batch.present).posterior
 
 

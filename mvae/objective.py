@@ -36,13 +36,14 @@ def log_likelihoods(
     Args:
         model: decodes.
         z: latents ``(S, B, D)``.
-        wanted: what to reconstruct, bool ``(S, B, M)``.
+        wanted: what to reconstruct, bool ``(S, B, M)``, in the order of the model.
         batch: the data x_i, ``(B, ...)``.
         weighted: whether to apply each modality's λ; without, λ = 1.
 
     Returns:
         Tensor: ``(S, B)`` in nats.
     """
+    batch = batch.align(model.modalities)
     total = z.new_zeros(z.shape[:-1])
     for i, m in enumerate(model.modalities):
         terms, samples = wanted[..., i].nonzero(as_tuple=True)
@@ -63,6 +64,7 @@ def elbo(model: LatentModel, batch: Batch, generator: torch.Generator | None = N
 
     One draw of z a sample. Returns ``(B,)`` in nats.
     """
+    batch = batch.align(model.modalities)
     q = model.posterior(batch)
     z = q.sample(generator=generator)
     log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=False)[0]
@@ -181,6 +183,7 @@ class ElboTerms(Objective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
+        batch = batch.align(model.modalities)
         experts = model.experts(batch)
         subsets = self.subsets(batch.present, generator)  # (S, B, M)
         q = model.product(experts, subsets).posterior  # (S, B, D)
@@ -307,7 +310,7 @@ class Covering(SubSampled):
         done: float = 1.0,
     ) -> Tensor:
         """Give γ KL + κ cross-reconstruction + ρ reading back, averaged over the samples."""
-        n = len(model.modalities)
+        batch, n = batch.align(model.modalities), len(model.modalities)
         joint, single = q[0], q[1 : n + 1]  # the order of `subsets`
         complete = batch.present.all(-1)  # (B,)
         held = Gaussian(joint.mean.detach(), joint.logvar.detach())

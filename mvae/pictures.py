@@ -110,7 +110,7 @@ def completed(modalities: Iterable[Modality], given: Batch, means: Mapping[str, 
     modalities = tuple(modalities)
     whole = {}
     for m, _, _ in tiles(modalities):
-        own, there = given.values[m.name], given.present[:, given.names.index(m.name)]
+        own, there = given.values[m.name], given.there(m.name)
         made = means.get(m.name)
         whole[m.name] = (
             own[None] if made is None else torch.where(there.reshape(-1, 1, 1, 1), own, made)

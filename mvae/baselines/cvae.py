@@ -148,6 +148,7 @@ class CVAEObjective(Objective):
         weighted: bool,
     ) -> Tensor:
         """Sum the directions' bounds, ``(B,)``; 0 for a sample that misses a modality."""
+        batch = batch.align(model.modalities)
         total = torch.zeros(len(batch), device=batch.present.device)
         for m in model.modalities:
             direction = model.direction(m.name)

@@ -142,6 +142,7 @@ class DBMObjective(BoltzmannObjective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the contrast, a scalar, in nats a sample."""
+        batch = batch.align(model.modalities)
         machine, data = model.machine, model.visible(batch[batch.present.all(-1)])
         machine.centre(data)
         if beta < 1:

@@ -50,6 +50,7 @@ class VAE(LatentModel):
 
     def posterior(self, batch: Batch) -> Gaussian:
         """Put the modalities' latents side by side, ``(B, N · D)``; missing ones have the prior."""
+        batch = batch.align(self.modalities)
         q = self.encode(batch)  # (M, B, D)
         there = batch.present.T.unsqueeze(-1)
         mean, logvar = (torch.where(there, x, 0.0) for x in (q.mean, q.logvar))
@@ -82,6 +83,7 @@ class VAEObjective(Objective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
+        batch = batch.align(model.modalities)
         q = model.posterior(batch)
         z = q.sample(generator=generator)
         log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=True)[0]

@@ -30,6 +30,7 @@ def decoder_evaluations(config: ModelConfig, batch: Batch) -> dict[str, float]:
         >>> decoder_evaluations(config, samples[slice(0, 8)])  # all together, and each alone
         {'image': 2.0, 'label': 2.0}
     """
+    batch = batch.align(config.modalities)
     model, rows = config.build(), dict.fromkeys(batch.names, 0)
 
     def count(decoder: torch.nn.Module, inputs: tuple[torch.Tensor], _: object) -> None:

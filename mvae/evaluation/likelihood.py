@@ -89,6 +89,7 @@ def log_likelihood(
         ValueError: for fewer draws, of which no tail could be fitted, for a model that has no
             log-likelihood, with its sentence, or where a Boltzmann machine misses some images.
     """
+    batch = batch.align(model.modalities)
     if isinstance(model, BoltzmannModel):
         return _by_annealing(model, batch, max(k // 10, FEWEST), generator)
     if not isinstance(model, LatentModel):
@@ -124,7 +125,7 @@ def direction_log_likelihood(
     Raises:
         ValueError: for fewer draws, of which no tail could be fitted.
     """
-    direction = model.direction(wanted)
+    direction, batch = model.direction(wanted), batch.align(model.modalities)
     prior, told = direction.prior(batch)
 
     def log_p(z: Tensor, rows: slice) -> Tensor:
@@ -165,6 +166,7 @@ def conditional_log_likelihood(
             f"a conditional is of some modalities given others, not of {sorted(wanted)} "
             f"given {sorted(given)}"
         )
+    batch = batch.align(model.modalities)
     joint = log_likelihood(model, batch.supply([*wanted, *given]), k, generator)
     if not given:
         return joint
@@ -260,8 +262,9 @@ def _by_annealing(
 def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:
     """Sum log p(x_i|z) over the modalities present, ``(K, B, D)`` to ``(K, B)``."""
     total = z.new_zeros(z.shape[:-1])
-    for i, name in enumerate(batch.names):
-        there = batch.present[:, i]
+    batch = batch.align(model.modalities)
+    for name in batch.names:
+        there = batch.there(name)
         if there.any():
             # No copy of the data for each draw, as indices would make: they are broadcast.
             whole = bool(there.all())

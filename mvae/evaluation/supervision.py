@@ -200,6 +200,7 @@ def pretrained(
 def told(model: MultimodalModel, batch: Batch, image: str, label: str) -> Tensor:
     """Say for which samples the label told from the image is right, float ``(B,)``."""
     modality, hits = model.modality(label), []
+    batch = batch.align(model.modalities)
     for i in range(0, len(batch), 1000):
         part = batch[slice(i, i + 1000)]
         p = model.generate(part.supply([image]), DRAWS, 0, [label])[label]

@@ -125,6 +125,9 @@ class Subject:
     k: int
     seed: int
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "test", self.test.align(self.config.modalities))
+
     @property
     def label(self) -> Modality | None:
         """The modality that is a label, if there is just one."""
