@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor
+from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
 
 from mvae.likelihood import LIKELIHOODS, Likelihood, elements
+from mvae.values import checked, mask_of, values_of
 
 __all__ = ["Batch", "Modality"]
 
@@ -97,6 +100,22 @@ class Modality(BaseModel):
         return LIKELIHOODS[self.likelihood]
 
     @property
+    def support(self) -> Constraint:
+        """Which numbers a datum may be made of.
+
+        Pixels and tags under a Bernoulli likelihood are 0 or 1, grey ones from 0 to 1; categories
+        and tokens are indices; everything else is finite.
+
+        Example:
+            >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+            >>> digit.support.check(torch.tensor([9.0, 1.7, 10.0])).tolist()
+            [True, False, False]
+        """
+        if self.kind in OWN_LIKELIHOOD:
+            return constraints.integer_interval(0, self.outputs - 1)
+        return self.distribution.support
+
+    @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one datum in a batch: a category is an index, so ``()``; a text has many."""
         return () if self.kind == "label" else self.shape
@@ -165,37 +184,63 @@ class Batch:
             )
 
     @staticmethod
-    def of(modalities: Iterable[Modality], values: Mapping[str, Tensor]) -> Batch:
-        """Make a batch of what is there; the modalities left out are missing.
+    def of(modalities: Iterable[Modality], values: Mapping[str, Any], present: Any = None) -> Batch:
+        """Make a batch of what people have; the modalities left out are missing.
+
+        Args:
+            modalities: in the order that the batch is to have.
+            values: modality name to a tensor, an array or a list, with one value a sample, within
+                the modality's support. A category may be given by its name, tags by the list of
+                those that are there, a text as a string. Missing is what is None (a modality or a
+                sample of it) and a sample that is NaN throughout.
+            present: which samples have which modality, bool: by name ``(B,)`` each, or a matrix
+                ``(B, M)`` in the order of the modalities. Values that it says are missing are not
+                looked at.
 
         Raises:
-            ValueError: for an unknown modality, a wrong shape, a category out of range, a value
-                that is not finite, or when nothing tells the number of samples.
+            ValueError: for an unknown modality, a wrong shape, a value outside of the modality's
+                support, a name or a text that is not the modality's, a mask that does not fit or
+                contradicts the values, or when nothing tells the number of samples.
+
+        Example:
+            >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+            >>> point = Modality(name="point", kind="vector", shape=(2,), likelihood="gaussian")
+            >>> values = {"label": ["3", None], "point": [[0.5, 1.0], [0.0, -1.0]]}
+            >>> Batch.of([digit, point], values).present.tolist()
+            [[True, True], [False, True]]
         """
         modalities = tuple(modalities)
         names = [m.name for m in modalities]
         if unknown := [name for name in values if name not in names]:
             raise ValueError(f"no modality is called {unknown[0]!r}: there are {', '.join(names)}")
-        if not values:
+        found = {
+            m.name: values_of(m, values[m.name])
+            for m in modalities
+            if values.get(m.name) is not None
+        }
+        if not found:
             raise ValueError("supply at least one modality; Batch.empty makes a batch without any")
-        size = len(next(iter(values.values())))
-        whole = {}
+        sizes = {name: len(x) for name, (x, _) in found.items()}
+        first, size = next(iter(sizes.items()))
+        if wrong := [name for name in sizes if sizes[name] != size]:
+            raise ValueError(
+                f"{wrong[0]} has {sizes[wrong[0]]} samples, and {first} has {size}: mark those "
+                f"that are missing by None"
+            )
+        masks = {} if present is None else mask_of(names, present, size)
+        whole, columns = {}, []
         for m in modalities:
-            if m.name not in values:
-                whole[m.name] = torch.zeros(size, *m.event_shape, dtype=m.dtype)
-                continue
-            value = values[m.name].to(m.dtype)
-            if value.shape != (size, *m.event_shape):
+            absent = torch.zeros(size, dtype=torch.bool)
+            x, there = found.get(m.name, (torch.zeros(size, *m.event_shape), absent))
+            asked = masks.get(m.name, there).to(there.device)
+            if (asked & ~there).any():
+                row = int((asked & ~there).nonzero()[0])
                 raise ValueError(
-                    f"{m.name} must be of shape {(size, *m.event_shape)}, not {tuple(value.shape)}"
+                    f"the mask says that sample {row} has {m.name}, and there is no value of it"
                 )
-            if m.kind in OWN_LIKELIHOOD and ((value < 0) | (value >= m.outputs)).any():
-                raise ValueError(f"{m.name} must be an index from 0 to {m.outputs - 1}")
-            if not value.isfinite().all():
-                raise ValueError(f"{m.name} has values that are not finite; mask them as missing")
-            whole[m.name] = value
-        present = torch.tensor([[name in values for name in names]]).expand(size, -1)
-        return Batch(whole, present)
+            whole[m.name] = checked(m, x, asked)
+            columns.append(asked)
+        return Batch(whole, torch.stack(columns, 1))
 
     @staticmethod
     def empty(modalities: Iterable[Modality], size: int = 1) -> Batch:

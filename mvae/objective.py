@@ -357,8 +357,10 @@ def read_back(
         for m in model.modalities
         if not m.named
     }
+    # Means, and not data: between black and white, where data are either.
+    evidence = Batch(generated, torch.ones(len(z), len(generated), dtype=torch.bool))
     with held_fixed(model):
-        again = model.posterior(Batch.of(model.modalities, generated)).sample(generator=generator)
+        again = model.posterior(evidence).sample(generator=generator)
         return model.decode(again, name).log_prob(known)
 
 
