@@ -320,6 +320,17 @@ class Batch:
             raise ValueError(f"no modality is called {name!r}: there are {', '.join(self.names)}")
         return self.present[:, self.names.index(name)]
 
+    def require(self, names: Iterable[str]) -> None:
+        """Check that every sample has these modalities.
+
+        Raises:
+            ValueError: if a sample lacks one, or no modality of the batch has that name.
+        """
+        for name in names:
+            if not (there := self.there(name)).all():
+                lacking = "the sample" if len(self) == 1 else f"sample {int((~there).nonzero()[0])}"
+                raise ValueError(f"{lacking} has no {name}")
+
     def filled(self, name: str) -> Tensor:
         """Return a modality's values with zeros where it is missing, ``(B, *event shape)``.
 
