@@ -253,8 +253,16 @@ class Batch:
         """Give the number of samples."""
         return len(self.present)
 
-    def __getitem__(self, index: Tensor | slice) -> Batch:
-        """Take some of the samples."""
+    def __getitem__(self, index: int | slice | Tensor) -> Batch:
+        """Return some of the samples as a batch; a single one as a batch of one.
+
+        Raises:
+            IndexError: if there is no sample of that number.
+        """
+        if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"there is no sample {index} among {len(self)}")
+            index = torch.tensor([index])
         return Batch({name: x[index] for name, x in self.values.items()}, self.present[index])
 
     @property

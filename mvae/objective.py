@@ -42,8 +42,18 @@ def log_likelihoods(
 
     Returns:
         Tensor: ``(S, B)`` in nats.
+
+    Raises:
+        ValueError: if what is wanted is no mask of this shape, or a sample lacks it.
     """
     batch = batch.align(model.modalities)
+    if wanted.dtype != torch.bool or wanted.shape != (*z.shape[:-1], len(model.modalities)):
+        raise ValueError(
+            f"wanted must be bool of shape {(*z.shape[:-1], len(model.modalities))}, not "
+            f"{wanted.dtype} of shape {tuple(wanted.shape)}"
+        )
+    if (wanted & ~batch.present).any():
+        raise ValueError("a sample lacks a modality whose log-likelihood is wanted")
     total = z.new_zeros(z.shape[:-1])
     for i, m in enumerate(model.modalities):
         terms, samples = wanted[..., i].nonzero(as_tuple=True)
@@ -88,10 +98,18 @@ def draw_subsets(present: Tensor, k: int, generator: torch.Generator | None = No
     Returns:
         Tensor: bool ``(k, B, M)``.
 
+    Raises:
+        ValueError: if the mask is not boolean ``(B, M)``, or k is negative.
+
     Example:
         >>> draw_subsets(torch.ones(1, 3, dtype=torch.bool), k=4).sum(-1).flatten().tolist()
         [2, 2, 2, 2]
     """
+    if present.dtype != torch.bool or present.ndim != 2 or k < 0:
+        raise ValueError(
+            f"subsets are drawn of a bool mask (B, M), at least 0 of them, not {k} of "
+            f"{present.dtype} of shape {tuple(present.shape)}"
+        )
     subsets = torch.zeros(k, *present.shape, dtype=torch.bool, device=present.device)
     count = present.sum(-1)
     left = (count > 2).expand(k, -1)

@@ -52,7 +52,7 @@ class BoltzmannModel(MultimodalModel):
         edges: which even group is connected with which odd group.
 
     Raises:
-        ValueError: for a Gaussian modality.
+        ValueError: for a modality that is neither binary nor a category.
     """
 
     #: Gibbs sweeps from a random start to a draw.

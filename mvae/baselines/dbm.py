@@ -48,7 +48,8 @@ class DBM(BoltzmannModel):
         latents: units of the joint layer h³.
 
     Raises:
-        ValueError: for a Gaussian modality, or another number of hidden widths.
+        ValueError: for a modality that is neither binary nor a category, or has another number of
+            hidden widths.
     """
 
     reference = "Srivastava & Salakhutdinov 2012, https://papers.nips.cc/paper/4683"

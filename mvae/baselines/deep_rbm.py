@@ -154,7 +154,12 @@ class DeepRBMObjective(Objective):
         .. math:: \sum_i\log p(x_i|c_i) + \log p(c) + H(q(c|x)), \qquad c \sim q(c|x)
 
         Before the RBM is trained p(c) is uniform, so no epoch of pre-training is chosen.
+
+        Raises:
+            ValueError: if a sample lacks a modality.
         """
+        batch = batch.align(model.modalities)
+        batch.require(batch.names)
         q = model.encode(batch)
         codes = {name: torch.bernoulli(p, generator=generator) for name, p in q.items()}
         log_prior = model.machine.bound(codes) - log_partition(model.machine, generator=generator)

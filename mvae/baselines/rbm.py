@@ -29,7 +29,7 @@ class RBM(BoltzmannModel):
         latents: hidden units.
 
     Raises:
-        ValueError: for a Gaussian modality.
+        ValueError: for a modality that is neither binary nor a category.
 
     Example:
         >>> label = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")

@@ -57,7 +57,12 @@ class VAE(LatentModel):
         return Gaussian(torch.cat(tuple(mean), -1), torch.cat(tuple(logvar), -1))
 
     def decode(self, z: Tensor, name: str) -> Distribution:
-        """Decode a modality's own latents."""
+        """Return p(x_name|z) by the modality's own latents, of all of them ``(..., N · D)``.
+
+        Raises:
+            ValueError: if there is no modality of that name, or z has another number of latents.
+        """
+        self._check_latents(z)
         index = self.modalities.index(self.modality(name))
         own = z.chunk(len(self.modalities), -1)[index]
         distribution: Distribution = self.decoders[index](own)
