@@ -24,7 +24,7 @@ from mvae.checkpoint import (
 from mvae.data import DATASETS, DatasetError, data_folder
 from mvae.embedding import write_map
 from mvae.evaluation.classifier import FILE, train_classifier
-from mvae.evaluation.likelihood import FEWEST
+from mvae.evaluation.importance import FEWEST
 from mvae.evaluation.report import MEASURES
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.evaluation.supervision import curves

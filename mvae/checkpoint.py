@@ -285,9 +285,12 @@ def load_samples(dataset: str, modalities: tuple[Modality, ...], root: Path = CH
             raise CheckpointError(f"{short(path)} has no {m.name}; restore the file.")
         values[m.name] = tensors[m.name].float() / 255 if m.kind == "image" else tensors[m.name]
     try:
-        return Batch.of(modalities, values)
+        batch = Batch.of(modalities, values)
     except ValueError as error:
         raise CheckpointError(f"{short(path)} does not fit the model: {error}.") from None
+    if lacking := [name for name in batch.names if not batch.there(name).all()]:
+        raise CheckpointError(f"{short(path)}: {lacking[0]} is missing of a sample; restore it.")
+    return batch
 
 
 class Metrics(BaseModel):

@@ -50,7 +50,7 @@ def posterior_means(model: ExpertModel, samples: Batch, evidence: Iterable[str])
     Raises:
         ValueError: if evidence names an unknown modality.
     """
-    return model.posterior(samples.supply(evidence)).mean
+    return model.posterior(samples.align(model.modalities).supply(evidence)).mean
 
 
 def principal_axes(means: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ def principal_axes(means: Tensor) -> Tensor:
     largest component is positive: otherwise their signs would be a matter of chance.
 
     Raises:
-        ValueError: if there are fewer than two dimensions.
+        ValueError: if there are fewer than two points, or dimensions.
 
     Example:
         >>> principal_axes(torch.tensor([[0.0, 0.0], [4.0, 0.0], [2.0, 1.0]])).abs().tolist()
@@ -68,6 +68,8 @@ def principal_axes(means: Tensor) -> Tensor:
     """
     if means.shape[-1] < 2:
         raise ValueError("a plane needs at least two latent dimensions")
+    if len(means) < 2:
+        raise ValueError(f"directions of variation need at least two points, not {len(means)}")
     axes: Tensor = torch.linalg.svd(means - means.mean(0), full_matrices=False).Vh[:2]
     largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
     return axes * largest.sign()
@@ -97,7 +99,10 @@ def pool_means(model: ExpertModel, samples: Batch) -> Pool:
 
     Args:
         model: any model with experts.
-        samples: B samples.
+        samples: B samples, at least one.
+
+    Raises:
+        ValueError: if there is no sample, or one has a modality that the model does not know.
 
     Example:
         >>> model, _ = load_model("mnist", "mvae-cover")
@@ -105,6 +110,9 @@ def pool_means(model: ExpertModel, samples: Batch) -> Pool:
         >>> pool.subsets, pool.beliefs.shape  # 500 images, 10 labels, 500 pairs
         ((('image',), ('label',), ('image', 'label')), torch.Size([1010, 64]))
     """
+    if not len(samples):
+        raise ValueError("there is no sample to infer anything from")
+    samples = samples.align(model.modalities)
     subsets = tuple(dict.fromkeys([*((name,) for name in samples.names), samples.names]))
     rows, means, logvars, count = [], [], [], 0
     for subset in subsets:
@@ -168,11 +176,19 @@ def place(means: Tensor, known: Tensor, positions: Tensor, neighbours: int = NEI
     Returns:
         Tensor: ``(B, 2)``, in the map's units, never outside its known positions' convex hull.
 
+    Raises:
+        ValueError: if no point is known, or k is not positive.
+
     Example:
         >>> known, positions = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0, 0.0], [10.0, 0.0]])
         >>> place(torch.tensor([[0.0], [0.5]]), known, positions).tolist()
         [[0.0, 0.0], [5.0, 0.0]]
     """
+    if not len(known) or neighbours < 1:
+        raise ValueError(
+            f"a place lies between known points, at least one of them, not between {neighbours} "
+            f"of {len(known)}"
+        )
     # By way of products of matrices a point would not even lie at distance 0 from itself.
     exact = "donot_use_mm_for_euclid_dist"
     distances = torch.cdist(means, known, compute_mode=exact)  # (B, P)

@@ -1,10 +1,11 @@
-"""What a model believes and generates, given some evidence: the numbers behind every view."""
+"""A model's posterior given some evidence, and what it generates: the numbers behind every view."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,25 +22,29 @@ DRAWS = 64
 
 @dataclass(frozen=True)
 class Belief:
-    """A model's belief about one sample, and who decided it.
+    """A model's posterior given some modalities, what each of them contributed, and draws.
+
+    Of one sample, shapes are as they stand here. Of B samples there is a dimension B more: first,
+    or after the draws; and what is one number, of one sample a float, is a tensor ``(B,)``.
 
     Args:
         evidence: names of the supplied modalities, in the order of supply.
-        experts: the Gaussian of every modality that has data, supplied or not, ``(D,)`` each.
+        experts: the Gaussian of every modality that has data, supplied or not, ``(D,)`` each; NaN
+            for a sample of several that lacks the modality.
         posterior: q(z|X_S), ``(D,)``.
         shares: of precision, for the prior and each supplied modality, ``(D,)`` each.
-        sharpness: after 0, 1, … modalities, the prior's entropy minus the belief's, in nats.
+        sharpness: after 0, 1, … modalities, the prior's entropy minus the posterior's, in nats.
         conflict: how far the factors stand apart; see :func:`mvae.gaussian.conflict`.
         draws: z ~ q(z|X_S), ``(draws, D)``.
-        model: whose belief it is.
+        model: whose posterior it is.
     """
 
     evidence: tuple[str, ...]
     experts: dict[str, Gaussian]
     posterior: Gaussian
     shares: dict[str, Tensor]
-    sharpness: tuple[float, ...]
-    conflict: float
+    sharpness: tuple[float | Tensor, ...]
+    conflict: float | Tensor
     draws: Tensor
     model: ExpertModel = field(repr=False)
 
@@ -55,14 +60,23 @@ class Belief:
         return {name: x.mean(0) for name, x in self.samples.items()}
 
     @property
-    def entropy(self) -> float:
+    def entropy(self) -> float | Tensor:
         """Entropy of the posterior in nats."""
-        return self.posterior.entropy().item()
+        return _number(self.posterior.entropy())
 
-    def informative(self, n: int | None = None) -> list[int]:
-        """List the dimensions that the evidence told most about, first the most informative."""
-        order = self.posterior.information().argsort(descending=True, stable=True)
-        return [int(d) for d in order[:n]]
+    def informative(self, n: int | None = None) -> list[Any]:
+        """List the n latent dimensions with the most information, the most informative first.
+
+        Of several samples it is a list for each.
+        """
+        order = self.posterior.information().argsort(dim=-1, descending=True, stable=True)
+        found: list[Any] = order[..., :n].tolist()
+        return found
+
+
+def _number(x: Tensor) -> float | Tensor:
+    """Return what is one number as a float."""
+    return x if x.ndim else x.item()
 
 
 @torch.no_grad()
@@ -73,62 +87,81 @@ def believe(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Belief:
-    """Infer the latents of one sample from some of its modalities, and generate all of them.
+    """Infer the latents from some modalities of one or several samples, and generate all of them.
 
     Args:
         model: any model with experts.
-        sample: a batch of one; what it has beyond the evidence is encoded but not used.
+        sample: a batch of at least one; what it has beyond the evidence is encoded but not used.
         evidence: names of the supplied modalities in the order of supply; empty gives the prior.
-        draws: how many z are drawn.
-        seed: of the draws; the same seed gives the same noise for any evidence.
+        draws: how many z are drawn for each sample.
+        seed: of the draws; the same seed gives the same noise for any evidence and any sample.
 
     Raises:
-        ValueError: if the batch is not of one sample, or evidence is unknown, missing or doubled.
+        ValueError: if there is no sample or no draw, evidence is unknown or doubled, or a sample
+            lacks it.
 
     Example:
         >>> from mvae.checkpoint import load_model, load_samples
         >>> model, _ = load_model("mnist", "mvae-cover")
-        >>> sample = load_samples("mnist", model.modalities)[slice(3, 4)]
-        >>> belief = believe(model, sample, ["label", "image"])
+        >>> samples = load_samples("mnist", model.modalities)
+        >>> belief = believe(model, samples[3:4], ["label", "image"])
         >>> belief.sharpness[0], belief.sharpness[0] < belief.sharpness[1] < belief.sharpness[2]
         (0.0, True)
+        >>> believe(model, samples[:5], ["image"]).posterior.mean.shape
+        torch.Size([5, 64])
     """
-    if len(sample) != 1:
-        raise ValueError(f"believe takes a batch of one sample, not of {len(sample)}")
+    batch = sample.align(model.modalities)
+    if not len(batch) or draws < 1:
+        raise ValueError(
+            f"there must be at least one sample and one draw, not {len(batch)} and {draws}"
+        )
     if len(set(evidence)) < len(evidence):
         raise ValueError(f"evidence is named twice in {', '.join(evidence)}")
-    there = dict(zip(sample.names, sample.present[0].tolist(), strict=True))
-    prefixes = [tuple(evidence[:n]) for n in range(len(evidence) + 1)]
-    masks = sample.mask(prefixes)  # (S, 1, M)
-    if missing := [name for name in evidence if not there[name]]:
-        raise ValueError(f"the sample has no {missing[0]}")
+    masks = batch.mask([evidence[:n] for n in range(len(evidence) + 1)])  # (S, B, M)
+    batch.require(evidence)
 
-    experts = model.experts(sample)
+    experts = model.experts(batch)
     products = model.product(experts, masks)
     product = model.product(experts, masks[-1])
-    entropies = products.posterior.entropy().squeeze(-1)  # (S,)
-    q = product.posterior[0]
-    shares = dict(zip(("prior", *sample.names), product.shares[:, 0], strict=True))
+    entropies = products.posterior.entropy()  # (S, B)
+    q = product.posterior
+    shares = dict(zip(("prior", *batch.names), product.shares, strict=True))
+    at: int | slice = 0 if len(batch) == 1 else slice(None)
     return Belief(
         evidence=tuple(evidence),
-        experts={n: experts[i, 0] for i, n in enumerate(sample.names) if there[n]},
-        posterior=q,
-        shares={name: shares[name] for name in ("prior", *evidence)},
-        sharpness=tuple((entropies[0] - entropies).tolist()),
-        conflict=conflict(experts, product).item(),
-        draws=q.at(noise(draws, 1, model.latents, seed)[:, 0]),
+        experts={
+            name: _where(batch.there(name), experts[i])[at]
+            for i, name in enumerate(batch.names)
+            if batch.there(name).any()
+        },
+        posterior=q[at],
+        shares={name: shares[name][at] for name in ("prior", *evidence)},
+        sharpness=tuple(_number(each[at]) for each in entropies[0] - entropies),
+        conflict=_number(conflict(experts, product)[at]),
+        draws=q.at(noise(draws, 1, model.latents, seed))[:, at],
         model=model,
     )
 
 
+def _where(there: Tensor, expert: Gaussian) -> Gaussian:
+    """Put NaN in place of the expert of samples that lack its modality."""
+    rows = there.unsqueeze(-1)
+    return Gaussian(*(torch.where(rows, x, torch.nan) for x in (expert.mean, expert.logvar)))
+
+
 def percentile(value: float, quantiles: Sequence[float]) -> float:
-    """Say what percentage of the values behind evenly spaced quantiles lies below a value.
+    """Return what percentage of the values behind evenly spaced quantiles lies below a value.
+
+    Raises:
+        ValueError: for fewer than two quantiles, or some that do not rise.
 
     Example:
         >>> percentile(2.5, [0.0, 1.0, 2.0, 3.0, 4.0])
         62.5
     """
     points = torch.tensor(quantiles, dtype=torch.float64)
+    if len(points) < 2 or not (points.diff() >= 0).all():
+        raise ValueError("a percentile needs two or more quantiles, from the lowest to the highest")
     above = int((points < value).sum())
     if above == 0:
         return 0.0
@@ -140,7 +173,20 @@ def percentile(value: float, quantiles: Sequence[float]) -> float:
 
 def conflict_percentile(
     belief: Belief, quantiles: Mapping[str, Sequence[float]], names: Sequence[str]
-) -> float | None:
-    """Place a belief's conflict among matched test samples; None with fewer than two modalities."""
+) -> float | Tensor | None:
+    """Return the percentage of matched test samples with less conflict, ``(B,)`` of B samples.
+
+    Args:
+        belief: of one sample or of several.
+        quantiles: of the conflict of matched samples, evenly spaced, by what is supplied.
+        names: of the modalities, in the order in which the keys name them.
+
+    Returns:
+        None where no quantiles are known for this evidence: it takes two modalities to conflict.
+    """
     key = "+".join(name for name in names if name in belief.evidence)
-    return percentile(belief.conflict, quantiles[key]) if key in quantiles else None
+    if key not in quantiles:
+        return None
+    if isinstance(belief.conflict, float):
+        return percentile(belief.conflict, quantiles[key])
+    return torch.tensor([percentile(x, quantiles[key]) for x in belief.conflict.tolist()])

@@ -10,7 +10,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Bernoulli, Categorical, Distribution, Independent, Normal
+from torch.distributions import (
+    Bernoulli,
+    Categorical,
+    Distribution,
+    Independent,
+    Normal,
+    constraints,
+)
+from torch.distributions.constraints import Constraint
 
 from mvae.text import Autoregressive, Speaker
 
@@ -27,6 +35,7 @@ class Likelihood:
         distribution: decoder output ``(..., parameters · elements)`` and event shape to p(x|z).
         expected: its mean, as probabilities for discrete data, ``(..., *shape)``; of a text those
             of each token, ``(..., L, V)``.
+        support: of what numbers the data are made.
         binary: whether data are 0 or 1, so that grey input is to be binarised at 0.5.
         exact: whether log_prob is a normalised log-likelihood of the data.
     """
@@ -35,6 +44,7 @@ class Likelihood:
     parameters: int
     distribution: Callable[[Any, tuple[int, ...]], Distribution]
     expected: Callable[[Distribution], Tensor]
+    support: Constraint
     binary: bool = False
     exact: bool = True
 
@@ -114,15 +124,24 @@ def _probabilities(distribution: Distribution) -> Tensor:
 
 
 LIKELIHOODS: dict[str, Likelihood] = {
-    "bernoulli": Likelihood("Bernoulli", 1, bernoulli, _mean, binary=True),
+    "bernoulli": Likelihood("Bernoulli", 1, bernoulli, _mean, constraints.boolean, binary=True),
     # As in the paper: grey values scored as if they were probabilities. Not a normalised
     # density of grey values, so sums of it are not called log-likelihoods.
     "bernoulli-cross-entropy": Likelihood(
-        "Bernoulli cross-entropy on grey values", 1, bernoulli, _mean, exact=False
+        "Bernoulli cross-entropy on grey values",
+        1,
+        bernoulli,
+        _mean,
+        constraints.unit_interval,
+        exact=False,
     ),
-    "categorical": Likelihood("categorical", 1, categorical, _probabilities),
-    "gaussian": Likelihood("Gaussian", 2, gaussian, _mean),
-    "autoregressive": Likelihood("autoregressive", 1, autoregressive, _mean),
+    "categorical": Likelihood(
+        "categorical", 1, categorical, _probabilities, constraints.nonnegative_integer
+    ),
+    "gaussian": Likelihood("Gaussian", 2, gaussian, _mean, constraints.real),
+    "autoregressive": Likelihood(
+        "autoregressive", 1, autoregressive, _mean, constraints.nonnegative_integer
+    ),
 }
 
 

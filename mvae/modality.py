@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor
+from torch.distributions import constraints
+from torch.distributions.constraints import Constraint
 
 from mvae.likelihood import LIKELIHOODS, Likelihood, elements
+from mvae.values import checked, mask_of, values_of
 
 __all__ = ["Batch", "Modality"]
 
@@ -97,6 +100,22 @@ class Modality(BaseModel):
         return LIKELIHOODS[self.likelihood]
 
     @property
+    def support(self) -> Constraint:
+        """Which numbers a datum may be made of.
+
+        Pixels and tags under a Bernoulli likelihood are 0 or 1, grey ones from 0 to 1; categories
+        and tokens are indices; everything else is finite.
+
+        Example:
+            >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+            >>> digit.support.check(torch.tensor([9.0, 1.7, 10.0])).tolist()
+            [True, False, False]
+        """
+        if self.kind in OWN_LIKELIHOOD:
+            return constraints.integer_interval(0, self.outputs - 1)
+        return self.distribution.support
+
+    @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one datum in a batch: a category is an index, so ``()``; a text has many."""
         return () if self.kind == "label" else self.shape
@@ -131,8 +150,11 @@ class Batch:
     where the mask is false is never looked at.
 
     Args:
-        values: modality name to tensor ``(B, *event shape)``, in the order of the model.
+        values: modality name to tensor ``(B, *event shape)``; their order is that of the mask.
         present: whether sample b has modality m, bool ``(B, M)``.
+
+    Raises:
+        ValueError: if the mask is not boolean, or does not fit the values.
 
     Example:
         >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
@@ -144,38 +166,81 @@ class Batch:
     values: dict[str, Tensor]
     present: Tensor
 
+    def __post_init__(self) -> None:
+        sizes = {name: len(x) for name, x in self.values.items()}
+        if self.present.dtype != torch.bool or self.present.ndim != 2:
+            raise ValueError(
+                f"the mask must be bool of shape (samples, modalities), not {self.present.dtype} "
+                f"of shape {tuple(self.present.shape)}"
+            )
+        if self.present.shape[1] != len(sizes):
+            raise ValueError(
+                f"the mask has {self.present.shape[1]} columns for {len(sizes)} modalities: "
+                f"{', '.join(sizes)}"
+            )
+        if wrong := [name for name, size in sizes.items() if size != len(self.present)]:
+            raise ValueError(
+                f"{wrong[0]} has {sizes[wrong[0]]} samples, and the mask {len(self.present)}"
+            )
+
     @staticmethod
-    def of(modalities: Iterable[Modality], values: Mapping[str, Tensor]) -> Batch:
-        """Make a batch of what is there; the modalities left out are missing.
+    def of(modalities: Iterable[Modality], values: Mapping[str, Any], present: Any = None) -> Batch:
+        """Make a batch of what people have; the modalities left out are missing.
+
+        Args:
+            modalities: in the order that the batch is to have.
+            values: modality name to a tensor, an array or a list, with one value a sample, within
+                the modality's support. A category may be given by its name, tags by the list of
+                those that are there, a text as a string. Missing is what is None (a modality or a
+                sample of it) and a sample that is NaN throughout.
+            present: which samples have which modality, bool: by name ``(B,)`` each, or a matrix
+                ``(B, M)`` in the order of the modalities. Values that it says are missing are not
+                looked at.
 
         Raises:
-            ValueError: for an unknown modality, a wrong shape, a category out of range, a value
-                that is not finite, or when nothing tells the number of samples.
+            ValueError: for an unknown modality, a wrong shape, a value outside of the modality's
+                support, a name or a text that is not the modality's, a mask that does not fit or
+                contradicts the values, or when nothing tells the number of samples.
+
+        Example:
+            >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+            >>> point = Modality(name="point", kind="vector", shape=(2,), likelihood="gaussian")
+            >>> values = {"label": ["3", None], "point": [[0.5, 1.0], [0.0, -1.0]]}
+            >>> Batch.of([digit, point], values).present.tolist()
+            [[True, True], [False, True]]
         """
         modalities = tuple(modalities)
         names = [m.name for m in modalities]
         if unknown := [name for name in values if name not in names]:
             raise ValueError(f"no modality is called {unknown[0]!r}: there are {', '.join(names)}")
-        if not values:
+        found = {
+            m.name: values_of(m, values[m.name])
+            for m in modalities
+            if values.get(m.name) is not None
+        }
+        if not found:
             raise ValueError("supply at least one modality; Batch.empty makes a batch without any")
-        size = len(next(iter(values.values())))
-        whole = {}
+        sizes = {name: len(x) for name, (x, _) in found.items()}
+        first, size = next(iter(sizes.items()))
+        if wrong := [name for name in sizes if sizes[name] != size]:
+            raise ValueError(
+                f"{wrong[0]} has {sizes[wrong[0]]} samples, and {first} has {size}: mark those "
+                f"that are missing by None"
+            )
+        masks = {} if present is None else mask_of(names, present, size)
+        whole, columns = {}, []
         for m in modalities:
-            if m.name not in values:
-                whole[m.name] = torch.zeros(size, *m.event_shape, dtype=m.dtype)
-                continue
-            value = values[m.name].to(m.dtype)
-            if value.shape != (size, *m.event_shape):
+            absent = torch.zeros(size, dtype=torch.bool)
+            x, there = found.get(m.name, (torch.zeros(size, *m.event_shape), absent))
+            asked = masks.get(m.name, there).to(there.device)
+            if (asked & ~there).any():
+                row = int((asked & ~there).nonzero()[0])
                 raise ValueError(
-                    f"{m.name} must be of shape {(size, *m.event_shape)}, not {tuple(value.shape)}"
+                    f"the mask says that sample {row} has {m.name}, and there is no value of it"
                 )
-            if m.kind in OWN_LIKELIHOOD and ((value < 0) | (value >= m.outputs)).any():
-                raise ValueError(f"{m.name} must be an index from 0 to {m.outputs - 1}")
-            if not value.isfinite().all():
-                raise ValueError(f"{m.name} has values that are not finite; mask them as missing")
-            whole[m.name] = value
-        present = torch.tensor([[name in values for name in names]]).expand(size, -1)
-        return Batch(whole, present)
+            whole[m.name] = checked(m, x, asked)
+            columns.append(asked)
+        return Batch(whole, torch.stack(columns, 1))
 
     @staticmethod
     def empty(modalities: Iterable[Modality], size: int = 1) -> Batch:
@@ -188,8 +253,16 @@ class Batch:
         """Give the number of samples."""
         return len(self.present)
 
-    def __getitem__(self, index: Tensor | slice) -> Batch:
-        """Take some of the samples."""
+    def __getitem__(self, index: int | slice | Tensor) -> Batch:
+        """Return some of the samples as a batch; a single one as a batch of one.
+
+        Raises:
+            IndexError: if there is no sample of that number.
+        """
+        if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"there is no sample {index} among {len(self)}")
+            index = torch.tensor([index])
         return Batch({name: x[index] for name, x in self.values.items()}, self.present[index])
 
     @property
@@ -197,13 +270,85 @@ class Batch:
         """Names of the modalities, in order."""
         return tuple(self.values)
 
+    def align(self, modalities: Iterable[Modality]) -> Batch:
+        """Return the same samples with a model's modalities, in the model's order.
+
+        Everything that a model computes from a batch begins with this, so that the order of a
+        batch never matters. Modalities that the batch lacks are missing. Those that the model does
+        not know are left out where no sample has them: nothing that is evidence is ignored.
+
+        Raises:
+            ValueError: if a sample has a modality that the model does not know, or values are of
+                another shape or type than the model's.
+
+        Example:
+            >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+            >>> point = Modality(name="point", kind="vector", shape=(2,), likelihood="gaussian")
+            >>> batch = Batch.of([digit], {"label": [3]}).align([point, digit])
+            >>> batch.names, batch.present.tolist()
+            (('point', 'label'), [[False, True]])
+        """
+        modalities = tuple(modalities)
+        names = tuple(m.name for m in modalities)
+        for m in modalities:
+            x = self.values.get(m.name)
+            if x is not None and x.shape[1:] != m.event_shape:
+                raise ValueError(
+                    f"a sample of {m.name} is of shape {m.event_shape} to this model, not of "
+                    f"{tuple(x.shape[1:])}"
+                )
+            if x is not None and x.is_floating_point() != m.dtype.is_floating_point:
+                raise ValueError(f"{m.name} is {m.dtype} to this model, not {x.dtype}")
+        if names == self.names:
+            return self
+        for name in self.names:
+            if name not in names and self.there(name).any():
+                raise ValueError(
+                    f"this model has no modality called {name!r}, only {', '.join(names)}: leave "
+                    f"it out with batch.supply"
+                )
+        absent = self.present.new_zeros(len(self))
+        return Batch(
+            {
+                m.name: self.values[m.name]
+                if m.name in self.values
+                else torch.zeros(len(self), *m.event_shape, dtype=m.dtype, device=absent.device)
+                for m in modalities
+            },
+            torch.stack([self.there(n) if n in self.values else absent for n in names], 1),
+        )
+
+    def there(self, name: str) -> Tensor:
+        """Return which samples have a modality, bool ``(B,)``.
+
+        Raises:
+            ValueError: if no modality of the batch has that name.
+        """
+        if name not in self.values:
+            raise ValueError(f"no modality is called {name!r}: there are {', '.join(self.names)}")
+        return self.present[:, self.names.index(name)]
+
+    def require(self, names: Iterable[str]) -> None:
+        """Check that every sample has these modalities.
+
+        Raises:
+            ValueError: if a sample lacks one, or no modality of the batch has that name.
+        """
+        for name in names:
+            if not (there := self.there(name)).all():
+                lacking = "the sample" if len(self) == 1 else f"sample {int((~there).nonzero()[0])}"
+                raise ValueError(f"{lacking} has no {name}")
+
     def filled(self, name: str) -> Tensor:
-        """Give a modality's values with zeros where it is missing.
+        """Return a modality's values with zeros where it is missing, ``(B, *event shape)``.
 
         A NaN there would reach the gradients of whatever encodes it.
+
+        Raises:
+            ValueError: if no modality of the batch has that name.
         """
-        x = self.values[name]
-        there = self.present[:, self.names.index(name)].reshape(-1, *[1] * (x.ndim - 1))
+        there, x = self.there(name), self.values[name]
+        there = there.reshape(-1, *[1] * (x.ndim - 1))
         return torch.where(there, x, torch.zeros((), dtype=x.dtype, device=x.device))
 
     def mask(self, subsets: Sequence[Iterable[str]]) -> Tensor:

@@ -19,7 +19,13 @@ __all__ = ["MVAE", "DecodingModel", "ExpertModel", "LatentModel", "MultimodalMod
 
 
 def noise(draws: int, samples: int, latents: int, seed: int) -> Tensor:
-    """Give the ε of z = μ + σε, ``(draws, B, D)``: the same for any evidence and any model."""
+    """Return the ε of z = μ + σε, ``(draws, B, D)``: the same for any evidence and any model.
+
+    Raises:
+        ValueError: for fewer than one draw.
+    """
+    if draws < 1:
+        raise ValueError(f"there must be at least one draw, not {draws}")
     return torch.randn(draws, samples, latents, generator=torch.Generator().manual_seed(seed))
 
 
@@ -30,7 +36,10 @@ class MultimodalModel(nn.Module, abc.ABC):
 
     Args:
         modalities: what it is a model of, in a fixed order.
-        latents: D, the number of its latent variables.
+        latents: D, the number of its latent variables, at least one.
+
+    Raises:
+        ValueError: if two modalities have the same name, or there are none, or no latents.
     """
 
     #: The paper, with a link.
@@ -51,6 +60,8 @@ class MultimodalModel(nn.Module, abc.ABC):
         names = [m.name for m in self.modalities]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"a model needs modalities with different names, not {names}")
+        if latents < 1:
+            raise ValueError(f"a model needs at least one latent, not {latents}")
 
     def cannot(self, given: Collection[str], wanted: str) -> str:
         """Say why it cannot generate a modality from the given ones; empty where it can."""
@@ -63,14 +74,21 @@ class MultimodalModel(nn.Module, abc.ABC):
 
         Args:
             batch: B samples with any modality missing.
-            draws: N, how many states of what is hidden.
+            draws: N, how many states of what is hidden, at least one.
             seed: of the draws; the same seed gives the same random numbers for any evidence.
             wanted: names of the modalities to decode; None for all that it can.
 
         Returns:
             dict: for each modality p(x_i|hidden), of batch shape ``(N, B)``; what it cannot
             generate from this evidence is left out.
+
+        Raises:
+            ValueError: if a wanted modality, or one that a sample has, is unknown, or for fewer
+                than one draw.
         """
+        if draws < 1:
+            raise ValueError(f"there must be at least one draw, not {draws}")
+        batch = batch.align(self.modalities)
         names = self.possible(batch, wanted)
         return self._generate(batch, draws, seed, names) if names else {}
 
@@ -100,7 +118,13 @@ class MultimodalModel(nn.Module, abc.ABC):
         raise ValueError(f"no modality is called {name!r}: there are {known}")
 
     def possible(self, batch: Batch, wanted: Collection[str] | None) -> list[str]:
-        """Name those of the wanted modalities that it can generate for every sample."""
+        """Return the names of the wanted modalities that it can generate for every sample.
+
+        Raises:
+            ValueError: if a wanted modality, or one that a sample has, is unknown.
+        """
+        batch = batch.align(self.modalities)
+        wanted = None if wanted is None else {self.modality(name).name for name in wanted}
         evidence = {
             tuple(name for name, there in zip(batch.names, row, strict=True) if there)
             for row in batch.present.unique(dim=0).tolist()
@@ -115,13 +139,26 @@ class DecodingModel(MultimodalModel):
     decoders: nn.ModuleList
 
     def decode(self, z: Tensor, name: str) -> Distribution:
-        """Give p(x_name|z) for latents ``(..., D)``."""
+        """Return p(x_name|z) for latents ``(..., D)``.
+
+        Raises:
+            ValueError: if there is no modality of that name, or z has another number of latents.
+        """
+        self._check_latents(z)
         index = self.modalities.index(self.modality(name))
         distribution: Distribution = self.decoders[index](z)
         return distribution
 
+    def _check_latents(self, z: Tensor) -> None:
+        if z.shape[-1:] != (self.latents,):
+            raise ValueError(f"z must be of shape (..., {self.latents}), not {tuple(z.shape)}")
+
     def expected(self, z: Tensor) -> dict[str, Tensor]:
-        """Decode latents ``(..., D)`` into the mean of every modality, ``(..., *shape)``."""
+        """Return the mean of every modality given latents ``(..., D)``, ``(..., *shape)``.
+
+        Raises:
+            ValueError: if z has another number of latents.
+        """
         return {m.name: m.distribution.expected(self.decode(z, m.name)) for m in self.modalities}
 
 
@@ -143,6 +180,7 @@ class LatentModel(DecodingModel):
 
     def encode(self, batch: Batch) -> Gaussian:
         """Encode each modality once, ``(M, B, D)``; rows of missing ones mean nothing."""
+        batch = batch.align(self.modalities)
         each = [
             encoder(batch.filled(m.name))
             for m, encoder in zip(self.modalities, self.encoders, strict=True)
@@ -182,6 +220,7 @@ class ExpertModel(LatentModel):
 
     def posterior(self, batch: Batch) -> Gaussian:
         """Give q(z|X_S) for the modalities present in each sample, ``(B, D)``."""
+        batch = batch.align(self.modalities)
         return self.product(self.experts(batch), batch.present).posterior
 
 

@@ -120,7 +120,7 @@ class JointEncoder(nn.Module):
         """Read samples, ``(B, outputs)``; where a modality is missing its pathway gives zeros."""
         parts = []
         for name, pathway in self.pathways.items():
-            there = batch.present[:, batch.names.index(name)].unsqueeze(-1)
+            there = batch.there(name).unsqueeze(-1)
             parts.append(torch.where(there, pathway(batch.filled(name)), 0.0))
         numbers: Tensor = self.shared(torch.cat(parts, -1))
         return numbers

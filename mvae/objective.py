@@ -36,13 +36,24 @@ def log_likelihoods(
     Args:
         model: decodes.
         z: latents ``(S, B, D)``.
-        wanted: what to reconstruct, bool ``(S, B, M)``.
+        wanted: what to reconstruct, bool ``(S, B, M)``, in the order of the model.
         batch: the data x_i, ``(B, ...)``.
         weighted: whether to apply each modality's λ; without, λ = 1.
 
     Returns:
         Tensor: ``(S, B)`` in nats.
+
+    Raises:
+        ValueError: if what is wanted is no mask of this shape, or a sample lacks it.
     """
+    batch = batch.align(model.modalities)
+    if wanted.dtype != torch.bool or wanted.shape != (*z.shape[:-1], len(model.modalities)):
+        raise ValueError(
+            f"wanted must be bool of shape {(*z.shape[:-1], len(model.modalities))}, not "
+            f"{wanted.dtype} of shape {tuple(wanted.shape)}"
+        )
+    if (wanted & ~batch.present).any():
+        raise ValueError("a sample lacks a modality whose log-likelihood is wanted")
     total = z.new_zeros(z.shape[:-1])
     for i, m in enumerate(model.modalities):
         terms, samples = wanted[..., i].nonzero(as_tuple=True)
@@ -63,6 +74,7 @@ def elbo(model: LatentModel, batch: Batch, generator: torch.Generator | None = N
 
     One draw of z a sample. Returns ``(B,)`` in nats.
     """
+    batch = batch.align(model.modalities)
     q = model.posterior(batch)
     z = q.sample(generator=generator)
     log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=False)[0]
@@ -86,10 +98,18 @@ def draw_subsets(present: Tensor, k: int, generator: torch.Generator | None = No
     Returns:
         Tensor: bool ``(k, B, M)``.
 
+    Raises:
+        ValueError: if the mask is not boolean ``(B, M)``, or k is negative.
+
     Example:
         >>> draw_subsets(torch.ones(1, 3, dtype=torch.bool), k=4).sum(-1).flatten().tolist()
         [2, 2, 2, 2]
     """
+    if present.dtype != torch.bool or present.ndim != 2 or k < 0:
+        raise ValueError(
+            f"subsets are drawn of a bool mask (B, M), at least 0 of them, not {k} of "
+            f"{present.dtype} of shape {tuple(present.shape)}"
+        )
     subsets = torch.zeros(k, *present.shape, dtype=torch.bool, device=present.device)
     count = present.sum(-1)
     left = (count > 2).expand(k, -1)
@@ -181,6 +201,7 @@ class ElboTerms(Objective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
+        batch = batch.align(model.modalities)
         experts = model.experts(batch)
         subsets = self.subsets(batch.present, generator)  # (S, B, M)
         q = model.product(experts, subsets).posterior  # (S, B, D)
@@ -307,7 +328,7 @@ class Covering(SubSampled):
         done: float = 1.0,
     ) -> Tensor:
         """Give γ KL + κ cross-reconstruction + ρ reading back, averaged over the samples."""
-        n = len(model.modalities)
+        batch, n = batch.align(model.modalities), len(model.modalities)
         joint, single = q[0], q[1 : n + 1]  # the order of `subsets`
         complete = batch.present.all(-1)  # (B,)
         held = Gaussian(joint.mean.detach(), joint.logvar.detach())
@@ -354,8 +375,10 @@ def read_back(
         for m in model.modalities
         if not m.named
     }
+    # Means, and not data: between black and white, where data are either.
+    evidence = Batch(generated, torch.ones(len(z), len(generated), dtype=torch.bool))
     with held_fixed(model):
-        again = model.posterior(Batch.of(model.modalities, generated)).sample(generator=generator)
+        again = model.posterior(evidence).sample(generator=generator)
         return model.decode(again, name).log_prob(known)
 
 

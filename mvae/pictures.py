@@ -106,12 +106,17 @@ def completed(modalities: Iterable[Modality], given: Batch, means: Mapping[str, 
 
     Returns:
         Tensor: ``(N, B, C, H, W)``; N = 1 where nothing was generated.
+
+    Raises:
+        ValueError: if there is no image modality, or a tile is neither given nor generated.
     """
     modalities = tuple(modalities)
     whole = {}
     for m, _, _ in tiles(modalities):
-        own, there = given.values[m.name], given.present[:, given.names.index(m.name)]
+        own, there = given.values[m.name], given.there(m.name)
         made = means.get(m.name)
+        if made is None:
+            given.require([m.name])
         whole[m.name] = (
             own[None] if made is None else torch.where(there.reshape(-1, 1, 1, 1), own, made)
         )

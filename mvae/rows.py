@@ -35,7 +35,13 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
 
 
 def write_rows(path: Path, rows: Sequence[Any]) -> None:
-    """Write dataclasses of one kind, at least one of them, atomically."""
+    """Write dataclasses of one kind, at least one of them, atomically.
+
+    Raises:
+        ValueError: if there is none: a table without columns could not be read again.
+    """
+    if not rows:
+        raise ValueError(f"there is no row to write to {path.name}")
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(field.name for field in fields(rows[0]))

@@ -62,7 +62,7 @@ def quality(config: ModelConfig, model: MultimodalModel, valid: Batch) -> tuple[
         return "score", validation_score(config.objective, model, valid)
     generator = torch.Generator().manual_seed(0)
     chosen = valid[torch.randperm(len(valid), generator=generator)[:SAMPLES]]
-    return "joint log p", log_likelihood(model, chosen, DRAWS, generator).value.mean().item()
+    return "joint log p", log_likelihood(model, chosen, DRAWS).value.mean().item()
 
 
 def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:

@@ -17,12 +17,15 @@ DIMENSIONS = 8
 LIKELIEST = {"label": 3, "tags": 5, "text": 3}
 
 
-def tell(belief: Belief, place: float | None = None) -> Iterator[str]:
+def tell(belief: Belief, place: float | Tensor | None = None) -> Iterator[str]:
     """Say line by line how sharp a belief is, who decided it, and what follows.
 
     Args:
-        belief: of any model.
+        belief: of any model and one sample.
         place: the percentage of matched samples with less conflict, if it is known.
+
+    Raises:
+        ValueError: if the belief is not of one sample.
 
     Example:
         >>> from mvae.checkpoint import load_model, load_samples
@@ -32,6 +35,8 @@ def tell(belief: Belief, place: float | None = None) -> Iterator[str]:
         >>> next(tell(believe(model, sample, [])))
         'entropy of the belief: 90.812 nats'
     """
+    if belief.posterior.mean.ndim != 1:
+        raise ValueError(f"one sample is told at a time, not {len(belief.posterior.mean)}")
     yield f"entropy of the belief: {belief.entropy:.3f} nats"
     for step, nats in enumerate(belief.sharpness):
         added = f"+ {belief.evidence[step - 1]}" if step else "prior"
@@ -61,7 +66,11 @@ def _generated(m: Modality, samples: Tensor) -> list[str]:
 
 
 def as_dict(belief: Belief) -> dict[str, object]:
-    """Give a belief as plain lists and numbers."""
+    """Return a belief as plain lists and numbers, of one sample or of several."""
+
+    def plain(x: float | Tensor) -> object:
+        return x if isinstance(x, float) else x.tolist()
+
     return {
         "evidence": list(belief.evidence),
         "experts": {
@@ -72,9 +81,9 @@ def as_dict(belief: Belief) -> dict[str, object]:
             "mean": belief.posterior.mean.tolist(),
             "logvar": belief.posterior.logvar.tolist(),
         },
-        "entropy": belief.entropy,
-        "sharpness": list(belief.sharpness),
+        "entropy": plain(belief.entropy),
+        "sharpness": [plain(x) for x in belief.sharpness],
         "shares": {name: share.tolist() for name, share in belief.shares.items()},
-        "conflict": belief.conflict,
+        "conflict": plain(belief.conflict),
         "generated": {name: x.tolist() for name, x in belief.expected.items()},
     }

@@ -280,9 +280,9 @@ def test_writing_replaces_a_file_and_makes_its_folder(tmp_path):
 
 @pytest.fixture
 def samples(toys, tmp_path):
-    """Write three examples of the toys."""
+    """Write three examples of the toys, whose picture is binary."""
     tensors = {
-        "image": torch.tensor([0, 255, 51]).to(torch.uint8).reshape(3, 1, 1, 1).expand(3, 1, 2, 2),
+        "image": torch.tensor([0, 255, 0]).to(torch.uint8).reshape(3, 1, 1, 1).expand(3, 1, 2, 2),
         "label": torch.tensor([0, 1, 2]),
         "point": torch.zeros(3, 2),
         "colour": torch.tensor([3, 2, 1]),
@@ -292,9 +292,12 @@ def samples(toys, tmp_path):
 
 
 def test_samples_are_a_batch_of_grey_values_between_0_and_1(samples, toys, tmp_path):
-    batch = load_samples("toys", toys, tmp_path)
+    samples["image"] = (samples["image"].int() + 51).clamp(max=255).to(torch.uint8)
+    save_tensors(tmp_path / "toys" / "samples.safetensors", samples)
+    grey = toys[0].model_copy(update={"likelihood": "bernoulli-cross-entropy"})
+    batch = load_samples("toys", (grey, *toys[1:]), tmp_path)
     assert batch.present.all()
-    torch.testing.assert_close(batch.values["image"][:, 0, 0, 0], torch.tensor([0.0, 1.0, 0.2]))
+    torch.testing.assert_close(batch.values["image"][:, 0, 0, 0], torch.tensor([0.2, 1.0, 0.2]))
     assert batch.values["label"].tolist() == [0, 1, 2]
 
 
@@ -303,8 +306,10 @@ def test_samples_are_a_batch_of_grey_values_between_0_and_1(samples, toys, tmp_p
     [
         (lambda t: t.pop("point"), "has no point"),
         (lambda t: t.update(label=torch.tensor([0, 1, 9])), "label must be an index"),
+        (lambda t: t.update(image=t["image"] // 2), "image must be 0 or 1"),
+        (lambda t: t.update(point=torch.full((3, 2), math.nan)), "point is missing"),
         (lambda t: t.update(point=torch.zeros(3, 5)), "point must be of shape"),
-        (lambda t: t.update(point=torch.full((3, 2), math.nan)), "not finite"),
+        (lambda t: t.update(point=torch.full((3, 2), math.inf)), "point must be finite"),
     ],
 )
 def test_samples_that_do_not_fit_are_refused(samples, toys, tmp_path, change, words):

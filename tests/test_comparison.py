@@ -187,6 +187,52 @@ def test_what_is_no_log_likelihood_is_called_a_score(toy_batch):
     assert "score of left | label" in found.numbers
 
 
-def test_several_samples_are_refused(toy_model, toy_batch):
-    with pytest.raises(ValueError, match="one sample, not of 2"):
-        answer(toy_model(), toy_batch(n=2), [])
+@pytest.mark.parametrize("kind", [MVAE, MMVAE, CVAE, DAE, VAE])
+@pytest.mark.parametrize("given", [["image"], ["point", "label", "colour"]])
+def test_several_samples_are_answered_as_each_is_alone(toys, toy_batch, kind, given, monkeypatch):
+    # Each sample of several has random numbers of its own; let all have those of one alone.
+    for module in ("model", "comparison", "baselines.cvae"):
+        monkeypatch.setattr(
+            f"mvae.{module}.noise",
+            lambda draws, samples, latents, seed: noise(draws, 1, latents, seed).expand(
+                -1, samples, -1
+            ),
+        )
+    torch.manual_seed(0)
+    model, batch = kind(toys, 2), toy_batch(n=3)
+    together = answer(model, batch, given, Naming(), draws=8)
+    for b in range(3):
+        alone = answer(model, batch[b : b + 1], given, Naming(), draws=8)
+        assert together.cannot == alone.cannot
+        assert together.no_spread == alone.no_spread
+        for one, other in ((together.spread, alone.spread), (together.picture, alone.picture)):
+            assert (one is None) == (other is None)
+            if one is not None:
+                torch.testing.assert_close(one[b], other)
+        if alone.drawn is not None:
+            torch.testing.assert_close(together.drawn[:, b], alone.drawn)
+        for name, x in alone.expected.items():
+            torch.testing.assert_close(together.expected[name][b], x)
+        for title, value in alone.numbers.items():
+            several = "label" if title.startswith("p(label") else "colour"
+            found = together.numbers[f"p({several})" if title.startswith("p(") else title]
+            assert (found is None) == (value is None), title
+            if found is not None:
+                assert found[b].item() == pytest.approx(value), title
+
+
+def test_what_a_sample_of_several_lacks_has_no_number(toy_model, toy_batch):
+    present = torch.tensor([[True] * 4, [True, False, True, True]])
+    batch = toy_batch(n=2, present=present)
+    numbers = answer(toy_model(), batch, ["image"]).numbers
+    for title in ("p(label)", "log p(label | image)"):
+        assert numbers[title].isnan().tolist() == [False, True]
+    with pytest.raises(ValueError, match="sample 1 has no label"):
+        answer(toy_model(), batch, ["label"])
+
+
+def test_no_sample_and_no_evidence_that_is_not_there(toy_model, toy_batch, toys):
+    with pytest.raises(ValueError, match="at least one sample and one draw, not 0 and 64"):
+        answer(toy_model(), Batch.empty(toys, 0), [])
+    with pytest.raises(ValueError, match="the sample has no point"):
+        answer(toy_model(), toy_batch(n=1).supply(["image"]), ["point"])

@@ -178,7 +178,11 @@ def test_a_made_map_is_loaded(mapped_root):
             lambda t: t["encoders.0.first.1.bias"].add_(0.01),
             "other weights",
         ),
-        ("samples.safetensors", lambda t: t["image"].add_(1), "other weights or examples"),
+        (
+            "samples.safetensors",
+            lambda t: t["label"].copy_(9 - t["label"]),
+            "other weights or examples",
+        ),
         ("mvae-2d/map.safetensors", lambda t: t.pop("umap"), "damaged"),
         ("mvae-2d/map.safetensors", lambda t: t.pop("made of"), "damaged"),
         ("mvae-2d/map.safetensors", lambda t: t.update(umap=t["umap"][1:]), "damaged"),

@@ -37,7 +37,7 @@ SUBSETS = [["label"], ["point"], ["colour"], ["label", "point"], ["label", "poin
 def test_log_likelihood_agrees_with_quadrature(toy_model, toy_batch, toys, subset):
     model = toy_model(*toys[1:], scale=1.6)
     batch = toy_batch(*toys[1:], n=6).supply(subset)
-    estimate = log_likelihood(model, batch, 5000, seeded())
+    estimate = log_likelihood(model, batch, 5000)
     exact = by_quadrature(model, batch)
     assert ((estimate.value - exact).abs() < 4 * estimate.se + 1e-3).all()
     assert (estimate.se < 0.2).all()
@@ -48,7 +48,7 @@ def test_log_likelihood_agrees_with_quadrature(toy_model, toy_batch, toys, subse
 def test_log_likelihood_of_each_samples_own_modalities(toy_model, toy_batch, toys):
     present = torch.tensor([[True, False, True], [False, True, False], [True, True, True]])
     model, batch = toy_model(*toys[1:], scale=1.6), toy_batch(*toys[1:], n=3, present=present)
-    estimate = log_likelihood(model, batch, 5000, seeded())
+    estimate = log_likelihood(model, batch, 5000)
     exact = by_quadrature(model, batch)
     assert ((estimate.value - exact).abs() < 4 * estimate.se + 1e-3).all()
 
@@ -67,7 +67,7 @@ def test_conditional_log_likelihood_agrees_with_quadrature(
     toy_model, toy_batch, toys, wanted, given
 ):
     model, batch = toy_model(*toys[1:], scale=1.6), toy_batch(*toys[1:], n=6)
-    estimate = conditional_log_likelihood(model, batch, wanted, given, 5000, seeded())
+    estimate = conditional_log_likelihood(model, batch, wanted, given, 5000)
     both = by_quadrature(model, batch.supply([*wanted, *given]))
     exact = both - by_quadrature(model, batch.supply(given))
     assert ((estimate.value - exact).abs() < 4 * estimate.se + 1e-3).all()
@@ -81,7 +81,7 @@ def test_the_standard_error_of_a_conditional_is_the_spread_of_repeated_estimates
     """Both terms have draws of their own; with few latents those are spread evenly."""
     model = toy_model(*toys[1:], scale=1.6, latents=latents)
     repeated = toy_batch(*toys[1:], n=1)[torch.zeros(300, dtype=torch.long)]
-    estimate = conditional_log_likelihood(model, repeated, ["point"], ["label"], 400, seeded())
+    estimate = conditional_log_likelihood(model, repeated, ["point"], ["label"], 400)
     assert lowest <= estimate.value.std() / estimate.se.mean() <= 1.25
 
 
@@ -94,7 +94,7 @@ def test_a_conditional_of_nothing_or_of_what_is_given_is_refused(
 
 
 def test_log_likelihood_of_nothing_is_zero(toy_model, toys):
-    estimate = log_likelihood(toy_model(), Batch.empty(toys, 2), 200, seeded())
+    estimate = log_likelihood(toy_model(), Batch.empty(toys, 2), 200)
     torch.testing.assert_close(estimate.value, torch.zeros(2))
 
 
@@ -105,14 +105,14 @@ def test_the_standard_error_is_the_spread_of_repeated_estimates(
     """With few latents it is above: draws are spread evenly, and taken for independent."""
     model = toy_model(*toys[1:], scale=1.6, latents=latents)
     repeated = toy_batch(*toys[1:], n=1)[torch.zeros(300, dtype=torch.long)]
-    estimate = log_likelihood(model, repeated, 400, seeded())
+    estimate = log_likelihood(model, repeated, 400)
     assert lowest <= estimate.value.std() / estimate.se.mean() <= 1.25
 
 
 def test_log_likelihood_is_above_the_bound(toy_model, toy_batch, toys):
     model, one = toy_model(*toys[1:], scale=1.6), toy_batch(*toys[1:], n=1)
     bound = elbo(model, one[torch.zeros(5000, dtype=torch.long)], seeded()).mean()
-    assert log_likelihood(model, one, 5000, seeded()).value > bound
+    assert log_likelihood(model, one, 5000).value > bound
 
 
 def test_an_over_confident_posterior_is_survived(toy_model, toy_batch, toys):
@@ -120,15 +120,15 @@ def test_an_over_confident_posterior_is_survived(toy_model, toy_batch, toys):
     model, batch = toy_model(toys[2], scale=1.0), toy_batch(toys[2], n=4)
     with torch.no_grad():
         model.encoders[0].rest[1][-1].bias[2:] -= 8
-    estimate = log_likelihood(model, batch, 20_000, seeded())
+    estimate = log_likelihood(model, batch, 20_000)
     exact = by_quadrature(model, batch)
     assert ((estimate.value - exact).abs() < 4 * estimate.se + 1e-3).all()
 
 
 def test_more_samples_than_fit_a_chunk_are_scored_like_few(toy_model, toy_batch):
     model, batch = toy_model(scale=1.0), toy_batch(n=40)
-    whole = log_likelihood(model, batch, 1000, seeded())
-    part = log_likelihood(model, batch[slice(30, 34)], 1000, seeded(1))
+    whole = log_likelihood(model, batch, 1000)
+    part = log_likelihood(model, batch[slice(30, 34)], 1000, 1)
     tolerance = 5 * (whole.se[30:34] + part.se)
     assert ((whole.value[30:34] - part.value).abs() < tolerance).all()
 

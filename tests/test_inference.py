@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import permutations
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from mvae.gaussian import conflict
 from mvae.inference import believe, conflict_percentile, percentile
 from mvae.modality import Batch
+from mvae.telling import as_dict, tell
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -129,11 +131,60 @@ def test_impossible_evidence_is_refused_with_a_sentence(toy_model, toy_batch, ev
         believe(toy_model(), sample, evidence)
 
 
-@pytest.mark.parametrize("n", [0, 2])
-def test_believing_takes_one_sample(toy_model, toy_batch, toys, n):
-    batch = Batch.empty(toys, 0) if n == 0 else toy_batch(n=n)
-    with pytest.raises(ValueError, match=f"one sample, not of {n}"):
-        believe(toy_model(), batch, [])
+def test_several_samples_are_believed_as_each_is_alone(toy_model, toy_batch):
+    present = torch.tensor([[1, 0, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1]], dtype=torch.bool)
+    model, batch = toy_model(), toy_batch(n=3, present=present)
+    together = believe(model, batch, ["point", "image"], draws=7, seed=4)
+    assert together.draws.shape == (7, 3, 2)
+    assert together.expected["image"].shape == (3, 1, 2, 2)
+    assert set(together.experts) == set(ALL)
+    for b in range(3):
+        alone = believe(model, batch[b : b + 1], ["point", "image"], draws=7, seed=4)
+        torch.testing.assert_close(together.posterior.mean[b], alone.posterior.mean)
+        torch.testing.assert_close(together.posterior.logvar[b], alone.posterior.logvar)
+        torch.testing.assert_close(together.draws[:, b], alone.draws)
+        for name in ALL:
+            torch.testing.assert_close(together.samples[name][:, b], alone.samples[name])
+            torch.testing.assert_close(together.expected[name][b], alone.expected[name])
+            mean = together.experts[name].mean[b]
+            if name in alone.experts:
+                torch.testing.assert_close(mean, alone.experts[name].mean)
+            else:
+                assert mean.isnan().all()
+        for name, share in alone.shares.items():
+            torch.testing.assert_close(together.shares[name][b], share)
+        assert [x[b].item() for x in together.sharpness] == pytest.approx(alone.sharpness)
+        assert together.conflict[b].item() == pytest.approx(alone.conflict)
+        assert together.entropy[b].item() == pytest.approx(alone.entropy)
+        assert together.informative(1)[b] == alone.informative(1)
+        quantiles = {"image+point": [0.0, 1.0, 5.0, 30.0]}
+        places = [conflict_percentile(x, quantiles, ALL) for x in (together, alone)]
+        assert places[0][b].item() == pytest.approx(places[1], rel=1e-6)
+    # Plain lists hold all of them, and a terminal one.
+    plain = as_dict(together)
+    assert len(plain["entropy"]) == len(plain["posterior"]["mean"]) == 3
+    assert json.dumps(plain["sharpness"])
+    with pytest.raises(ValueError, match="one sample is told at a time, not 3"):
+        next(tell(together))
+
+
+def test_what_one_of_several_samples_lacks_is_said(toy_model, toy_batch):
+    present = torch.tensor([[True] * 4, [True, False, True, True]])
+    with pytest.raises(ValueError, match="sample 1 has no label"):
+        believe(toy_model(), toy_batch(n=2, present=present), ["image", "label"])
+
+
+def test_no_sample_and_no_draw_are_refused(toy_model, toy_batch, toys):
+    with pytest.raises(ValueError, match="at least one sample and one draw, not 0 and 64"):
+        believe(toy_model(), Batch.empty(toys, 0), [])
+    with pytest.raises(ValueError, match="at least one sample and one draw, not 2 and 0"):
+        believe(toy_model(), toy_batch(n=2), [], draws=0)
+
+
+@pytest.mark.parametrize("quantiles", [[], [1.0], [2.0, 1.0], [0.0, float("nan")]])
+def test_percentiles_need_quantiles_that_rise(quantiles):
+    with pytest.raises(ValueError, match="two or more quantiles, from the lowest"):
+        percentile(1.0, quantiles)
 
 
 def test_percentile_is_the_share_of_values_below():

@@ -31,7 +31,7 @@ def both():
         exact = torch.tensor(
             [inference(some[slice(i, i + 1)], subset).log_evidence for i in range(len(some))]
         )
-        estimate = log_likelihood(model, some.supply(subset), DRAWS, seeded())
+        estimate = log_likelihood(model, some.supply(subset), DRAWS)
         found["+".join(subset)] = [
             x[rows].double() for x in (exact, estimate.value, estimate.se, estimate.k_hat)
         ]

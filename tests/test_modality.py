@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
@@ -33,17 +35,212 @@ def test_empty_batch_has_nothing(toys):
     [
         ({"sound": torch.zeros(1)}, "no modality is called 'sound'"),
         ({}, "at least one modality"),
-        ({"label": torch.tensor([3])}, "label must be an index from 0 to 2"),
-        ({"label": torch.tensor([-1])}, "label must be an index from 0 to 2"),
+        ({"label": None}, "at least one modality"),
+        ({"label": torch.tensor([3])}, "label must be an index from 0 to 2: sample 0 has 3"),
+        ({"label": torch.tensor([0, -1])}, "label must be an index from 0 to 2: sample 1 has -1"),
+        ({"label": [1, 2, 3]}, "subtract 1"),
+        ({"label": [0, 1.7]}, "sample 1 has 1.7, .* an index is a whole number"),
+        ({"label": 1}, "label needs one value a sample, in a list; got 1"),
+        ({"label": torch.tensor(1)}, r"label must be of shape \(0,\), not \(\)"),
+        ({"label": "2"}, "label needs one value a sample, in a list; got '2'"),
+        ({"label": ["2", "cat"]}, "sample 1 of label: there is no 'cat', only 0, 1, 2"),
+        ({"label": [[0], [1]]}, r"label must be of shape \(2,\), not \(2, 1\)"),
+        ({"label": [1j]}, "label must be real numbers, not torch.complex128"),
         ({"point": torch.zeros(1, 3)}, r"point must be of shape \(1, 2\)"),
-        ({"label": torch.tensor([0, 1]), "point": torch.zeros(1, 2)}, "point must be of shape"),
-        ({"point": torch.tensor([[math.nan, 0.0]])}, "point has values that are not finite"),
-        ({"image": torch.full((1, 1, 2, 2), math.inf)}, "image has values that are not finite"),
+        ({"point": [[0.0, 1.0], [1.0]]}, r"sample 1 of point must be of shape \(2,\), not \(1,\)"),
+        ({"point": [[0.0, 1.0], {}]}, "sample 1 of point: {} is not a number or an array"),
+        ({"point": ["high"]}, "sample 0 of point: 'high' is a string"),
+        ({"label": torch.tensor([0, 1]), "point": torch.zeros(1, 2)}, "point has 1 samples, and"),
+        ({"point": torch.tensor([[math.nan, 0.0]])}, "point must be finite, and sample 0 has nan"),
+        ({"image": torch.full((1, 1, 2, 2), math.inf)}, "image must be finite, and sample 0 has"),
     ],
 )
 def test_batch_refuses_values_that_do_not_fit(toys, values, message):
     with pytest.raises(ValueError, match=message):
         Batch.of(toys, values)
+
+
+PICTURE = Modality(
+    name="picture", kind="image", shape=(1, 2, 2), likelihood="bernoulli-cross-entropy"
+)
+TAGS = Modality(
+    name="tags",
+    kind="tags",
+    shape=(3,),
+    likelihood="bernoulli",
+    categories=("sea", "sky", "dog"),
+)
+TEXT = Modality(
+    name="text",
+    kind="text",
+    shape=(4,),
+    likelihood="autoregressive",
+    categories=("", *"0123456789"),
+)
+ANIMAL = Modality(
+    name="animal",
+    kind="label",
+    shape=(2,),
+    likelihood="categorical",
+    categories=("cat", "dog"),
+)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "remedy"),
+    [
+        (0, 255, "divide by 255"),
+        (0, 3, "divide by 255"),
+        (-1, 1, r"take \(x \+ 1\) / 2"),
+        (-3, 3, "scale it to between 0 and 1"),
+        (0, 1000, "scale it to between 0 and 1"),
+    ],
+)
+def test_pixels_outside_of_a_bernoullis_support_are_refused_with_the_remedy(
+    toys, low, high, remedy
+):
+    x = torch.full((3, 1, 2, 2), 0.0)
+    x[1, 0, 1, 0], x[2, 0, 0, 0] = low, high
+    first = 1 if low < 0 else 2
+    found = f"sample {first} has {low if low < 0 else high}, and all values lie between {low} and"
+    with pytest.raises(ValueError, match=f"picture must be between 0 and 1: {found} .*; {remedy}$"):
+        Batch.of([PICTURE], {"picture": x})
+    with pytest.raises(ValueError, match=f"image must be 0 or 1: {found} .*; {remedy}, then binar"):
+        Batch.of(toys, {"image": x})
+
+
+def test_whole_numbers_are_held_to_the_support_too(toys):
+    greys = np.array([[[[0, 255], [7, 1]]]], dtype=np.uint8)
+    for m in (PICTURE, toys[0]):
+        with pytest.raises(ValueError, match="divide by 255"):
+            Batch.of([m], {m.name: greys})
+        batch = Batch.of([m], {m.name: greys // 255})
+        assert batch.values[m.name].flatten().tolist() == [0, 1, 0, 0]
+
+
+def test_greys_are_no_data_of_a_bernoulli_but_of_its_cross_entropy(toys):
+    grey = torch.rand(2, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(Batch.of([PICTURE], {"picture": grey}).values["picture"], grey)
+    with pytest.raises(ValueError, match=r"binarise it, x > 0\.5, or .* bernoulli-cross-entropy"):
+        Batch.of(toys, {"image": grey})
+
+
+@pytest.mark.parametrize(
+    ("m", "values", "message"),
+    [
+        (TAGS, [[0, 1, 5]], "tags must be 0 or 1: sample 0 has 5, .*; a tag is there, 1, or not"),
+        (TAGS, [["sea", "fox"]], "sample 0 of tags: there is no 'fox', only sea, sky, dog"),
+        (ANIMAL, ["cow"], "sample 0 of animal: there is no 'cow', only cat, dog"),
+        (TEXT, [[1, 2, 11, 0]], "text must be tokens, each an index from 0 to 10: sample 0 has 11"),
+        (TEXT, ["12", "1a"], "sample 1 of text: 'a' is not in the vocabulary of text"),
+        (TEXT, ["12345"], "sample 0 of text: This text takes 5 tokens, and text has 3 at most"),
+    ],
+)
+def test_words_that_are_not_the_modalitys_are_refused(m, values, message):
+    with pytest.raises(ValueError, match=message):
+        Batch.of([m], {m.name: values})
+
+
+def test_a_number_too_large_for_the_type_is_not_finite(toys):
+    torch.set_default_dtype(torch.float32)
+    with pytest.raises(ValueError, match=r"point must be finite, and sample 1 has 1e\+300"):
+        Batch.of(toys, {"point": np.array([[0.0, 1.0], [1e300, 0.0]])})
+
+
+def test_values_are_taken_as_people_have_them(toys):
+    values = {
+        "tags": [["sky", "sea"], [], None, (1.0, 0.0, 0.0)],
+        "text": ["307", None, "", [1, 0, 0, 0]],
+        "animal": ["dog", "cat", 1, math.nan],
+        "point": [[0.5, -1.0], None, np.ones(2), torch.zeros(2)],
+    }
+    batch = Batch.of([toys[2], ANIMAL, TEXT, TAGS], values)
+    assert batch.names == ("point", "animal", "text", "tags")
+    here = {name: batch.there(name).tolist() for name in batch.names}
+    assert here == {
+        "tags": [True, True, False, True],
+        "text": [True, False, True, True],
+        "animal": [True, True, True, False],
+        "point": [True, False, True, True],
+    }
+    assert batch.values["tags"].tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 0]]
+    assert batch.values["text"].tolist() == [[4, 1, 8, 0], [0] * 4, [0] * 4, [1, 0, 0, 0]]
+    assert batch.values["animal"].tolist() == [1, 0, 1, 0]
+    assert batch.values["point"].tolist() == [[0.5, -1.0], [0, 0], [1, 1], [0, 0]]
+    assert [x.dtype for x in batch.values.values()] == [
+        torch.float64,
+        torch.long,
+        torch.long,
+        torch.float64,
+    ]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"label": np.array([2.0, math.nan, 0.0]), "point": np.full((3, 2), 1, dtype=">i2")},
+        {"label": pd.Series([2, None, 0]), "point": pd.DataFrame(np.ones((3, 2)))},
+        {"label": torch.tensor([2.0, math.nan, 0.0]), "point": torch.ones(3, 2)[:, :]},
+        {"label": np.array([2, None, 0], dtype=object), "point": [[1, 1]] * 3, "colour": None},
+        {"label": ("2", None, "0"), "point": np.ones((2, 3)).T[:, ::-1]},
+    ],
+)
+def test_arrays_tables_and_lists_are_the_same(toys, values):
+    batch = Batch.of(toys, values)
+    assert batch.present.tolist() == [[False, label, True, False] for label in (True, False, True)]
+    assert batch.values["label"].tolist() == [2, 0, 0]
+    assert batch.values["point"].tolist() == [[1, 1]] * 3
+
+
+def test_no_samples_are_a_batch_too(toys):
+    batch = Batch.of(toys, {"image": torch.zeros(0, 1, 2, 2), "label": []})
+    assert len(batch) == 0
+    assert batch.names == tuple(m.name for m in toys)
+
+
+def test_a_sample_that_is_nan_throughout_is_missing_whatever_its_shape(toys):
+    x = torch.ones(3, 1, 2, 2)
+    x[1] = math.nan
+    batch = Batch.of(toys, {"image": x, "label": [0, 1, 2]})
+    assert batch.there("image").tolist() == [True, False, True]
+    assert batch.values["image"].isfinite().all()
+    x[2, 0, 0, 0] = math.nan
+    with pytest.raises(ValueError, match="image must be finite, and sample 2 has nan"):
+        Batch.of(toys, {"image": x})
+
+
+@pytest.mark.parametrize("kind", ["names", "matrix", "numpy"])
+def test_a_mask_says_what_is_missing_and_values_there_are_not_looked_at(toys, kind):
+    values = {"image": torch.full((2, 1, 2, 2), 1.0), "label": torch.tensor([-100, 1])}
+    values["image"][1] = math.inf
+    matrix = torch.tensor([[True, False, False, False], [False, True, False, False]])
+    mask = {
+        "names": {"image": [True, False], "label": np.array([False, True])},
+        "matrix": matrix,
+        "numpy": matrix.numpy(),
+    }[kind]
+    batch = Batch.of(toys, values, mask)
+    assert torch.equal(batch.present, matrix)
+    assert batch.values["label"].tolist() == [0, 1]
+    assert batch.values["image"][1].tolist() == [[[0, 0], [0, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        ({"sound": [True]}, "the mask names 'sound', and there are only image, label"),
+        ({"label": [True]}, r"the mask of label must be bool of shape \(2,\), not torch.bool of"),
+        ({"label": [1, 0]}, "the mask of label must be bool of shape .*, not torch.int64"),
+        ({"label": ["yes", "no"]}, "the mask of label must be bool"),
+        ({"point": [False, True]}, "the mask says that sample 1 has point, and there is no value"),
+        ({"label": [True, True]}, "the mask says that sample 1 has label, and there is no value"),
+        (torch.ones(2, 3, dtype=torch.bool), r"the mask must be bool of shape \(2, 4\)"),
+        (torch.ones(4, 2, dtype=torch.bool), r"the mask must be bool of shape \(2, 4\)"),
+    ],
+)
+def test_a_mask_that_contradicts_the_values_is_refused_by_name(toys, mask, message):
+    with pytest.raises(ValueError, match=message):
+        Batch.of(toys, {"label": [0, None]}, mask)
 
 
 def test_subset_masks_keep_only_what_is_present(toys, toy_batch):

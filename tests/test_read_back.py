@@ -16,7 +16,7 @@ def by_hand(model, label, names):
     """Generate from the label's posterior mean, encode the pictures, and name them."""
     q = model.posterior(Batch.of(model.modalities, {"label": label}))
     seen = {name: model.decode(q.mean.detach(), name).mean for name in names}
-    again = model.posterior(Batch.of(model.modalities, seen))
+    again = model.posterior(Batch(seen, torch.ones(len(label), len(seen), dtype=torch.bool)))
     return model.decode(again.mean, "label").log_prob(label)
 
 

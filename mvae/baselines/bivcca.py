@@ -44,6 +44,7 @@ class BiVCCA(LatentModel):
 
     def posterior(self, batch: Batch) -> Gaussian:
         """Give the posterior of the one modality present; without evidence the prior."""
+        batch = batch.align(self.modalities)
         if (batch.present.sum(-1) > 1).any():
             raise ValueError(self.cannot(batch.names, ""))
         q = self.encode(batch)  # (M, B, D)
@@ -54,6 +55,7 @@ class BiVCCA(LatentModel):
 
     def proposal(self, batch: Batch) -> Mixture:
         """Give the mixture of the single posteriors: importance weights allow any proposal."""
+        batch = batch.align(self.modalities)
         return Mixture(self.encode(batch), batch.present)
 
 
@@ -97,6 +99,7 @@ class BiVCCAObjective(Objective):
         weighted: bool,
     ) -> Tensor:
         """Give the interpolated bound, ``(B,)``."""
+        batch = batch.align(model.modalities)
         q = model.encode(batch)  # (M, B, D)
         z = q.sample(generator=generator)
         there = each_alone(batch.present).any(-1)  # (M, B)

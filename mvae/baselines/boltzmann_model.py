@@ -52,7 +52,7 @@ class BoltzmannModel(MultimodalModel):
         edges: which even group is connected with which odd group.
 
     Raises:
-        ValueError: for a Gaussian modality.
+        ValueError: for a modality that is neither binary nor a category.
     """
 
     #: Gibbs sweeps from a random start to a draw.
@@ -83,13 +83,14 @@ class BoltzmannModel(MultimodalModel):
 
     def visible(self, batch: Batch) -> State:
         """Give the data as units, zeros or the first category where missing, ``(B, units)``."""
+        batch = batch.align(self.modalities)
         return {f"v {m.name}": as_units(m, batch.filled(m.name)) for m in self.modalities}
 
     def _generate(
         self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
         """Run Gibbs chains with the evidence clamped and give p(x_i|last hidden state)."""
-        given = {f"v {n}": batch.present[:, [i]] for i, n in enumerate(batch.names)}
+        given = {f"v {n}": batch.there(n).unsqueeze(-1) for n in batch.names}
         state = self.machine.gibbs(
             self.visible(batch),
             given,
@@ -109,6 +110,7 @@ class BoltzmannModel(MultimodalModel):
         Raises:
             ValueError: if anything but labels is missing.
         """
+        batch = batch.align(self.modalities)
         missing = ~batch.present
         if any(missing[:, i].any() and m.kind != "label" for i, m in enumerate(self.modalities)):
             raise ValueError(

@@ -53,7 +53,7 @@ class Direction(nn.Module):
         return gaussian(numbers[:, : 2 * self.latents]), numbers[:, 2 * self.latents :]
 
     def posterior(self, batch: Batch) -> Gaussian:
-        """Give q(z|target, others) of complete samples, ``(B, D)``."""
+        """Return q(z|target, others), ``(B, D)``; it means nothing where a modality is missing."""
         return gaussian(self.recognition(batch))
 
     def decode(self, z: Tensor, told: Tensor) -> Distribution:
@@ -95,7 +95,11 @@ class CVAE(DirectedModel):
         )
 
     def direction(self, name: str) -> Direction:
-        """Give the networks that generate a modality."""
+        """Return the networks that generate a modality.
+
+        Raises:
+            ValueError: if there is none of that name.
+        """
         found = self.directions[self.modalities.index(self.modality(name))]
         assert isinstance(found, Direction)
         return found
@@ -148,6 +152,7 @@ class CVAEObjective(Objective):
         weighted: bool,
     ) -> Tensor:
         """Sum the directions' bounds, ``(B,)``; 0 for a sample that misses a modality."""
+        batch = batch.align(model.modalities)
         total = torch.zeros(len(batch), device=batch.present.device)
         for m in model.modalities:
             direction = model.direction(m.name)

@@ -49,7 +49,7 @@ class DAE(DecodingModel):
 
     def code(self, batch: Batch) -> Tensor:
         """Give the code of the modalities present, ``(B, D)``."""
-        numbers: Tensor = self.encoder(batch)
+        numbers: Tensor = self.encoder(batch.align(self.modalities))
         return numbers
 
     def _generate(
@@ -81,6 +81,7 @@ class DAEObjective(Objective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample; β has nothing to weigh."""
+        batch = batch.align(model.modalities)
         subsets = self.subsets(batch.present)
         picked = torch.randint(len(subsets), (len(batch),), generator=generator)
         given = subsets[picked, torch.arange(len(batch))]  # (B, M)
@@ -88,6 +89,7 @@ class DAEObjective(Objective):
 
     def score(self, model: DAE, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
         """Give Σ log p(x_i|c) with λ = 1, averaged over the subsets, ``(B,)``."""
+        batch = batch.align(model.modalities)
         subsets = self.subsets(batch.present)
         return torch.stack([self.fit(model, batch, s, weighted=False) for s in subsets]).mean(0)
 
@@ -98,5 +100,6 @@ class DAEObjective(Objective):
 
     def fit(self, model: DAE, batch: Batch, given: Tensor, weighted: bool) -> Tensor:
         """Give Σ λ_i log p(x_i|c) of everything present, the code made of what is given."""
+        batch = batch.align(model.modalities)
         code = model.code(Batch(batch.values, given))
         return log_likelihoods(model, code[None], batch.present[None], batch, weighted)[0]

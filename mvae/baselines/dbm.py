@@ -48,7 +48,8 @@ class DBM(BoltzmannModel):
         latents: units of the joint layer h³.
 
     Raises:
-        ValueError: for a Gaussian modality, or another number of hidden widths.
+        ValueError: for a modality that is neither binary nor a category, or has another number of
+            hidden widths.
     """
 
     reference = "Srivastava & Salakhutdinov 2012, https://papers.nips.cc/paper/4683"
@@ -142,6 +143,7 @@ class DBMObjective(BoltzmannObjective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the contrast, a scalar, in nats a sample."""
+        batch = batch.align(model.modalities)
         machine, data = model.machine, model.visible(batch[batch.present.all(-1)])
         machine.centre(data)
         if beta < 1:

@@ -76,6 +76,7 @@ class DeepRBM(MultimodalModel):
 
     def encode(self, batch: Batch) -> State:
         """Give each code's probabilities q(c_i = 1|x_i), ``(B, D)``; nonsense where missing."""
+        batch = batch.align(self.modalities)
         return {
             f"c {m.name}": encoder(batch.filled(m.name)).sigmoid()
             for m, encoder in zip(self.modalities, self.encoders, strict=True)
@@ -83,6 +84,7 @@ class DeepRBM(MultimodalModel):
 
     def log_likelihoods(self, codes: State, batch: Batch) -> Tensor:
         """Give each log p(x_i|c_i), ``(M, B)``; 0 where a modality is missing."""
+        batch = batch.align(self.modalities)
         log_p = [
             decoder(codes[f"c {m.name}"]).log_prob(batch.filled(m.name))
             for m, decoder in zip(self.modalities, self.decoders, strict=True)
@@ -98,7 +100,7 @@ class DeepRBM(MultimodalModel):
             name: torch.bernoulli(q.expand(draws, -1, -1), generator=generator)
             for name, q in self.encode(batch).items()
         }
-        given = {f"c {n}": batch.present[:, [i]] for i, n in enumerate(batch.names)}
+        given = {f"c {n}": batch.there(n).unsqueeze(-1) for n in batch.names}
         state = self.machine.gibbs(codes, given, (draws, len(batch)), self.STEPS, generator)
         return {
             m.name: decoder(state[f"c {m.name}"])
@@ -131,6 +133,7 @@ class DeepRBMObjective(Objective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
+        batch = batch.align(model.modalities)
         if beta < 1:
             q = model.encode(batch)
             codes = {name: straight_through(p, generator) for name, p in q.items()}
@@ -151,7 +154,12 @@ class DeepRBMObjective(Objective):
         .. math:: \sum_i\log p(x_i|c_i) + \log p(c) + H(q(c|x)), \qquad c \sim q(c|x)
 
         Before the RBM is trained p(c) is uniform, so no epoch of pre-training is chosen.
+
+        Raises:
+            ValueError: if a sample lacks a modality.
         """
+        batch = batch.align(model.modalities)
+        batch.require(batch.names)
         q = model.encode(batch)
         codes = {name: torch.bernoulli(p, generator=generator) for name, p in q.items()}
         log_prior = model.machine.bound(codes) - log_partition(model.machine, generator=generator)

@@ -44,9 +44,14 @@ class EncoderDecoder(DirectedModel):
         )
         self.decoders = nn.ModuleList(Decoder(m, latents) for m in self.modalities)
 
-    def direction(self, batch: Batch, index: int, draws: tuple[int, ...] = ()) -> Distribution:
-        """Give p(x_j|x_-j) for the modality at an index, of batch shape ``(*draws, B)``."""
-        code = self.encoders[index](batch)
+    def direction(self, batch: Batch, wanted: str, draws: tuple[int, ...] = ()) -> Distribution:
+        """Return p(x_j|x_-j) of a modality, of batch shape ``(*draws, B)``.
+
+        Raises:
+            ValueError: if the wanted modality, or one that a sample has, is unknown.
+        """
+        index = self.modalities.index(self.modality(wanted))
+        code = self.encoders[index](batch.align(self.modalities))
         distribution: Distribution = self.decoders[index](code.expand(*draws, *code.shape))
         return distribution
 
@@ -54,11 +59,7 @@ class EncoderDecoder(DirectedModel):
         self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
         """Decode the codes; every draw is the same, for there is nothing to draw."""
-        return {
-            m.name: self.direction(batch, i, (draws,))
-            for i, m in enumerate(self.modalities)
-            if m.name in names
-        }
+        return {name: self.direction(batch, name, (draws,)) for name in names}
 
 
 class EncoderDecoderObjective(Objective):
@@ -86,8 +87,6 @@ class EncoderDecoderObjective(Objective):
         self, model: EncoderDecoder, batch: Batch, generator: torch.Generator | None = None
     ) -> Tensor:
         """Give the sum of the log-likelihoods, ``(B,)``; 0 for a sample that misses a modality."""
-        each = [
-            model.direction(batch, i).log_prob(batch.filled(m.name))
-            for i, m in enumerate(model.modalities)
-        ]
+        batch = batch.align(model.modalities)
+        each = [model.direction(batch, name).log_prob(batch.filled(name)) for name in batch.names]
         return torch.where(batch.present.all(-1), torch.stack(each).sum(0), 0.0)

@@ -53,11 +53,12 @@ class JMVAE(LatentModel):
 
     def all_together(self, batch: Batch) -> Gaussian:
         """Give q(z|X), ``(B, D)``, which means nothing for a sample that misses a modality."""
-        mean, logvar = self.joint(batch).chunk(2, -1)
+        mean, logvar = self.joint(batch.align(self.modalities)).chunk(2, -1)
         return Gaussian(mean, logvar)
 
     def posterior(self, batch: Batch) -> Gaussian:
         """Give the posterior of all modalities, of a single one, or the prior."""
+        batch = batch.align(self.modalities)
         count = batch.present.sum(-1)
         every = count == len(self.modalities)
         if ((count > 1) & ~every).any():
@@ -102,6 +103,7 @@ class JMVAEObjective(Objective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
+        batch = batch.align(model.modalities)
         complete = batch.present.all(-1)  # (B,)
         q, single = model.all_together(batch), model.encode(batch)
         z = q.sample(generator=generator)

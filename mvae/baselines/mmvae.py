@@ -39,6 +39,7 @@ class MMVAE(LatentModel):
 
     def posterior(self, batch: Batch) -> Mixture:
         """Mix the posteriors of the modalities present."""
+        batch = batch.align(self.modalities)
         return Mixture(self.encode(batch), batch.present)
 
 
@@ -65,6 +66,7 @@ class MMVAEObjective(Objective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
+        batch = batch.align(model.modalities)
         q = model.posterior(batch)
         z = q.components.sample(generator=generator)  # (M, B, D)
         there = each_alone(batch.present).any(-1)  # (M, B)

@@ -49,6 +49,7 @@ class MoPoE(MMVAE):
 
     def posterior(self, batch: Batch) -> Mixture:
         """Mix the products of all subsets of the modalities present."""
+        batch = batch.align(self.modalities)
         subsets = all_subsets(len(self.modalities)).to(batch.present.device).unsqueeze(1)
         subsets = subsets.expand(-1, len(batch), -1)  # (2^M − 1, B, M)
         products = product_of_experts(self.encode(batch), subsets).posterior
@@ -78,6 +79,7 @@ class MoPoEObjective(Objective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
+        batch = batch.align(model.modalities)
         q = model.posterior(batch)
         z = q.sample(generator=generator)
         log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=True)[0]

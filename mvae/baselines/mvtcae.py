@@ -55,6 +55,7 @@ class MVTCAEObjective(Objective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
+        batch = batch.align(model.modalities)
         subsets = torch.cat((batch.present.unsqueeze(0), each_alone(batch.present)))
         q = model.product(model.experts(batch), subsets).posterior  # (1 + M, B, D)
         joint, single = q[0], q[1:]

@@ -29,7 +29,7 @@ class RBM(BoltzmannModel):
         latents: hidden units.
 
     Raises:
-        ValueError: for a Gaussian modality.
+        ValueError: for a modality that is neither binary nor a category.
 
     Example:
         >>> label = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
@@ -74,6 +74,7 @@ class RBMObjective(BoltzmannObjective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the contrast, a scalar, in nats a sample; β has nothing to weigh."""
+        batch = batch.align(model.modalities)
         machine, complete = model.machine, batch[batch.present.all(-1)]
         visible = model.visible(complete)
         machine.centre(visible)

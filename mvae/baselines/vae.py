@@ -50,13 +50,19 @@ class VAE(LatentModel):
 
     def posterior(self, batch: Batch) -> Gaussian:
         """Put the modalities' latents side by side, ``(B, N · D)``; missing ones have the prior."""
+        batch = batch.align(self.modalities)
         q = self.encode(batch)  # (M, B, D)
         there = batch.present.T.unsqueeze(-1)
         mean, logvar = (torch.where(there, x, 0.0) for x in (q.mean, q.logvar))
         return Gaussian(torch.cat(tuple(mean), -1), torch.cat(tuple(logvar), -1))
 
     def decode(self, z: Tensor, name: str) -> Distribution:
-        """Decode a modality's own latents."""
+        """Return p(x_name|z) by the modality's own latents, of all of them ``(..., N · D)``.
+
+        Raises:
+            ValueError: if there is no modality of that name, or z has another number of latents.
+        """
+        self._check_latents(z)
         index = self.modalities.index(self.modality(name))
         own = z.chunk(len(self.modalities), -1)[index]
         distribution: Distribution = self.decoders[index](own)
@@ -82,6 +88,7 @@ class VAEObjective(Objective):
         done: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
+        batch = batch.align(model.modalities)
         q = model.posterior(batch)
         z = q.sample(generator=generator)
         log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=True)[0]

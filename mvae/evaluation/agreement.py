@@ -78,10 +78,15 @@ def coherence(
 
     Returns:
         Tensor: from 0 to 1, ``(N, B)``.
+
+    Raises:
+        ValueError: if nothing counts for a sample.
     """
     total, weight = torch.zeros(()), torch.zeros(())
     for m in named:
         counts = counted[m.name].float()
         total = total + counts * agreement(m, seen[m.name], wanted[m.name])
         weight = weight + counts
+    if not (weight > 0).all():
+        raise ValueError("a sample has nothing that counts: there is nothing to agree with")
     return total / weight

@@ -17,10 +17,13 @@ def decoder_evaluations(config: ModelConfig, batch: Batch) -> dict[str, float]:
 
     Args:
         config: the model and its objective.
-        batch: a few samples, as in training.
+        batch: a few samples, as in training, at least one.
 
     Returns:
         dict: modality name to evaluations of its decoder a sample; 0 where there is no decoder.
+
+    Raises:
+        ValueError: if there is no sample.
 
     Example:
         >>> from mvae.checkpoint import load_samples
@@ -30,6 +33,9 @@ def decoder_evaluations(config: ModelConfig, batch: Batch) -> dict[str, float]:
         >>> decoder_evaluations(config, samples[slice(0, 8)])  # all together, and each alone
         {'image': 2.0, 'label': 2.0}
     """
+    if not len(batch):
+        raise ValueError("a step needs at least one sample")
+    batch = batch.align(config.modalities)
     model, rows = config.build(), dict.fromkeys(batch.names, 0)
 
     def count(decoder: torch.nn.Module, inputs: tuple[torch.Tensor], _: object) -> None:

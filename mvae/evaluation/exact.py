@@ -237,10 +237,8 @@ class ExactInference:
         """
         if len(sample) != 1:
             raise ValueError(f"an exact posterior is of one sample, not of {len(sample)}")
-        batch = sample.supply(evidence)
-        supplied = [
-            m for m, there in zip(self.model.modalities, batch.present[0], strict=True) if there
-        ]
+        batch = sample.align(self.model.modalities).supply(evidence)
+        supplied = [m for m in self.model.modalities if batch.there(m.name)]
         if missing := set(evidence) - {m.name for m in supplied}:
             raise ValueError(f"the sample has no {min(missing)}")
         coarse = log_prior(self.grid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -13,7 +13,7 @@ from mvae.baselines.boltzmann_model import BoltzmannModel
 from mvae.baselines.cvae import CVAE
 from mvae.evaluation.adaptive import FEW_LATENTS, adaptive_draws
 from mvae.evaluation.boltzmann_likelihood import boltzmann_log_likelihood
-from mvae.evaluation.importance import FEWEST, Draws, LogLikelihood, Proposal, average, ratio
+from mvae.evaluation.importance import FEWEST, Draws, LogLikelihood, average, ratio
 from mvae.evaluation.population import population_draws
 from mvae.evaluation.refinement import refine
 from mvae.gaussian import Gaussian
@@ -26,6 +26,7 @@ __all__ = [
     "conditional_log_likelihood",
     "direction_log_likelihood",
     "log_likelihood",
+    "log_likelihood_given",
 ]
 
 #: Name of the estimator; figures of another one cannot stand beside its own.
@@ -75,17 +76,17 @@ def log_likelihood(
         ValueError: for fewer draws, of which no tail could be fitted, for a model that has no
             log-likelihood, with its sentence, or where a Boltzmann machine misses some images.
     """
+    batch = batch.align(model.modalities)
     if isinstance(model, BoltzmannModel):
         source = torch.Generator().manual_seed(seed)
         return boltzmann_log_likelihood(model, batch, max(k // 10, FEWEST), source)
     if not isinstance(model, LatentModel):
         raise ValueError(model.no_likelihood)
     q = model.proposal(batch)
-    log_p = partial(evidence_given, model)
     found = _joined(
         [
             average(draws.log_weights, draws.counts, _plain(draws, q[part]))
-            for part, draws in _drawn(q, log_p, batch, k, seed, proposals)
+            for part, draws in _drawn(model, batch, k, seed, proposals)
         ]
     )
     nothing = ~batch.present.any(-1)  # whose log p is 0, and needs no estimate
@@ -113,7 +114,8 @@ def direction_log_likelihood(
     Raises:
         ValueError: for fewer draws, of which no tail could be fitted, or if a modality is missing.
     """
-    _complete(batch, batch.names)
+    batch = batch.align(model.modalities)
+    batch.require(batch.names)
     direction = model.direction(wanted)
     prior, context = direction.prior(batch)
     q = direction.posterior(batch)
@@ -167,34 +169,61 @@ def conditional_log_likelihood(
             f"a conditional is of some modalities given others, not of {sorted(wanted)} "
             f"given {sorted(given)}"
         )
-    _complete(batch, [*wanted, *given])
+    batch.require([*wanted, *given])
     both = batch.supply([*wanted, *given])
-    if not given:
-        return log_likelihood(model, both, k, seed, proposals)
-    evidence = batch.supply(given)
+    return log_likelihood_given(model, both, batch.supply(given), k, seed, proposals)
+
+
+@torch.no_grad()
+def log_likelihood_given(
+    model: MultimodalModel,
+    batch: Batch,
+    given: Batch,
+    k: int,
+    seed: int = 0,
+    proposals: Mixture | None = None,
+) -> LogLikelihood:
+    """Estimate log p of what samples have beyond evidence, as `conditional_log_likelihood`.
+
+    Which modalities that is may differ from sample to sample.
+
+    Args:
+        model: decodes.
+        batch: B samples, each with the modalities of the evidence and those to be scored.
+        given: the same samples with their evidence alone.
+        k: draws a sample in all.
+        seed: of all draws.
+        proposals: further Gaussians to draw from for the evidence, ``(B, D)``.
+
+    Raises:
+        ValueError: if a sample lacks some of its evidence, and as `log_likelihood`.
+    """
+    batch, given = (x.align(model.modalities) for x in (batch, given))
+    if (given.present & ~batch.present).any():
+        raise ValueError("the samples lack some of the evidence that they are to be scored given")
     if not isinstance(model, LatentModel):
-        joint, known = (log_likelihood(model, part, k, seed) for part in (both, evidence))
+        joint, known = (log_likelihood(model, part, k, seed) for part in (batch, given))
         k_hat = torch.maximum(joint.k_hat, known.k_hat)
         return LogLikelihood(joint.value - known.value, torch.hypot(joint.se, known.se), k_hat)
-    log_p = partial(evidence_given, model)
-    targets = [
-        _drawn(model.proposal(part), log_p, part, k // 2, seed, extra)
-        for part, extra in ((both, None), (evidence, proposals))
-    ]
-    rest, found = batch.supply(wanted), []
-    for (part, first), (_, second) in zip(*targets, strict=True):
-        draws = first.and_of(second, partial(_log_joint, model, evidence[part]))
+    rest = Batch(batch.values, batch.present & ~given.present)
+    halves = (
+        _drawn(model, part, k // 2, seed, extra)
+        for part, extra in ((batch, None), (given, proposals))
+    )
+    found = []
+    for (part, first), (_, second) in zip(*halves, strict=True):
+        draws = first.and_of(second, partial(_log_joint, model, given[part]))
         below = draws.log_weights
-        above = below + evidence_given(model, draws.z, rest[part])
-        found.append(ratio(above, below, draws.counts))
+        found.append(ratio(below + _in_chunks(model, draws.z, rest[part]), below, draws.counts))
     return _joined(found)
 
 
 def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:
     """Sum log p(x_i|z) over the modalities present, ``(K, B, D)`` to ``(K, B)``."""
     total = z.new_zeros(z.shape[:-1])
-    for i, name in enumerate(batch.names):
-        there = batch.present[:, i]
+    batch = batch.align(model.modalities)
+    for name in batch.names:
+        there = batch.there(name)
         if there.all():
             # No copy of the data for each draw, as indices would make: they are broadcast.
             total = total + model.decode(z, name).log_prob(batch.values[name])
@@ -204,20 +233,15 @@ def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:
     return total
 
 
+def _in_chunks(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:
+    """Compute `evidence_given` a part of the draws at a time."""
+    return torch.cat([evidence_given(model, part, batch) for part in z.split(CHUNK)])
+
+
 def _log_joint(model: DecodingModel, batch: Batch, z: Tensor) -> Tensor:
     """Compute log p(z) + log p(x_S|z)."""
-    return evidence_given(model, z, batch) + Gaussian.standard(tuple(z.shape), z.dtype).log_prob(z)
-
-
-def _complete(batch: Batch, names: Collection[str]) -> None:
-    """Refuse samples that lack one of these modalities."""
-    for name in names:
-        lacking = int((~batch.supply([name]).present.any(-1)).sum())
-        if lacking:
-            raise ValueError(
-                f"a conditional needs {name} of every sample, and {lacking} of {len(batch)} lack "
-                "it: score the others, or ask for another conditional"
-            )
+    prior = Gaussian.standard(tuple(z.shape[1:]), z.dtype)
+    return _in_chunks(model, z, batch) + prior.log_prob(z)
 
 
 def _sources(batch: Batch, seed: int) -> list[torch.Generator]:
@@ -235,20 +259,16 @@ def _sources(batch: Batch, seed: int) -> list[torch.Generator]:
 
 
 def _drawn(
-    q: Gaussian | Mixture,
-    log_p: Callable[..., Tensor],
-    batch: Batch,
-    k: int,
-    seed: int,
-    proposals: Mixture | None,
-) -> list[tuple[slice, Draws]]:
+    model: LatentModel, batch: Batch, k: int, seed: int, proposals: Mixture | None
+) -> Iterator[tuple[slice, Draws]]:
     """Draw for p(z|x_S) of each sample, under the standard prior."""
+    q = model.proposal(batch)
     prior = Gaussian.standard(tuple(q.shape), q.mean.dtype)
 
-    def of_rows(z: Tensor, rows: slice) -> Tensor:
-        return log_p(z, batch[rows])
+    def log_p(z: Tensor, rows: slice) -> Tensor:
+        return evidence_given(model, z, batch[rows])
 
-    return _draws_of(q, prior, of_rows, _sources(batch, seed), k, proposals)
+    return _draws_of(q, prior, log_p, _sources(batch, seed), k, proposals)
 
 
 def _draws_of(
@@ -258,7 +278,7 @@ def _draws_of(
     sources: Sequence[torch.Generator],
     k: int,
     proposals: Mixture | None = None,
-) -> list[tuple[slice, Draws]]:
+) -> Iterator[tuple[slice, Draws]]:
     """Draw for a prior times a likelihood, sample by sample; the posterior q comes first."""
     if k < FEWEST:
         raise ValueError(f"an estimate and its diagnostics need at least {FEWEST} draws, not {k}")
@@ -270,26 +290,22 @@ def _draws_of(
     def score(z: Tensor, rows: slice) -> Tensor:
         return torch.cat([log_joint(part, rows) for part in z.split(CHUNK)])
 
-    found = []
-    rows = max(1, CHUNK // (2 * latents))
-    for begin in range(0, size, rows):
-        several = slice(begin, min(begin + rows, size))
-        few = latents <= FEW_LATENTS
-        refined = (
-            None if few else refine(q[several], partial(log_joint, rows=several), sources[several])
-        )
+    def of_few_latents(b: int) -> Draws:
+        one = slice(b, b + 1)
+        return adaptive_draws(q[one], prior[one], partial(score, rows=one), k, sources[b])
+
+    if latents <= FEW_LATENTS:
+        yield from ((slice(b, b + 1), of_few_latents(b)) for b in range(size))
+        return
+    step = max(1, CHUNK // (2 * latents))
+    for begin in range(0, size, step):
+        several = slice(begin, min(begin + step, size))
+        refined = refine(q[several], partial(log_joint, rows=several), sources[several])
         for b in range(several.start, several.stop):
-            one = slice(b, b + 1)
-            target, own = partial(score, rows=one), sources[b]
-            extra: list[Proposal] = [] if proposals is None else [proposals[one]]
-            if refined is None:
-                draws = adaptive_draws(q[one], prior[one], target, k, own)
-            else:
-                sharp = refined[b - begin : b - begin + 1]
-                each = [q[one], prior[one], *map(sharp.wider, SCALES), *extra]
-                draws = population_draws(each, target, k, latents, own)
-            found.append((one, draws))
-    return found
+            one, sharp = slice(b, b + 1), refined[b - begin : b - begin + 1]
+            extra = [] if proposals is None else [proposals[one]]
+            each = [q[one], prior[one], *map(sharp.wider, SCALES), *extra]
+            yield one, population_draws(each, partial(score, rows=one), k, latents, sources[b])
 
 
 def _plain(draws: Draws, q: Gaussian | Mixture) -> Tensor:

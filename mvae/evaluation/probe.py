@@ -30,8 +30,11 @@ def linear_probe(model: LatentModel, train: Batch, test: Batch, label: str) -> T
         label: the modality that is to be told; its values are known in both.
 
     Raises:
-        ValueError: if the model has no posterior given this subset, with its sentence.
+        ValueError: if the model has no posterior given this subset, with its sentence, or if no
+            modality has the label's name.
     """
+    for batch in (train, test):
+        batch.there(label)
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

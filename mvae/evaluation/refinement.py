@@ -55,7 +55,7 @@ class FullGaussian:
     def at(self, noise: Tensor) -> Tensor:
         """Turn standard normal noise ``(N, B, D)`` into draws ``(N, B, D)``."""
         columns = noise.permute(1, 2, 0)  # (B, D, N)
-        apart = torch.linalg.solve_triangular(self.factor.mT, columns, upper=True)
+        apart: Tensor = torch.linalg.solve_triangular(self.factor.mT, columns, upper=True)
         return self.mean + apart.permute(2, 0, 1)
 
     def log_prob(self, z: Tensor) -> Tensor:

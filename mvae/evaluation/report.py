@@ -196,11 +196,16 @@ def subject_of(dataset: str, name: str, n: int | None, k: int, seed: int, root: 
     def train() -> Batch:
         return source.load("train", False)
 
+    @cache
+    def valid() -> Batch:
+        return source.load("valid", False)
+
     return Subject(
         model=model,
         config=config,
         test=test[order],
         train=train,
+        valid=valid,
         classifier=classifier_of(dataset, config.modalities, root) if judged else None,
         n=some if n is None else min(n, len(test)),
         k=k,

@@ -23,11 +23,19 @@ def average_precision(scores: Tensor, relevant: Tensor) -> Tensor:
         scores: of item n for query q, ``(Q, N)``; the highest comes first.
         relevant: whether the item is what the query asks for, bool ``(Q, N)``.
 
+    Raises:
+        ValueError: if the two are not of that shape, or what is relevant is not bool.
+
     Example:
         >>> scores = torch.tensor([[0.9, 0.8, 0.7, 0.6]])
         >>> average_precision(scores, torch.tensor([[True, False, True, False]])).item()
         0.8333333730697632
     """
+    if relevant.dtype != torch.bool or scores.ndim != 2 or scores.shape != relevant.shape:
+        raise ValueError(
+            f"scores (Q, N) and a bool mask of their shape are needed, not {tuple(scores.shape)} "
+            f"and {relevant.dtype} of shape {tuple(relevant.shape)}"
+        )
     order = scores.argsort(descending=True, stable=True)
     sorted_scores, hits = scores.gather(1, order), relevant.gather(1, order)
     # Of equal scores the last one's rank and hits count for all.

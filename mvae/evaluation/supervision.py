@@ -68,11 +68,21 @@ class Point:
 def few(labels: Tensor, fraction: float, seed: int) -> Tensor:
     """Choose the samples that keep their label, as evenly over the classes as it goes.
 
+    Args:
+        labels: of all samples, ``(B,)``.
+        fraction: of them, above 0 and up to 1; at least one sample.
+        seed: of the choice.
+
+    Raises:
+        ValueError: for another fraction.
+
     Example:
         >>> chosen = few(torch.arange(10).repeat(100), 0.02, seed=0)
         >>> (chosen % 10).bincount().tolist()
         [2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
     """
+    if not 0 < fraction <= 1:
+        raise ValueError(f"a fraction of the labels is above 0 and up to 1, not {fraction}")
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     # The first of every class, then the second of every class, and so on.
     place = torch.zeros(len(labels), dtype=torch.long)
@@ -200,6 +210,7 @@ def pretrained(
 def told(model: MultimodalModel, batch: Batch, image: str, label: str) -> Tensor:
     """Say for which samples the label told from the image is right, float ``(B,)``."""
     modality, hits = model.modality(label), []
+    batch = batch.align(model.modalities)
     for i in range(0, len(batch), 1000):
         part = batch[slice(i, i + 1000)]
         p = model.generate(part.supply([image]), DRAWS, 0, [label])[label]

@@ -187,7 +187,7 @@ def short_runs(monkeypatch):
 def test_log_likelihood_is_that_of_all_states(kind):
     model, batch = opinionated(kind(PAIR, 3), 0.5), pairs()
     every = Enumeration(model.machine)
-    found = log_likelihood(model, batch, 400, seeded())
+    found = log_likelihood(model, batch, 400)
     expected = torch.from_numpy(every.log_p(model.visible(batch)))
     assert found.value.shape == found.se.shape == found.k_hat.shape == (48,)
     assert (found.value - expected).max() < 0.05
@@ -202,7 +202,7 @@ def test_log_likelihoods_of_parts_are_those_of_all_states(kind):
     model, batch = opinionated(kind(PAIR, 3), 0.5), pairs()
     every = Enumeration(model.machine)
     for name in ("stroke", "label"):
-        found = log_likelihood(model, batch.supply([name]), 1000, seeded())
+        found = log_likelihood(model, batch.supply([name]), 1000)
         values = {f"v {name}": model.visible(batch)[f"v {name}"]}
         expected = torch.from_numpy(every.log_p(values))
         assert (found.value - expected).max() < 0.06
@@ -219,9 +219,9 @@ def test_log_likelihoods_of_parts_are_those_of_all_states(kind):
 @pytest.mark.parametrize("given", [["stroke", "label"], ["stroke"], ["label"]])
 def test_a_sample_has_one_log_likelihood_whatever_it_is_scored_with(given):
     model, batch = opinionated(RBM(PAIR, 3), 0.5), pairs().supply(given)
-    whole = log_likelihood(model, batch, 250, seeded())
+    whole = log_likelihood(model, batch, 250)
     for rows in (slice(1, 2), slice(5, 40)):
-        part = log_likelihood(model, batch[rows], 250, seeded())
+        part = log_likelihood(model, batch[rows], 250)
         torch.testing.assert_close(part.value, whole.value[rows])
         torch.testing.assert_close(part.se, whole.se[rows])
 

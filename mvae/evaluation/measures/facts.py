@@ -57,6 +57,7 @@ def measure_conflict(subject: Subject, _: torch.Generator) -> dict[str, Tensor]:
 @torch.no_grad()
 def conflict_quantiles(model: ExpertModel, batch: Batch) -> dict[str, Tensor]:
     """Percentiles of the conflict gauge over matched samples, for every subset of two or more."""
+    batch = batch.align(model.modalities)
     experts = model.experts(batch)
     levels = torch.linspace(0, 1, QUANTILES, dtype=torch.float64)
     return {

@@ -131,6 +131,7 @@ class Subject:
         config: its description.
         test: the test split, in the order of the evaluation: the first ones are scored.
         train: gives the training split, if something has to be learned from it.
+        valid: gives the validation split, for proposals of what test samples are scored by.
         classifier: names pictures, if there are labels to name them by.
         n: test samples whose log-likelihood is estimated.
         k: importance draws a sample.
@@ -141,10 +142,14 @@ class Subject:
     config: ModelConfig
     test: Batch
     train: Callable[[], Batch]
+    valid: Callable[[], Batch]
     classifier: Classifier | None
     n: int
     k: int
     seed: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "test", self.test.align(self.config.modalities))
 
     @property
     def label(self) -> Modality | None:
