@@ -46,6 +46,8 @@ __all__ = [
     "write_json",
 ]
 
+#: The largest seed: one that torch, NumPy and UMAP take.
+SEEDS = 2**32 - 1
 #: What the app and the command line show first.
 DEFAULT_DATASET, DEFAULT_MODEL = "mnist", "mvae-cover"
 #: Where the bundled checkpoints lie, beside the package.
@@ -68,13 +70,13 @@ class Training(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(gt=0)
-    batch: int = Field(default=128, gt=0)
-    rate: float = Field(default=1e-3, gt=0)
-    energy_rate: float | None = Field(default=None, gt=0)
+    epochs: int = Field(gt=0, le=10**6)
+    batch: int = Field(default=128, gt=0, le=10**6)
+    rate: float = Field(default=1e-3, gt=0, le=100)
+    energy_rate: float | None = Field(default=None, gt=0, le=100)
     warmup: float = Field(default=0.2, ge=0, le=1)
     missing: float = Field(default=0.0, ge=0, le=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, le=SEEDS)
 
 
 class ModelConfig(BaseModel):
@@ -111,8 +113,16 @@ class ModelConfig(BaseModel):
         return modalities
 
     def build(self) -> MultimodalModel:
-        """Make the model with fresh weights."""
-        return self.objective.network(self.modalities, self.latents)
+        """Return the model with fresh weights.
+
+        Raises:
+            CheckpointError: if this kind of model cannot be made of these modalities.
+        """
+        try:
+            return self.objective.network(self.modalities, self.latents)
+        except ValueError as error:
+            name = f"{self.dataset}/{self.model}"
+            raise CheckpointError(f"{name} cannot be built: {error}.") from None
 
 
 class SavedConfig(ModelConfig):

@@ -50,7 +50,7 @@ def succeed(command: str, root: Path | None = None) -> str:
 def assert_fails(result: Result, *words: str) -> None:
     """The command ended by itself, with one line that holds these words, but for its progress."""
     assert isinstance(result.exception, SystemExit), repr(result.exception)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     lines = [line for line in result.stderr.splitlines() if line and not line.endswith("/s]")]
     assert len(lines) == 1, lines
     assert all(word in lines[0] for word in words), lines
@@ -355,7 +355,7 @@ def test_damaged_files_are_answered_with_one_line_that_names_them(few_digits, ro
     assert f"mnist/{file}" in result.stderr.splitlines()[-1]
     assert str(root.parent) not in result.stderr
     assert isinstance(result.exception, SystemExit), repr(result.exception)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_module_runs_as_a_program(tmp_path):
     done = python("-m", "mvae", "infer", "mnist/mvae", "--root", str(tmp_path))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.strip() == "There is no checkpoint mnist/mvae. There are: none."
 
