@@ -22,6 +22,7 @@ __all__ = [
     "CheckpointError",
     "load_tensors",
     "read",
+    "read_if_there",
     "save_tensors",
     "sha256",
     "short",
@@ -52,12 +53,22 @@ def read(path: Path) -> bytes:
     Raises:
         CheckpointError: if it is missing or cannot be read.
     """
+    content = read_if_there(path)
+    if content is None:
+        raise CheckpointError(f"There is no file {short(path)}; restore it or train again.")
+    return content
+
+
+def read_if_there(path: Path) -> bytes | None:
+    """Return the content of a file; None where there is none.
+
+    Raises:
+        CheckpointError: if it cannot be read.
+    """
     try:
         return path.read_bytes()
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"There is no file {short(path)}; restore it or train again."
-        ) from None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
         raise CheckpointError(
             f"{short(path)} cannot be read: {error.strerror}; restore it, or its permissions."
