@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mvae.data import dataset_of
-from mvae.files import save_tensors, write_atomically, writing
+from mvae.files import save_listed, write_atomically, writing
 
 __all__ = ["write_samples"]
 
@@ -42,7 +42,7 @@ def write_samples(dataset: str, root: Path, per_class: int = PER_CLASS, seed: in
             x = test.values[m.name][chosen]
             scale = {"image": 255, "tags": 1}.get(m.kind)
             tensors[m.name] = x if scale is None else (x * scale).round().to(torch.uint8)
-        save_tensors(root / dataset / "samples.safetensors", tensors)
+        save_listed(root / dataset / "samples.safetensors", tensors)
         note = (
             f"samples.safetensors: {len(chosen)} test examples, {which}, as the models see them.\n"
             f"{source.source}\n"

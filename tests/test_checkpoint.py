@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ from mvae.checkpoint import (
     write_atomically,
 )
 from mvae.data import DATASETS
+from mvae.files import save_listed, sums
 from mvae.recipes import config_for
 from tests.signing import spoil
 
@@ -164,6 +166,8 @@ def test_a_version_is_that_of_configuration_and_weights(folder):
 def test_everything_bundled_names_its_weights():
     checked = 0
     for dataset, models in available().items():
+        for path in (CHECKPOINTS / dataset).rglob("[cms]*.safetensors"):
+            assert sums(path.parent)[path.name] == sha256(path), path
         for model in models:
             folder = CHECKPOINTS / dataset / model
             saved = load_saved(folder)
@@ -369,6 +373,23 @@ def test_samples_that_do_not_fit_are_refused(samples, toys, tmp_path, change, wo
     with pytest.raises(CheckpointError, match=words) as caught:
         load_samples("toys", toys, tmp_path)
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_files_that_are_listed_with_their_hash_are_checked(samples, toys, tmp_path):
+    path = tmp_path / "toys" / "samples.safetensors"
+    save_listed(path, samples)
+    save_listed(path.with_name("other.safetensors"), samples)
+    load_samples("toys", toys, tmp_path)
+    done = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=path.parent, check=False)
+    assert done.returncode == 0
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"toys/samples\.safetensors is damaged .*SHA256SUMS"):
+        load_samples("toys", toys, tmp_path)
+    (path.parent / "SHA256SUMS").write_text("What is this?\n")
+    with pytest.raises(CheckpointError, match=r"toys/SHA256SUMS is damaged"):
+        load_samples("toys", toys, tmp_path)
 
 
 def test_absent_samples_are_named(toys, tmp_path):
