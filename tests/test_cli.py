@@ -25,6 +25,7 @@ from mvae.__main__ import app
 from mvae.checkpoint import load_metrics, load_model, load_samples, sha256
 from mvae.data import DATASETS, multimnist
 from mvae.evaluation.classifier import classifier_of
+from mvae.evaluation.report import evaluate
 from mvae.evaluation.work import WORKING, Work
 from mvae.inference import believe
 from mvae.training import RESUME, Trainer
@@ -264,6 +265,7 @@ def test_one_measure_can_be_computed_alone_beside_the_figures_that_stay(
     assert {what.split()[0] for what in done} == {"probe", "accuracy"}
     told = json.loads(path.read_text("utf-8"))
     assert told["test"] == whole["test"] | {"elbo": {"kept": 1}, "log_partition": {}}
+    assert [kind for kind in told["test"] if kind in whole["test"]] == [*whole["test"]]
     again = [
         f"{what}_{measure}" for measure in ("accuracy", "probe") for what in ("date", "command")
     ]
@@ -277,6 +279,8 @@ def test_one_measure_can_be_computed_alone_beside_the_figures_that_stay(
 
     assert_fails(run(f"{command} --only probe --seed 1", root), "seed")
     assert_fails(run(f"{command} --only sound", root), "'sound'")
+    with pytest.raises(ValueError, match="no measure is called 'sound'; there are likelihoods, "):
+        next(evaluate("mnist", "mvae-2d", root=root, only=["probe", "sound"]))
     succeed("train mnist --model mvae-2d --epochs 2", root)
     assert_fails(run(f"{command} --only probe", root), "of these weights")
 

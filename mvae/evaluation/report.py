@@ -85,9 +85,13 @@ def evaluate(
             there are no figures of the same weights, samples and seed to keep beside ``only``, or
             another command is writing into its folder.
         DatasetError: if there is no such data set, or its raw data are not there.
+        ValueError: if no measure has such a name.
     """
-    subject = subject_of(dataset, name, n, k, seed, root)
+    if unknown := {*only} - {*MEASURES}:
+        raise ValueError(f"no measure is called {min(unknown)!r}; there are {', '.join(MEASURES)}")
+    load_model(dataset, name, root)  # so that a wrong name makes no folder
     with writing(root / dataset / name):
+        subject = subject_of(dataset, name, n, k, seed, root)
         yield from measure_all(subject, dataset, name, root, only)
 
 
@@ -140,6 +144,9 @@ def measure_all(
             "weights_sha256": sha256(root / dataset / name / "weights.safetensors"),
             "command": command,
         }
+    # In the order of a whole evaluation, so that a file differs only where its figures do.
+    place = {kind: i for i, m in enumerate((Likelihoods(), *OTHERS)) for kind in m.kinds}
+    test = dict(sorted(test.items(), key=lambda item: place[item[0]]))
     write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
 
 
