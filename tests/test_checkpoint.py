@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import errno
 import json
 import math
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -32,7 +30,6 @@ from mvae.checkpoint import (
     sha256,
     version,
     weights_at_most,
-    write_atomically,
 )
 from mvae.data import DATASETS
 from mvae.files import save_listed, sums
@@ -299,43 +296,6 @@ def test_a_folder_without_checkpoints_says_none(tmp_path):
 def test_a_checkpoint_without_weights_is_not_available(folder):
     (folder / "weights.safetensors").unlink()
     assert available(folder.parent.parent) == {}
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace", "chmod"])
-def test_failed_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def fail(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, step, fail)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, b"new" * 1000)
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_interrupted_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_writing_replaces_a_file_and_makes_its_folder(tmp_path):
-    path = tmp_path / "a" / "b" / "file"
-    for content in (b"old", b"new"):
-        write_atomically(path, content)
-        assert path.read_bytes() == content
-    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.fixture
