@@ -13,9 +13,19 @@ import typer
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from mvae.arguments import (
+    CheckpointName,
+    Commands,
+    DatasetName,
+    Root,
+    Seed,
+    Threads,
+    fail,
+    finite,
+    one_of,
+)
 from mvae.checkpoint import (
     CHECKPOINTS,
-    CheckpointError,
     ModelConfig,
     load_metrics,
     load_model,
@@ -29,6 +39,7 @@ from mvae.evaluation.report import MEASURES
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.evaluation.supervision import curves
 from mvae.evaluation.supervision import supervise as run_supervision
+from mvae.files import writing
 from mvae.inference import believe, conflict_percentile
 from mvae.modality import Batch
 from mvae.model import ExpertModel
@@ -42,14 +53,11 @@ from mvae.zoo import ZOO, Run, state_of
 from mvae.zoo import train as train_to_the_end
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-DatasetName = Annotated[str, typer.Argument(help=f"One of {', '.join(DATASETS)}.")]
-CheckpointName = Annotated[str, typer.Argument(help="As dataset/model, e.g. mnist/mvae-cover.")]
-Root = Annotated[Path, typer.Option(help="Folder of the checkpoints.")]
 
 
 @app.callback()
@@ -63,29 +71,6 @@ def warn(message: Warning | str, *_: object) -> None:
     typer.echo(f"warning: {message}", err=True)
 
 
-def fail(message: object) -> typer.Exit:
-    """Print one sentence and end with status 1."""
-    typer.echo(str(message), err=True)
-    return typer.Exit(1)
-
-
-def known_dataset(name: str) -> str:
-    """Pass on the name of a data set, or end with a sentence."""
-    if name not in DATASETS:
-        raise fail(f"No data set is called {name!r}. There are: {', '.join(DATASETS)}.")
-    return name
-
-
-def split_checkpoint(checkpoint: str) -> tuple[str, str]:
-    """Split ``dataset/model``."""
-    dataset, slash, model = checkpoint.partition("/")
-    if not slash:
-        raise fail(
-            f"Write a checkpoint as dataset/model, e.g. mnist/mvae-cover, not {checkpoint!r}."
-        )
-    return dataset, model
-
-
 @app.command(
     epilog="Example: python -m mvae train mnist --recipe mvae-cover; "
     "python -m mvae train mnist --recipe mvae --label-weight 50 --epochs 12 --root trial; "
@@ -94,74 +79,83 @@ def split_checkpoint(checkpoint: str) -> tuple[str, str]:
 def train(
     *,
     dataset: Annotated[
-        str | None, typer.Argument(help=f"One of {', '.join(DATASETS)}; only zoo does without.")
+        str | None,
+        typer.Argument(
+            help=f"One of {', '.join(DATASETS)}; only zoo does without.",
+            callback=one_of("data set", DATASETS),
+        ),
     ] = None,
     recipe: Annotated[
         str,
         typer.Option(
-            "--recipe", "--model", help=f"One of {', '.join(RECIPES)}, classifier; zoo for all."
+            "--recipe",
+            "--model",
+            help=f"One of {', '.join(RECIPES)}, classifier; zoo for all.",
+            callback=one_of("recipe", (*RECIPES, "classifier", "zoo")),
         ),
     ],
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
-    label_weight: Annotated[float | None, typer.Option(help="λ of labels, instead.")] = None,
-    gamma: Annotated[float | None, typer.Option(help="γ of a covering objective, instead.")] = None,
-    kappa: Annotated[float | None, typer.Option(help="κ of a covering objective, instead.")] = None,
-    rho: Annotated[float | None, typer.Option(help="ρ of a covering objective, instead.")] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, order and draws.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: all cores.")] = None,
+    label_weight: Annotated[
+        float | None, typer.Option(callback=finite, help="λ of labels, instead.")
+    ] = None,
+    gamma: Annotated[
+        float | None, typer.Option(callback=finite, help="γ of a covering objective, instead.")
+    ] = None,
+    kappa: Annotated[
+        float | None, typer.Option(callback=finite, help="κ of a covering objective, instead.")
+    ] = None,
+    rho: Annotated[
+        float | None, typer.Option(callback=finite, help="ρ of a covering objective, instead.")
+    ] = None,
+    seed: Seed = 0,
+    threads: Threads = None,
     root: Root = CHECKPOINTS,
 ) -> None:
     """Train a model of a data set, or all that is missing; an interrupted run goes on."""
     if threads:
         torch.set_num_threads(threads)
-    if dataset is not None:
-        known_dataset(dataset)
-    try:
-        if recipe == "zoo":
-            make_zoo(dataset, root)
-            return
-        if dataset is None:
-            raise fail(f"Say which data set {recipe} is for: {', '.join(DATASETS)}.")
-        if recipe == "classifier":
+    own = {"label-weight": label_weight, "gamma": gamma, "kappa": kappa, "rho": rho}
+    settings = {"epochs": epochs, "seed": seed or None, **own}
+    chosen = [name for name, value in settings.items() if value is not None]
+    if recipe in ("zoo", "classifier") and chosen:
+        raise fail(f"The {recipe} has settings of its own: leave out --{chosen[0]}.")
+    if recipe == "zoo":
+        make_zoo(dataset, root)
+        return
+    if dataset is None:
+        raise fail(f"Say which data set {recipe} is for: {', '.join(DATASETS)}.")
+    if recipe == "classifier":
+        with writing(root / dataset):
             accuracy = train_classifier(dataset, root / dataset / FILE)
-            typer.echo(f"validation accuracy: {accuracy:.4f}")
-            return
-        if recipe not in RECIPES:
-            raise fail(
-                f"No recipe is called {recipe!r}. There are: {', '.join(RECIPES)}, classifier, zoo."
-            )
-        run = Run(dataset, recipe, seed)
-        config = run.config
-        objective = {
-            name: value
-            for name, value in (("gamma", gamma), ("kappa", kappa), ("rho", rho))
-            if value is not None
+        typer.echo(f"validation accuracy: {accuracy:.4f}")
+        return
+    run = Run(dataset, recipe, seed)
+    config = run.config
+    objective = {name: own[name] for name in ("gamma", "kappa", "rho") if own[name] is not None}
+    if objective and not isinstance(config.objective, Covering):
+        raise fail(f"{recipe} is not trained with a covering objective: it has no γ, κ or ρ.")
+    training = {} if epochs is None else {"epochs": epochs}
+    config = config.model_copy(
+        update={
+            "training": config.training.model_copy(update=training),
+            "objective": config.objective.model_copy(update=objective),
         }
-        if objective and not isinstance(config.objective, Covering):
-            raise fail(f"{recipe} is not trained with a covering objective: it has no γ, κ or ρ.")
-        config = config.model_copy(
-            update={
-                "training": config.training.model_copy(
-                    update={} if epochs is None else {"epochs": epochs}
-                ),
-                "objective": config.objective.model_copy(update=objective),
-            }
-        )
-        if label_weight is not None:
-            config = weighted(config, label_weight)
+    )
+    if label_weight is not None:
+        config = weighted(config, label_weight)
+    try:
         config = ModelConfig.model_validate(config.model_dump())
-        valid = train_with_bar(config, run, root)
-        criterion, value = quality(config, load_model(dataset, run.name, root)[0], valid)
     except ValidationError as error:
         first = error.errors()[0]
         raise fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-    except (DatasetError, CheckpointError, FloatingPointError) as error:
-        raise fail(error) from None
+    valid = train_with_bar(config, run, root)
+    criterion, value = quality(config, load_model(dataset, run.name, root)[0], valid)
     typer.echo(f"validation {criterion}: {value:.2f}")
 
 
 def train_with_bar(config: ModelConfig, run: Run, root: Path) -> Batch:
-    """Train with a bar of progress; give the validation split."""
+    """Train with a bar of progress; return the validation split."""
+    config.build()  # what cannot be built is refused before the data are read
     source = DATASETS[run.dataset]
     data, valid = source.load("train", False), source.load("valid", False)
     best = -float("inf")
@@ -199,6 +193,8 @@ def evaluate_with_bar(
 def make_zoo(dataset: str | None, root: Path) -> None:
     """Train, measure and map what is missing of the zoo, one run after the other."""
     runs = [run for run in ZOO if dataset in (None, run.dataset)]
+    if not runs:
+        raise fail(f"The zoo has no model of {dataset}.")
     for number, run in enumerate(runs, 1):
         state = state_of(run, root)
         typer.echo(f"{number}/{len(runs)} {run.dataset}/{run.name}: {state}")
@@ -212,20 +208,18 @@ def make_zoo(dataset: str | None, root: Path) -> None:
 @app.command(epilog="Example: python -m mvae search mnist --recipe jmvae")
 def search(
     dataset: DatasetName,
-    recipe: Annotated[str, typer.Option(help="Whose λ of the labels is searched.")],
+    recipe: Annotated[
+        str,
+        typer.Option(help="Whose λ of the labels is searched.", callback=one_of("recipe", RECIPES)),
+    ],
     root: Root = CHECKPOINTS,
 ) -> None:
     """Try the same few λ for a recipe, each in full, and keep the results in search.csv."""
-    if recipe not in RECIPES:
-        raise fail(f"No recipe is called {recipe!r}. There are: {', '.join(RECIPES)}.")
-    try:
-        for trial in search_weights(known_dataset(dataset), recipe, root):
-            typer.echo(
-                f"{recipe}, λ = {trial.weight:g}: validation {trial.criterion} {trial.value:.2f} "
-                f"after {trial.epochs} epochs"
-            )
-    except (CheckpointError, DatasetError, FloatingPointError) as error:
-        raise fail(error) from None
+    for trial in search_weights(dataset, recipe, root):
+        typer.echo(
+            f"{recipe}, λ = {trial.weight:g}: validation {trial.criterion} {trial.value:.2f} "
+            f"after {trial.epochs} epochs"
+        )
 
 
 @app.command(epilog="Example: python -m mvae evaluate mnist/mvae-cover")
@@ -234,59 +228,45 @@ def evaluate(
     n: Annotated[
         int | None, typer.Option(min=2, help="Test samples scored by log-likelihood; else all.")
     ] = None,
-    k: Annotated[int, typer.Option(min=FEWEST, help="Importance draws a sample.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of all draws.")] = 0,
+    k: Annotated[
+        int, typer.Option(min=FEWEST, max=10**6, help="Importance draws a sample.")
+    ] = 1000,
+    seed: Seed = 0,
     only: Annotated[
         list[str] | None,
         typer.Option(
             metavar="MEASURE",
             help="Compute this measure alone and keep all other figures; may be repeated. "
             f"One of {', '.join(MEASURES)}.",
+            callback=one_of("measure", MEASURES),
         ),
     ] = None,
     root: Root = CHECKPOINTS,
 ) -> None:
     """Measure a checkpoint on the test split and write its metrics.json; it can be interrupted."""
-    dataset, model = split_checkpoint(checkpoint)
-    if unknown := {*(only or ())} - {*MEASURES}:
-        raise fail(f"No measure is called {min(unknown)!r}. There are: {', '.join(MEASURES)}.")
-    try:
-        evaluate_with_bar(dataset, model, n, k, seed, root, only or ())
-    except (DatasetError, CheckpointError) as error:
-        raise fail(error) from None
+    dataset, _, model = checkpoint.partition("/")
+    evaluate_with_bar(dataset, model, n, k, seed, root, only or ())
     typer.echo((root / dataset / model / "metrics.json").read_text("utf-8"))
 
 
 @app.command(epilog="Example: python -m mvae supervise mnist --threads 1")
-def supervise(
-    dataset: DatasetName,
-    threads: Annotated[int | None, typer.Option(help="CPU threads; default: all cores.")] = None,
-    root: Root = CHECKPOINTS,
-) -> None:
+def supervise(dataset: DatasetName, threads: Threads = None, root: Root = CHECKPOINTS) -> None:
     """Train with few labels, many ways, and keep the accuracies in supervision.csv."""
     if threads:
         torch.set_num_threads(threads)
-    try:
-        with tqdm(unit="run", desc=dataset) as bar:
-            for point, bar.total in run_supervision(known_dataset(dataset), root):
-                bar.update(len(curves(root / dataset / "supervision.csv")) - bar.n)
-                bar.set_postfix_str(f"{point.method}, {point.labels} labels: {point.accuracy:.3f}")
-    except (CheckpointError, DatasetError, FloatingPointError, ValueError) as error:
-        raise fail(error) from None
+    with tqdm(unit="run", desc=dataset) as bar:
+        for point, bar.total in run_supervision(dataset, root):
+            bar.update(len(curves(root / dataset / "supervision.csv")) - bar.n)
+            bar.set_postfix_str(f"{point.method}, {point.labels} labels: {point.accuracy:.3f}")
 
 
 @app.command("map", epilog="Example: python -m mvae map mnist/mvae-cover")
-def map_(
-    checkpoint: CheckpointName,
-    seed: Annotated[int, typer.Option(help="Of the layout.")] = 0,
-    root: Root = CHECKPOINTS,
-) -> None:
+def map_(checkpoint: CheckpointName, seed: Seed = 0, root: Root = CHECKPOINTS) -> None:
     """Lay the bundled examples' beliefs out by UMAP and write the checkpoint's map.safetensors."""
-    dataset, model = split_checkpoint(checkpoint)
-    try:
+    dataset, _, model = checkpoint.partition("/")
+    load_model(dataset, model, root)  # a wrong name makes no folder
+    with writing(root / dataset / model):
         points = write_map(dataset, model, root, seed)
-    except CheckpointError as error:
-        raise fail(error) from None
     typer.echo(f"wrote {dataset}/{model}/map.safetensors: {points:,} points")
 
 
@@ -299,24 +279,24 @@ def infer(
     supply: Annotated[
         str, typer.Option(help="Modalities, separated by commas, in order; empty for the prior.")
     ] = "",
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
     root: Root = CHECKPOINTS,
 ) -> None:
     """Show what a model believes and generates, given some modalities of a test example."""
-    dataset, name = split_checkpoint(checkpoint)
+    dataset, _, name = checkpoint.partition("/")
     evidence = [part.strip() for part in supply.split(",") if part.strip()]
+    model, _ = load_model(dataset, name, root)
+    samples = load_samples(dataset, model.modalities, root)
+    if not 0 <= sample < len(samples):
+        raise fail(f"There is no example {sample}: they are numbered 0 to {len(samples) - 1}.")
+    if not isinstance(model, ExpertModel):
+        raise fail(f"{checkpoint} has no belief of this kind. {model.no_experts}")
     try:
-        model, _ = load_model(dataset, name, root)
-        samples = load_samples(dataset, model.modalities, root)
-        if not 0 <= sample < len(samples):
-            raise fail(f"There is no example {sample}: they are numbered 0 to {len(samples) - 1}.")
-        if not isinstance(model, ExpertModel):
-            raise fail(f"{checkpoint} has no belief of this kind. {model.no_experts}")
         belief = believe(model, samples[slice(sample, sample + 1)], evidence, seed=seed)
-        metrics = load_metrics(dataset, name, root)
-    except (CheckpointError, ValueError) as error:
+    except ValueError as error:
         raise fail(error) from None
+    metrics = load_metrics(dataset, name, root)
     names = [m.name for m in model.modalities]
     quantiles = metrics.test.get("conflict", {}) if metrics else {}
     place = conflict_percentile(belief, quantiles, names)
@@ -332,7 +312,10 @@ def infer(
     epilog="Example: python -m mvae data mnist; python -m mvae data quadrants --write-samples"
 )
 def data(
-    dataset: Annotated[str | None, typer.Argument(help="Leave out for all.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Argument(help="Leave out for all.", callback=one_of("data set", DATASETS)),
+    ] = None,
     write: Annotated[
         bool, typer.Option("--write-samples", help="Write the bundled test examples.")
     ] = False,
@@ -340,7 +323,7 @@ def data(
 ) -> None:
     """Say where a data set lies and how large it is; fetch or make it if it is not there."""
     typer.echo(f"data folder: {data_folder()} (set MVAE_DATA to change it)")
-    for name in [known_dataset(dataset)] if dataset else DATASETS:
+    for name in [dataset] if dataset else DATASETS:
         source = DATASETS[name]
         try:
             # Making takes minutes: only what is asked for by name is made.
@@ -351,7 +334,7 @@ def data(
             counts = {split: len(source.load(split, True)) for split in ("train", "valid", "test")}
         except DatasetError as error:
             if dataset:
-                raise fail(error) from None
+                raise
             typer.echo(f"{name}: {source.title}; {error}")
             continue
         parts = ", ".join(f"{count:,} {split}" for split, count in counts.items())

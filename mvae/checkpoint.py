@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from torch import Tensor, nn
 
 from mvae.baselines import AnyObjective
 from mvae.files import (
     CheckpointError,
     load_tensors,
-    read,
+    read_if_there,
     save_tensors,
     sha256,
     short,
@@ -46,6 +48,10 @@ __all__ = [
     "write_json",
 ]
 
+#: The largest seed: one that torch, NumPy and UMAP take.
+SEEDS = 2**32 - 1
+#: The most weights of a model: what a file asks for is allocated, so it has bounds.
+MOST_WEIGHTS = 10**8
 #: What the app and the command line show first.
 DEFAULT_DATASET, DEFAULT_MODEL = "mnist", "mvae-cover"
 #: Where the bundled checkpoints lie, beside the package.
@@ -68,13 +74,36 @@ class Training(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(gt=0)
-    batch: int = Field(default=128, gt=0)
-    rate: float = Field(default=1e-3, gt=0)
-    energy_rate: float | None = Field(default=None, gt=0)
+    epochs: int = Field(gt=0, le=10**6)
+    batch: int = Field(default=128, gt=0, le=10**6)
+    rate: float = Field(default=1e-3, gt=0, le=100)
+    energy_rate: float | None = Field(default=None, gt=0, le=100)
     warmup: float = Field(default=0.2, ge=0, le=1)
     missing: float = Field(default=0.0, ge=0, le=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, le=SEEDS)
+
+
+def weights_at_most(modalities: Iterable[Modality], latents: int) -> int:
+    """Return about how many weights the largest kind of model has, without making one.
+
+    That is one with an encoder and a decoder of every modality for each of them, or one in which
+    every number is joined to every latent.
+    """
+    total, joined, count = 0, 0, 0
+    for m in modalities:
+        inputs = len(m.categories) if m.kind == "text" else math.prod(m.shape)
+        if m.convolutions:
+            channels = (m.shape[0], *m.convolutions)
+            total += 16 * sum(a * b for a, b in pairwise(channels))  # kernels of 4 × 4
+            sides = (-(-side // 2 ** len(m.convolutions)) for side in m.shape[1:])
+            inputs = channels[-1] * math.prod(sides)
+        layers = (inputs * m.distribution.parameters, *m.hidden, 2 * latents)
+        # What reads a text one token after another has several matrices of its width.
+        total += sum(a * b for a, b in pairwise(layers))
+        total += 8 * m.hidden[0] ** 2 if m.kind == "text" else 0
+        joined += math.prod(m.shape) * latents
+        count += 1
+    return max(2 * total * count, joined)
 
 
 class ModelConfig(BaseModel):
@@ -110,9 +139,26 @@ class ModelConfig(BaseModel):
             raise ValueError(f"modalities need different names, not {', '.join(names)}")
         return modalities
 
+    @model_validator(mode="after")
+    def _not_too_large(self) -> Self:
+        if (size := weights_at_most(self.modalities, self.latents)) > MOST_WEIGHTS:
+            raise ValueError(
+                f"these networks may have {size:,} weights, more than {MOST_WEIGHTS:,}; make "
+                "hidden layers or shapes smaller"
+            )
+        return self
+
     def build(self) -> MultimodalModel:
-        """Make the model with fresh weights."""
-        return self.objective.network(self.modalities, self.latents)
+        """Return the model with fresh weights.
+
+        Raises:
+            CheckpointError: if this kind of model cannot be made of these modalities.
+        """
+        try:
+            return self.objective.network(self.modalities, self.latents)
+        except ValueError as error:
+            name = f"{self.dataset}/{self.model}"
+            raise CheckpointError(f"{name} cannot be built: {error}.") from None
 
 
 class SavedConfig(ModelConfig):
@@ -152,10 +198,11 @@ def load_saved(folder: Path) -> SavedConfig:
             folder.
     """
     path = folder / "config.json"
-    if not path.exists():
+    content = read_if_there(path)
+    if content is None:
         raise CheckpointError(f"There is no checkpoint {folder.parent.name}/{folder.name}.")
     try:
-        config = SavedConfig.model_validate_json(read(path))
+        config = SavedConfig.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "its text"
@@ -312,10 +359,11 @@ def load_metrics(dataset: str, model: str, root: Path = CHECKPOINTS) -> Metrics 
         CheckpointError: if the file is damaged.
     """
     path = root / dataset / model / "metrics.json"
-    if not path.exists():
+    content = read_if_there(path)
+    if content is None:
         return None
     try:
-        metrics = Metrics.model_validate_json(read(path))
+        metrics = Metrics.model_validate_json(content)
     except ValidationError:
         raise CheckpointError(f"{short(path)} is not valid; run `evaluate` again.") from None
     weights = path.parent / "weights.safetensors"

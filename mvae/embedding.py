@@ -15,9 +15,9 @@ from mvae.checkpoint import (
     load_model,
     load_samples,
     load_tensors,
-    save_tensors,
     sha256,
 )
+from mvae.files import save_listed
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch
 from mvae.model import ExpertModel
@@ -260,7 +260,7 @@ def write_map(dataset: str, model: str, root: Path = CHECKPOINTS, seed: int = 0)
         "umap": fit_umap(pool.beliefs.mean, seed),
         "made of": _made_of(dataset, model, root),
     }
-    save_tensors(root / dataset / model / "map.safetensors", tensors)
+    save_listed(root / dataset / model / "map.safetensors", tensors)
     return len(tensors["umap"])
 
 

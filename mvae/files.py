@@ -22,6 +22,8 @@ __all__ = [
     "CheckpointError",
     "load_tensors",
     "read",
+    "read_if_there",
+    "save_listed",
     "save_tensors",
     "sha256",
     "short",
@@ -52,12 +54,22 @@ def read(path: Path) -> bytes:
     Raises:
         CheckpointError: if it is missing or cannot be read.
     """
+    content = read_if_there(path)
+    if content is None:
+        raise CheckpointError(f"There is no file {short(path)}; restore it or train again.")
+    return content
+
+
+def read_if_there(path: Path) -> bytes | None:
+    """Return the content of a file; None where there is none.
+
+    Raises:
+        CheckpointError: if it cannot be read.
+    """
     try:
         return path.read_bytes()
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"There is no file {short(path)}; restore it or train again."
-        ) from None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
         raise CheckpointError(
             f"{short(path)} cannot be read: {error.strerror}; restore it, or its permissions."
@@ -196,21 +208,53 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     write_atomically(path, to_bytes(tensors))
 
 
+#: The hashes of a folder's files, as ``sha256sum --check`` reads them.
+SUMS = "SHA256SUMS"
+LINE = re.compile(r"(?P<sum>[0-9a-f]{64})  (?P<name>[^/]+)")
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that a folder's SHA256SUMS lists, by name.
+
+    Raises:
+        CheckpointError: if it is damaged or cannot be read.
+    """
+    text = (read_if_there(folder / SUMS) or b"").decode(errors="replace")
+    lines = [LINE.fullmatch(line) for line in text.splitlines()]
+    if not all(lines):
+        raise CheckpointError(f"{short(folder / SUMS)} is damaged; restore it.")
+    return {line["name"]: line["sum"] for line in lines if line}
+
+
+def save_listed(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors as safetensors, and their hash into SHA256SUMS of the folder.
+
+    The caller holds the folder by :func:`writing`, so that nothing comes between the two.
+    """
+    content = to_bytes(tensors)
+    listed = sums(path.parent) | {path.name: hashlib.sha256(content).hexdigest()}
+    write_atomically(path, content)
+    text = "".join(f"{listed[name]}  {name}\n" for name in sorted(listed))
+    write_atomically(path.parent / SUMS, text.encode())
+
+
 def load_tensors(path: Path, expected: str | None = None) -> dict[str, Tensor]:
     """Read a safetensors file.
 
     Args:
         path: of the file.
-        expected: its SHA-256; None where nothing says which content it should have.
+        expected: its SHA-256; None takes that in SHA256SUMS beside it, if it is listed there.
 
     Raises:
         CheckpointError: if the file is missing or not whole, or has another hash.
     """
-    content = read(path)
+    content, source = read(path), "config.json"
+    if expected is None:
+        expected, source = sums(path.parent).get(path.name), SUMS
     if expected is not None and hashlib.sha256(content).hexdigest() != expected:
         raise CheckpointError(
-            f"{short(path)} is damaged or of another version than its config.json, which names "
-            "another SHA-256; restore both files, or train again."
+            f"{short(path)} is damaged or of another version: its SHA-256 is not the one in "
+            f"{source}; restore both files, or make them again."
         )
     try:
         return safetensors.torch.load(content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
@@ -19,6 +19,12 @@ __all__ = ["Batch", "Modality"]
 
 #: Kinds whose data are indices, each with a likelihood that nothing else has.
 OWN_LIKELIHOOD = {"label": "categorical", "text": "autoregressive"}
+
+#: The largest number of anything, and the most numbers that describe a sample: what a file asks
+#: for is allocated, so it has bounds.
+LARGEST, MOST = 2**16, 2**22
+Size = Annotated[int, Field(gt=0, le=LARGEST)]
+Place = Annotated[int, Field(ge=0, lt=64)]
 
 
 class Modality(BaseModel):
@@ -53,20 +59,23 @@ class Modality(BaseModel):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9 -]{0,31}$")
     kind: Literal["image", "label", "vector", "tags", "text"]
-    shape: tuple[PositiveInt, ...] = Field(min_length=1, max_length=3)
+    shape: tuple[Size, ...] = Field(min_length=1, max_length=3)
     likelihood: Literal[
         "bernoulli", "bernoulli-cross-entropy", "categorical", "gaussian", "autoregressive"
     ]
-    weight: float = Field(default=1.0, gt=0)
-    hidden: tuple[PositiveInt, ...] = Field(default=(512, 512), min_length=1)
-    convolutions: tuple[PositiveInt, ...] = ()
+    weight: float = Field(default=1.0, gt=0, le=1e6)
+    hidden: tuple[Size, ...] = Field(default=(512, 512), min_length=1, max_length=16)
+    convolutions: tuple[Size, ...] = Field(default=(), max_length=16)
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    categories: tuple[str, ...] = ()
-    tile: tuple[int, int] | None = None
+    categories: tuple[str, ...] = Field(default=(), max_length=LARGEST)
+    tile: tuple[Place, Place] | None = None
     grid: tuple[PositiveInt, PositiveInt] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        numbers = elements(self.shape) * (len(self.categories) if self.kind == "text" else 1)
+        if numbers > MOST:
+            raise ValueError(f"a sample of {self.name} has {numbers:,} numbers, more than {MOST:,}")
         if self.kind == "image" and len(self.shape) != 3:
             raise ValueError(f"an image's shape is (channels, height, width), not {self.shape}")
         for kind, likelihood in OWN_LIKELIHOOD.items():

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from mvae.files import CheckpointError, read, write_atomically
+from mvae.files import CheckpointError, read_if_there, write_atomically
 
 __all__ = ["read_rows", "write_rows"]
 
@@ -24,10 +24,11 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     Raises:
         CheckpointError: if a row is not of this kind, or the file cannot be read.
     """
-    if not path.exists():
+    content = read_if_there(path)
+    if content is None:
         return []
     try:
-        rows = list(csv.DictReader(io.StringIO(read(path).decode(), newline="")))
+        rows = list(csv.DictReader(io.StringIO(content.decode(), newline="")))
         return TypeAdapter(list[kind]).validate_python(rows)  # type: ignore[valid-type]
     except (ValidationError, csv.Error, UnicodeDecodeError):
         name = "/".join(path.parts[-2:])

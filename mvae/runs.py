@@ -19,7 +19,7 @@ from mvae.checkpoint import (
 )
 from mvae.evaluation.measures.measure import situations
 from mvae.evaluation.trust import doubt
-from mvae.files import read
+from mvae.files import read_if_there
 from mvae.modality import Batch
 from mvae.model import MVAE
 from mvae.pictures import tiles
@@ -131,10 +131,11 @@ def load_history(dataset: str, name: str, root: Path = CHECKPOINTS) -> dict[str,
         CheckpointError: if the file is damaged.
     """
     path = root / dataset / name / "history.csv"
-    if not path.exists():
+    content = read_if_there(path)
+    if content is None:
         return {}
     try:
-        header, *rows = csv.reader(read(path).decode().splitlines())
+        header, *rows = csv.reader(content.decode().splitlines())
         columns = zip(*(map(float, row) for row in rows), strict=True)
         return dict(zip(header, map(list, columns), strict=True))
     except (ValueError, csv.Error):

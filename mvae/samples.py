@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from mvae.checkpoint import save_tensors, write_atomically
-from mvae.data import DATASETS
+from mvae.data import dataset_of
+from mvae.files import save_listed, write_atomically, writing
 
 __all__ = ["write_samples"]
 
@@ -17,30 +18,46 @@ PER_CLASS, UNCLASSED = 50, 300
 
 
 def write_samples(dataset: str, root: Path, per_class: int = PER_CLASS, seed: int = 0) -> int:
-    """Write samples.safetensors and SOURCE.txt from the test split; give the number of samples.
+    """Write samples.safetensors and SOURCE.txt from the test split; return how many there are.
 
-    Images and tags are stored as bytes. Classes alternate, so that the first samples show all.
+    Images and tags are stored as bytes. Classes alternate, so that the first samples show all; of
+    a class that has fewer than ``per_class`` all are taken.
+
+    Raises:
+        CheckpointError: if nothing can be written there, or another command is writing.
+        DatasetError: if there is no such data set, or its raw data are not there.
     """
-    source = DATASETS[dataset]
-    test = source.load("test", False)
-    labels = [m for m in source.modalities if m.kind == "label"]
-    order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
-    if len(labels) == 1:
-        of = test.values[labels[0].name][order]
-        rounds = [order[of == c][:per_class] for c in range(labels[0].shape[0])]
-        chosen = torch.stack(rounds, 1).flatten()
-        which = f"{per_class} of each class"
-    else:
-        chosen, which = order[:UNCLASSED], "chosen at random"
-    tensors = {"test index": chosen}
-    for m in source.modalities:
-        x = test.values[m.name][chosen]
-        scale = {"image": 255, "tags": 1}.get(m.kind)
-        tensors[m.name] = x if scale is None else (x * scale).round().to(torch.uint8)
-    save_tensors(root / dataset / "samples.safetensors", tensors)
-    note = (
-        f"samples.safetensors: {len(chosen)} test examples, {which}, as the models see them.\n"
-        f"{source.source}\n"
-    )
-    write_atomically(root / dataset / "SOURCE.txt", note.encode())
+    source = dataset_of(dataset)
+    with writing(root / dataset):
+        test = source.load("test", False)
+        labels = [m for m in source.modalities if m.kind == "label"]
+        order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
+        if len(labels) == 1:
+            chosen = order[alternating(test.values[labels[0].name][order], per_class)]
+            which = f"{per_class} of each class"
+        else:
+            chosen, which = order[:UNCLASSED], "chosen at random"
+        tensors = {"test index": chosen}
+        for m in source.modalities:
+            x = test.values[m.name][chosen]
+            scale = {"image": 255, "tags": 1}.get(m.kind)
+            tensors[m.name] = x if scale is None else (x * scale).round().to(torch.uint8)
+        save_listed(root / dataset / "samples.safetensors", tensors)
+        note = (
+            f"samples.safetensors: {len(chosen)} test examples, {which}, as the models see them.\n"
+            f"{source.source}\n"
+        )
+        write_atomically(root / dataset / "SOURCE.txt", note.encode())
     return len(chosen)
+
+
+def alternating(classes: Tensor, most: int) -> Tensor:
+    """Return the places of the first of every class, of the second of every class, and so on.
+
+    Example:
+        >>> alternating(torch.tensor([0, 0, 1, 0, 1]), most=2).tolist()
+        [0, 2, 1, 4]
+    """
+    members = [(classes == c).nonzero().squeeze(-1)[:most] for c in classes.unique()]
+    turns = torch.cat([torch.arange(len(each)) for each in members])
+    return torch.cat(members)[turns.argsort(stable=True)]

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 
 from mvae.checkpoint import ModelConfig, available, load_config, load_model
-from mvae.data import DATASETS
+from mvae.data import DATASETS, dataset_of
 from mvae.evaluation.likelihood import log_likelihood
+from mvae.files import writing
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
 from mvae.recipes import config_for
@@ -70,21 +71,27 @@ def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
 
     A trial that is in the file already is not repeated, and a bundled model that is the candidate
     already is not trained again. Yields all trials of the recipe.
+
+    Raises:
+        CheckpointError: if the model cannot be built, a file is damaged, or another command is
+            writing into the folder.
+        DatasetError: if there is no such data set, or its raw data are not there.
     """
-    path = root / dataset / "search.csv"
-    valid = DATASETS[dataset].load("valid", False)
-    for weight in CANDIDATES:
-        found = [t for t in read_rows(path, Trial) if (t.recipe, t.weight) == (recipe, weight)]
-        if not found:
-            config = weighted(config_for(dataset, recipe), weight)
-            model = _bundled(config, root) or _trained(config, valid)
-            criterion, value = quality(config, model.eval(), valid)
-            epochs = config.training.epochs
-            found = [Trial(recipe, weight, epochs, criterion, round(value, 2))]
-            write_rows(
-                path, sorted((*read_rows(path, Trial), *found), key=lambda t: (t.recipe, t.weight))
-            )
-        yield from found
+    source, path = dataset_of(dataset), root / dataset / "search.csv"
+    config_for(dataset, recipe).build()  # what cannot be built is refused before data are read
+    with writing(path.parent):
+        valid = source.load("valid", False)
+        for weight in CANDIDATES:
+            found = [t for t in read_rows(path, Trial) if (t.recipe, t.weight) == (recipe, weight)]
+            if not found:
+                config = weighted(config_for(dataset, recipe), weight)
+                model = _bundled(config, root) or _trained(config, valid)
+                criterion, value = quality(config, model.eval(), valid)
+                epochs = config.training.epochs
+                found = [Trial(recipe, weight, epochs, criterion, round(value, 2))]
+                rows = (*read_rows(path, Trial), *found)
+                write_rows(path, sorted(rows, key=lambda t: (t.recipe, t.weight)))
+            yield from found
 
 
 def _bundled(config: ModelConfig, root: Path) -> MultimodalModel | None:

@@ -17,6 +17,7 @@ from mvae.checkpoint import (
     save_model,
     write_atomically,
 )
+from mvae.files import writing
 from mvae.modality import Batch
 from mvae.recipes import config_for
 from mvae.training import RESUME, Progress, Trainer
@@ -135,15 +136,16 @@ def train(config: ModelConfig, data: Batch, valid: Batch, folder: Path) -> Itera
 
     Raises:
         FloatingPointError: if the loss is no longer finite.
-        CheckpointError: if the folder keeps an unfinished run with other settings.
+        CheckpointError: if the folder keeps an unfinished run with other settings, or another
+            command is writing into it, or nothing can be written there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(config, data, valid, folder)
-    yield from trainer
-    save_model(folder, config, trainer.best)
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(("epoch", "loss", "validation_score", "beta", "seconds"))
-    rows.writerows(trainer.history)
-    write_atomically(folder / "history.csv", table.getvalue().encode())
-    (folder / RESUME).unlink(missing_ok=True)
+    with writing(folder):
+        trainer = Trainer(config, data, valid, folder)
+        yield from trainer
+        save_model(folder, config, trainer.best)
+        table = io.StringIO()
+        rows = csv.writer(table, lineterminator="\n")
+        rows.writerow(("epoch", "loss", "validation_score", "beta", "seconds"))
+        rows.writerows(trainer.history)
+        write_atomically(folder / "history.csv", table.getvalue().encode())
+        (folder / RESUME).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from mvae.checkpoint import load_tensors, save_tensors, sha256, write_json
+from mvae.files import save_listed, sums
 
 __all__ = ["sign", "spoil"]
 
@@ -24,6 +25,7 @@ def spoil(path: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
     """Change the tensors of a file; weights that no hash gives away."""
     tensors = load_tensors(path)
     change(tensors)
-    save_tensors(path, tensors)
+    save = save_listed if path.name in sums(path.parent) else save_tensors
+    save(path, tensors)
     if path.name == "weights.safetensors":
         sign(path.parent)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import errno
 import json
 import math
-import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ import mvae
 from mvae.checkpoint import (
     CHECKPOINTS,
     CheckpointError,
+    ModelConfig,
     available,
     load_metrics,
     load_model,
@@ -28,8 +29,11 @@ from mvae.checkpoint import (
     save_tensors,
     sha256,
     version,
-    write_atomically,
+    weights_at_most,
 )
+from mvae.data import DATASETS
+from mvae.files import save_listed, sums
+from mvae.recipes import config_for
 from tests.signing import spoil
 
 
@@ -159,6 +163,8 @@ def test_a_version_is_that_of_configuration_and_weights(folder):
 def test_everything_bundled_names_its_weights():
     checked = 0
     for dataset, models in available().items():
+        for path in (CHECKPOINTS / dataset).rglob("[cms]*.safetensors"):
+            assert sums(path.parent)[path.name] == sha256(path), path
         for model in models:
             folder = CHECKPOINTS / dataset / model
             saved = load_saved(folder)
@@ -216,11 +222,62 @@ def test_config_with_doubled_modalities_is_refused(folder):
     assert_fails_with(folder, "toys/mvae/config.json")
 
 
-@pytest.mark.parametrize("field", [{"hidden": [-3]}, {"shape": [1, -2, -2]}])
-def test_config_with_impossible_sizes_is_refused(folder, field):
+@pytest.mark.parametrize(
+    ("field", "word"),
+    [
+        ({"hidden": [-3]}, "modalities.0.hidden.0"),
+        ({"shape": [1, -2, -2]}, "modalities.0.shape.1"),
+        ({"hidden": [10**9]}, "modalities.0.hidden.0"),
+        ({"hidden": [10**30]}, "modalities.0.hidden.0"),
+        ({"hidden": [8] * 1000}, "modalities.0.hidden"),
+        ({"hidden": [60_000, 60_000]}, "weights"),
+        ({"shape": [1, 100_000, 100_000]}, "modalities.0.shape.1"),
+        ({"shape": [3, 60_000, 60_000]}, "numbers"),
+        ({"shape": [1, 2000, 2000], "hidden": [2000]}, "weights"),
+        ({"convolutions": [10**9]}, "modalities.0.convolutions.0"),
+        ({"convolutions": [60_000, 60_000]}, "weights"),
+        ({"tile": [0, 10**9]}, "modalities.0.tile.1"),
+        ({"tile": [-1, 0]}, "modalities.0.tile.0"),
+        ({"weight": math.inf}, "modalities.0.weight"),
+        ({"weight": 1e300}, "modalities.0.weight"),
+    ],
+)
+def test_config_with_impossible_sizes_is_refused_before_anything_is_made(
+    folder, field, word, monkeypatch
+):
+    monkeypatch.setattr(ModelConfig, "build", lambda self: pytest.fail("it was made"))
     modalities = json.loads((folder / "config.json").read_text("utf-8"))["modalities"]
     change_config(folder, modalities=[modalities[0] | field, *modalities[1:]])
-    assert_fails_with(folder, "toys/mvae/config.json")
+    assert_fails_with(folder, "toys/mvae/config.json", "not valid", word)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training": {"epochs": 10**23}},
+        {"training": {"epochs": 1, "batch": 10**12}},
+        {"training": {"epochs": 1, "rate": math.inf}},
+        {"training": {"epochs": 1, "seed": -1}},
+        {"training": {"epochs": 1, "seed": 10**23}},
+    ],
+)
+def test_config_with_an_impossible_training_is_refused(folder, changes):
+    change_config(folder, **changes)
+    assert_fails_with(folder, "toys/mvae/config.json", "not valid", "training.")
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("recipe", ["mvae", "cvae", "rbm", "dbm", "deep-rbm", "dae", "jmvae"])
+def test_weights_are_counted_well_before_they_are_made(dataset, recipe):
+    config = config_for(dataset, recipe)
+    try:
+        with torch.device("meta"):
+            model = config.build()
+    except CheckpointError as error:
+        assert f"{dataset}/{recipe} cannot be built" in str(error)  # noqa: PT017
+    else:
+        made = sum(w.numel() for w in model.parameters())
+        assert made < 1.4 * weights_at_most(config.modalities, config.latents)
 
 
 @pytest.mark.parametrize(
@@ -239,43 +296,6 @@ def test_a_folder_without_checkpoints_says_none(tmp_path):
 def test_a_checkpoint_without_weights_is_not_available(folder):
     (folder / "weights.safetensors").unlink()
     assert available(folder.parent.parent) == {}
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace", "chmod"])
-def test_failed_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def fail(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, step, fail)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, b"new" * 1000)
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_interrupted_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_writing_replaces_a_file_and_makes_its_folder(tmp_path):
-    path = tmp_path / "a" / "b" / "file"
-    for content in (b"old", b"new"):
-        write_atomically(path, content)
-        assert path.read_bytes() == content
-    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.fixture
@@ -320,10 +340,37 @@ def test_samples_that_do_not_fit_are_refused(samples, toys, tmp_path, change, wo
     assert str(tmp_path) not in str(caught.value)
 
 
+def test_files_that_are_listed_with_their_hash_are_checked(samples, toys, tmp_path):
+    path = tmp_path / "toys" / "samples.safetensors"
+    save_listed(path, samples)
+    save_listed(path.with_name("other.safetensors"), samples)
+    load_samples("toys", toys, tmp_path)
+    done = subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=path.parent, check=False)
+    assert done.returncode == 0
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"toys/samples\.safetensors is damaged .*SHA256SUMS"):
+        load_samples("toys", toys, tmp_path)
+    (path.parent / "SHA256SUMS").write_text("What is this?\n")
+    with pytest.raises(CheckpointError, match=r"toys/SHA256SUMS is damaged"):
+        load_samples("toys", toys, tmp_path)
+
+
 def test_absent_samples_are_named(toys, tmp_path):
     with pytest.raises(CheckpointError, match=r"no file .*toys/samples\.safetensors") as caught:
         load_samples("toys", toys, tmp_path)
     assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["config.json", "weights.safetensors", "metrics.json"])
+def test_a_folder_in_the_place_of_a_file_is_named(folder, name):
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir()
+    root = folder.parent.parent
+    load = load_metrics if name == "metrics.json" else load_model
+    with pytest.raises(CheckpointError, match=rf"toys/mvae/{re.escape(name)} cannot be read"):
+        load("toys", "mvae", root)
 
 
 def test_metrics_belong_to_exactly_these_weights(folder):

@@ -196,6 +196,15 @@ def test_a_map_of_something_else_and_a_damaged_one_get_a_sentence(root, file, ch
     assert "`python -m mvae map mnist/mvae-2d` makes it" in str(error.value)
 
 
+def test_a_single_bit_of_a_map_does_not_change_unseen(root):
+    path = root / "mnist/mvae-2d/map.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"map\.safetensors is damaged"):
+        load_map("mnist", "mvae-2d", root)
+
+
 def test_a_missing_map_and_a_truncated_one_get_a_sentence(root):
     with pytest.raises(CheckpointError, match="python -m mvae map mnist/mvae`"):
         load_map("mnist", "mvae", root)
@@ -218,7 +227,7 @@ def test_the_command_explains_itself_and_answers_wrong_names():
     )
     for name in ("mnist", "mnist/other"):
         result = CliRunner().invoke(app, ["map", name])
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert name in result.stderr
 
 

@@ -49,7 +49,7 @@ def refusal(command: str, root: Path) -> str:
     """Give the one line on which a command ends."""
     result = CliRunner().invoke(app, [*command.split(), "--root", str(root)])
     assert isinstance(result.exception, SystemExit), repr(result.exception)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     return line

@@ -139,7 +139,14 @@ def test_curves_are_read_by_column_and_a_damaged_file_is_named(tmp_path):
     folder.mkdir(parents=True)
     (folder / "history.csv").write_text("epoch,loss\n1,2.5\n2,1.5\n")
     assert load_history("mnist", "mvae", tmp_path) == {"epoch": [1, 2], "loss": [2.5, 1.5]}
-    for text in ("", "epoch,loss\n1\n", "epoch,loss\n1,many\n"):
-        (folder / "history.csv").write_text(text)
+    for content in (
+        *(b"", b"epoch,loss\n1\n", b"epoch,loss\n1,many\n", b"epoch\n" + 200_000 * b"1"),
+        *(b"epoch\n\xff\n", b"epoch\n\0\n"),
+    ):
+        (folder / "history.csv").write_bytes(content)
         with pytest.raises(CheckpointError, match=r"history\.csv is damaged"):
             load_history("mnist", "mvae", tmp_path)
+    (folder / "history.csv").unlink()
+    (folder / "history.csv").mkdir()
+    with pytest.raises(CheckpointError, match=r"history\.csv cannot be read"):
+        load_history("mnist", "mvae", tmp_path)

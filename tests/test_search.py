@@ -44,7 +44,7 @@ def test_a_bundled_model_is_measured_and_not_trained_again(tmp_path, monkeypatch
     run = Run("mnist", "mvae-joint")
     source = DATASETS["mnist"]
     for _ in train(
-        run.config,
+        run.config.model_copy(update={"model": "other"}),
         source.load("train", False),
         source.load("valid", False),
         tmp_path / "mnist" / "other",
@@ -86,7 +86,7 @@ def test_the_command_prints_what_it_found(tmp_path):
     lines = CliRunner().invoke(app, command).stdout.splitlines()
     assert lines[1] == "vae, λ = 10: validation joint log p -100.00 after 20 epochs"
     result = CliRunner().invoke(app, ["search", "mnist", "--recipe", "vea"])
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "No recipe is called 'vea'" in result.stderr
 
 

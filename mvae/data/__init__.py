@@ -16,7 +16,7 @@ from mvae.data.translation import TRANSLATION
 from mvae.data.views import VIEWS
 from mvae.data.vision import VISION
 
-__all__ = ["DATASETS", "Dataset", "DatasetError", "data_folder"]
+__all__ = ["DATASETS", "Dataset", "DatasetError", "data_folder", "dataset_of"]
 
 #: Every data set by its name.
 DATASETS: dict[str, Dataset] = {
@@ -26,3 +26,18 @@ DATASETS: dict[str, Dataset] = {
         *(VIEWS, CELEBA, CELEBA19, MIRFLICKR),
     )
 }
+
+
+def dataset_of(name: str) -> Dataset:
+    """Return a data set by its name.
+
+    Raises:
+        DatasetError: if none is called so.
+
+    Example:
+        >>> dataset_of("mnist").title
+        'MNIST'
+    """
+    if name not in DATASETS:
+        raise DatasetError(f"No data set is called {name!r}. There are: {', '.join(DATASETS)}.")
+    return DATASETS[name]

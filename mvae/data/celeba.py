@@ -65,10 +65,10 @@ FACE = Modality(
 TAGGED = (FACE, as_tags(ATTRIBUTES))
 LABELLED = (FACE, *as_labels(ATTRIBUTES))
 
+PAGE = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 SOURCE = (
     "CelebA, Z. Liu, P. Luo, X. Wang and X. Tang, Deep Learning Face Attributes in the Wild, "
-    "ICCV 2015, https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, for non-commercial research "
-    "only; not bundled"
+    f"ICCV 2015, {PAGE}, for non-commercial research only; not bundled"
 )
 
 FACTS = (
@@ -98,8 +98,9 @@ def _lines(name: str) -> list[list[str]]:
 
 def _not_there(reason: str) -> DatasetError:
     return DatasetError(
-        f"CelebA is not in the data folder ({reason}). With a network, `python -m mvae data "
-        f"celeba` fetches it; else set MVAE_DATA to the folder that holds celeba/{LIST}, "
+        f"CelebA is not in the data folder ({reason}). With a network and gdown, which "
+        "`pip install gdown` installs, `python -m mvae data celeba` fetches it from Google Drive; "
+        f"else get it from {PAGE} and set MVAE_DATA to the folder that holds celeba/{LIST}, "
         f"celeba/{PARTITION} and celeba/{IMAGES}."
     )
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_into, save_tensors
+from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_into
 from mvae.data import DATASETS
 from mvae.evaluation.agreement import agreement, likeliest
+from mvae.files import save_listed
 from mvae.modality import Modality
 from mvae.pictures import assemble, picture_shape
 
@@ -135,7 +136,7 @@ def train_classifier(dataset: str, path: Path, seed: int = 0) -> float:
         accuracy = model.right(held_out, valid.values).double().mean().item()
         if accuracy > best:
             best = accuracy
-            save_tensors(path, {n: w.half() for n, w in model.state_dict().items()})
+            save_listed(path, {n: w.half() for n, w in model.state_dict().items()})
     return best
 
 

@@ -19,12 +19,13 @@ from mvae.checkpoint import (
     sha256,
     write_json,
 )
-from mvae.data import DATASETS
+from mvae.data import dataset_of
 from mvae.evaluation.classifier import FILE, classifier_of
 from mvae.evaluation.measures import OTHERS, Likelihoods, Measure, Subject, estimates
 from mvae.evaluation.measures.measure import costly
 from mvae.evaluation.paired import keep_values, paired_errors
 from mvae.evaluation.work import WORKING, Step, Work
+from mvae.files import writing
 from mvae.modality import Batch
 
 __all__ = ["MEASURES", "REFERENCE", "Done", "evaluate"]
@@ -83,10 +84,23 @@ def evaluate(
 
     Raises:
         CheckpointError: if a checkpoint is missing or damaged, or the classifier is damaged, or if
-            there are no figures of the same weights, samples and seed to keep beside ``only``.
-        DatasetError: if the raw data are not there.
+            there are no figures of the same weights, samples and seed to keep beside ``only``, or
+            another command is writing into its folder.
+        DatasetError: if there is no such data set, or its raw data are not there.
+        ValueError: if no measure has such a name.
     """
-    subject = subject_of(dataset, name, n, k, seed, root)
+    if unknown := {*only} - {*MEASURES}:
+        raise ValueError(f"no measure is called {min(unknown)!r}; there are {', '.join(MEASURES)}")
+    load_model(dataset, name, root)  # so that a wrong name makes no folder
+    with writing(root / dataset / name):
+        subject = subject_of(dataset, name, n, k, seed, root)
+        yield from measure_all(subject, dataset, name, root, only)
+
+
+def measure_all(
+    subject: Subject, dataset: str, name: str, root: Path, only: Collection[str]
+) -> Iterator[Done]:
+    """Measure a subject, and write its metrics.json."""
     kept = kept_figures(subject, dataset, name, root) if only else ({}, {})
     work = work_of(subject, dataset, name, root)
     measures: list[Measure] = [m for m in (Likelihoods(), *OTHERS) if not only or m.name in only]
@@ -102,7 +116,7 @@ def evaluate(
         reference = replace(subject, model=model, config=config)
         theirs = work_of(reference, dataset, REFERENCE, root)
         todo += [(reference, theirs, step) for step in Likelihoods().steps(reference)]
-    yield from run(todo, seed)
+    yield from run(todo, subject.seed)
 
     if reference:
         measures[0] = Likelihoods((REFERENCE, estimates(reference, theirs)))
@@ -119,14 +133,14 @@ def evaluate(
         version = sha256(root / dataset / REFERENCE / "weights.safetensors")
         test["loglik_above"][REFERENCE]["weights_sha256"] = version
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    settings = f"--n {subject.n} --k {k} --seed {seed}"
+    settings = f"--n {subject.n} --k {subject.k} --seed {subject.seed}"
     command = f"python -m mvae evaluate {dataset}/{name} {settings}"
     if only:
         for measure in measures:
             protocol[f"date_{measure.name}"] = today
             protocol[f"command_{measure.name}"] = f"{command} --only {measure.name}"
     else:
-        protocol = {"split": "test", "n": len(subject.test), "seed": seed} | protocol
+        protocol = {"split": "test", "n": len(subject.test), "seed": subject.seed} | protocol
         protocol |= {
             "date": today,
             "version": torch.__version__.split("+")[0],
@@ -137,6 +151,9 @@ def evaluate(
     paired = {kind: x for kind, x in paired.items() if kind in test} | paired_errors(
         dataset, name, values, root
     )
+    # In the order of a whole evaluation, so that a file differs only where its figures do.
+    place = {kind: i for i, m in enumerate((Likelihoods(), *OTHERS)) for kind in m.kinds}
+    test = dict(sorted(test.items(), key=lambda item: place[item[0]]))
     if paired:
         test["paired"] = paired
     write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
@@ -184,7 +201,7 @@ def run(todo: list[tuple[Subject, Work, Step]], seed: int) -> Iterator[Done]:
 def subject_of(dataset: str, name: str, n: int | None, k: int, seed: int, root: Path) -> Subject:
     """Load a model and what it is measured on."""
     model, config = load_model(dataset, name, root)
-    source = DATASETS[dataset]
+    source = dataset_of(dataset)
     test = source.load("test", False)
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
     judged = (root / dataset / FILE).exists()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from mvae.checkpoint import ModelConfig, load_tensors, save_tensors
-from mvae.data import DATASETS
+from mvae.checkpoint import ModelConfig, load_into
+from mvae.data import DATASETS, DatasetError, dataset_of
 from mvae.evaluation.probe import linear_probe
+from mvae.files import save_tensors, writing
 from mvae.modality import Batch, Modality
 from mvae.model import MVAE, MultimodalModel
 from mvae.networks import Pathway
@@ -124,24 +126,25 @@ def supervise(dataset: str, root: Path) -> Iterator[tuple[Point, int]]:
     The points stand in supervision.csv of the data set as they come: an interrupted call goes on.
 
     Raises:
-        ValueError: if the data set is not one image and its label.
-        DatasetError: if the raw data are not there.
+        DatasetError: if the data set is not one image and its label, or its raw data are not
+            there.
+        CheckpointError: if another command is writing into the folder.
     """
-    modalities = DATASETS[dataset].modalities
-    if [m.kind for m in modalities] != ["image", "label"]:
-        raise ValueError(f"weak supervision is measured on an image and its label, not {dataset}")
-    splits = {s: DATASETS[dataset].load(s, False) for s in ("train", "valid", "test")}
-    folder = root / dataset
+    source, folder = dataset_of(dataset), root / dataset
+    if [m.kind for m in source.modalities] != ["image", "label"]:
+        raise DatasetError(
+            f"Weak supervision is measured on an image and its label, not {dataset}."
+        )
     path, total = folder / "supervision.csv", len(METHODS) * len(FRACTIONS) * len(SEEDS)
-    for seed in SEEDS:
-        for fraction in FRACTIONS:
-            for method in METHODS:
-                found = curves(path)
-                if any((p.method, p.fraction, p.seed) == (method, fraction, seed) for p in found):
-                    continue
-                point = run(dataset, method, fraction, seed, splits, folder)
-                write_rows(path, [*found, point])
-                yield point, total
+    with writing(folder):
+        splits = {s: source.load(s, False) for s in ("train", "valid", "test")}
+        for seed, fraction, method in product(SEEDS, FRACTIONS, METHODS):
+            found = curves(path)
+            if any((p.method, p.fraction, p.seed) == (method, fraction, seed) for p in found):
+                continue
+            point = run(dataset, method, fraction, seed, splits, folder)
+            write_rows(path, [*found, point])
+            yield point, total
 
 
 def run(
@@ -199,11 +202,14 @@ def pretrained(
     place = folder / f"images-alone-{config.training.seed}"
     path = place / "weights.safetensors"
     if not path.exists():
-        trainer = Trainer(config, train.supply([image]), valid.supply([image]), place)
-        for _ in trainer:
-            pass
-        save_tensors(path, trainer.best)
-    return load_tensors(path)
+        with writing(place):
+            trainer = Trainer(config, train.supply([image]), valid.supply([image]), place)
+            for _ in trainer:
+                pass
+            save_tensors(path, trainer.best)
+    model = config.build()
+    load_into(model, path)
+    return model.state_dict()
 
 
 @torch.no_grad()

@@ -332,5 +332,8 @@ def test_why_nothing_could_be_fetched_is_said(tmp_path, monkeypatch):
 
     monkeypatch.setenv("MVAE_DATA", str(tmp_path))
     monkeypatch.setattr(vision, "datasets", lambda: SimpleNamespace(CelebA=fetch))
-    with pytest.raises(DatasetError, match=r"\('gdown' is required\. Install it\).*MVAE_DATA"):
+    with pytest.raises(
+        DatasetError,
+        match=r"\('gdown' is required\. Install it\).*`pip install gdown`.*https://.*MVAE_DATA",
+    ):
         CELEBA.load("train", True)

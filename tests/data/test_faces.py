@@ -233,7 +233,7 @@ def test_a_half_written_shard_is_never_taken_for_a_whole_one(few_faces, tmp_path
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.os, "replace", stop)
+        patch.setattr("os.replace", stop)
         with pytest.raises(KeyboardInterrupt):
             list(make())
     assert contents(tmp_path / "faces") == {}

@@ -1,0 +1,111 @@
+"""What the command line's arguments may be, and how a command ends that cannot go on."""
+
+from __future__ import annotations
+
+import math
+import stat
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mvae.checkpoint import SEEDS
+from mvae.data import DATASETS, DatasetError
+from mvae.files import CheckpointError, short
+
+__all__ = [
+    "CheckpointName",
+    "Commands",
+    "DatasetName",
+    "Root",
+    "Seed",
+    "Threads",
+    "fail",
+    "finite",
+    "one_of",
+]
+
+
+def fail(message: object, status: int = 2) -> typer.Exit:
+    """Print one sentence; end with status 2 where a command is refused, 1 where it fails."""
+    typer.echo(" ".join(str(message).split()), err=True)
+    return typer.Exit(status)
+
+
+class Commands(TyperGroup):
+    """Commands that end on one sentence, whatever stands in their way."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except (CheckpointError, DatasetError) as error:
+            raise fail(error) from None
+        except FloatingPointError as error:
+            raise fail(error, 1) from None
+        except BrokenPipeError:
+            raise  # whoever reads the output has seen enough
+        except OSError as error:
+            name = short(Path(error.filename)) if error.filename else "A file"
+            problem = f"{name} cannot be read or written: {error.strerror or error}"
+            raise fail(f"{problem}; mend that and run the same command again.", 1) from None
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+                raise
+            raise fail("There is not enough memory for this; ask for less at once.", 1) from None
+
+
+def one_of(what: str, names: Iterable[str]) -> Callable[[Any], Any]:
+    """Return a check that a name, or each of several, is known; None stands for no name."""
+    names = tuple(names)
+
+    def check(value: Any) -> Any:
+        for name in [value] if isinstance(value, str) else value or ():
+            if name not in names:
+                raise fail(f"No {what} is called {name!r}. There are: {', '.join(names)}.")
+        return value
+
+    return check
+
+
+def finite(value: float | None) -> float | None:
+    """Check that a number is one."""
+    if value is not None and not math.isfinite(value):
+        raise fail(f"A finite number is needed, not {value}.")
+    return value
+
+
+def as_checkpoint(value: str) -> str:
+    """Check that a checkpoint is written as dataset/model."""
+    if not all(value.partition("/")):
+        raise fail(f"Write a checkpoint as dataset/model, e.g. mnist/mvae-cover, not {value!r}.")
+    return value
+
+
+def as_folder(value: Path) -> Path:
+    """Check that a path is that of a folder, or of none yet."""
+    try:
+        folder = stat.S_ISDIR(value.stat().st_mode)
+    except FileNotFoundError:
+        return value
+    except OSError as error:
+        raise fail(f"--root cannot be used: {error.strerror}.") from None
+    if not folder:
+        raise fail(f"--root is a folder of checkpoints, and {value.name} is a file.")
+    return value
+
+
+DatasetName = Annotated[
+    str,
+    typer.Argument(help=f"One of {', '.join(DATASETS)}.", callback=one_of("data set", DATASETS)),
+]
+CheckpointName = Annotated[
+    str, typer.Argument(help="As dataset/model, e.g. mnist/mvae-cover.", callback=as_checkpoint)
+]
+Root = Annotated[Path, typer.Option(help="Folder of the checkpoints.", callback=as_folder)]
+Threads = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="CPU threads; default: all cores.")
+]
+Seed = Annotated[int, typer.Option(min=0, max=SEEDS, help="Of everything that is drawn.")]
