@@ -24,10 +24,9 @@ __all__ = ["REFERENCE", "Done", "evaluate"]
 
 #: The model that others are compared with on the same samples.
 REFERENCE = "mvae"
-#: Subsets of which all test samples are scored; of more subsets some samples are.
-SUBSETS, SOME = 3, 1000
-#: Samples that are scored where each draw takes long to decode.
-COSTLY = 250
+#: Test samples whose log-likelihood is estimated, the same for all models of a data set; and where
+#: there are more than so many subsets, or a draw takes long to decode.
+SCORED, SUBSETS, FEWER = 1000, 3, 250
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ def evaluate(
     Args:
         dataset: name of the data set.
         name: name of the model.
-        n: test samples whose log-likelihood is estimated; None for all of them, or 1,000 where
-            there are many subsets, or 250 where a draw takes long to decode.
+        n: test samples whose log-likelihood is estimated; None for 1,000, or 250 where there are
+            many subsets or a draw takes long to decode.
         k: importance draws a sample.
         seed: of all draws; two models with the same seed see the same noise.
         root: the folder of checkpoints.
@@ -125,9 +124,8 @@ def subject_of(dataset: str, name: str, n: int | None, k: int, seed: int, root: 
     test = source.load("test", False)
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
     judged = (root / dataset / FILE).exists()
-    few = 2 ** len(config.modalities) - 1 <= SUBSETS
-    some = len(test) if few else SOME
-    some = min(COSTLY if costly(config.modalities) else some, len(test))
+    many = 2 ** len(config.modalities) - 1 > SUBSETS
+    some = min(FEWER if many or costly(config.modalities) else SCORED, len(test))
 
     @cache
     def train() -> Batch:
