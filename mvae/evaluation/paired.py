@@ -43,7 +43,7 @@ def keep_values(folder: Path, test: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def paired_errors(
     dataset: str, name: str, values: Mapping[str, Tensor], root: Path
-) -> dict[str, dict[str, dict[str, float]]]:
+) -> dict[str, Any]:
     r"""Compute standard errors of mean differences to every other model whose values lie here.
 
     .. math:: \mathrm{se} = \sqrt{\mathrm{Var}_n(a_n - b_n) / N}
@@ -59,9 +59,11 @@ def paired_errors(
         root: the folder of checkpoints.
 
     Returns:
-        By kind, key and other model.
+        Under "paired" by kind, key and other model; under "paired_with" the hash of each other
+        model's weights. Nothing where there is no other.
     """
     errors: dict[str, dict[str, dict[str, float]]] = {}
+    weights: dict[str, str | int | float] = {}
     for path in sorted((root / dataset).glob(f"*/{VALUES}")):
         other = path.parent.name
         if other == name:
@@ -82,7 +84,9 @@ def paired_errors(
                 apart = (a - b)[~a.isnan()]
                 se = apart.std().item() / len(apart) ** 0.5
                 errors.setdefault(kind, {}).setdefault(what, {})[other] = round(se, 4)
-    return {
-        kind: {what: dict(sorted(each.items())) for what, each in sorted(found.items())}
-        for kind, found in sorted(errors.items())
-    }
+                weights[other] = metrics.protocol.get("weights_sha256", "")
+    if not errors:
+        return {}
+    # In an order that does not depend on that of a set of keys.
+    ordered = {kind: dict(sorted(found.items())) for kind, found in sorted(errors.items())}
+    return {"paired": ordered, "paired_with": weights}

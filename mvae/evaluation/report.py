@@ -101,8 +101,7 @@ def evaluate(
         f"--seed {seed}",
     }
     values = keep_values(root / dataset / name, test)
-    if paired := paired_errors(dataset, name, values, root):
-        test["paired"] = paired
+    test |= paired_errors(dataset, name, values, root)
     write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
 
 
