@@ -201,8 +201,8 @@ def make_zoo(dataset: str | None, root: Path) -> None:
         if state == "missing":
             train_with_bar(run.config, run, root)
         if state != "measured":
-            # Runs of whose weights nothing is kept are rows of a table of joint likelihoods.
-            evaluate_with_bar(run.dataset, run.name, run.scored, 1000, 0, root)
+            # All by as many samples: models, and seeds, are compared on the same ones.
+            evaluate_with_bar(run.dataset, run.name, None, 1000, 0, root)
 
 
 @app.command(epilog="Example: python -m mvae search mnist --recipe jmvae")
@@ -226,7 +226,7 @@ def search(
 def evaluate(
     checkpoint: CheckpointName,
     n: Annotated[
-        int | None, typer.Option(min=2, help="Test samples scored by log-likelihood; else all.")
+        int | None, typer.Option(min=2, help="Test samples scored by log-likelihood.")
     ] = None,
     k: Annotated[
         int, typer.Option(min=FEWEST, max=10**6, help="Importance draws a sample.")

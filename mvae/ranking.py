@@ -63,7 +63,7 @@ def difference(ours: Figure, theirs: Figure, records: Mapping[str, Record]) -> D
     mean = ours.mean - theirs.mean
     if ours.n == theirs.n:
         for one, other in ((ours, theirs), (theirs, ours)):
-            se = _paired(one, records[one.model]).get(other.model)
+            se = _paired(one, records[one.model], records[other.model])
             if se is not None:
                 return Difference(mean, se, True)
     return Difference(mean, (ours.se**2 + theirs.se**2) ** 0.5, False)
@@ -93,10 +93,13 @@ def ranking(column: Iterable[Figure], records: Mapping[str, Record]) -> list[Pla
     return places + doubted
 
 
-def _paired(figure: Figure, record: Record) -> Mapping[str, float]:
-    """Return the standard errors of the paired differences to others, by their names."""
-    paired = record.metrics.test.get("paired", {}) if record.metrics else {}
-    found: Mapping[str, float] = paired.get(SAME.get(figure.kind, figure.kind), {}).get(
-        figure.what, {}
-    )
-    return found
+def _paired(figure: Figure, record: Record, other: Record) -> float | None:
+    """Return the standard error of the paired difference to another model's same weights."""
+    if record.metrics is None or other.metrics is None:
+        return None
+    test, weights = record.metrics.test, other.metrics.protocol.get("weights_sha256")
+    if test.get("paired_with", {}).get(other.name) != weights:
+        return None
+    kind = test.get("paired", {}).get(SAME.get(figure.kind, figure.kind), {})
+    se: float | None = kind.get(figure.what, {}).get(other.name)
+    return se

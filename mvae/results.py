@@ -79,7 +79,8 @@ KINDS = {
     ),
     "accuracy": Kind(
         "accuracy",
-        "Share of the labels, tags or texts inferred right.",
+        "Share of the labels, tags or texts inferred right; as most tags are absent, who always "
+        "says so is right about most.",
         "high",
         ("accuracy", "n_accuracy"),
     ),

@@ -69,12 +69,6 @@ class Run:
         training = config.training.model_copy(update={"seed": self.seed})
         return config.model_copy(update={"training": training})
 
-    @property
-    def scored(self) -> int | None:
-        """How many test samples are scored by log p: all; 1,000 of what is only a table's row."""
-        shown = (*OWN, *BASELINES)
-        return None if self.recipe in shown and not self.seed else 1000
-
 
 OWN = ("mvae", "mvae-cover", "mvae-2d")
 #: Further data sets, and what stands beside MVAE on each: what its modalities allow for.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mvae.checkpoint import CHECKPOINTS
+from mvae.evaluation.trust import EARLIER
 from mvae.likelihood import LIKELIHOODS
 from mvae.results import figures
 from mvae.runs import runs
@@ -31,7 +32,32 @@ def impossible(dataset, root=CHECKPOINTS):
     return found
 
 
-@pytest.mark.parametrize("dataset", sorted(path.name for path in CHECKPOINTS.iterdir()))
+DATASETS = sorted(path.name for path in CHECKPOINTS.iterdir())
+
+
+def uneven(dataset, root=CHECKPOINTS):
+    """List the log-likelihoods that are of more samples for some runs than for others."""
+    counts = {}
+    for f in figures(runs(dataset, root)):
+        if f.kind == "loglik" and f.doubt != EARLIER:
+            counts.setdefault(f.what, set()).add(f.n)
+    return [what for what, n in counts.items() if len(n) > 1]
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_models_and_seeds_are_scored_on_the_same_samples(dataset):
+    assert uneven(dataset) == []
+
+
+def test_scores_of_other_samples_are_found(tmp_path):
+    for seed, n in enumerate((1000, 10_000)):
+        x = {"mean": -1.0, "se": 0.1, "n": n}
+        test = {"loglik": {"image": x, "label": x | {"n": 7}}, "elbo": {"image": x}}
+        write_run(tmp_path, "mvae", seed, test)
+    assert uneven("mnist", tmp_path) == ["image"]
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_no_log_probability_of_discrete_data_is_above_0(dataset):
     assert impossible(dataset) == []
 

@@ -8,7 +8,6 @@ import torch
 from mvae.checkpoint import load_model, load_samples
 from mvae.evaluation.exact import ExactInference
 from mvae.evaluation.likelihood import log_likelihood
-from tests.by_hand import seeded
 
 POINTS, DRAWS = 200, 5000
 # Quadrature itself is exact to a hundredth of a nat: see test_exact.

@@ -24,14 +24,18 @@ def measure(root, name, values, kind="loglik", what="a+b"):
     folder.mkdir(parents=True, exist_ok=True)
     test = {kind: {what: figure(values)}}
     kept = keep_values(folder, test)
-    write_json(folder / "metrics.json", {"protocol": {}, "test": test})
+    write_json(
+        folder / "metrics.json", {"protocol": {"weights_sha256": f"hash of {name}"}, "test": test}
+    )
     return kept
 
 
 def test_the_error_of_a_paired_difference_is_that_of_the_differences(tmp_path, scores):
     ours, theirs = scores
     measure(tmp_path, "theirs", theirs)
-    errors = paired_errors("toy", "ours", measure(tmp_path, "ours", ours), tmp_path)
+    found = paired_errors("toy", "ours", measure(tmp_path, "ours", ours), tmp_path)
+    errors = found["paired"]
+    assert found["paired_with"] == {"theirs": "hash of theirs"}
     paired = (ours - theirs).std() / 500**0.5
     assert errors == {"loglik": {"a+b": {"theirs": pytest.approx(paired.item(), abs=1e-4)}}}
     unpaired = (ours.var() / 500 + theirs.var() / 500).sqrt()
@@ -42,7 +46,7 @@ def test_samples_that_both_lack_count_in_neither(tmp_path, scores):
     ours, theirs = (x.clone() for x in scores)
     ours[::2] = theirs[::2] = torch.nan
     measure(tmp_path, "theirs", theirs)
-    errors = paired_errors("toy", "ours", measure(tmp_path, "ours", ours), tmp_path)
+    errors = paired_errors("toy", "ours", measure(tmp_path, "ours", ours), tmp_path)["paired"]
     expected = (ours - theirs)[1::2].std() / 250**0.5
     assert errors["loglik"]["a+b"]["theirs"] == pytest.approx(expected.item(), abs=1e-4)
 

@@ -18,7 +18,8 @@ def run(root, recipe, mean, *, se=0.5, n=1000, over=0, kind="loglik", paired=Non
     test = {kind: {JOINT: {"mean": mean, "se": se, "n": n, "k_hat_over_0.7": over}}}
     if paired:
         test["paired"] = {kind: {JOINT: paired}}
-    write_run(root, recipe, 0, test, protocol)
+        test["paired_with"] = {name: f"hash of {name}" for name in paired}
+    write_run(root, recipe, 0, test, {"weights_sha256": f"hash of {recipe}"} | protocol)
 
 
 def ranked(root):
@@ -49,6 +50,12 @@ def test_a_pair_is_known_to_either_model_and_its_sign_turns(tmp_path):
     assert there.mean == -back.mean == pytest.approx(0.07)
     assert there.tied
     assert back.tied
+
+
+def test_a_model_that_was_trained_again_since_is_not_paired(tmp_path):
+    run(tmp_path, "jmvae", -70.0, weights_sha256="others")
+    run(tmp_path, "mvae", -71.0, paired={"jmvae": 0.05})
+    assert not ranked(tmp_path)[1].behind.paired
 
 
 def test_figures_of_different_samples_are_not_paired(tmp_path):

@@ -11,8 +11,10 @@ from torch import Tensor
 from mvae.checkpoint import CheckpointError, load_metrics, load_tensors, save_tensors
 from mvae.evaluation.measures.measure import Scored
 
-__all__ = ["VALUES", "keep_values", "paired_errors"]
+__all__ = ["PAIRED", "VALUES", "keep_values", "paired_errors", "with_kept"]
 
+#: What `paired_errors` finds: the errors, and the weights of the models that they belong to.
+PAIRED = ("paired", "paired_with")
 #: The file beside a checkpoint with the values of every sample; it is not bundled.
 VALUES = "values.safetensors"
 #: Kinds of figures that rank models and come from the same samples for all of them.
@@ -49,7 +51,7 @@ def keep_values(folder: Path, test: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def paired_errors(
     dataset: str, name: str, values: Mapping[str, Tensor], root: Path
-) -> dict[str, dict[str, dict[str, float]]]:
+) -> dict[str, Any]:
     r"""Compute standard errors of mean differences to every other model whose values lie here.
 
     .. math:: \mathrm{se} = \sqrt{\mathrm{Var}_n(a_n - b_n) / N}
@@ -65,9 +67,11 @@ def paired_errors(
         root: the folder of checkpoints.
 
     Returns:
-        By kind, key and other model.
+        Under "paired" by kind, key and other model; under "paired_with" the hash of each other
+        model's weights. Nothing where there is no other.
     """
     errors: dict[str, dict[str, dict[str, float]]] = {}
+    weights: dict[str, str | int | float] = {}
     for path in sorted((root / dataset).glob(f"*/{VALUES}")):
         other = path.parent.name
         if other == name:
@@ -88,7 +92,31 @@ def paired_errors(
                 apart = (a - b)[~a.isnan()]
                 se = apart.std().item() / len(apart) ** 0.5
                 errors.setdefault(kind, {}).setdefault(what, {})[other] = round(se, 4)
-    return {
-        kind: {what: dict(sorted(each.items())) for what, each in sorted(found.items())}
-        for kind, found in sorted(errors.items())
-    }
+                weights[other] = metrics.protocol.get("weights_sha256", "")
+    if not errors:
+        return {}
+    # In an order that does not depend on that of a set of keys.
+    ordered = {kind: dict(sorted(found.items())) for kind, found in sorted(errors.items())}
+    return {"paired": ordered, "paired_with": weights}
+
+
+def with_kept(
+    found: Mapping[str, Any], kept: Mapping[str, Any], test: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Add errors of kinds that this run did not compute, unless the other model has changed.
+
+    Args:
+        found: by `paired_errors`.
+        kept: of an earlier run, of the same form.
+        test: the figures that there are.
+    """
+    weights = {**kept.get("paired_with", {}), **found.get("paired_with", {})}
+    same = {name for name, x in kept.get("paired_with", {}).items() if weights[name] == x}
+    errors: dict[str, Any] = {}
+    for kind, keys in kept.get("paired", {}).items():
+        for what, others in keys.items():
+            still = {name: se for name, se in others.items() if name in same}
+            if still and what in test.get(kind, {}):
+                errors.setdefault(kind, {})[what] = still
+    errors |= found.get("paired", {})
+    return {"paired": errors, "paired_with": weights} if errors else {}

@@ -23,7 +23,7 @@ from mvae.data import dataset_of
 from mvae.evaluation.classifier import FILE, classifier_of
 from mvae.evaluation.measures import OTHERS, Likelihoods, Measure, Subject, estimates
 from mvae.evaluation.measures.measure import costly
-from mvae.evaluation.paired import keep_values, paired_errors
+from mvae.evaluation.paired import PAIRED, keep_values, paired_errors, with_kept
 from mvae.evaluation.work import WORKING, Step, Work
 from mvae.files import writing
 from mvae.modality import Batch
@@ -35,10 +35,9 @@ MEASURES = tuple(measure.name for measure in (Likelihoods(), *OTHERS))
 
 #: The model that others are compared with on the same samples.
 REFERENCE = "mvae"
-#: Subsets of which all test samples are scored; of more subsets some samples are.
-SUBSETS, SOME = 3, 1000
-#: Samples that are scored where each draw takes long to decode.
-COSTLY = 250
+#: Test samples whose log-likelihood is estimated, the same for all models of a data set; and where
+#: there are more than so many subsets, or a draw takes long to decode.
+SCORED, SUBSETS, FEWER = 1000, 3, 250
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ def evaluate(
     Args:
         dataset: name of the data set.
         name: name of the model.
-        n: test samples whose log-likelihood is estimated; None for all of them, or 1,000 where
-            there are many subsets, or 250 where a draw takes long to decode.
+        n: test samples whose log-likelihood is estimated; None for 1,000, or 250 where there are
+            many subsets or a draw takes long to decode.
         k: importance draws a sample.
         seed: of all draws; two models with the same seed see the same noise.
         root: the folder of checkpoints.
@@ -121,7 +120,7 @@ def measure_all(
     if reference:
         measures[0] = Likelihoods((REFERENCE, estimates(reference, theirs)))
     test, protocol = (dict(part) for part in kept)
-    paired = test.pop("paired", {})
+    paired = {part: test.pop(part, {}) for part in PAIRED}
     for kind in {kind for measure in measures for kind in measure.kinds} & test.keys():
         del test[kind]
     for measure in measures:
@@ -148,14 +147,10 @@ def measure_all(
             "command": command,
         }
     values = keep_values(root / dataset / name, test)
-    paired = {kind: x for kind, x in paired.items() if kind in test} | paired_errors(
-        dataset, name, values, root
-    )
     # In the order of a whole evaluation, so that a file differs only where its figures do.
     place = {kind: i for i, m in enumerate((Likelihoods(), *OTHERS)) for kind in m.kinds}
     test = dict(sorted(test.items(), key=lambda item: place[item[0]]))
-    if paired:
-        test["paired"] = paired
+    test |= with_kept(paired_errors(dataset, name, values, root), paired, test)
     write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
 
 
@@ -182,7 +177,7 @@ def kept_figures(
     facts |= {f"{what}_{m.name}" for m in every for what in ("date", "command")}
     facts |= {key for m in every for key in m.protocol(subject)}
     return (
-        {kind: found for kind, found in metrics.test.items() if kind in kinds | {"paired"}},
+        {kind: found for kind, found in metrics.test.items() if kind in {*kinds, *PAIRED}},
         {key: fact for key, fact in metrics.protocol.items() if key in facts},
     )
 
@@ -205,9 +200,8 @@ def subject_of(dataset: str, name: str, n: int | None, k: int, seed: int, root: 
     test = source.load("test", False)
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
     judged = (root / dataset / FILE).exists()
-    few = 2 ** len(config.modalities) - 1 <= SUBSETS
-    some = len(test) if few else SOME
-    some = min(COSTLY if costly(config.modalities) else some, len(test))
+    many = 2 ** len(config.modalities) - 1 > SUBSETS
+    some = min(FEWER if many or costly(config.modalities) else SCORED, len(test))
 
     @cache
     def train() -> Batch:

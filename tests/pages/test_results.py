@@ -195,6 +195,8 @@ def test_figures_of_an_earlier_estimator_leave_their_cells_without_a_number(visi
 def test_paired_differences_tell_what_the_errors_of_the_figures_hide(visit, measured):
     path = measured / "mnist/jmvae/metrics.json"
     metrics = json.loads(path.read_text("utf-8"))
+    weights = sha256(measured / "mnist/mvae/weights.safetensors")
+    metrics["test"]["paired_with"] = {"mvae": weights}
     metrics["test"]["paired"] = {"loglik": {"image+label": {"mvae": 0.06}}}
     metrics["test"]["loglik"]["image|label"]["mean"] = -77.9
     metrics["test"]["paired"]["loglik"]["image|label"] = {"mvae": 0.06}
