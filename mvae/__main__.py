@@ -153,7 +153,7 @@ def train(
     except ValidationError as error:
         first = error.errors()[0]
         raise fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-    except (DatasetError, CheckpointError, FloatingPointError) as error:
+    except (DatasetError, CheckpointError, FloatingPointError, ValueError) as error:
         raise fail(error) from None
     typer.echo(f"validation {criterion}: {value:.2f}")
 
