@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mvae.gaussian import Gaussian
+from mvae.saturation import hold
 
 __all__ = ["Mixture"]
 
@@ -19,7 +20,8 @@ class Mixture:
     .. math:: q(z) = \frac1{|S|} \sum_{k \in S} N(z; \mu_k, \sigma_k^2)
 
     It has what a Gaussian posterior has: mean, standard deviation, draws, a log density and
-    marginal distribution functions. Its entropy and its KL to the prior have no closed form.
+    marginal distribution functions. Its entropy and its KL to the prior have no closed form. What
+    `Gaussian` says of log-variances up to ±1000 holds here, too.
 
     Args:
         components: ``(K, B, D)``; rows of components that are left out may hold anything.
@@ -37,14 +39,13 @@ class Mixture:
     present: Tensor
 
     def _whole(self) -> tuple[Gaussian, Tensor]:
-        """Give the components with the prior last, ``(K + 1, B, D)``, and log weights."""
+        """Return the components with the prior last, ``(K + 1, B, D)``, and their weights."""
         there = torch.cat((self.present, ~self.present.any(-1, keepdim=True)), -1).T  # (K+1, B)
         kept = there.unsqueeze(-1)
         prior = torch.zeros_like(self.components.mean[:1])
-        mean = torch.where(kept, torch.cat((self.components.mean, prior)), 0.0)
-        logvar = torch.where(kept, torch.cat((self.components.logvar, prior)), 0.0)
-        weights = there.to(mean.dtype) / there.sum(0)
-        return Gaussian(mean, logvar), weights.log()
+        mean = torch.where(kept, torch.cat((hold(self.components.mean), prior)), 0.0)
+        logvar = torch.where(kept, torch.cat((hold(self.components.logvar), prior)), 0.0)
+        return Gaussian(mean, logvar), there.double() / there.sum(0)
 
     @property
     def shape(self) -> torch.Size:
@@ -54,15 +55,21 @@ class Mixture:
     @property
     def mean(self) -> Tensor:
         """Mean of the whole mixture, ``(B, D)``."""
-        whole, log_weights = self._whole()
-        return (log_weights.exp().unsqueeze(-1) * whole.mean).sum(0)
+        whole, weights = self._whole()
+        return (weights.to(whole.mean.dtype).unsqueeze(-1) * whole.mean).sum(0)
 
     @property
     def std(self) -> Tensor:
         """Standard deviation of the whole mixture, ``(B, D)``."""
-        whole, log_weights = self._whole()
-        second = whole.logvar.exp() + (whole.mean - self.mean).square()
-        return (log_weights.exp().unsqueeze(-1) * second).sum(0).sqrt()
+        whole, weights = self._whole()
+        # √(Σ w σ² + Σ w (μ − mean)²), with the largest part taken out of the squares first
+        root = weights.sqrt().unsqueeze(-1)
+        mean = hold(whole.mean, torch.float64)
+        mean = mean - mean.detach().amax(0)  # so that equal means are exactly the same
+        apart = mean - (weights.unsqueeze(-1) * mean).sum(0)
+        parts = torch.cat((root * (0.5 * hold(whole.logvar, torch.float64)).exp(), root * apart))
+        largest = parts.detach().abs().amax(0)
+        return hold(largest * (parts / largest).square().sum(0).sqrt(), whole.mean.dtype)
 
     def __getitem__(self, index: Tensor | slice) -> Mixture:
         """Take some of the samples."""
@@ -74,8 +81,8 @@ class Mixture:
         A sample's components take turns: stratified, so that each gives equally many, and the
         same draws come again from the same noise.
         """
-        whole, log_weights = self._whole()
-        there = log_weights > -torch.inf  # (K + 1, B)
+        whole, weights = self._whole()
+        there = weights > 0  # (K + 1, B)
         count = there.sum(0)
         place = torch.arange(len(noise), device=noise.device).unsqueeze(1)
         wanted = place % count  # (N, B), the how-manieth of those present
@@ -83,7 +90,7 @@ class Mixture:
         picked = (there & (rank == wanted.unsqueeze(1))).to(torch.uint8).argmax(1)  # (N, B)
         sample = torch.arange(there.shape[1], device=noise.device)
         chosen = whole[picked, sample]  # (N, B, D)
-        return chosen.mean + chosen.std * noise
+        return chosen.at(noise)
 
     def sample(self, n: int | None = None, generator: torch.Generator | None = None) -> Tensor:
         """Draw z; ``n`` draws, stratified over the components, stand in a new first dimension."""
@@ -92,19 +99,23 @@ class Mixture:
         noise = torch.randn(shape, generator=generator, dtype=mean.dtype, device=mean.device)
         if n is not None:
             return self.at(noise)
-        whole, log_weights = self._whole()
-        picked = torch.multinomial(log_weights.exp().T, 1, generator=generator).squeeze(-1)  # (B,)
+        whole, weights = self._whole()
+        picked = torch.multinomial(weights.to(mean.dtype).T, 1, generator=generator).squeeze(
+            -1
+        )  # (B,)
         chosen = whole[picked, torch.arange(len(picked), device=noise.device)]
-        return chosen.mean + chosen.std * noise[0]
+        return chosen.at(noise[0])
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log density in nats: ``(..., B, D)`` to ``(..., B)``."""
-        whole, log_weights = self._whole()
-        each = whole.log_prob(z.unsqueeze(-3))  # (..., K + 1, B)
-        return (log_weights + each).logsumexp(-2)
+        whole, weights = self._whole()
+        # In double precision: far out, log densities lose the digits in which components differ.
+        exact = Gaussian(hold(whole.mean, torch.float64), hold(whole.logvar, torch.float64))
+        each = exact.log_prob(hold(z, torch.float64).unsqueeze(-3))  # (..., K + 1, B)
+        return hold((weights.log() + each).logsumexp(-2), whole.mean.dtype)
 
     def cdf(self, z: Tensor) -> Tensor:
         """Marginal distribution functions: ``(..., B, D)`` to the same shape."""
-        whole, log_weights = self._whole()
+        whole, weights = self._whole()
         each = whole.cdf(z.unsqueeze(-3))  # (..., K + 1, B, D)
-        return (log_weights.exp().unsqueeze(-1) * each).sum(-3)
+        return (weights.to(each.dtype).unsqueeze(-1) * each).sum(-3)

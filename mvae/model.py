@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Collection, Iterable
-from typing import ClassVar
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -208,16 +208,35 @@ class LatentModel(DecodingModel):
 
 
 class ExpertModel(LatentModel):
-    """A model whose posterior is a product of experts, one for each modality, and of the prior."""
+    """A model whose posterior is a product of experts, one for each modality, and of N(0, I).
+
+    What draws and explains such a model multiplies its experts by itself. So a subclass chooses the
+    experts alone; one with another prior or another product is a `LatentModel`.
+
+    Raises:
+        TypeError: if a subclass overrides `product` or `posterior`.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("product", "posterior"):
+            if getattr(cls, name) is not getattr(ExpertModel, name):
+                raise TypeError(
+                    f"{cls.__name__} overrides {name}, but an ExpertModel's posterior is the "
+                    "product of its experts and of N(0, I): override experts, or derive from "
+                    "LatentModel"
+                )
 
     @abc.abstractmethod
     def experts(self, batch: Batch) -> Gaussian:
         """Give each modality's own Gaussian, ``(M, B, D)``; rows of missing ones mean nothing."""
 
+    @final
     def product(self, experts: Gaussian, present: Tensor) -> Product:
         """Multiply for a mask ``(B, M)``, or for S subsets at once, ``(S, B, M)``."""
         return product_of_experts(experts, present)
 
+    @final
     def posterior(self, batch: Batch) -> Gaussian:
         """Give q(z|X_S) for the modalities present in each sample, ``(B, D)``."""
         batch = batch.align(self.modalities)

@@ -269,9 +269,11 @@ class SubSampled(ElboTerms):
 class Denoising(SubSampled):
     r"""The sub-sampled terms, but every subset's posterior must reconstruct all modalities.
 
-    .. math:: \sum_S E_{q(z|X_S)}\Big[\sum_{i=1}^N \lambda_i \log p(x_i|z)\Big]
-              - KL(q(z|X_S)\,\|\,p(z))
+    .. math:: \sum_S B(X_S), \qquad B(X_S) = E_{q(z|X_S)}\Big[\sum_{i=1}^N \lambda_i
+              \log p(x_i|z)\Big] - \beta\, KL(q(z|X_S)\,\|\,p(z))
 
+    With all λ = 1 and β = 1 a term bounds the evidence of all modalities, B(X_S) ≤ log p(X), since
+    q may be any density; it is no bound of log p(X_S), and with λ ≠ 1 in general one of neither.
     What is not in the subset is the noise to be undone, as in the bimodal deep autoencoder.
     """
 

@@ -108,5 +108,4 @@ def _trained(config: ModelConfig, valid: Batch) -> MultimodalModel:
     trainer = Trainer(config, DATASETS[config.dataset].load("train", False), valid)
     for _ in trainer:
         pass
-    trainer.model.load_state_dict(trainer.best)
     return trainer.model

@@ -41,7 +41,7 @@ STEP = 24.0 / 4800
 NOISE = torch.logspace(math.log10(0.2), math.log10(2.0), 41, dtype=torch.float64)
 #: Standardised nodes for expectations under a Gaussian that moves while it is fitted.
 NODES = torch.linspace(-8.0, 8.0, 241, dtype=torch.float64)
-#: Where fits begin; none at 0, which is a saddle for a symmetric posterior.
+#: Where fits begin; none at 0, which is a saddle where two lobes of the same weight stand apart.
 STARTS = torch.cartesian_prod(
     torch.linspace(-2.5, 2.5, 8, dtype=torch.float64), torch.tensor([0.15, 0.8]).double()
 )

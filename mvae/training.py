@@ -1,4 +1,4 @@
-"""The training loop: it yields progress, keeps the best on validation, and can be resumed."""
+"""The training loop: it yields progress, ends with the best on validation, and can be resumed."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mvae.data.missing import with_missing
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
 from mvae.objective import Objective
+from mvae.training_data import cause, usable, warn_of_scales
 
 __all__ = ["Progress", "Trainer"]
 
@@ -92,10 +93,13 @@ def optimisers(model: MultimodalModel, settings: Training) -> list[torch.optim.O
 
 
 class Trainer:
-    """Train a model; iterate over it for the progress, then take the best weights.
+    """Train a model; iterate over it for the progress, after which `model` is the best one.
 
     The data stay whole in memory and are indexed: small models starve behind a loader. The same
-    configuration gives the same weights on the same machine, interrupted or not.
+    configuration gives the same weights, interrupted or not, on the same machine with the same
+    number of threads (`torch.get_num_threads`): sums split among more threads round otherwise.
+    Samples without any modality are left out, with a warning, and so is pointed out a modality with
+    a Gaussian likelihood whose scale is far from 1.
 
     Args:
         config: the model, its objective and its budget.
@@ -104,19 +108,23 @@ class Trainer:
         folder: where to keep the state after each epoch, and to go on from it; None keeps nothing.
 
     Raises:
-        FloatingPointError: while iterating, if the loss is no longer finite.
+        ValueError: if a split has no samples, or none with any modality.
+        FloatingPointError: while iterating, if the loss is no longer finite; it says which modality
+            is the likely cause.
         CheckpointError: if the folder keeps an unfinished run with other settings.
     """
 
     def __init__(
         self, config: ModelConfig, data: Batch, valid: Batch, folder: Path | None = None
     ) -> None:
-        self.config, self.valid, self.folder = config, valid, folder
-        self.data = data
+        self.config, self.folder = config, folder
+        self.data, self.valid = data, usable(valid, "validation")
         for m in config.modalities if config.training.missing else ():
             if m.named:
                 share, seed = config.training.missing, config.training.seed
                 self.data = with_missing(self.data, m.name, share, seed)
+        self.data = usable(self.data, "training")
+        warn_of_scales(config.modalities, self.data)
         torch.manual_seed(config.training.seed)
         self.generator = torch.Generator().manual_seed(config.training.seed)
         self.model = config.build()
@@ -129,7 +137,7 @@ class Trainer:
             self._restore(load_tensors(folder / RESUME))
 
     def __iter__(self) -> Iterator[Progress]:
-        """Run the epochs that are left, yielding after each."""
+        """Run the epochs that are left, yielding after each; then load the best weights."""
         # Denormal numbers make the first steps up to twice as slow.
         torch.set_flush_denormal(True)
         epochs = self.config.training.epochs
@@ -138,7 +146,7 @@ class Trainer:
             loss, beta = self._run_epoch()
             self.score = validation_score(self.config.objective, self.model, self.valid)
             if not math.isfinite(self.score):
-                raise FloatingPointError(f"the validation score is {self.score}")
+                raise self._not_finite("validation score", self.score, self.valid)
             self.epoch, self.seconds = self.epoch + 1, self.seconds + time.monotonic() - started
             counts = self.epoch >= self.config.objective.settled * epochs
             if best := counts and self.score > self.best_score:
@@ -148,9 +156,19 @@ class Trainer:
             if self.folder is not None:
                 save_tensors(self.folder / RESUME, self._state())
             yield Progress(self.epoch, epochs, loss, self.score, best, beta, self.seconds)
+        self.model.load_state_dict(self.best)
+
+    def _not_finite(self, what: str, value: float, batch: Batch) -> FloatingPointError:
+        objective: Objective = self.config.objective
+
+        def loss(part: Batch) -> Tensor:
+            return objective(self.model, part, 1.0, self.generator)
+
+        why = cause(self.config.modalities, batch, loss, self.config.training.rate)
+        return FloatingPointError(f"The {what} is {value} in epoch {self.epoch + 1}. {why}")
 
     def _run_epoch(self) -> tuple[float, float]:
-        """Give the epoch's mean loss and its last β."""
+        """Train for one epoch; return its mean loss and its last β."""
         settings, loss_sum, beta = self.config.training, torch.zeros(()), 1.0
         objective: Objective = self.config.objective
         order = torch.randperm(len(self.data), generator=self.generator)
@@ -162,18 +180,19 @@ class Trainer:
                 for group in optimiser.param_groups:
                     rate = optimiser.defaults["lr"] * group.get("speed", 1.0)
                     group["lr"] = rate * rate_factor(step / total)
-            loss = objective(self.model, self.data[index], beta, self.generator, step / total)
+            batch = self.data[index]
+            loss = objective(self.model, batch, beta, self.generator, step / total)
+            if not loss.isfinite():
+                raise self._not_finite("loss", loss.item(), batch)
             self.model.zero_grad()
             loss.backward()
             for optimiser in self.optimisers:
                 optimiser.step()
             loss_sum += loss.detach() * len(index) / len(self.data)
-        if not loss_sum.isfinite():
-            raise FloatingPointError(f"the loss is {loss_sum.item()} in epoch {self.epoch + 1}")
         return loss_sum.item(), beta
 
     def _state(self) -> dict[str, Tensor]:
-        """Give everything that a resumed run needs to go on as if it had never stopped."""
+        """Return everything that a resumed run needs to go on as if it had never stopped."""
         numbers = [self.epoch, self.seconds, self.score, self.best_score]
         tensors = {f"model/{name}": w for name, w in self.model.state_dict().items()}
         tensors |= {f"best/{name}": w for name, w in self.best.items()}
@@ -188,7 +207,7 @@ class Trainer:
         return tensors
 
     def _description(self) -> Tensor:
-        """Give the configuration as bytes, by which a state tells whose it is."""
+        """Return the configuration as bytes, by which a state tells whose it is."""
         return torch.frombuffer(
             bytearray(self.config.model_dump_json().encode()), dtype=torch.uint8
         )

@@ -29,32 +29,48 @@ MODELS = {
     "square": (
         r"x_1 = z^2 + \sigma\varepsilon_1 \qquad x_2 = \mathrm{sign}(z + \sigma\varepsilon_2)",
         r"\text{observed: } x_1 = 1.5, \quad x_2 = +1",
-        "The true posterior still factorises, but p(z|x₁) has two lobes and no Gaussian has. The "
-        "product built from the best Gaussian singles is not the best Gaussian.",
+        "The true posterior still factorises, but p(z|x₁) is no Gaussian: it has two lobes where "
+        "σ < √3, and a single flat one above. The product built from the best Gaussian singles is "
+        "not the best Gaussian.",
     ),
     "outliers": (
         r"p(x_i|z) = 0.9\,N(x_i; z, \sigma^2) + 0.1\,N(x_i; 0, 2^2)",
         r"\text{observed: } x_1 = 1.5, \quad x_2 = -1",
-        "One reading in ten says nothing of z. When two sharp readings contradict each other the "
-        "true posterior doubts both and widens; the product narrows in the middle, where neither "
-        "points.",
+        "One reading in ten says nothing of z. Where σ is small, two sharp readings contradict "
+        "each other: the true posterior doubts both and widens, while the product narrows in the "
+        "middle, where neither points. Where σ is large they hardly differ.",
     ),
 }
 DIRECTIONS = {"reverse": "KL(q‖p)", "forward": "KL(p‖q)"}
 MEANINGS = {
-    "reverse": "q avoids what p excludes, and settles on one lobe; lobes may tie. This is how "
-    "an ELBO fits q.",
+    "reverse": "q avoids what p excludes. Of lobes that stand far apart it settles on one, and "
+    "they may tie; lobes that overlap it covers. This is how an ELBO fits q.",
     "forward": "q covers p: it has p’s mean and variance (moment matching).",
 }
 GRIDS = {
-    "sub-sampled": "The loss is minus the **sum** of these ELBOs, all of them in every step. A "
-    "term reconstructs only the modalities that it was given. With two modalities there are no "
-    "subsets between one and all.",
+    "sub-sampled": "The loss is minus the **sum** of these terms, all of them in every step. A "
+    "term reconstructs only the modalities that it was given, and one that coincides with another "
+    "counts once. With two modalities there are no subsets between one and all.",
     "denoising": "The same subsets are encoded, but every one of them must reconstruct **all** "
-    "modalities. So each decoder learns from every term.",
+    "modalities that the sample has. So each decoder learns from every term.",
     "dbm": "In a multimodal DBM no term is an ELBO of a subset, and no gradient flows back through "
     "an encoder: each weight changes by a statistic under the data minus the same statistic under "
     "the model. The layers are pre-trained one at a time; only then are they trained together.",
+}
+LOSS = (
+    r"\mathcal L = -\Big[ B(X) + \sum_{i=1}^{N} B(x_i) + \sum_{j=1}^{k} B(X_{S_j}) \Big]",
+    r"S_j \text{ uniform among the subsets of } 2 \dots N-1",
+)
+TERM = (
+    r"B(X_S) = E_{q(z|X_S)}\Big[\sum_{i \in R} \lambda_i \log p(x_i|z)\Big]",
+    r"- \beta\, KL\big(q(z|X_S) \,\|\, p(z)\big), \quad R = ",
+)
+BOUNDS = {
+    "sub-sampled": "With every λ = 1 and β = 1 each B is an ELBO of its own modalities: "
+    "B(X_S) ≤ log p(X_S).",
+    "denoising": "With every λ = 1 and β = 1 each B is a bound of the evidence of **all** "
+    "modalities, B(X_S) ≤ log p(X), since q may be any density. It is none of log p(X_S), which "
+    "it can exceed.",
 }
 REFERENCES = """
 - M. Wu, N. Goodman: [Multimodal generative models for scalable weakly-supervised
@@ -148,11 +164,12 @@ def step(view: View) -> None:
     st.markdown(GRIDS[view.method])
     names = ["image", "label", "sound"][: view.count]
     st.html(step_table(view.method, names, [OTHERS[0], LABELS[0], OTHERS[1]][: view.count]))
-    if view.method != "dbm":
-        targets = r"\text{all}" if view.method == "denoising" else "S"
-        equations(
-            r"\mathrm{ELBO}(X_S) = E_{q(z|X_S)}[L] - \beta\, KL(q \,\|\, p)",
-            rf"L = \sum_{{i \in R}} \lambda_i \log p(x_i|z), \quad R = {targets}",
+    if view.method in BOUNDS:
+        equations(*LOSS)
+        equations(TERM[0], TERM[1] + (r"\text{all}" if view.method == "denoising" else "S"))
+        st.markdown(
+            f"{BOUNDS[view.method]} With another λ, or while β is annealed, B is in general no "
+            "bound of either."
         )
 
 
@@ -171,8 +188,9 @@ def relatives() -> None:
     st.markdown("#### Two ancestors")
     st.markdown(
         "Both are unsupervised and generative, and both handle missing modalities.\n\n"
-        "- **Bimodal deep autoencoder** (Ngiam et al. 2011): trained with a modality zeroed at "
-        "random while both must be reconstructed. That is denoising, and in effect sub-sampling.\n"
+        "- **Bimodal deep autoencoder** (Ngiam et al. 2011): trained with a modality zeroed in a "
+        "fixed share of the examples while both must be reconstructed. That is denoising, and in "
+        "effect sub-sampling.\n"
         "- **Multimodal DBM** (Srivastava & Salakhutdinov 2012): an undirected model; missing "
         "modalities are sampled from the conditionals. It needs layer-wise pre-training, where "
         "MVAE is trained end to end."

@@ -14,7 +14,7 @@ from mvae.evaluation.calibration import Calibration, calibrate, simulate
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 from mvae.modality import Modality
-from mvae.model import MVAE
+from mvae.model import MVAE, LatentModel
 from mvae.recipes import RECIPES
 from tests.by_hand import seeded
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("float64")
 POINT = Modality(name="point", kind="vector", shape=(2,), likelihood="gaussian")
 
 
-class Linear(MVAE):
+class Linear(LatentModel):
     """x = z + σε: its exact posterior is a Gaussian, here made too sharp or wide by a factor."""
 
     factor = 1.0

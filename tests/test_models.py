@@ -264,3 +264,18 @@ def test_a_model_refuses_doubled_or_no_modalities(toys):
             MVAE(modalities, 2)
     with pytest.raises(ValueError, match="no modality is called 'sound'"):
         MVAE(toys, 2).modality("sound")
+
+
+@pytest.mark.parametrize("base", [ExpertModel, MVAE])
+@pytest.mark.parametrize("name", ["product", "posterior"])
+def test_a_model_of_experts_cannot_have_another_prior_or_product(base, name):
+    """The browser multiplies experts and N(0, I) itself: it would draw another posterior."""
+
+    def wide_prior(self, *_):
+        return Gaussian(torch.zeros(1, 2), torch.full((1, 2), math.log(2.0)))
+
+    with pytest.raises(TypeError, match=rf"Wide overrides {name}, .*derive from LatentModel"):
+        type("Wide", (base,), {name: wide_prior})
+    # with a posterior of its own it has no experts, and so no page that would multiply them
+    other = type("Wide", (LatentModel,), {"posterior": wide_prior})
+    assert not issubclass(other, ExpertModel)

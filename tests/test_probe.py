@@ -8,13 +8,13 @@ import torch
 from mvae.evaluation.probe import linear_probe
 from mvae.gaussian import Gaussian
 from mvae.modality import Batch, Modality
-from mvae.model import MVAE
+from mvae.model import LatentModel
 
 SPOT = Modality(name="spot", kind="vector", shape=(2,), likelihood="gaussian")
 KIND = Modality(name="kind", kind="label", shape=(3,), likelihood="categorical")
 
 
-class Copy(MVAE):
+class Copy(LatentModel):
     """Believes what it is shown, and 0 where it is shown nothing."""
 
     def posterior(self, batch):

@@ -257,3 +257,77 @@ def test_a_mixture_is_a_density_and_never_sharper_than_its_sharpest_part():
     assert (entropy(mixed) >= torch.minimum(*(entropy(q) for q in parts)) - 1e-9).all()
     expected = 0.5 * (parts[0].exp() + parts[1].exp())
     torch.testing.assert_close(mixed.exp(), expected)
+
+
+def lobes(log_p: torch.Tensor) -> torch.Tensor:
+    """Count the maxima of densities ``(L, n)`` on GRID."""
+    rises = log_p.diff(dim=-1) > 0
+    return (rises[:, :-1] & ~rises[:, 1:]).sum(-1)
+
+
+def test_the_square_has_two_lobes_below_the_root_of_three_and_is_never_a_gaussian():
+    pair = PAIRS["square"]
+    log_p, _ = log_posterior(pair, [0])
+    assert (lobes(log_p) == torch.where(math.sqrt(3) > NOISE, 2, 1)).all()
+    edge = torch.tensor([0.999, 1.001], dtype=torch.float64) * math.sqrt(3)
+    assert lobes(log_posterior(pair, [0], edge)[0]).tolist() == [2, 1]
+    best, _ = best_gaussian(pair, [0], "forward")
+    assert (kl(log_p, on_grid(best)[0]) > 0.005).all()
+    solution = solve(pair, "reverse")
+    truth = solution.truth[3]
+    product = torch.minimum(*(kl(q, truth) for q in on_grid(solution.product)))
+    assert (product > kl(on_grid(solution.joint), truth) + 1e-5).all()
+
+
+def test_the_reverse_optimum_settles_on_a_lobe_only_where_lobes_stand_apart():
+    q, tied = best_gaussian(PAIRS["square"], [0], "reverse")
+    lower, upper = q.mean[:, :, 0]
+    assert (upper - lower > 1.5)[tied].all()
+    assert tied[NOISE < 0.6].all()
+    overlapping = (NOISE > 0.7) & (math.sqrt(3) > NOISE)  # still two lobes, and one Gaussian
+    assert not tied[overlapping].any()
+    assert (lower.abs() < 1e-6)[overlapping].all()
+
+
+def test_sharp_readings_that_contradict_leave_the_product_where_neither_points():
+    solution = solve(PAIRS["outliers"], "reverse")
+    sharp = NOISE < 0.5
+    middle = solution.product.mean[0, :, 0]
+    joint = solution.truth[3]
+    nearest = (GRID - middle.unsqueeze(-1)).abs().argmin(-1, keepdim=True)
+    there = joint.gather(-1, nearest)[:, 0]
+    assert (lobes(joint)[sharp] >= 2).all()
+    assert (there < joint.amax(-1) - 1)[sharp].all()
+    # and where they are blunt they hardly differ, so that the product is right
+    assert kl(on_grid(solution.product)[0], joint)[NOISE > 1.8].max() < 1e-3
+
+
+def bound(pair, given, weight=1.0):
+    """E_q[λ Σ log p(x_i|z)] − KL(q‖p(z)) over both modalities, with q fitted to the given ones."""
+    log_q = on_grid(best_gaussian(pair, given, "reverse")[0])[0]
+    log_prior, _ = log_posterior(pair, [])
+    log_p = sum(
+        pair.log_likelihoods[i](torch.tensor(pair.observed[i]).double(), GRID, NOISE.unsqueeze(-1))
+        for i in (0, 1)
+    )
+    return (log_q.exp() * (weight * log_p + log_prior - log_q)).sum(-1) * STEP
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("given", [[0], [1], [0, 1]])
+def test_reconstructing_everything_bounds_the_evidence_of_everything(name, given):
+    _, everything = log_posterior(PAIRS[name], [0, 1])
+    assert (bound(PAIRS[name], given) <= everything + 1e-9).all()
+
+
+def test_reconstructing_everything_does_not_bound_the_evidence_of_the_subset():
+    pair = replace(PAIRS["linear"], observed=(1.2, 0.6))  # readings that agree
+    _, alone = log_posterior(pair, [0])
+    assert (bound(pair, [0]) > alone + 0.1)[NOISE < 0.3].all()
+
+
+@pytest.mark.parametrize("weight", [0.5, 10.0])
+def test_a_weighted_term_bounds_no_evidence(weight):
+    pair = replace(PAIRS["linear"], observed=(1.2, 0.6))
+    evidences = [log_posterior(pair, given)[1] for given in ([0], [0, 1])]
+    assert (bound(pair, [0, 1], weight) > torch.maximum(*evidences) + 0.1).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from functools import partial
 from itertools import islice
 
@@ -299,9 +300,95 @@ def test_missing_modalities_may_hold_anything(toy_config, data, valid, objective
     assert same(weights_of(trainers[0]), weights_of(trainers[1]))
 
 
-def test_a_loss_that_is_not_finite_stops_training(toy_config, data, valid, tmp_path):
+@pytest.mark.filterwarnings("ignore:The root mean square of point")
+def test_a_loss_that_is_not_finite_names_the_modality_and_the_cause(
+    toy_config, data, valid, tmp_path
+):
     values = {**data.values, "point": torch.full((40, 2), 1e30)}
     trainer = Trainer(toy_config(), Batch(values, data.present), valid, tmp_path)
-    with pytest.raises(FloatingPointError, match="in epoch 1"):
+    with pytest.raises(
+        FloatingPointError,
+        match=r"loss is (inf|nan) in epoch 1\. .*point, .*1e\+30.*Standardise it",
+    ):
         list(trainer)
     assert not (tmp_path / RESUME).exists()
+
+
+def test_a_validation_score_that_is_not_finite_names_the_modality_too(toy_config, data, valid):
+    values = {**valid.values, "point": torch.full((10, 2), -3e25)}
+    with pytest.raises(FloatingPointError, match=r"validation score is .*point, .*3e\+25"):
+        list(Trainer(toy_config(), data, Batch(values, valid.present)))
+
+
+def test_a_value_that_is_no_number_is_named(toy_config, data, valid):
+    values = {**data.values, "image": data.values["image"].clone()}
+    values["image"][data.present[:, 0].nonzero()[0], 0, 0, 0] = math.nan
+    with pytest.raises(FloatingPointError, match="image holds values that are not finite"):
+        list(Trainer(toy_config(batch=40), Batch(values, data.present), valid))
+
+
+def test_weights_that_are_no_numbers_are_blamed_on_the_learning_rate(toy_config, data, valid):
+    trainer = Trainer(toy_config(rate=0.02), data, valid)
+    with torch.no_grad():
+        next(trainer.model.decoders[0].parameters()).fill_(math.nan)
+    with pytest.raises(FloatingPointError, match=r"term of image is not finite\. Lower .*0\.02"):
+        list(trainer)
+
+
+@pytest.mark.parametrize("factor", [1000.0, 0.001])
+def test_a_scale_far_from_one_is_pointed_out_before_training(toy_config, data, valid, factor):
+    values = {**data.values, "point": factor * data.values["point"]}
+    with pytest.warns(UserWarning, match="root mean square of point is .* Standardise it"):
+        Trainer(toy_config(), Batch(values, data.present), valid)
+
+
+def test_one_feature_of_another_scale_is_pointed_out_and_values_never_seen_are_not(
+    toy_config, data, valid
+):
+    values = {**data.values, "point": data.values["point"].clone()}
+    values["point"][:, 1] *= 500
+    with pytest.warns(UserWarning, match="root mean square of point is up to"):
+        Trainer(toy_config(), Batch(values, data.present), valid)
+    present = data.present.clone()
+    present[:, 2] = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Trainer(toy_config(), data, valid)
+        Trainer(toy_config(), Batch(values, present), valid)
+
+
+@pytest.mark.parametrize("split", ["training", "validation"])
+def test_a_split_without_samples_gets_a_sentence(toy_config, data, valid, split):
+    splits = {"training": data, "validation": valid}
+    splits[split] = splits[split][slice(0)]
+    with pytest.raises(ValueError, match=f"There are no {split} samples"):
+        Trainer(toy_config(), *splits.values())
+
+
+@pytest.mark.parametrize("split", ["training", "validation"])
+def test_a_split_in_which_nothing_is_present_gets_a_sentence(toy_config, data, valid, split):
+    splits = {"training": data, "validation": valid}
+    splits[split] = splits[split].supply([])
+    with pytest.raises(ValueError, match=f"No modality is present in any of the .* {split}"):
+        Trainer(toy_config(), *splits.values())
+
+
+def test_samples_without_any_modality_are_left_out_with_a_warning(toy_config, data, valid):
+    present = data.present.clone()
+    present[:7] = False
+    some = Batch(data.values, present)
+    with pytest.warns(UserWarning, match="7 of 40 training samples have no modality"):
+        trainer = Trainer(toy_config(batch=4), some, valid)
+    others = Trainer(toy_config(batch=4), data[slice(7, None)], valid)
+    assert [e.score for e in trainer] == [e.score for e in others]
+
+
+def test_after_training_the_model_is_the_best_one(toy_config, data, valid, monkeypatch, tmp_path):
+    scores = iter([-5.0, -3.0, -4.0, -3.5])
+    monkeypatch.setattr(mvae.training, "validation_score", lambda *_: next(scores))
+    trainer = Trainer(toy_config(), data, valid, tmp_path)
+    epochs = [weights_of(trainer) for _ in trainer]
+    assert same(weights_of(trainer), epochs[1])
+    again = Trainer(toy_config(), data, valid, tmp_path)  # finished: nothing is left to train
+    assert list(again) == []
+    assert same(weights_of(again), epochs[1])

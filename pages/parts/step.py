@@ -14,7 +14,7 @@ METHODS = {"sub-sampled": "Sub-sampled", "denoising": "Denoising", "dbm": "DBM"}
 
 HEADS = {
     "sub-sampled": ("ELBO term", "Encoded", "Reconstructed", "Gradient flows to"),
-    "denoising": ("ELBO term", "Encoded", "Reconstructed", "Gradient flows to"),
+    "denoising": ("Term", "Encoded", "Reconstructed", "Gradient flows to"),
     "dbm": ("Phase", "Held at the data", "Sampled", "Weights that change"),
 }
 STYLE = """<style>

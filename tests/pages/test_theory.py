@@ -200,7 +200,7 @@ def test_what_the_issue_asks_to_be_told_is_told(visit):
         "intractable",
         "unsupervised and generative",
         "handle missing modalities",
-        "a modality zeroed at random",
+        "a modality zeroed in a fixed share of the examples",
         "in effect sub-sampling",
         "sampled from the conditionals",
         "layer-wise pre-training",
@@ -210,6 +210,36 @@ def test_what_the_issue_asks_to_be_told_is_told(visit):
         "Training products of experts",
     ):
         assert words in " ".join(told.split()), words
+
+
+@pytest.mark.parametrize(
+    ("method", "reconstructed", "bound"),
+    [
+        ("sub-sampled", "S", "an ELBO of its own modalities: B(X_S) ≤ log p(X_S)"),
+        ("denoising", r"\text{all}", "B(X_S) ≤ log p(X), since"),
+    ],
+)
+def test_the_whole_objective_is_written_out_and_what_its_terms_bound(
+    visit, method, reconstructed, bound
+):
+    page = visit("theory.py", method=method)
+    formulas = [x.value for x in page.app.latex]
+    loss = next(f for f in formulas if r"\mathcal L" in f)
+    for part in ("B(X)", r"\sum_{i=1}^{N} B(x_i)", r"\sum_{j=1}^{k} B(X_{S_j})"):
+        assert part in loss
+    whole = "".join(formulas)
+    for part in (r"B(X_S) = E_{q(z|X_S)}", r"\lambda_i \log p(x_i|z)", r"\beta\, KL", "uniform"):
+        assert part in whole
+    assert f"R = {reconstructed}" in whole
+    assert bound in page.remarks
+    assert "With another λ, or while β is annealed" in page.remarks
+    assert not [f for f in formulas if "ELBO" in f]
+
+
+def test_a_machines_step_has_no_bound(visit):
+    page = visit("theory.py", method="dbm")
+    assert not [x for x in page.app.latex if "B(X" in x.value]
+    assert "With every λ = 1" not in page.remarks
 
 
 # The grid
