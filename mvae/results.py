@@ -9,7 +9,17 @@ from typing import Literal
 from mvae.modality import Modality
 from mvae.runs import Record
 
-__all__ = ["CELLS", "KINDS", "Figure", "Kind", "figures", "kind_of", "spoken", "unbounded", "withheld"]
+__all__ = [
+    "CELLS",
+    "KINDS",
+    "Figure",
+    "Kind",
+    "figures",
+    "kind_of",
+    "spoken",
+    "unbounded",
+    "withheld",
+]
 
 
 @dataclass(frozen=True)

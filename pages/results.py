@@ -60,8 +60,8 @@ def page() -> None:
     crossing = [name for name in unbounded(records) if name in {f.model for f in shown}]
     if crossing and kind.startswith("log"):
         st.caption(
-            f"Of {', '.join(crossing)} the lower estimate of log Z lies above the upper one, so the "
-            "runs did not start with draws of the machine: no bound of log p follows."
+            f"Of {', '.join(crossing)} the lower estimate of log Z lies above the upper one, so "
+            "the runs did not start with draws of the machine: no bound of log p follows."
         )
     if kind.startswith("loglik"):
         beside_others(view.data)

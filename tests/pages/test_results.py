@@ -106,6 +106,20 @@ def test_a_kind_of_figure_is_kept_by_the_link_and_filters_narrow_it(visit, measu
     assert [trace["x"] for trace in drawn(page)["data"]] == [[0.9]]
 
 
+def test_a_machine_whose_estimates_cross_is_said_to_bound_nothing(visit, measured):
+    path = measured / "mnist/jmvae/metrics.json"
+    metrics = json.loads(path.read_text("utf-8"))
+    ways = {"forward": figure(20), "reverse": figure(10)}
+    for crossed in (False, True):
+        metrics["test"]["log_partition"] = ways | {"crossed": crossed}
+        path.write_text(json.dumps(metrics))
+        for cached in CACHES:
+            cached.clear()
+        page = visit("results.py", kind="loglik")
+        said = " ".join(caption.value for caption in page.app.caption)
+        assert ("Of jmvae the lower estimate of log Z lies above the upper one" in said) == crossed
+
+
 def test_average_precision_stands_beside_what_a_random_ranking_reaches(visit, measured):
     path = measured / "mnist/mvae/metrics.json"
     metrics = json.loads(path.read_text("utf-8"))
