@@ -43,7 +43,9 @@ def measure(root: Path, model: str, joint: float) -> None:
             "label": figure(89),
             "image+label": figure(59),
         },
+        "used_latents": {"image": figure(16), "label": figure(9), "image+label": figure(17)},
         "ranks": {"image": RANKS, "label": RANKS, "image+label": RANKS},
+        "rank_band": {"image": [0.9, 1.1], "label": [0.8, 1.2], "image+label": [0.9, 1.1]},
     }
     protocol = {
         "weights_sha256": sha256(folder / "weights.safetensors"),
@@ -154,9 +156,18 @@ def test_figures_of_other_weights_are_withheld_and_named(visit, measured):
     assert set(drawn(page)["data"][0]["y"]) == {"jmvae", "mvae"}
 
 
-def test_an_honest_belief_has_flat_ranks(visit, measured):
+def test_a_calibrated_posterior_has_flat_ranks_and_says_how_many_latents_it_uses(visit, measured):
     page = visit("results.py")
     histograms = drawn(page, 1)
+    bands = [
+        (shape["y0"], shape["y1"])
+        for shape in histograms["layout"]["shapes"]
+        if shape["type"] == "rect"
+    ]
+    assert bands == [(0.9, 1.1), (0.8, 1.2), (0.9, 1.1)]
+    said = " ".join(caption.value for caption in page.app.caption)
+    assert "of 64: 16 given image, 9 given label, 17 given image, label" in said
+    assert "a posterior that ignores the data is calibrated too" in said
     assert [trace["y"] for trace in histograms["data"]] == [[1.0] * 20] * 3
     titles = [a["text"] for a in histograms["layout"]["annotations"]]
     assert titles == ["<b>given image</b>", "<b>given label</b>", "<b>given image, label</b>"]
