@@ -148,7 +148,10 @@ def train(
     except ValidationError as error:
         first = error.errors()[0]
         raise fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-    valid = train_with_bar(config, run, root)
+    try:
+        valid = train_with_bar(config, run, root)
+    except ValueError as error:  # of data that cannot be learned from
+        raise fail(error) from None
     criterion, value = quality(config, load_model(dataset, run.name, root)[0], valid)
     typer.echo(f"validation {criterion}: {value:.2f}")
 

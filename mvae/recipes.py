@@ -238,6 +238,8 @@ RECIPES: dict[str, Recipe] = {
             "Its code is a point: given the same it generates the same, every time, and it cannot "
             "say how sure it is.",
             "Given nothing it generates nothing.",
+            "The original is pre-trained layer by layer with restricted Boltzmann machines; this "
+            "one is trained end to end without.",
         ),
         objective=DAEObjective(),
         weights=ONE,
@@ -248,8 +250,9 @@ RECIPES: dict[str, Recipe] = {
             "A draw takes hundreds of Gibbs sweeps, and a chain may stay for long with the kind of "
             "picture that it found first.",
             "One hidden layer sees pixels only through weighted sums: strokes are coarse.",
-            "Its log p is known but for log Z, an estimate that tends to be too low, so log p "
-            "tends to be too high.",
+            "Its log p is known but for log Z. That is estimated from above, so that log p tends "
+            "to be too low, as far as the states that the estimate starts with are draws of the "
+            "machine.",
         ),
         latents=512,
         objective=RBMObjective(),
@@ -259,12 +262,12 @@ RECIPES: dict[str, Recipe] = {
     "dbm": Recipe(
         summary="A deep Boltzmann machine: two hidden layers a modality, and one that they share.",
         limitations=(
-            "Its modalities meet three layers above the data, where little arrives of the few nats "
-            "that a label or a tag has: it names pictures worse than models with a shallow meeting "
-            "place.",
+            "Our training of it fails: it predicts labels and tags far worse than other models "
+            "here. What is to blame is not known, so nothing follows from it about deep Boltzmann "
+            "machines.",
             "A draw takes hundreds of Gibbs sweeps, which mix slowly through the layers.",
             "Training needs layer-wise pre-training, mean field and chains together; of its log p "
-            "there is a bound with an estimated log Z.",
+            "there is a lower bound by mean field, with an estimated log Z.",
         ),
         latents=512,
         objective=DBMObjective(),
@@ -278,8 +281,9 @@ RECIPES: dict[str, Recipe] = {
     "deep-rbm": Recipe(
         summary="MVAE's networks with binary codes, tied together by an RBM in place of experts.",
         limitations=(
-            "The codes are learned by each modality alone and then fixed: nothing makes them easy "
-            "for the RBM to tie together.",
+            "Our training of it fails: the codes are learned by each modality alone and then "
+            "frozen, and from a picture it predicts labels and tags far worse than models with the "
+            "same networks. It is no fair comparison of the two products of experts.",
             "A draw takes hundreds of Gibbs sweeps, and its log p is not estimated.",
         ),
         objective=DeepRBMObjective(),

@@ -139,15 +139,24 @@ KINDS = {
     "entropy": Kind("entropy", "Entropy of the belief, in nats.", "", ("n_generated",), 1),
     "coverage_50%": Kind(
         "coverage at 50 %",
-        "Share of true latents within the belief's central 50 %: an honest one has 0.5.",
+        "Share of true latents within the posterior's central 50 %, over the latents in use: a "
+        "calibrated one has 0.5, and so has one that ignores the data.",
         "",
         ("coverage",),
     ),
     "coverage_90%": Kind(
         "coverage at 90 %",
-        "Share of true latents within the belief's central 90 %: an honest one has 0.9.",
+        "Share of true latents within the posterior's central 90 %, over the latents in use: a "
+        "calibrated one has 0.9, and so has one that ignores the data.",
         "",
         ("coverage",),
+    ),
+    "used_latents": Kind(
+        "latents in use",
+        "Latents whose posterior is not the prior: their KL to it is 0.1 nats or more on average.",
+        "",
+        ("coverage",),
+        0,
     ),
 }
 

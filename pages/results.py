@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from mvae.data import DATASETS
+from mvae.evaluation.calibration import USED
 from mvae.modality import Modality
 from mvae.ranking import ranking
 from mvae.results import BESIDE, KINDS, Figure, Kind, figures, kind_of, spoken, withheld
@@ -185,27 +186,34 @@ def draw(columns: Columns, title: str) -> None:
 
 def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:
     """Show where true latents lie within the belief that their own data give."""
-    there = {r.name: r.metrics.test for r in records if r.metrics and "ranks" in r.metrics.test}
+    there = {
+        r.name: r.metrics.test for r in records if r.metrics and r.metrics.test.get("rank_band")
+    }
     if not there:
         return
-    st.markdown("#### Is the belief honest?")
+    st.markdown("#### Is the posterior calibrated?")
     name = st.selectbox("Model", list(there), key="honest model", width=240)
-    counts, coverage = there[name]["ranks"], there[name]["coverage_90%"]
+    counts, bands, used = (there[name][key] for key in ("ranks", "rank_band", "used_latents"))
     keys = sorted(counts, key=lambda key: usualness((key, ""), modalities))[:3]
+    shown = {spoken(key, modalities): key for key in counts if key in keys}
     st.container(key="pictures ranks").plotly_chart(
         ranks(
-            {spoken(key, modalities): counts[key] for key in counts if key in keys},
-            coverage[keys[0]]["n"],
+            {title: counts[key] for title, key in shown.items()},
+            {title: bands[key] for title, key in shown.items()},
         ),
         config={"displayModeBar": False},
         alt=f"Rank histograms of {name}",
     )
+    latents = next(r.config.latents for r in records if r.name == name)
+    in_use = ", ".join(f"{used[key]['mean']:.0f} given {title}" for title, key in shown.items())
     st.caption(
-        "Latents are drawn from the prior, data from them, and the belief given those data is "
-        "asked how many of its draws would lie below the true latent. An honest belief has them "
-        "spread evenly (dashed; the band holds 99 % of honest bars). A valley with walls at both "
-        "ends: the belief is too sure. A hill: it is too wide. All dimensions together; no test "
-        "data enter."
+        "Latents are drawn from the prior, data from them, and the posterior given those data is "
+        "asked how many of its draws would lie below the true latent. A calibrated posterior has "
+        "them spread evenly (dashed; the band holds 99 % of such bars if latents depend on one "
+        "another as these do). A valley with walls at both ends: the posterior is too narrow. A "
+        f"hill: it is too wide. All latents in use together, of {latents}: {in_use}. The others "
+        f"are within {USED} nats of the prior on average and are left out: a posterior that "
+        "ignores the data is calibrated too. No test data enter."
     )
 
 

@@ -184,13 +184,17 @@ def relatives() -> None:
     with right:
         st.markdown("**RBM**: experts over the **data**, one for each hidden unit.")
         st.latex(r"p(x) = \tfrac1Z\, e^{b^\top x} \prod_j \big(1 + e^{c_j + w_j^\top x}\big)")
-        st.markdown("Z sums over every x there could be: intractable, hence sampling in training.")
+        st.markdown(
+            "Z sums over every x there could be: intractable, hence sampling in training. Here, "
+            "too, each observed modality adds its evidence to $p(h|x)$; one that is missing has to "
+            "be summed over."
+        )
     st.markdown("#### Two ancestors")
     st.markdown(
         "Both are unsupervised and generative, and both handle missing modalities.\n\n"
-        "- **Bimodal deep autoencoder** (Ngiam et al. 2011): trained with a modality zeroed in a "
-        "fixed share of the examples while both must be reconstructed. That is denoising, and in "
-        "effect sub-sampling.\n"
+        "- **Bimodal deep autoencoder** (Ngiam et al. 2011): pre-trained with RBMs, then trained "
+        "with a modality zeroed in a fixed share of the examples while both must be reconstructed. "
+        "That is denoising, and in effect sub-sampling.\n"
         "- **Multimodal DBM** (Srivastava & Salakhutdinov 2012): an undirected model; missing "
         "modalities are sampled from the conditionals. It needs layer-wise pre-training, where "
         "MVAE is trained end to end."

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from scipy.integrate import quad
 from torch.distributions import Independent, Normal
 
-from mvae.evaluation.calibration import Calibration, calibrate, simulate
+from mvae.evaluation.calibration import Calibration, calibrate, information, simulate
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 from mvae.modality import Modality
@@ -105,6 +106,73 @@ def test_a_subset_without_a_posterior_is_refused_in_the_models_words(toys):
 
 
 def test_ranks_at_the_very_ends_are_counted():
-    ends = Calibration(torch.tensor([[0.0], [1.0], [0.5]]))
+    ends = Calibration(torch.tensor([[0.0], [1.0], [0.5]]), torch.ones(1))
     assert ends.histogram(3).flatten().tolist() == [1, 1, 1]
     assert ends.coverage(1.0).item() == 1.0
+
+
+def test_the_information_of_a_dimension_is_its_divergence_from_the_prior():
+    mean, std = (
+        torch.tensor([[0.0, 0.5, -1.0, 0.2, 0.0]]),
+        torch.tensor([[1.0, 0.8, 0.5, 1.0, 1.3]]),
+    )
+    exact = (mean.square() + std.square() - 1) / 2 - std.log()
+    torch.testing.assert_close(
+        information(Gaussian(mean, 2 * std.log())), exact, atol=0.01, rtol=0.02
+    )
+    parts = Gaussian(torch.tensor([[[-0.8]], [[0.9]]]), torch.tensor([[[-1.0]], [[-0.5]]]))
+    mixed = Mixture(parts, torch.ones(1, 2, dtype=torch.bool))
+
+    def density(x):
+        return sum(stats.norm.pdf(x, m, math.exp(v / 2)) for m, v in ((-0.8, -1), (0.9, -0.5))) / 2
+
+    expected = quad(lambda x: density(x) * math.log(density(x) / stats.norm.pdf(x)), -8, 8)[0]
+    assert information(mixed).item() == pytest.approx(expected, abs=5e-3)
+    assert information(Gaussian(torch.zeros(2, 3), torch.full((2, 3), -80.0))).isfinite().all()
+
+
+class HalfUsed(Linear):
+    """Only the first latent is decoded, by a posterior twice too sharp; the other one is idle."""
+
+    factor = 0.5
+
+    def decode(self, z, name):
+        return super().decode(torch.cat((z[..., :1], 0 * z[..., 1:]), -1), name)
+
+    def posterior(self, batch):
+        q = super().posterior(batch)
+        idle = torch.tensor([False, True])
+        return Gaussian(q.mean.masked_fill(idle, 0.0), q.logvar.masked_fill(idle, 0.0))
+
+
+def test_idle_dimensions_do_not_dilute_the_coverage():
+    found = calibrate(HalfUsed([POINT], 2), torch.ones(5000, 1, dtype=torch.bool), seeded())
+    assert found.coverage(0.9)[1].item() == pytest.approx(0.9, abs=0.02)  # the prior is calibrated
+    assert found.information[1] < 0.01
+    assert found.used.ranks.shape == (5000, 1)
+    expected = 2 * stats.norm.cdf(0.5 * stats.norm.ppf(0.95)) - 1
+    assert found.used.coverage(0.9).item() == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.7, 0.999])
+def test_the_band_holds_bars_of_uniform_ranks_that_depend_on_one_another(correlation):
+    n, d, bins = 500, 10, 20
+    inside = []
+    source = np.random.default_rng(0)
+    for repeat in range(20):
+        shared, own = source.standard_normal((n, 1)), source.standard_normal((n, d))
+        u = stats.norm.cdf(correlation**0.5 * shared + (1 - correlation) ** 0.5 * own)
+        found = Calibration(torch.from_numpy(u), torch.ones(d))
+        low, high = found.band(bins, 0.9, 200, seeded(repeat))
+        heights = found.histogram(bins).sum(1) * bins / (n * d)
+        inside.append(((low <= heights) & (heights <= high)).double().mean().item())
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.05)
+    if correlation != 0.7:  # independent ones, or ten times about the same
+        alike = 10 if correlation else 1
+        wide = stats.norm.ppf(0.95) * (alike * (bins - 1) / (n * d)) ** 0.5
+        assert high - 1 == pytest.approx(wide, rel=0.15)
+
+
+def test_no_dimensions_have_no_band():
+    with pytest.raises(ValueError, match="keep at least one"):
+        Calibration(torch.zeros(5, 0), torch.zeros(0)).band(4)

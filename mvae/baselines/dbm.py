@@ -54,8 +54,8 @@ class DBM(BoltzmannModel):
 
     reference = "Srivastava & Salakhutdinov 2012, https://papers.nips.cc/paper/4683"
     no_experts = (
-        "Its pathways meet in a layer of binary units, a product over the whole machine with a "
-        "normaliser that nobody can compute: there are no Gaussians over latents, whose product "
+        "Its pathways meet in a layer of binary units, a product over the whole machine with an "
+        "intractable normaliser: there are no Gaussians over latents, whose product "
         "would be a Gaussian again."
     )
 

@@ -32,7 +32,8 @@ class DeepRBM(MultimodalModel):
     The networks f_i and p(x_i|c_i) are as deep and wide as MVAE's, so it differs from MVAE in what
     ties the modalities: an RBM with 256 hidden units instead of Gaussian experts. To generate, the
     codes of the evidence are drawn and clamped, Gibbs chains draw the others with the hidden
-    units, and every code is decoded. A counterpart made for comparison, after Ngiam et al.,
+    units, and every code is decoded. The codes are learned first and then held fixed, which ties
+    the modalities badly. After Ngiam et al.,
     *Multimodal Deep Learning*, ICML 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf, whose
     RBM ties pathways in the same place.
 
@@ -47,9 +48,9 @@ class DeepRBM(MultimodalModel):
     sampler = True
     reference = "after Ngiam et al. 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf"
     no_experts = (
-        "Its modalities meet in a Boltzmann machine over binary codes, a product of experts with a "
-        "normaliser that nobody can compute: there are no Gaussians over latents, whose product "
-        "would be a Gaussian again."
+        "Its modalities meet in a Boltzmann machine over binary codes, a product of experts with "
+        "an intractable normaliser: there are no Gaussians over latents, whose product would be a "
+        "Gaussian again."
     )
     no_posterior = (
         "Its codes and hidden units are binary: given the data each is on with some probability, "

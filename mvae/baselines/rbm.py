@@ -19,8 +19,10 @@ class RBM(BoltzmannModel):
 
     .. math:: p(x_1,\dots,x_N,h) = \frac1Z \exp\Big(\sum_i (b_i + W_i h)\cdot x_i + c\cdot h\Big)
 
-    Summed over h it is a product of experts over the data, one for each hidden unit. Its log p is
-    exact but for log Z, which is estimated. Smolensky 1986, https://doi.org/10.21236/ADA620727;
+    Summed over h it is a product of experts over the data, one for each hidden unit, with an
+    intractable normaliser Z. Each observed modality adds its evidence :math:`W_i^\top x_i` to the
+    logits of p(h|x); one that is missing has to be summed over. Its log p is exact but for log Z,
+    which is estimated. Smolensky 1986, https://doi.org/10.21236/ADA620727;
     training: Tieleman 2008, https://doi.org/10.1145/1390156.1390290; log Z: Salakhutdinov &
     Murray 2008, https://doi.org/10.1145/1390156.1390266.
 
@@ -41,9 +43,10 @@ class RBM(BoltzmannModel):
 
     reference = "Tieleman 2008, https://doi.org/10.1145/1390156.1390290"
     no_experts = (
-        "It is itself a product of experts, one for each hidden unit, but over the data and with a "
-        "normaliser that nobody can compute: there are no Gaussians over latents, whose product "
-        "would be a Gaussian again."
+        "It is itself a product of experts, one for each hidden unit, but over the data, with an "
+        "intractable normaliser; MVAE's experts are Gaussians over the latents, whose product has "
+        "its normaliser in closed form. Here, too, each observed modality adds its evidence to "
+        "p(h|x), but one that is missing has to be summed over."
     )
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:

@@ -76,12 +76,14 @@ def intervals(found: Sequence[Figure], titles: Sequence[str], digits: int) -> go
     return go.Figure({"data": data, "layout": layout}, skip_invalid=False)
 
 
-def ranks(histograms: Mapping[str, Sequence[Sequence[int]]], samples: int) -> go.Figure:
+def ranks(
+    histograms: Mapping[str, Sequence[Sequence[int]]], bands: Mapping[str, Sequence[float]]
+) -> go.Figure:
     """Draw rank histograms, all dimensions together, a panel for each.
 
     Args:
         histograms: by title, counts ``(D, bins)``, or of all dimensions ``(1, bins)``.
-        samples: simulated ones, each of which is counted once in every dimension.
+        bands: by title, between which heights bars of evenly spread ranks lie.
     """
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
@@ -110,9 +112,6 @@ def ranks(histograms: Mapping[str, Sequence[Sequence[int]]], samples: int) -> go
                 "hovertemplate": "%{y:.2f} of the even share<extra></extra>",
             }
         )
-        # A sample counts once in each dimension: were dimensions one and the same, the samples
-        # alone would scatter a bar so far. Independent dimensions scatter it less.
-        wide = 2.576 * ((bins - 1) / samples) ** 0.5
         low, high = i * width + gap / 2, (i + 1) * width - gap / 2
         layout[x.replace("x", "xaxis")] = {"domain": [low, high], "anchor": y, "range": [0, 1]}
         layout[y.replace("y", "yaxis")] = {"anchor": x, "rangemode": "tozero", "nticks": 4}
@@ -123,8 +122,8 @@ def ranks(histograms: Mapping[str, Sequence[Sequence[int]]], samples: int) -> go
                 "yref": y,
                 "x0": 0,
                 "x1": 1,
-                "y0": 1 - wide,
-                "y1": 1 + wide,
+                "y0": bands[title][0],
+                "y1": bands[title][1],
                 "fillcolor": "rgba(139,145,156,.25)",
                 "line": {"width": 0},
                 "layer": "below",

@@ -46,7 +46,9 @@ def measure(root: Path, model: str, joint: float) -> None:
             "label": figure(89),
             "image+label": figure(59),
         },
+        "used_latents": {"image": figure(16), "label": figure(9), "image+label": figure(17)},
         "ranks": {"image": RANKS, "label": RANKS, "image+label": RANKS},
+        "rank_band": {"image": [0.9, 1.1], "label": [0.8, 1.2], "image+label": [0.9, 1.1]},
     }
     protocol = {
         "weights_sha256": sha256(folder / "weights.safetensors"),
@@ -135,6 +137,20 @@ def test_a_kind_of_figure_is_kept_by_the_link_and_filters_narrow_it(visit, measu
     page.set("pills", "kind", "accuracy")
     assert page.url["kind"] == "accuracy"
     assert [trace["x"] for trace in drawn(page)["data"]] == [[0.9]]
+
+
+def test_a_machine_whose_estimates_cross_is_said_to_bound_nothing(visit, measured):
+    path = measured / "mnist/jmvae/metrics.json"
+    metrics = json.loads(path.read_text("utf-8"))
+    ways = {"forward": figure(20), "reverse": figure(10)}
+    for crossed in (False, True):
+        metrics["test"]["log_partition"] = ways | {"crossed": crossed}
+        path.write_text(json.dumps(metrics))
+        for cached in CACHES:
+            cached.clear()
+        page = visit("results.py", kind="loglik")
+        said = " ".join(caption.value for caption in page.app.caption)
+        assert ("Of jmvae the lower estimate of log Z lies above the upper one" in said) == crossed
 
 
 def test_average_precision_stands_beside_what_a_random_ranking_reaches(visit, measured):
@@ -263,9 +279,18 @@ def test_figures_of_other_weights_are_withheld_and_named(visit, measured):
     assert set(drawn(page)["data"][0]["y"]) == {"jmvae", "mvae"}
 
 
-def test_an_honest_belief_has_flat_ranks(visit, measured):
+def test_a_calibrated_posterior_has_flat_ranks_and_says_how_many_latents_it_uses(visit, measured):
     page = visit("results.py")
     histograms = drawn(page, 1)
+    bands = [
+        (shape["y0"], shape["y1"])
+        for shape in histograms["layout"]["shapes"]
+        if shape["type"] == "rect"
+    ]
+    assert bands == [(0.9, 1.1), (0.8, 1.2), (0.9, 1.1)]
+    said = " ".join(caption.value for caption in page.app.caption)
+    assert "of 64: 16 given image, 9 given label, 17 given image, label" in said
+    assert "a posterior that ignores the data is calibrated too" in said
     assert [trace["y"] for trace in histograms["data"]] == [[1.0] * 20] * 3
     titles = [a["text"] for a in histograms["layout"]["annotations"]]
     assert titles == ["<b>given image</b>", "<b>given label</b>", "<b>given image, label</b>"]

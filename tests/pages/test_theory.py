@@ -201,6 +201,8 @@ def test_what_the_issue_asks_to_be_told_is_told(visit):
         "unsupervised and generative",
         "handle missing modalities",
         "a modality zeroed in a fixed share of the examples",
+        "each observed modality adds its evidence to $p(h|x)$",
+        "summed over",
         "in effect sub-sampling",
         "sampled from the conditionals",
         "layer-wise pre-training",

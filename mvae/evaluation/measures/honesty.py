@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvae.evaluation.calibration import Calibration, calibrate
+from mvae.evaluation.calibration import USED, Calibration, calibrate
 from mvae.evaluation.measures.measure import WHOLE, Measure, Situation, Subject, figure
 from mvae.evaluation.probe import linear_probe
 from mvae.evaluation.work import Step, Work
@@ -21,6 +21,8 @@ __all__ = ["Honesty", "Probe"]
 SIMULATED, BINS = 2000, 20
 #: Intervals whose coverage is counted.
 LEVELS = (0.5, 0.9)
+#: Share of the bars that a band of evenly spread ranks holds.
+BAND = 0.99
 #: Training samples that a probe learns from.
 LEARNED = 10_000
 
@@ -42,27 +44,42 @@ class Honesty(Measure):
             yield Step(f"ranks {situation.key}", 0, 8, run)
 
     def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
-        """Give coverage, over all dimensions and of each, and rank histograms by situation."""
+        """Return coverage and rank histograms of the dimensions in use, by situation.
+
+        A situation in which no dimension is in use has none: its posterior is the prior.
+        """
         coverage: dict[str, dict[str, Any]] = {f"coverage_{level:.0%}": {} for level in LEVELS}
-        ranks = {}
+        used, ranks, bands = {}, {}, {}
         for situation in believing(subject):
-            calibration = Calibration(work.of(f"ranks {situation.key}")["value"])
+            found = work.of(f"ranks {situation.key}")
+            whole = Calibration(found["value"], found["information"])
+            kept = whole.used
+            samples, count = kept.ranks.shape
+            used[situation.key] = {"mean": count, "se": 0.0, "n": samples}
+            if not count:
+                continue
             for level in LEVELS:
                 # Dimensions share the samples, so the standard error is over samples.
                 coverage[f"coverage_{level:.0%}"][situation.key] = figure(
-                    calibration.covered(level).double().mean(1)
-                ) | {"by_dimension": [round(c, 3) for c in calibration.coverage(level).tolist()]}
-            counts = calibration.histogram(BINS).T  # (D, BINS)
+                    kept.covered(level).double().mean(1)
+                ) | {"by_dimension": [round(c, 3) for c in whole.coverage(level).tolist()]}
+            counts = kept.histogram(BINS).T  # (D, BINS)
             if len(subject.situations) > WHOLE:
                 counts = counts.sum(0, keepdim=True)  # of many situations all dimensions together
             ranks[situation.key] = counts.tolist()
-        return {**coverage, "ranks": ranks} if ranks else {}
+            source = torch.Generator().manual_seed(subject.seed)
+            band = kept.band(BINS, BAND, generator=source)
+            bands[situation.key] = [round(height, 3) for height in band]
+        if not used:
+            return {}
+        return {**coverage, "used_latents": used, "ranks": ranks, "rank_band": bands}
 
     def protocol(self, subject: Subject) -> dict[str, str | int | float]:
         """Say how samples are simulated."""
         return {
             "coverage": f"{SIMULATED:,} simulated samples, z ~ p(z), x ~ p(x|z), not of the test "
-            "split; the share of z_d within the central interval of q(z_d|x_S)"
+            "split; the share of z_d within the central interval of q(z_d|x_S), over the "
+            f"dimensions in use: KL to the prior of {USED} nats or more, averaged over samples"
         }
 
 
@@ -73,7 +90,8 @@ def rank(subject: Subject, situation: Situation, _: torch.Generator) -> dict[str
     # The n-th simulated sample is given what the n-th test sample is given, from the first again.
     supplied = situation.supplied[torch.arange(SIMULATED) % len(situation.supplied)]
     source = torch.Generator().manual_seed(subject.seed)
-    return {"value": calibrate(subject.model, supplied, source).ranks}
+    found = calibrate(subject.model, supplied, source)
+    return {"value": found.ranks, "information": found.information}
 
 
 class Probe(Measure):

@@ -1,0 +1,92 @@
+"""Figures of a Boltzmann machine, computed in pieces, against sums over all of its states."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from mvae.baselines.dbm import DBM
+from mvae.baselines.rbm import RBM
+from mvae.checkpoint import ModelConfig
+from mvae.evaluation import boltzmann_likelihood
+from mvae.evaluation.measures import Likelihoods, Subject
+from mvae.evaluation.work import Work
+from tests.baselines.machines import PAIR, Enumeration, opinionated, pairs
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+
+@pytest.fixture
+def subject(toy_config, monkeypatch):
+    """Make the subject of a machine, whose test split is all that there could be."""
+    for name in ("TEMPERATURES", "SWEEPS"):
+        monkeypatch.setattr(boltzmann_likelihood, name, 200)
+
+    def make(kind) -> Subject:
+        config = toy_config().model_dump() | {"modalities": PAIR}
+        return Subject(
+            model=opinionated(kind(PAIR, 3), 0.7),
+            config=ModelConfig.model_validate(config),
+            test=pairs(),
+            train=pairs,
+            classifier=None,
+            n=48,
+            k=500,
+            seed=0,
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("kind", [RBM, DBM])
+def test_log_p_is_that_of_all_states_or_below_it(subject, kind, tmp_path):
+    machine = subject(kind)
+    work, likelihoods = Work(tmp_path / "working", {}), Likelihoods()
+    for step in likelihoods.steps(machine):
+        work.do(step, 0)
+    found = likelihoods.figures(machine, work)
+    every = Enumeration(machine.model.machine)
+    visible = machine.model.visible(machine.test)
+    for name in ("stroke", "label", "stroke+label"):
+        exact = np.mean(every.log_p({f"v {n}": visible[f"v {n}"] for n in name.split("+")}))
+        assert found["loglik"][name]["mean"] < exact + 0.05, name
+        assert found["loglik"][name]["mean"] > exact - (0.05 if kind is RBM else 0.3), name
+        assert found["loglik"][name]["k_hat_over_0.7"] == 0
+    both = found["log_partition"]
+    assert both["forward"]["n"] == both["reverse"]["n"] == 50
+    assert both["forward"]["mean"] == pytest.approx(every.log_z, abs=0.05)
+    assert both["reverse"]["mean"] == pytest.approx(every.log_z, abs=0.05)
+    assert both["crossed"] is False
+    assert "from above" in likelihoods.protocol(machine)["proposal"]
+
+
+def test_an_evaluation_goes_on_where_it_was_interrupted(subject, tmp_path):
+    machine, likelihoods = subject(RBM), Likelihoods()
+    whole = Work(tmp_path / "whole", {})
+    steps = list(likelihoods.steps(machine))
+    assert [step.part for step in steps if step.what == "log Z"] == [0, 1]
+    for step in steps:
+        whole.do(step, 0)
+    for step in islice(steps, 1):
+        Work(tmp_path / "parts", {}).do(step, 0)
+    rest = Work(tmp_path / "parts", {})
+    for step in reversed(steps):  # in whichever order
+        if not rest.has(step):
+            rest.do(step, 0)
+    figures = likelihoods.figures(machine, Work(tmp_path / "parts", {}))
+    assert figures == likelihoods.figures(machine, whole)
+
+
+def test_where_the_estimates_cross_no_point_is_reliable(subject, tmp_path):
+    machine, likelihoods = subject(RBM), Likelihoods()
+    work = Work(tmp_path / "working", {})
+    for step in likelihoods.steps(machine):
+        work.do(step, 0)
+    for key in work.kept:
+        if key.endswith("#reverse"):
+            work.kept[key] = work.kept[key] - 5  # as from starts with little of the mass
+    found = likelihoods.figures(machine, work)
+    assert found["log_partition"]["crossed"] is True
+    assert found["loglik"]["stroke+label"]["k_hat_over_0.7"] == 48
