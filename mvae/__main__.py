@@ -300,7 +300,7 @@ def infer(
     except (CheckpointError, ValueError) as error:
         raise fail(error) from None
     names = [m.name for m in model.modalities]
-    quantiles = metrics.test.get("conflict", {}) if metrics else {}
+    quantiles = metrics.test.get("disagreement", {}) if metrics else {}
     place = conflict_percentile(belief, quantiles, names)
     if as_json:
         typer.echo(json.dumps(as_dict(belief) | {"conflict_percentile": place}))

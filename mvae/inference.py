@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from mvae.disagreement import disagreement
 from mvae.gaussian import Gaussian, conflict
 from mvae.modality import Batch
 from mvae.model import ExpertModel, noise
@@ -30,6 +31,7 @@ class Belief:
         shares: of precision, for the prior and each supplied modality, ``(D,)`` each.
         sharpness: after 0, 1, … modalities, the prior's entropy minus the belief's, in nats.
         conflict: how far the factors stand apart; see :func:`mvae.gaussian.conflict`.
+        disagreement: the part of it that is between modalities, the prior left out.
         draws: z ~ q(z|X_S), ``(draws, D)``.
         model: whose belief it is.
     """
@@ -40,6 +42,7 @@ class Belief:
     shares: dict[str, Tensor]
     sharpness: tuple[float, ...]
     conflict: float
+    disagreement: float
     draws: Tensor
     model: ExpertModel = field(repr=False)
 
@@ -116,6 +119,7 @@ def believe(
         shares={name: shares[name] for name in ("prior", *evidence)},
         sharpness=tuple((entropies[0] - entropies).tolist()),
         conflict=conflict(experts, product).item(),
+        disagreement=disagreement(experts, masks[-1]).among.item(),
         draws=q.at(noise(draws, 1, model.latents, seed)[:, 0]),
         model=model,
     )
@@ -141,6 +145,6 @@ def percentile(value: float, quantiles: Sequence[float]) -> float:
 def conflict_percentile(
     belief: Belief, quantiles: Mapping[str, Sequence[float]], names: Sequence[str]
 ) -> float | None:
-    """Place a belief's conflict among matched test samples; None with fewer than two modalities."""
+    """Place a disagreement among those of matched test samples; None below two modalities."""
     key = "+".join(name for name in names if name in belief.evidence)
-    return percentile(belief.conflict, quantiles[key]) if key in quantiles else None
+    return percentile(belief.disagreement, quantiles[key]) if key in quantiles else None

@@ -22,7 +22,7 @@ def tell(belief: Belief, place: float | None = None) -> Iterator[str]:
 
     Args:
         belief: of any model.
-        place: the percentage of matched samples with less conflict, if it is known.
+        place: the percentage of matched samples that disagree less, if it is known.
 
     Example:
         >>> from mvae.checkpoint import load_model, load_samples
@@ -37,7 +37,11 @@ def tell(belief: Belief, place: float | None = None) -> Iterator[str]:
         added = f"+ {belief.evidence[step - 1]}" if step else "prior"
         yield f"  {added:<16}{nats:8.3f} nats sharper than the prior"
     if place is not None:
-        yield f"conflict: {belief.conflict:.2f}; {place:.1f} % of matched samples have less"
+        prior = belief.conflict - belief.disagreement
+        yield (
+            f"conflict: {belief.disagreement:.2f} between the modalities ({place:.1f} % of matched "
+            f"samples have less), {prior:.2f} with the prior"
+        )
     yield "most informative dimensions: mean, standard deviation, shares of precision"
     q = belief.posterior
     for d in belief.informative(DIMENSIONS):
@@ -76,5 +80,6 @@ def as_dict(belief: Belief) -> dict[str, object]:
         "sharpness": list(belief.sharpness),
         "shares": {name: share.tolist() for name, share in belief.shares.items()},
         "conflict": belief.conflict,
+        "disagreement": belief.disagreement,
         "generated": {name: x.tolist() for name, x in belief.expected.items()},
     }
