@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from mvae.checkpoint import ModelConfig
-from mvae.inference import Belief, believe, conflict_percentile
+from mvae.inference import Belief, believe
 from mvae.modality import Batch
 from mvae.pictures import assemble, picture_shape
 from pages.parts.assets import decoders_path
@@ -163,9 +163,7 @@ def _told(belief: Belief, data: str, name: str, config: ModelConfig, sample: Bat
         if m.kind == "label"
     ]
     metrics = metrics_of(data, name)
-    quantiles = metrics.test.get("conflict", {}) if metrics else {}
-    names = [m.name for m in config.modalities]
-    words = agreement(conflict_percentile(belief, quantiles, names), len(belief.evidence))
+    words = agreement(belief, metrics.test if metrics else {})
     st.caption(f"The example: this picture, {listing(labels)}. {words}")
 
 

@@ -36,10 +36,10 @@ def test_a_chip_answers_at_once_and_the_server_follows(visitor):
     expect(page.get_by_text("not necessarily the example's own: trait 3")).to_be_visible()
     chip(page, "trait 3").click()
     expect(chip(page, "trait 3")).to_have_attribute("aria-label", "trait 3: not supplied")
-    expect(page.get_by_text("Dropping the trait 3 widened the belief")).to_be_visible()
+    expect(page.get_by_text("Dropping the trait 3 widened the posterior")).to_be_visible()
     expect(headline(page)).to_contain_text("Given 18 modalities")
     chip(page, "trait 3").click()
-    expect(page.get_by_text("Supplying the trait 3 sharpened the belief")).to_be_visible()
+    expect(page.get_by_text("Supplying the trait 3 sharpened the posterior")).to_be_visible()
     expect(chip(page, "trait 3")).to_have_attribute("aria-label", "trait 3: no")
 
 

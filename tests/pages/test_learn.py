@@ -140,7 +140,7 @@ def test_evidence_of_a_step_is_what_the_link_says(visit):
 def test_the_contradiction_is_said_to_be_one(visit):
     number = next(i for i in NUMBERS if isinstance(s := STEPS[i - 1].scene, Scene) and s.label)
     page = visit("learn.py", step=str(number))
-    assert "disagree more than" in page.remarks
+    assert "conflict more than" in page.remarks
 
 
 def test_the_trainings_of_the_last_step_differ(visit):
