@@ -135,10 +135,11 @@ def inferred(belief: Belief) -> str:
         if m.kind == "text":
             at = belief.model.decode(belief.posterior.mean, m.name)
             text = decode(m.distribution.expected(at).argmax(-1), m)
-            return f"**{text}**" if text else "an empty text"
+            which = f"{m.name} " if len(modalities) > 1 else ""
+            return f"{which}**{text}**" if text else f"{which}nothing"
         p = probabilities(m)
         if m.kind == "label":
-            return f"**{m.category(int(p.argmax()))}**, {100 * p.max():.0f} %"
+            return f"**{m.category(int(p.argmax()))}**, {100 * p.max():.0f}\u00a0%"
         likely = [m.category(int(c)) for c in p.argsort(descending=True) if p[c] > 0.5]
         return _some(likely, f"none of the {len(p)} {m.name}")
     return ""

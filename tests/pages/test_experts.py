@@ -134,7 +134,7 @@ def test_both_kinds_of_nats_are_named_once_beside_the_headline(visit):
 def test_the_headline_says_what_is_inferred_and_how_sure_it_is(visit, evidence):
     page = visit(sample="3", supply=evidence)
     p = page.belief.expected["label"]
-    assert f"it reads {p.argmax()}, {100 * p.max():.0f} %. The posterior is " in page.headline
+    assert f"it reads {p.argmax()}, {100 * p.max():.0f}\u00a0%. The posterior is " in page.headline
     assert f"{page.belief.sharpness[-1]:.1f} nats" in page.headline
 
 

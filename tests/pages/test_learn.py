@@ -176,7 +176,9 @@ def test_trainings_are_compared_at_equal_budgets_by_their_own_figures(visit):
     assert "**sub-sampled** against **joint**, both after 20 epochs, with λ = 1:" in told
     assert "label −{:.2f} instead of −{:.2f}".format(*(-x for x in label)) in told
     assert "image→label {:.3f} instead of {:.3f}".format(*named) in told
-    assert "**covering** against **sub-sampled**, both after 20 epochs, with λ = 10 against 1:" in told
+    assert (
+        "**covering** against **sub-sampled**, both after 20 epochs, with λ = 10 against 1:" in told
+    )
     assert f"above −{math.log(10):.2f}." in told
     assert load_metrics("mnist", "mvae").protocol["coherence"] in told
 
