@@ -8,14 +8,14 @@ from typing import Any
 import streamlit as st
 
 from mvae.inference import Belief, believe
-from pages.parts.about import show_limitations
+from pages.parts.about import reached, show_limitations
 from pages.parts.assets import decoders_path
 from pages.parts.code import experts_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.exact import exact_of, show_products
 from pages.parts.follow import follow
-from pages.parts.loading import load, metrics_of, samples_of
+from pages.parts.loading import load, metrics_of, records_of, samples_of
 from pages.parts.stage import describe, show_stage
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import MAX_DIMS, View, change, place
@@ -32,15 +32,17 @@ def page() -> None:
     evidence = supplied(view, sample)
     belief = believe(model, sample, evidence, seed=view.seed)
 
-    words = [
+    remarks = [
         agreement(belief, metrics.test if metrics else {}),
         _what_happened(view, evidence, belief.sharpness[-1]),
     ]
     st.markdown(f"### {headline(belief)}", help=NATS)
     st.markdown(
-        " ".join(filter(None, words)) or "Throw a switch to drop or supply evidence.",
+        " ".join(filter(None, remarks)) or "Throw a switch to drop or supply evidence.",
         help=about_conflict(belief) if len(evidence) > 1 else None,
     )
+    if words := reached(view.model, records_of(view.data)):
+        st.caption(words)
 
     left, right = st.columns([1.15, 3], gap="medium")
     with left:
@@ -60,7 +62,7 @@ def page() -> None:
             st.button("Draw other samples", key="draw", on_click=lambda: change(seed=view.seed + 1))
         show_products(view.data, view.model, sample, belief)
         show_code(experts_code(view, config.modalities, evidence, exact is not None))
-        show_limitations(config)
+        show_limitations(view, config)
 
 
 def _take(deed: Mapping[str, Any]) -> None:
