@@ -93,7 +93,8 @@ RECIPES: dict[str, Recipe] = {
         weights=ONE,
     ),
     "mvae-cover": Recipe(
-        summary="MVAE whose single posteriors are also trained to cover the joint one.",
+        summary="MVAE whose single posteriors also cover the joint one, and name what the others "
+        "say in words.",
         limitations=(
             "The same product of experts, so every further modality narrows the posterior, "
             "even one that contradicts the others.",
