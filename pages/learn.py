@@ -28,6 +28,7 @@ from pages.parts.lesson_scenes import (
 )
 from pages.parts.loading import load, metrics_of, records_of, samples_of
 from pages.parts.pictures import as_image
+from pages.parts.plain import plain
 from pages.parts.stage import describe, describe_witnesses, show_stage
 from pages.parts.stage.planes import plane_of
 from pages.parts.trainings import best_elbo, comparable, differences, table
@@ -189,7 +190,7 @@ def _reached(found: list[tuple[str, str]]) -> None:
     for sentence in differences(runs, shown):
         st.markdown(sentence)
     st.dataframe(table(runs, shown), hide_index=True)
-    protocols = {str(run.metrics.protocol["coherence"]) for run in runs if run.metrics}
+    protocols = {plain(run.metrics.protocol["coherence"]) for run in runs if run.metrics}
     st.caption(
         f"● on the stage; compare rows of equal epochs and λ. {best_elbo(runs[0].config)} "
         f"± standard error, test split; coherence and diversity: {'; '.join(sorted(protocols))}."

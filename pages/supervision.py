@@ -13,6 +13,7 @@ from mvae.runs import Record
 from pages.parts.charts import supervision
 from pages.parts.choices import offer_csv
 from pages.parts.loading import records_of, supervision_of
+from pages.parts.plain import plain
 from pages.parts.view import View
 
 
@@ -82,8 +83,8 @@ def elsewhere(points: list[Point], records: list[Record]) -> list[str]:
             alone, labelled = PASSES[run.name]
             training = run.config.training
             sentences.append(
-                f"With all labels **{run.name}** names {100 * statistics.mean(here):.1f} % here "
-                f"and {100 * there['mean']:.1f} % on Results. There it learned from labels in "
+                f"With all labels **{plain(run.name)}** names {100 * statistics.mean(here):.1f} % "
+                f"here and {100 * there['mean']:.1f} % on Results. There it learned from labels in "
                 f"each of {training.epochs} passes, at a rate of {training.rate:g}; here in the "
                 f"last {labelled} of {alone + labelled} passes, at {RATE:g}."
             )

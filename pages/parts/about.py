@@ -13,6 +13,7 @@ from mvae.modality import Modality
 from mvae.pictures import tiles
 from mvae.runs import FEW, Record, measured
 from pages.parts.loading import load, metrics_of
+from pages.parts.plain import plain
 from pages.parts.view import View
 from pages.parts.words import described, listing, told, with_error
 
@@ -67,7 +68,7 @@ def apart(config: ModelConfig, metrics: Metrics | None) -> str:
     named = [m.name for m in config.modalities if m.named]
     what = listing(named) if len(named) <= FEW else f"{len(named)} labels"
     return (
-        f"Measured, given nothing: a picture and the {what} of the same draw agree in "
+        f"Measured, given nothing: a picture and the {plain(what)} of the same draw agree in "
         f"{100 * figure['mean']:.1f} ± {100 * figure['se']:.1f} % (a separate classifier looks at "
         "the picture)."
     )
@@ -85,8 +86,8 @@ def reached(name: str, records: Sequence[Record]) -> str:
             continue
         others = {n: y for n, table in tables.items() if (y := table.get(title)) is not None}
         best = max(others, key=lambda n: others[n]["mean"])
-        rank = "" if best == name else f" ({best}: {with_error(others[best])})"
-        found.append(f"{title} {with_error(x)}{rank or ', the best here'}")
+        rank = "" if best == name else f" ({plain(best)}: {with_error(others[best])})"
+        found.append(f"{plain(title)} {with_error(x)}{rank or ', the best here'}")
     return f"Measured on the test split: {'; '.join(found)}." if found else ""
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from mvae.checkpoint import ModelConfig
 from mvae.model import MVAE
 from mvae.runs import Record, measured
+from pages.parts.plain import plain
 from pages.parts.words import listing, with_error
 
 __all__ = ["best_elbo", "comparable", "differences", "table"]
@@ -102,7 +103,7 @@ def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
         for one, other in pairs[:1]:
             before, after = figures_of(one), figures_of(other)
             changes = [
-                f"{title} {value(y)} instead of {value(x)}"
+                f"{plain(title)} {value(y)} instead of {value(x)}"
                 for title, x in before.items()
                 if x is not None and (y := after[title]) is not None
             ]
@@ -136,6 +137,6 @@ def best_elbo(config: ModelConfig) -> str:
     label = next(m for m in config.modalities if m.kind == "label")
     n = label.shape[0]
     return (
-        f"With {n} categories as frequent as each other, no {label.name}’s ELBO can be above "
-        f"−{math.log(n):.2f}."
+        f"With {n} categories as frequent as each other, no {plain(label.name)}’s ELBO can be "
+        f"above −{math.log(n):.2f}."
     )

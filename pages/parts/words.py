@@ -14,6 +14,7 @@ from mvae.inference import Belief, conflict_percentile
 from mvae.modality import Modality
 from mvae.tokens import decode
 from pages.parts.entries import is_attribute
+from pages.parts.plain import plain
 
 __all__ = [
     "NATS",
@@ -135,20 +136,20 @@ def inferred(belief: Belief) -> str:
         if m.kind == "text":
             at = belief.model.decode(belief.posterior.mean, m.name)
             text = decode(m.distribution.expected(at).argmax(-1), m)
-            which = f"{m.name} " if len(modalities) > 1 else ""
-            return f"{which}**{text}**" if text else f"{which}nothing"
+            which = f"{plain(m.name)} " if len(modalities) > 1 else ""
+            return f"{which}**{plain(text)}**" if text else f"{which}nothing"
         p = probabilities(m)
         if m.kind == "label":
-            return f"**{m.category(int(p.argmax()))}**, {100 * p.max():.0f}\u00a0%"
+            return f"**{plain(m.category(int(p.argmax())))}**, {100 * p.max():.0f}\u00a0%"
         likely = [m.category(int(c)) for c in p.argsort(descending=True) if p[c] > 0.5]
-        return _some(likely, f"none of the {len(p)} {m.name}")
+        return _some(likely, f"none of the {len(p)} {plain(m.name)}")
     return ""
 
 
 def _some(names: Sequence[str], none: str) -> str:
     """Name the first few, and how many more there are."""
     more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return f"**{', '.join(names[:FEW])}**{more}" if names else none
+    return f"**{plain(', '.join(names[:FEW]))}**{more}" if names else none
 
 
 def headline(belief: Belief) -> str:
@@ -161,9 +162,8 @@ def headline(belief: Belief) -> str:
     sentence += f" posterior is **{nats(total)} nats** sharper than the prior"
     if len(belief.evidence) > 1:
         brought = total - belief.sharpness[-2]
-        sentence += (
-            f"; **{belief.evidence[-1]}**, supplied last, brought **{nats(brought)}** of them"
-        )
+        last = plain(belief.evidence[-1])
+        sentence += f"; **{last}**, supplied last, brought **{nats(brought)}** of them"
     return sentence + "."
 
 
@@ -190,7 +190,7 @@ def agreement(belief: Belief, test: Mapping[str, Any]) -> str:
         )
     usual = f"{these} are no more in conflict than usual."
     detects = test.get("detects", {}).get("+".join(n for n in names if n in belief.evidence), {})
-    noticed = [f"a wrong {name} in {100 * x['mean']:.0f} %" for name, x in detects.items()]
+    noticed = [f"a wrong {plain(name)} in {100 * x['mean']:.0f} %" for name, x in detects.items()]
     if not noticed:
         return usual
     return f"{usual} This model’s gauge would notice {listing(noticed)} of test examples."
