@@ -301,7 +301,7 @@ def infer(
         raise fail(error) from None
     metrics = load_metrics(dataset, name, root)
     names = [m.name for m in model.modalities]
-    quantiles = metrics.test.get("conflict", {}) if metrics else {}
+    quantiles = metrics.test.get("disagreement", {}) if metrics else {}
     place = conflict_percentile(belief, quantiles, names)
     if as_json:
         typer.echo(json.dumps(as_dict(belief) | {"conflict_percentile": place}))

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mvae.disagreement import disagreement
 from mvae.gaussian import Gaussian, conflict
 from mvae.modality import Batch
 from mvae.model import ExpertModel, noise
@@ -35,6 +36,7 @@ class Belief:
         shares: of precision, for the prior and each supplied modality, ``(D,)`` each.
         sharpness: after 0, 1, … modalities, the prior's entropy minus the posterior's, in nats.
         conflict: how far the factors stand apart; see :func:`mvae.gaussian.conflict`.
+        disagreement: the part of it that is between modalities, the prior left out.
         draws: z ~ q(z|X_S), ``(draws, D)``.
         model: whose posterior it is.
     """
@@ -45,6 +47,7 @@ class Belief:
     shares: dict[str, Tensor]
     sharpness: tuple[float | Tensor, ...]
     conflict: float | Tensor
+    disagreement: float | Tensor
     draws: Tensor
     model: ExpertModel = field(repr=False)
 
@@ -138,6 +141,7 @@ def believe(
         shares={name: shares[name][at] for name in ("prior", *evidence)},
         sharpness=tuple(_number(each[at]) for each in entropies[0] - entropies),
         conflict=_number(conflict(experts, product)[at]),
+        disagreement=_number(disagreement(experts, masks[-1]).among[at]),
         draws=q.at(noise(draws, 1, model.latents, seed))[:, at],
         model=model,
     )
@@ -174,19 +178,19 @@ def percentile(value: float, quantiles: Sequence[float]) -> float:
 def conflict_percentile(
     belief: Belief, quantiles: Mapping[str, Sequence[float]], names: Sequence[str]
 ) -> float | Tensor | None:
-    """Return the percentage of matched test samples with less conflict, ``(B,)`` of B samples.
+    """Return the percentage of matched test samples that disagree less, ``(B,)`` of B samples.
 
     Args:
         belief: of one sample or of several.
-        quantiles: of the conflict of matched samples, evenly spaced, by what is supplied.
+        quantiles: of the disagreement of matched samples, evenly spaced, by what is supplied.
         names: of the modalities, in the order in which the keys name them.
 
     Returns:
-        None where no quantiles are known for this evidence: it takes two modalities to conflict.
+        None where no quantiles are known for this evidence: it takes two modalities to disagree.
     """
     key = "+".join(name for name in names if name in belief.evidence)
     if key not in quantiles:
         return None
-    if isinstance(belief.conflict, float):
-        return percentile(belief.conflict, quantiles[key])
-    return torch.tensor([percentile(x, quantiles[key]) for x in belief.conflict.tolist()])
+    if isinstance(belief.disagreement, float):
+        return percentile(belief.disagreement, quantiles[key])
+    return torch.tensor([percentile(x, quantiles[key]) for x in belief.disagreement.tolist()])

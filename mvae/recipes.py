@@ -38,6 +38,11 @@ COVERING = {
     "translation": Covering(gamma=1.0, kappa=10.0),
     "views": Covering(gamma=1.0, kappa=10.0, rho=5.0),
 }
+#: What the sub-sampled objective leaves out.
+ACROSS = (
+    "Its objective never scores what one modality says about another: each subset reconstructs "
+    "itself alone. So what it generates of the others may not fit what was given."
+)
 #: For the deep Boltzmann machine fewer epochs: one takes as long as three of others.
 EPOCHS_DBM = {"mnist": 16, "fashion": 16}
 
@@ -81,21 +86,20 @@ RECIPES: dict[str, Recipe] = {
     "mvae": Recipe(
         summary="The paper's MVAE: the sub-sampled objective and nothing else.",
         limitations=(
-            "Its experts are over-confident: what says little, such as a label or a tag, alone "
-            "often generates something else, because its expert fixes a few dimensions and the "
-            "others leave those to it.",
-            "A single modality's posterior may miss what the joint posterior believes.",
+            ACROSS,
+            "No term of its loss draws a single modality's posterior to the joint one.",
         ),
         objective=SubSampled(),
         weights=ONE,
     ),
     "mvae-cover": Recipe(
-        summary="MVAE whose single posteriors are also trained to cover the joint one.",
+        summary="MVAE whose single posteriors also cover the joint one, and name what the others "
+        "say in words.",
         limitations=(
-            "The same product of experts, so every further modality narrows the belief, "
+            "The same product of experts, so every further modality narrows the posterior, "
             "even one that contradicts the others.",
-            "A Gaussian cannot follow the true posterior given little, such as a label or a tag, "
-            "which has several lobes: some draws from there look like nothing in the data.",
+            "Covering moves the posterior given a label alone to where the decoders agree on that "
+            "label, which is farther from the model's exact posterior than plain training's.",
         ),
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0),
         objectives=COVERING,
@@ -106,7 +110,7 @@ RECIPES: dict[str, Recipe] = {
         summary="Covering at the budget and the λ of the baselines; reading back begins late.",
         limitations=(
             "Draws from a label alone are of another label more often than those of mvae-cover, "
-            "which was trained for twice as long.",
+            "which was trained for twice as long, with another λ.",
         ),
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0, reading=0.7),
     ),
@@ -134,8 +138,8 @@ RECIPES: dict[str, Recipe] = {
     "mvae-singles": Recipe(
         summary="MVAE trained on the ELBOs of single modalities alone.",
         limitations=(
-            "It never saw two modalities together, so nothing ties their latents to each other: "
-            "from one it cannot tell the other.",
+            "No term of its loss takes two modalities together, so nothing ties their latents to "
+            "each other: from one it cannot tell the other.",
         ),
         objective=Singles(),
         weights=ONE,
@@ -143,8 +147,8 @@ RECIPES: dict[str, Recipe] = {
     "mvae-denoising": Recipe(
         summary="MVAE whose every subset must reconstruct all modalities.",
         limitations=(
-            "A label alone has to reconstruct a picture that it cannot know, which blurs the "
-            "pictures and costs likelihood.",
+            "A label alone has to reconstruct a picture that it cannot know: those drawn from it "
+            "hardly differ from each other.",
         ),
         objective=Denoising(),
     ),
@@ -198,7 +202,7 @@ RECIPES: dict[str, Recipe] = {
             "Each expert is sharper than the prior everywhere, as the quotient has to be proper: "
             "the same family of posteriors as MVAE's in another parametrisation, no richer. Where "
             "the two differ, optimisation and parametrisation made the difference.",
-            "Like MVAE's, its experts are over-confident when trained by sub-sampling alone.",
+            ACROSS,
         ),
         objective=MVAEQObjective(),
         weights=ONE,

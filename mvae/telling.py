@@ -22,7 +22,7 @@ def tell(belief: Belief, place: float | Tensor | None = None) -> Iterator[str]:
 
     Args:
         belief: of any model and one sample.
-        place: the percentage of matched samples with less conflict, if it is known.
+        place: the percentage of matched samples that disagree less, if it is known.
 
     Raises:
         ValueError: if the belief is not of one sample.
@@ -42,7 +42,11 @@ def tell(belief: Belief, place: float | Tensor | None = None) -> Iterator[str]:
         added = f"+ {belief.evidence[step - 1]}" if step else "prior"
         yield f"  {added:<16}{nats:8.3f} nats sharper than the prior"
     if place is not None:
-        yield f"conflict: {belief.conflict:.2f}; {place:.1f} % of matched samples have less"
+        prior = belief.conflict - belief.disagreement
+        yield (
+            f"conflict: {belief.disagreement:.2f} between the modalities ({place:.1f} % of matched "
+            f"samples have less), {prior:.2f} with the prior"
+        )
     yield "most informative dimensions: mean, standard deviation, shares of precision"
     q = belief.posterior
     for d in belief.informative(DIMENSIONS):
@@ -85,5 +89,6 @@ def as_dict(belief: Belief) -> dict[str, object]:
         "sharpness": [plain(x) for x in belief.sharpness],
         "shares": {name: share.tolist() for name, share in belief.shares.items()},
         "conflict": plain(belief.conflict),
+        "disagreement": plain(belief.disagreement),
         "generated": {name: x.tolist() for name, x in belief.expected.items()},
     }

@@ -1,4 +1,4 @@
-"""Experts: what each modality's expert says, what their product believes, what it generates."""
+"""Experts: what each modality's expert says, the posterior that is their product, what follows."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 import streamlit as st
 
-from mvae.inference import Belief, believe, conflict_percentile
-from pages.parts.about import show_limitations
+from mvae.inference import Belief, believe
+from pages.parts.about import reached, show_limitations
 from pages.parts.assets import decoders_path
 from pages.parts.code import experts_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.exact import exact_of, show_products
 from pages.parts.follow import follow
-from pages.parts.loading import load, metrics_of, samples_of
+from pages.parts.loading import load, metrics_of, records_of, samples_of
 from pages.parts.stage import describe, show_stage
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import MAX_DIMS, View, change, place
-from pages.parts.words import agreement, headline, what_changed
+from pages.parts.words import NATS, about_conflict, agreement, headline, what_changed
 
 
 def page() -> None:
@@ -28,18 +28,21 @@ def page() -> None:
     model, config = load(view.data, view.model)
     samples, metrics = samples_of(view.data, view.model), metrics_of(view.data, view.model)
     colours = colours_of(config.modalities)
-    names = [m.name for m in config.modalities]
     sample = gather(view, config.modalities, samples)
     evidence = supplied(view, sample)
     belief = believe(model, sample, evidence, seed=view.seed)
 
-    quantiles = metrics.test.get("conflict", {}) if metrics else {}
-    words = [
-        agreement(conflict_percentile(belief, quantiles, names), len(evidence)),
+    remarks = [
+        agreement(belief, metrics.test if metrics else {}),
         _what_happened(view, evidence, belief.sharpness[-1]),
     ]
-    st.markdown(f"### {headline(belief)}")
-    st.markdown(" ".join(filter(None, words)) or "Throw a switch to drop or supply evidence.")
+    st.markdown(f"### {headline(belief)}", help=NATS)
+    st.markdown(
+        " ".join(filter(None, remarks)) or "Throw a switch to drop or supply evidence.",
+        help=about_conflict(belief) if len(evidence) > 1 else None,
+    )
+    if words := reached(view.model, records_of(view.data)):
+        st.caption(words)
 
     left, right = st.columns([1.15, 3], gap="medium")
     with left:
@@ -59,7 +62,7 @@ def page() -> None:
             st.button("Draw other samples", key="draw", on_click=lambda: change(seed=view.seed + 1))
         show_products(view.data, view.model, sample, belief)
         show_code(experts_code(view, config.modalities, evidence, exact is not None))
-        show_limitations(config)
+        show_limitations(view, config)
 
 
 def _take(deed: Mapping[str, Any]) -> None:
@@ -101,7 +104,7 @@ def _choose_dimensions(view: View, belief: Belief) -> None:
     """Let a visitor choose the latent dimensions whose curves are shown."""
     nats = belief.posterior.information()
     st.multiselect(
-        "Latent dimensions, by what the evidence told about them",
+        "Latent dimensions, by their KL to the prior",
         belief.informative(),
         format_func=lambda d: f"z{d} · {nats[d]:.1f} nats",
         placeholder="the most informative",

@@ -9,10 +9,10 @@ from streamlit.navigation.page import StreamlitPage
 
 from mvae import checkpoint
 from mvae.data import DATASETS
-from pages.parts.about import about, show_limitations
+from pages.parts.about import about, reached, show_limitations
 from pages.parts.follow import follow, number_run, show_number
 from pages.parts.links import open_view
-from pages.parts.loading import load
+from pages.parts.loading import load, records_of
 from pages.parts.view import View, change, show
 
 STYLE = """<style>
@@ -83,7 +83,8 @@ def no_experts(view: View, why: str, elsewhere: StreamlitPage) -> None:
     st.markdown(f"### **{view.model}** has no product of experts")
     st.markdown(why)
     st.page_link(elsewhere, label=f"Compare {view.model} with other models")
-    show_limitations(load(view.data, view.model)[1])
+    st.caption(reached(view.model, records_of(view.data)))
+    show_limitations(view, load(view.data, view.model)[1])
 
 
 def frame() -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from mvae.checkpoint import ModelConfig
-from mvae.inference import Belief, believe, conflict_percentile
+from mvae.inference import Belief, believe
 from mvae.modality import Batch
 from mvae.pictures import assemble, picture_shape
 from pages.parts.assets import decoders_path
@@ -26,10 +26,12 @@ from pages.parts.lesson_scenes import (
     supplied,
     write_witnesses,
 )
-from pages.parts.loading import load, metrics_of, samples_of
+from pages.parts.loading import load, metrics_of, records_of, samples_of
 from pages.parts.pictures import as_image
+from pages.parts.plain import plain
 from pages.parts.stage import describe, describe_witnesses, show_stage
 from pages.parts.stage.planes import plane_of
+from pages.parts.trainings import best_elbo, comparable, differences, table
 from pages.parts.view import View, change, place
 from pages.parts.words import agreement, listing
 
@@ -147,6 +149,8 @@ def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
         ),
         take,
     )
+    if len(found) > 1:
+        _reached(found)
     entries = {} if scene.label is None else {label_of(config): scene.label}
     shown = View(data, name, sample=scene.sample, entries=entries, seed=view.seed)
     show_code(experts_code(shown, config.modalities, evidence, scene.flat))
@@ -163,37 +167,34 @@ def _told(belief: Belief, data: str, name: str, config: ModelConfig, sample: Bat
         if m.kind == "label"
     ]
     metrics = metrics_of(data, name)
-    quantiles = metrics.test.get("conflict", {}) if metrics else {}
-    names = [m.name for m in config.modalities]
-    words = agreement(conflict_percentile(belief, quantiles, names), len(belief.evidence))
+    words = agreement(belief, metrics.test if metrics else {})
     st.caption(f"The example: this picture, {listing(labels)}. {words}")
 
 
 def _trainings(view: View, found: list[tuple[str, str]]) -> None:
-    """Let a visitor change the training, and show what was measured of each."""
-
-    def words(index: int) -> str:
-        return load(*found[index])[1].objective.name
-
+    """Let a visitor change the training."""
     st.segmented_control(
         "Training",
         range(len(found)),
-        format_func=words,
+        format_func=lambda index: load(*found[index])[1].objective.name,
         key="training",
         required=True,
         on_change=follow("training", view.training, lambda index: change(training=index)),
     )
-    measured = [(words(i), metrics_of(*found[i])) for i in range(len(found))]
-    lines = [
-        f"{what.replace('->', ' → ')} is right in {100 * figure['mean']:.1f} ± "
-        f"{100 * figure['se']:.1f} % ({training})"
-        for training, metrics in measured
-        if metrics is not None
-        for what, figure in metrics.test["coherence"].items()
-        if not what.startswith("->")
-    ]
-    protocols = {str(m.protocol["coherence"]) for _, m in measured if m is not None}
-    st.caption(f"{'; '.join(lines)}. Test split, {'; '.join(sorted(protocols))}.")
+
+
+def _reached(found: list[tuple[str, str]]) -> None:
+    """Show what was measured of each training, and of all that had equal budgets."""
+    data, shown = found[0][0], [name for _, name in found]
+    runs = comparable(records_of(data), shown)
+    for sentence in differences(runs, shown):
+        st.markdown(sentence)
+    st.dataframe(table(runs, shown), hide_index=True)
+    protocols = {plain(run.metrics.protocol["coherence"]) for run in runs if run.metrics}
+    st.caption(
+        f"● on the stage; compare rows of equal epochs and λ. {best_elbo(runs[0].config)} "
+        f"± standard error, test split; coherence and diversity: {'; '.join(sorted(protocols))}."
+    )
 
 
 page()

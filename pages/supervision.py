@@ -8,10 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from mvae.data import DATASETS
-from mvae.evaluation.supervision import METHODS, Point
+from mvae.evaluation.supervision import METHODS, PASSES, RATE, Point
+from mvae.runs import Record
 from pages.parts.charts import supervision
 from pages.parts.choices import offer_csv
-from pages.parts.loading import supervision_of
+from pages.parts.loading import records_of, supervision_of
+from pages.parts.plain import plain
 from pages.parts.view import View
 
 
@@ -36,16 +38,57 @@ def page() -> None:
     st.caption(
         f"Dots: one run each, of {'one seed' if seeds == 1 else f'up to {seeds} seeds'}; lines: "
         "their mean. Of all training images each number has its label, the others are images "
-        "alone; the smaller budgets are part of the larger ones of a seed. Early stopping sees the "
-        "same share of the validation labels and no more. Measured on the test split by "
-        f"`python -m mvae supervise {view.data}`."
+        "alone; the smaller budgets are part of the larger ones of a seed. Measured on the test "
+        f"split by `python -m mvae supervise {view.data}`."
+    )
+    few = min(points, key=lambda p: p.fraction)
+    st.markdown(
+        "Early stopping sees the same share of the validation labels and no more: at "
+        f"{few.fraction:.1%} of them {few.valid_labels} images choose when to stop, by accuracies "
+        f"in steps of {100 / few.valid_labels:.0f} %."
     )
     st.markdown("#### What becomes of images without a label")
     there = [name for name in METHODS if any(p.method == name for p in points)]
-    st.markdown("\n".join(f"- **{name}**: {METHODS[name]}." for name in there))
+    st.markdown(
+        "\n".join(f"- **{name}**: {METHODS[name]}; {passes(*PASSES[name])}." for name in there)
+    )
+    if found := elsewhere(points, records_of(view.data)):
+        st.markdown("#### Why Results has other figures")
+        st.markdown("\n".join(f"- {sentence}" for sentence in found))
+        st.markdown("Which of the differences costs how much was not measured.")
+    if len({sum(PASSES[name]) for name in there}) > 1:
+        st.caption("The budgets are not equal: a curve that is lower may have been trained less.")
     st.markdown("#### In numbers")
     st.dataframe(table(points), hide_index=True)
     offer_csv(points, f"supervision-{view.data}.csv")
+
+
+def passes(alone: int, labelled: int) -> str:
+    """Say how often a method sees the training images."""
+    if not labelled:
+        return f"{alone} passes over all images without labels; the probe learns until it settles"
+    if not alone:
+        return f"{labelled} passes with labels alone"
+    return f"{alone} passes over all images without labels, then {labelled} with"
+
+
+def elsewhere(points: list[Point], records: list[Record]) -> list[str]:
+    """Say why a model that is given all labels does not reach here what it does on Results."""
+    sentences = []
+    for run in records:
+        here = [p.accuracy for p in points if p.method == run.name and p.fraction == 1]
+        measured = run.metrics.test.get("accuracy", {}) if run.metrics else {}
+        if here and len(measured) == 1:
+            (there,) = measured.values()
+            alone, labelled = PASSES[run.name]
+            training = run.config.training
+            sentences.append(
+                f"With all labels **{plain(run.name)}** names {100 * statistics.mean(here):.1f} % "
+                f"here and {100 * there['mean']:.1f} % on Results. There it learned from labels in "
+                f"each of {training.epochs} passes, at a rate of {training.rate:g}; here in the "
+                f"last {labelled} of {alone + labelled} passes, at {RATE:g}."
+            )
+    return sentences
 
 
 def table(points: list[Point]) -> pd.DataFrame:

@@ -237,7 +237,7 @@ def page() -> None:
         model, plane(start, across, down), ticks, [""] if down is None else ticks, titles, interval
     )
     if down is None:
-        st.caption("The grey mark above the strip is where the belief holds 95 % of its mass.")
+        st.caption("The grey mark above the strip holds 95 % of the posterior in this dimension.")
 
     st.markdown("### Between two examples")
     other = view.other

@@ -192,7 +192,7 @@ def test_evaluation_writes_figures_of_exactly_these_weights(few_digits, root):
         ("coverage_90%", "image+label"),
     ):
         assert 0 <= test[key][name]["mean"] <= 1
-    assert len(test["conflict"]["image+label"]) == 201
+    assert len(test["disagreement"]["image+label"]) == 201
 
     told = json.loads(succeed("infer mnist/mvae-2d --supply image,label --json", root))
     assert 0 <= told["conflict_percentile"] <= 100

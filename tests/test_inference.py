@@ -8,6 +8,7 @@ from itertools import permutations
 import pytest
 import torch
 
+from mvae.disagreement import disagreement
 from mvae.gaussian import conflict
 from mvae.inference import believe, conflict_percentile, percentile
 from mvae.modality import Batch
@@ -106,6 +107,9 @@ def test_conflict_is_the_gauge_of_the_factors_supplied(toy_model, toy_batch):
     product = model.product(experts, sample.supply(["image", "point"]).present)
     belief = believe(model, sample, ["point", "image"])
     assert belief.conflict == pytest.approx(conflict(experts, product).item())
+    parts = disagreement(experts, product.present)
+    assert belief.disagreement == pytest.approx(parts.among.item())
+    assert belief.conflict == pytest.approx(parts.among.item() + parts.prior.item(), rel=1e-5)
 
 
 def test_informative_dimensions_come_first(toy_model, toy_batch):
@@ -208,7 +212,7 @@ def test_percentile_bears_ties_and_its_own_ends():
 def test_conflict_is_placed_only_among_samples_of_the_same_evidence(toy_model, toy_batch):
     model, sample = toy_model(), toy_batch(n=1)
     belief = believe(model, sample, ["point", "image"])
-    value = belief.conflict
+    value = belief.disagreement
     quantiles = {"image+point": [value - 1, value + 1], "image+label": [0.0, 0.1]}
     assert conflict_percentile(belief, quantiles, ALL) == pytest.approx(50)
     assert conflict_percentile(believe(model, sample, ["image"]), quantiles, ALL) is None

@@ -9,17 +9,18 @@ import pytest
 import torch
 
 from mvae.checkpoint import ModelConfig
+from mvae.disagreement import disagreement
 from mvae.evaluation.classifier import Classifier
 from mvae.evaluation.likelihood import log_likelihood
 from mvae.evaluation.measures import OTHERS, Likelihoods, Subject
 from mvae.evaluation.measures.accuracy import Accuracy
-from mvae.evaluation.measures.facts import conflict_quantiles
+from mvae.evaluation.measures.facts import disagreement_quantiles, noticed
 from mvae.evaluation.measures.frechet import Frechet
 from mvae.evaluation.measures.generated import Generated
 from mvae.evaluation.measures.honesty import Honesty, Probe
 from mvae.evaluation.measures.measure import Measure, figure, situations, subsets_of
 from mvae.evaluation.work import Work
-from mvae.gaussian import Gaussian, conflict
+from mvae.gaussian import Gaussian
 from mvae.inference import percentile
 from mvae.likelihood import LIKELIHOODS
 from mvae.modality import Batch, Modality
@@ -273,13 +274,47 @@ def test_a_figure_has_its_standard_error():
     assert figure(torch.tensor([1.0, math.nan, 3.0]))["n"] == 2
 
 
-def test_conflict_of_matched_samples_is_spread_evenly_over_its_percentiles(toy_model, toy_batch):
+def test_matched_samples_are_spread_evenly_over_the_percentiles_of_disagreement(
+    toy_model, toy_batch
+):
     model, batch = toy_model(), toy_batch(n=1500)
-    quantiles = conflict_quantiles(model, batch)
+    quantiles = disagreement_quantiles(model, batch)
     assert len(quantiles) == 6 + 4 + 1
     experts = model.experts(batch)
     for key in ("image+point", "image+label+point+colour"):
-        gauge = conflict(experts, model.product(experts, batch.supply(key.split("+")).present))
+        gauge = disagreement(experts, batch.supply(key.split("+")).present).among
         places = [percentile(x, quantiles[key].tolist()) for x in gauge.tolist()]
         assert sum(places) / len(places) == pytest.approx(50, abs=2)
         assert sum(place < 10 for place in places) / len(places) == pytest.approx(0.1, abs=0.03)
+
+
+class Certain(ExpertModel):
+    """Experts that know one number of each modality, and are as sure of it as they are told."""
+
+    modalities = (
+        Modality(name="word", kind="label", shape=(10,), likelihood="categorical"),
+        Modality(name="point", kind="vector", shape=(1,), likelihood="gaussian"),
+    )
+    logvars = (0.0, 0.0)
+
+    def experts(self, batch):
+        mean = torch.stack([batch.values[m.name].double().reshape(-1, 1) for m in self.modalities])
+        return Gaussian(mean, torch.tensor(self.logvars).reshape(2, 1, 1).expand_as(mean))
+
+
+@pytest.mark.parametrize(("logvar", "low", "high"), [(-6.0, 0.99, 1.0), (12.0, 0.0, 0.12)])
+def test_what_is_wrong_is_noticed_by_those_who_are_sure_of_it(logvar, low, high):
+    """Labels 0 to 9 and points near them; where experts are wide, a wrong one is no surprise."""
+    source = torch.Generator().manual_seed(0)
+    words = torch.arange(10).repeat(200)
+    points = words.double().unsqueeze(-1) + 0.1 * torch.randn(2000, 1, generator=source)
+    points += 20 * (logvar > 0) * torch.randn(2000, 1, generator=source)
+    model = Certain.__new__(Certain)
+    torch.nn.Module.__init__(model)
+    model.logvars = (logvar, logvar)
+    batch = Batch.of(model.modalities, {"word": words, "point": points})
+    (key, hits), *others = noticed(model, batch, source).items()
+    assert (key, others) == ((("word", "point"), "word"), [])
+    found = figure(hits)
+    assert low <= found["mean"] <= high
+    assert 1700 < found["n"] < 1900  # one sample in ten meets another of its own label

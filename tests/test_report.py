@@ -66,7 +66,7 @@ def test_separate_vaes_have_likelihoods_and_nothing_across(root):
     # Its label and its picture have nothing to do with each other, and it says nothing across.
     assert list(test["coherence"]) == ["->image"]
     assert list(test["predictive"]) == ["->image", "->label"]
-    assert "conflict" not in test
+    assert "disagreement" not in test
 
 
 def test_figures_that_rank_have_paired_errors_to_what_was_evaluated_before(root):
@@ -105,7 +105,7 @@ def test_a_conditional_model_has_its_one_direction_and_no_likelihood(root):
         "top left+top right+bottom right+label->bottom left",
         "top left+top right+bottom left+label->bottom right",
     }
-    assert not {"loglik_above", "elbo", "conflict", "probe", "ranks"} & set(test)
+    assert not {"loglik_above", "elbo", "disagreement", "probe", "ranks"} & set(test)
 
 
 def test_a_model_without_a_joint_posterior_has_likelihoods_and_no_elbo(root):
@@ -117,13 +117,13 @@ def test_a_model_without_a_joint_posterior_has_likelihoods_and_no_elbo(root):
     assert len(test["accuracy"]) == 4
     assert list(test["accuracy_by_number"]) == ["0", "1"]
     assert "label->top left+top right+bottom left+bottom right" in test["coherence"]
-    assert "conflict" not in test
+    assert "disagreement" not in test
 
 
 def test_an_autoencoder_generates_but_knows_no_probabilities_and_nothing_from_nothing(root):
     assert "validation score: -" in train("mnist", "dae", root)
     test = measured("mnist", "dae", root)
-    assert not {"loglik", "loglik_above", "elbo", "conflict"} & set(test)
+    assert not {"loglik", "loglik_above", "elbo", "disagreement"} & set(test)
     assert list(test["accuracy"]) == ["image->label"]
     assert list(test["accuracy_by_number"]) == ["1"]
     assert 0 <= test["coherence"]["label->image"]["mean"] <= 1

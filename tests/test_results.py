@@ -18,7 +18,7 @@ TEST = {
     "loglik_above": {"mvae": {"image": {"mean": 1.5, "se": 0.1, "n": 1000}}},
     "coherence": {"->image": {"mean": 0.5, "se": 0.1, "n": 10}},
     "coverage_90%": {"label": {"mean": 0.7, "se": 0.1, "n": 10, "by_dimension": [0.7]}},
-    "conflict": {"image+label": [1.0, 2.0]},  # no figure with an error
+    "disagreement": {"image+label": [1.0, 2.0]},  # no figure with an error
 }
 DIFFERENCE = {"loglik_above": {"mvae": TEST["loglik_above"]["mvae"] | {"weights_sha256": "0"}}}
 

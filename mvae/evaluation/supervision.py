@@ -22,7 +22,7 @@ from mvae.recipes import config_for
 from mvae.rows import read_rows, write_rows
 from mvae.training import Trainer
 
-__all__ = ["FRACTIONS", "METHODS", "Point", "curves", "few", "mixed", "supervise"]
+__all__ = ["FRACTIONS", "METHODS", "PASSES", "RATE", "Point", "curves", "few", "mixed", "supervise"]
 
 #: Shares of the training images that come with their label, and seeds.
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)
@@ -35,9 +35,14 @@ METHODS = {
     "vae + probe": "a VAE of all images; the labels teach a logistic regression on its latents",
     "supervised": "does not use them: the encoder's network with ten outputs",
 }
-#: Passes over all images without labels, shared by the runs of a seed; passes with labels; and
-#: steps between two looks at the labelled validation images, for the supervised network.
-IMAGES_ALONE, WITH_LABELS, LOOK = 20, 4, 86
+#: Passes over all images without labels, shared by the runs of a seed, and passes with labels.
+IMAGES_ALONE, WITH_LABELS = 20, 4
+PASSES = dict.fromkeys(METHODS, (IMAGES_ALONE, WITH_LABELS)) | {
+    "vae + probe": (IMAGES_ALONE, 0),
+    "supervised": (0, WITH_LABELS),
+}
+#: Steps between two looks at the labelled validation images, for the supervised network.
+LOOK = 86
 #: Of the samples of a pass, the share that is paired.
 PAIRED = 0.5
 BATCH, RATE = 128, 1e-3
@@ -156,7 +161,7 @@ def run(
     paired = few(train.values[label.name], fraction, seed)
     held_out = valid[few(valid.values[label.name], fraction, seed)]
     if method == "supervised":
-        steps = WITH_LABELS * -(-len(train) // BATCH)  # as many as the others take
+        steps = PASSES[method][1] * -(-len(train) // BATCH)  # as many as the others take
         hits = supervised(image, label, train[paired], held_out, test, steps, seed)
     elif method == "vae + probe":
         config = images_alone(dataset, seed)
@@ -168,7 +173,7 @@ def run(
         hits = linear_probe(model, learned, test.supply(given), label.name)
     else:
         config = config_for(dataset, method)
-        settings = {"epochs": WITH_LABELS, "rate": RATE, "warmup": 0.0, "seed": seed}
+        settings = {"epochs": PASSES[method][1], "rate": RATE, "warmup": 0.0, "seed": seed}
         config = config.model_copy(update={"training": config.training.model_copy(update=settings)})
         trainer = Trainer(config, mixed(train, paired, label.name, seed), held_out)
         begin = pretrained(images_alone(dataset, seed), train, valid, image.name, folder)

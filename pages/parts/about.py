@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from mvae import checkpoint
-from mvae.checkpoint import ModelConfig
+from mvae.checkpoint import Metrics, ModelConfig
 from mvae.data import DATASETS
 from mvae.evaluation.trust import DISTRUSTED
 from mvae.modality import Modality
-from mvae.runs import measured
+from mvae.pictures import tiles
+from mvae.runs import FEW, Record, measured
 from pages.parts.loading import load, metrics_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell
+from pages.parts.plain import plain
 from pages.parts.view import View
-from pages.parts.words import described, listing, told
+from pages.parts.words import described, listing, told, with_error
 
-__all__ = ["about", "show_limitations"]
+__all__ = ["about", "reached", "show_limitations"]
+
+#: Ends of the titles of figures that stand beside each other on other pages.
+ELSEWHERE = ("coherence", "diversity")
 
 #: What of the protocol bears on figures that may be shown, by their kind.
 PROTOCOL = {
@@ -49,10 +54,46 @@ def about(view: View) -> None:
     show_data(view, config)
 
 
-def show_limitations(config: ModelConfig) -> None:
-    """Say what a model does badly."""
+def show_limitations(view: View, config: ModelConfig) -> None:
+    """Say what a model does badly, and what was measured of that."""
     st.markdown("#### What this model does badly")
-    st.markdown("\n".join(f"- {text}" for text in config.limitations))
+    found = [*config.limitations, *filter(None, [apart(config, metrics_of(view.data, view.model))])]
+    st.markdown("\n".join(f"- {text}" for text in found))
+
+
+def apart(config: ModelConfig, metrics: Metrics | None) -> str:
+    """Say how far what is decoded from one latent of the prior fits together."""
+    images = "+".join(m.name for m, _, _ in tiles(config.modalities))
+    figure = metrics.test.get("coherence", {}).get(f"->{images}") if metrics else None
+    if figure is None:
+        return ""
+    named = [m.name for m in config.modalities if m.named]
+    what = listing(named) if len(named) <= FEW else f"{len(named)} labels"
+    return (
+        f"Measured, given nothing: a picture and the {plain(what)} of the same draw agree in "
+        f"{100 * figure['mean']:.1f} ± {100 * figure['se']:.1f} % (a separate classifier looks at "
+        "the picture)."
+    )
+
+
+def reached(name: str, records: Sequence[Record]) -> str:
+    """Say what a model reaches where an answer is right or wrong, and who reaches most.
+
+    Likelihoods are compared on Results; coherence without diversity is no merit.
+    """
+    tables = {run.name: measured(run.config, run.metrics) for run in records}
+    found = []
+    for title, x in tables.get(name, {}).items():
+        if x is None or title.startswith(("log p", "score")) or title.endswith(ELSEWHERE):
+            continue
+        others = {n: y for n, table in tables.items() if (y := table.get(title)) and not y.doubt}
+        if x.doubt or not others:
+            continue
+        best = max(others, key=lambda n: others[n].mean)
+        theirs = with_error(others[best].mean, others[best].se)
+        rank = "" if best == name else f" ({plain(best)}: {theirs})"
+        found.append(f"{plain(title)} {with_error(x.mean, x.se)}{rank or ', the best here'}")
+    return f"Measured on the test split: {'; '.join(found)}." if found else ""
 
 
 def alike(config: ModelConfig, what: Callable[[Modality], str]) -> list[tuple[str, list[str]]]:

@@ -212,11 +212,12 @@ STEPS = (
     ),
     Step(
         "What sub-sampled training buys, and what covering adds",
-        "Trained on complete pairs only, experts learn to speak together, never alone. "
-        "**Sub-sampled** training also scores each modality alone and random subsets, at every "
-        "step. Still an expert may be over-confident. **Covering** also asks each single posterior "
-        "to cover the joint one.",
-        "Only the label is supplied. Change the training and compare the samples.",
+        "Samples here are complete. **Joint** training scores the posterior given everything, and "
+        "no other. **Sub-sampled** training also scores each modality alone and random subsets, at "
+        "every step. Neither asks what one modality says of another. **Covering** does: γ draws "
+        "single posteriors to the joint one, κ makes them name the label, ρ has pictures of a "
+        "label read back.",
+        "Only the label is supplied. Change the training; compare samples and figures.",
         "Why is a modality scored alone as well?",
         (
             Option(
@@ -230,6 +231,6 @@ STEPS = (
                 "Nothing stands in for what is missing, not zeros.",
             ),
         ),
-        Scene(objectives=("sub-sampled", "covering"), supply=("label",)),
+        Scene(objectives=("joint", "sub-sampled", "covering"), supply=("label",)),
     ),
 )

@@ -133,7 +133,7 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         at=_place(params.get("at"), problems),
         step=_step(params, problems),
         lesson=params.get("lesson", "")[:LONGEST] if "lesson" in params else None,
-        training=int(params.get("training") == "1"),
+        training=int(number) if (number := params.get("training")) in ("1", "2") else 0,
         given=_given(params.get("given", ""), modalities, problems),
         colour=_choice(params, "colour", list(COLOURINGS), "colouring", problems),
         shade=_other(params, "shade", shaded(modalities), "colouring", problems),

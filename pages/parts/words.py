@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from mvae.inference import Belief
+import torch
+from torch import Tensor
+
+from mvae.disagreement import UNUSUAL
+from mvae.inference import Belief, conflict_percentile
 from mvae.modality import Modality
+from mvae.tokens import decode
 from pages.parts.entries import is_attribute
+from pages.parts.plain import plain
 
 __all__ = [
+    "NATS",
+    "about_conflict",
     "agreement",
     "decided",
     "described",
@@ -21,10 +30,16 @@ __all__ = [
     "with_error",
 ]
 
-#: From this percentile on, evidence is said to disagree.
-DISAGREE = 95.0
 #: So many modalities are named in a headline; of more it is said how many they are.
 NAMED = 7
+#: So many tags or attributes that are inferred are named in a headline.
+FEW = 4
+#: What a number of nats says, of the two that stand beside each other.
+NATS = (
+    "Two figures here are in nats. **Sharper than the prior** is the *entropy reduction* "
+    "H(p(z)) − H(q(z|x)), over all dimensions: it depends on the posterior’s widths alone. Beside "
+    "a single dimension stands its *KL to the prior*, KL(q ‖ p), to which its mean adds too."
+)
 
 
 def decided(modalities: Iterable[Modality]) -> list[Modality]:
@@ -78,8 +93,13 @@ def described(m: Modality) -> str:
 
 
 def nats(value: float) -> str:
-    """Write a number of nats with as many digits as matter."""
-    return f"{value:.0f}" if abs(value) >= 20 else f"{value:.1f}"
+    """Write a number of nats with one decimal, and a true minus sign.
+
+    Example:
+        >>> nats(35.27), nats(-0.04)
+        ('35.3', '0.0')
+    """
+    return f"{round(value, 1) + 0.0:.1f}".replace("-", "−")
 
 
 def with_error(mean: float, error: float) -> str:
@@ -93,45 +113,111 @@ def with_error(mean: float, error: float) -> str:
     return f"{mean:.{digits}f} ± {error:.{digits}f}".replace("-", "−")
 
 
+@torch.no_grad()
+def inferred(belief: Belief) -> str:
+    """Name the likeliest of what is inferred: a category, what is present, or a text.
+
+    Of several named modalities those that were not supplied come first; empty where there is none.
+    """
+    modalities = [m for m in belief.model.modalities if m.named]
+    # One modality is decoded, not all of them: pictures are the browser's.
+
+    def probabilities(m: Modality) -> Tensor:
+        return m.distribution.expected(belief.model.decode(belief.draws, m.name)).mean(0)
+
+    left = [m for m in modalities if m.name not in belief.evidence] or modalities
+    together = decided(left)
+    if together:
+        told_of = [(m, probabilities(m)) for m in together]
+        present = sorted(((p[1].item(), m.name) for m, p in told_of if p[1] > 0.5), reverse=True)
+        return _some([name for _, name in present], f"none of the {len(together)} labels")
+    for m in left[:1]:
+        if m.kind == "text":
+            at = belief.model.decode(belief.posterior.mean, m.name)
+            text = decode(m.distribution.expected(at).argmax(-1), m)
+            which = f"{plain(m.name)} " if len(modalities) > 1 else ""
+            return f"{which}**{plain(text)}**" if text else f"{which}nothing"
+        p = probabilities(m)
+        if m.kind == "label":
+            return f"**{plain(m.category(int(p.argmax())))}**, {100 * p.max():.0f}\u00a0%"
+        likely = [m.category(int(c)) for c in p.argsort(descending=True) if p[c] > 0.5]
+        return _some(likely, f"none of the {len(p)} {plain(m.name)}")
+    return ""
+
+
+def _some(names: Sequence[str], none: str) -> str:
+    """Name the first few, and how many more there are."""
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return f"**{plain(', '.join(names[:FEW]))}**{more}" if names else none
+
+
 def headline(belief: Belief) -> str:
-    """Say in one sentence how sharp the belief is, and what the last modality brought."""
+    """Return what is inferred, how sharp the posterior is, and what the last modality changed."""
     if not belief.evidence:
-        return "Given nothing, the belief is the prior: anything the model knows may be generated."
+        return "Given nothing, the posterior is the prior: anything the model knows may follow."
     total = belief.sharpness[-1]
-    given = told(belief.evidence)
-    sentence = f"Given {given}, the belief is **{nats(total)} nats** sharper than the prior"
+    reads = inferred(belief)
+    sentence = f"Given {told(belief.evidence)}" + (f" it reads {reads}. The" if reads else ", the")
+    sentence += f" posterior is **{nats(total)} nats** sharper than the prior"
     if len(belief.evidence) > 1:
         brought = total - belief.sharpness[-2]
-        sentence += (
-            f"; **{belief.evidence[-1]}**, supplied last, brought **{nats(brought)}** of them"
-        )
+        last = plain(belief.evidence[-1])
+        sentence += f"; **{last}**, supplied last, brought **{nats(brought)}** of them"
     return sentence + "."
 
 
-def agreement(percentile: float | None, count: int) -> str:
-    """Say whether the supplied modalities agree, by the percentile of their conflict."""
+def agreement(belief: Belief, test: Mapping[str, Any]) -> str:
+    """Return whether supplied modalities are unusually in conflict, and what that is worth.
+
+    Args:
+        belief: whose evidence it is.
+        test: measured figures of its model; "disagreement" of matched samples, and how many
+            mismatched ones that "detects".
+    """
+    names = [m.name for m in belief.model.modalities]
+    percentile = conflict_percentile(belief, test.get("disagreement", {}), names)
     if percentile is None:
         return ""
-    these, real = ("These two", "real pairs") if count == 2 else ("These", "real test examples")
-    if percentile >= DISAGREE:
+    two = len(belief.evidence) == 2
+    these, real = ("These two", "real pairs") if two else ("These", "real examples")
+    if percentile > UNUSUAL:
         shown = "all" if percentile >= 100 else f"{min(percentile, 99.9):.1f} %"
-        return f"{these} disagree more than {shown} of {real} do."
-    return f"{these} agree: {100 - percentile:.0f} % of {real} disagree more."
+        return (
+            f"{these} conflict more than {shown} of {real} do, and the posterior got no wider: its "
+            "width depends on the experts’ precisions alone, not on where they stand. It may be "
+            "sharp and wrong."
+        )
+    usual = f"{these} are no more in conflict than usual."
+    detects = test.get("detects", {}).get("+".join(n for n in names if n in belief.evidence), {})
+    noticed = [f"a wrong {plain(name)} in {100 * x['mean']:.0f} %" for name, x in detects.items()]
+    if not noticed:
+        return usual
+    return f"{usual} This model’s gauge would notice {listing(noticed)} of test examples."
+
+
+def about_conflict(belief: Belief) -> str:
+    """Return both terms of the conflict, and what each of them means."""
+    return (
+        "How far the factors of the product stand apart, in squared standard deviations: "
+        f"**{belief.disagreement:.1f}** between the modalities, which is what is compared with "
+        f"test examples; **{belief.conflict - belief.disagreement:.1f}** between all of them and "
+        "the prior, which is large wherever evidence says much, whether it agrees or not."
+    )
 
 
 def what_changed(before: tuple[str, ...], after: tuple[str, ...], gain: float) -> str:
-    """Say what throwing one switch did to the belief; empty for any other change.
+    """Return what throwing one switch did to the posterior; empty for any other change.
 
     Example:
         >>> what_changed(("image", "label"), ("image",), -2.13)
-        'Dropping the label widened the belief by 2.1 nats.'
+        'Dropping the label widened the posterior by 2.1 nats.'
     """
     dropped = [name for name in before if name not in after]
     supplied = [name for name in after if name not in before]
     if len(dropped) == 1 and not supplied:
-        return f"Dropping the {dropped[0]} widened the belief by {nats(-gain)} nats."
+        return f"Dropping the {dropped[0]} widened the posterior by {nats(-gain)} nats."
     if len(supplied) == 1 and not dropped:
-        return f"Supplying the {supplied[0]} sharpened the belief by {nats(gain)} nats."
+        return f"Supplying the {supplied[0]} sharpened the posterior by {nats(gain)} nats."
     return ""
 
 

@@ -16,8 +16,8 @@ __all__ = ["Call", "evaluator", "plain"]
 STAGE = Path(__file__).resolve().parents[2] / "pages/parts/stage"
 #: What of the stage is tested here: each module, joined with those that it imports, gives these.
 EXPORTS = {
-    "algebra": "product, information, sharpness, conflict, density, between, project, beside, "
-    "lift, slice, ellipse, mostTelling",
+    "algebra": "product, information, sharpness, conflict, disagreement, density, between, "
+    "project, beside, lift, slice, ellipse, mostTelling",
     "decoder": "decoders, tensors",
 }
 #: Makes a module of a text, whatever page it is in, and keeps it as `name` of the window.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from mvae.disagreement import disagreement
 from mvae.gaussian import Gaussian, conflict, product_of_experts
 from tests.browser.javascript import Call, plain
 
@@ -32,6 +33,7 @@ ALGEBRA = """([experts, D]) => {
         information: all(algebra.information(q)),
         informations: experts.map((e) => all(algebra.information(e))),
         sharpness: algebra.sharpness(q), conflict: algebra.conflict(experts, q),
+        disagreement: algebra.disagreement(experts),
     };
 }"""
 
@@ -60,6 +62,7 @@ def test_products_are_those_of_the_library(call: Call, kind: str, count: int) ->
     close(got["information"], q.information())
     close(got["sharpness"], prior.entropy() - q.entropy())
     close(got["conflict"], conflict(batch, product)[0])
+    close(got["disagreement"], disagreement(batch, product.present).among[0])
     if count:
         close(got["informations"], experts.information())
     else:

@@ -36,10 +36,10 @@ def test_a_chip_answers_at_once_and_the_server_follows(visitor):
     expect(page.get_by_text("not necessarily the example's own: trait 3")).to_be_visible()
     chip(page, "trait 3").click()
     expect(chip(page, "trait 3")).to_have_attribute("aria-label", "trait 3: not supplied")
-    expect(page.get_by_text("Dropping the trait 3 widened the belief")).to_be_visible()
+    expect(page.get_by_text("Dropping the trait 3 widened the posterior")).to_be_visible()
     expect(headline(page)).to_contain_text("Given 18 modalities")
     chip(page, "trait 3").click()
-    expect(page.get_by_text("Supplying the trait 3 sharpened the belief")).to_be_visible()
+    expect(page.get_by_text("Supplying the trait 3 sharpened the posterior")).to_be_visible()
     expect(chip(page, "trait 3")).to_have_attribute("aria-label", "trait 3: no")
 
 
@@ -122,9 +122,9 @@ def test_what_is_done_and_undone_at_once_is_undone(visitor):
     for _ in range(2):
         line.send()
         visitor.settled(page)
-    expect(headline(page)).to_contain_text("Given image, the belief")
+    expect(headline(page)).to_contain_text("Given image it reads")
     line.go_on()
-    expect(headline(page)).to_contain_text("Given image and text, the belief")
+    expect(headline(page)).to_contain_text("Given image and text it reads")
     expect(page.get_by_label("Test example, 0 to")).to_have_value("5")
     expect(page.get_by_role("switch", name="text", exact=True)).to_be_checked()
 

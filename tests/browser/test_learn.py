@@ -184,13 +184,14 @@ def test_a_finger_drags_a_handle(browser, serve, settled):
 def test_the_product_stays_as_sharp_while_the_conflict_rises(lesson):
     page = lesson(6)
     facts = page.locator(".facts")
-    sharp, gauge = re.findall(r"[\d.]+", facts.inner_text())
+    sharp, gauge, prior = re.findall(r"[\d.]+", facts.inner_text())
     handle(page, "first witness: mean").focus()
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
-    sharper, higher = re.findall(r"[\d.]+", facts.inner_text())
+    sharper, higher, _ = re.findall(r"[\d.]+", facts.inner_text())
     assert sharper == sharp
     assert float(higher) > float(gauge) + 5
+    assert float(prior) == 0  # at first both stand as far from 0, on either side
     expect(page.locator(".mixture").first).to_be_visible()
 
 

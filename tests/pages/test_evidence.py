@@ -45,7 +45,7 @@ def test_a_chip_says_the_opposite_then_nothing_then_what_is_so(visit):
     assert states_of(page)["trait 3"] == "off"
     assert "set-trait 3" not in page.url
     assert heard(page) == ["image", *(name for name in TRAITS if name != "trait 3")]
-    assert "Dropping the trait 3 widened the belief" in page.remarks
+    assert "Dropping the trait 3 widened the posterior" in page.remarks
     click(page, n=3, trait_3="no")
     assert heard(page)[-1] == "trait 3"
     assert torch.equal(expert(page, "trait 3"), before)

@@ -73,10 +73,10 @@ def test_yes_and_no_on_the_plane_are_said_to_be_of_what(visit):
 
 def test_much_evidence_is_counted_and_little_is_named(visit):
     page = visit(data="traits")
-    assert "Given 19 modalities, the belief" in page.headline
+    assert "Given 19 modalities it reads" in page.headline
     assert "prior; trait 17, supplied last" in page.headline
     page = visit(data="traits", supply="image,trait 3")
-    assert "Given image and trait 3, the belief" in page.headline
+    assert "Given image and trait 3 it reads" in page.headline
 
 
 def test_a_place_on_the_way_and_a_held_latent_are_one_deed(visit):

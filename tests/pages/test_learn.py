@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -140,20 +141,51 @@ def test_evidence_of_a_step_is_what_the_link_says(visit):
 def test_the_contradiction_is_said_to_be_one(visit):
     number = next(i for i in NUMBERS if isinstance(s := STEPS[i - 1].scene, Scene) and s.label)
     page = visit("learn.py", step=str(number))
-    assert "disagree more than" in page.remarks
+    assert "conflict more than" in page.remarks
 
 
 def test_the_trainings_of_the_last_step_differ(visit):
     page = visit("learn.py", step=str(len(STEPS)))
-    before = page.stage["decoders"]
-    assert "Test split, " in page.remarks
-    metrics = load_metrics("mnist", "mvae-cover")
-    assert metrics.protocol["coherence"] in page.remarks
-    right = 100 * metrics.test["coherence"]["label->image"]["mean"]
-    assert f"label → image is right in {right:.1f} ± " in page.remarks
-    page.set("button_group", "training", 1)
-    assert page.url["training"] == "1"
-    assert page.stage["decoders"] != before
+    seen = [page.stage["decoders"]]
+    for training in (1, 2):
+        page.set("button_group", "training", training)
+        assert page.url["training"] == str(training)
+        assert (
+            visit("learn.py", step=str(len(STEPS)), training=str(training)).stage["decoders"]
+            not in seen
+        )
+        seen.append(page.stage["decoders"])
+    assert len(set(seen)) == 3
+
+
+def test_trainings_are_compared_at_equal_budgets_by_their_own_figures(visit):
+    page = visit("learn.py", step=str(len(STEPS)))
+    rows = page.app.dataframe[0].value.to_dict("records")
+    joint, subsampled = (load_metrics("mnist", name).test for name in ("mvae-joint", "mvae"))
+    by = {(row["training"].removesuffix(" ●"), row["epochs"], row["λ"]): row for row in rows}
+    assert {("joint", 20, "1"), ("sub-sampled", 20, "1"), ("covering", 20, "10")} <= set(by)
+    assert by["sub-sampled", 20, "1"]["ELBO of the label"].startswith(
+        f"−{-subsampled['elbo']['label']['mean']:.3f} ± "
+    )
+    for row in rows:  # whoever is not on the stage has an equal among the other trainings
+        alike = [r for r in rows if (r["epochs"], r["λ"]) == (row["epochs"], row["λ"])]
+        assert row["training"].endswith("●") or len({r["training"] for r in alike}) > 1
+    label = [test["elbo"]["label"]["mean"] for test in (subsampled, joint)]
+    named = [test["accuracy"]["image->label"]["mean"] for test in (subsampled, joint)]
+    told = page.remarks
+    assert "**sub-sampled** against **joint**, both after 20 epochs, with λ = 1:" in told
+    assert "label −{:.2f} instead of −{:.2f}".format(*(-x for x in label)) in told
+    assert "image→label {:.3f} instead of {:.3f}".format(*named) in told
+    assert (
+        "**covering** against **sub-sampled**, both after 20 epochs, with λ = 10 against 1:" in told
+    )
+    assert f"above −{math.log(10):.2f}." in told
+    assert load_metrics("mnist", "mvae").protocol["coherence"] in told
+
+
+def test_the_last_step_names_every_term_of_covering():
+    assert all(term in STEPS[-1].text for term in "γκρ")
+    assert "confident" not in STEPS[-1].text
 
 
 @pytest.mark.parametrize("number", NUMBERS)

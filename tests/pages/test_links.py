@@ -159,7 +159,7 @@ def test_figures_of_other_weights_are_not_shown(visit, damaged):
         lambda w: w["encoders.0.first.1.bias"].add_(0.01),
     )
     page = visit(**{"set-label": "8"})
-    assert "disagree" not in page.remarks
+    assert "in conflict" not in page.remarks
 
 
 def test_a_view_without_anything_unusual_has_a_short_link():

@@ -111,12 +111,12 @@ def test_a_switch_on_the_stage_is_followed(visit):
     assert page.url["supply"] == "label"
     assert page.app.toggle(key="supply image").value is False
     assert "Given label" in page.headline
-    assert "Dropping the image widened the belief" in page.remarks
+    assert "Dropping the image widened the posterior" in page.remarks
     page.deed({"supply": ["label", "image"], "n": 2})
     assert page.url["supply"] == "label,image"
     assert page.stage["evidence"] == ["label", "image"]
     page.deed({"supply": [], "n": 3})
-    assert "the belief is the prior" in page.headline
+    assert "the posterior is the prior" in page.headline
 
 
 def test_a_latent_is_held_and_let_go(visit):
@@ -229,7 +229,7 @@ def test_what_has_no_data_is_not_supplied(visit):
     page = visit(source="drawing").deed({"supply": ["image", "label"], "n": 1})
     assert not page.problems
     assert page.stage["evidence"] == []
-    assert "the belief is the prior" in page.headline
+    assert "the posterior is the prior" in page.headline
 
 
 @pytest.mark.parametrize("model", ["mvae", "mvae-2d"])

@@ -43,6 +43,19 @@ export function conflict(experts, { mean }) {
   }, 0);
 }
 
+/** The part of it that is between the experts, the prior left out: Σ T_i T_j / T_S (μ_i − μ_j)². */
+export function disagreement(experts) {
+  let sum = 0;
+  for (let d = 0; d < (experts[0]?.mean.length ?? 0); d++) {
+    const precisions = experts.map((e) => Math.exp(-e.logvar[d]));
+    const total = precisions.reduce((a, b) => a + b, 0);
+    for (let i = 0; i < experts.length; i++) for (let j = 0; j < i; j++) {
+      sum += (precisions[i] / total) * precisions[j] * (experts[i].mean[d] - experts[j].mean[d]) ** 2;
+    }
+  }
+  return sum;
+}
+
 /** Density of N(mean, std²) at z. */
 export function density(z, mean, std) {
   return Math.exp(-0.5 * ((z - mean) / std) ** 2) / (std * Math.sqrt(2 * Math.PI));

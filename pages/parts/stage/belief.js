@@ -44,12 +44,12 @@ export function beliefScene(root) {
 
   const slots = {};
   for (const name of ["curves", "legend", "note", "plane", "exact", "player", "growth", "shares"]) slots[name] = make("div", { class: `of-${name}` });
-  const title = (words) => make("h4", {}, words);
+  const title = (words, hover = null) => make("h4", { title: hover }, words);
   const letGo = make("button", { type: "button", class: "quiet", onclick: () => hold(null, true) }, "Back to the belief");
   const panels = {
     curves: [title("Belief"), slots.curves, slots.note],
     plane: [make("div", { class: "heading" }, title("A plane through latent space"), letGo), slots.plane, slots.exact],
-    growth: [title("How sharp, as evidence arrives"), slots.player, slots.growth],
+    growth: [title("Entropy reduction, as evidence arrives", "H(p(z)) − H(q(z|x)) in nats: how much sharper than the prior, over all dimensions. It depends on widths alone."), slots.player, slots.growth],
     shares: [title("Who decides: share of precision"), slots.shares],
   };
 
@@ -143,7 +143,7 @@ export function beliefScene(root) {
     drawn = curves(chosen, factors, goal);
     slots.curves.replaceChildren(drawn.element);
     slots.note.replaceChildren(make("p", { class: "note" },
-      `${data.chosen.length ? "" : "The dimensions that the evidence told most about. "}Narrow peaks run off the top.`));
+      `${data.chosen.length ? "" : "The dimensions that the evidence told most about. "}Beside each, its KL to the prior. Narrow peaks run off the top.`));
     slots.growth.replaceChildren(growth(steps, factorsOf(queue), supplied.length), make("p", { class: "note" }, fallen()));
     slots.shares.replaceChildren(shares(order.slice(0, BARS), factors, goal));
     offer();

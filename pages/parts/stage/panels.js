@@ -41,7 +41,7 @@ function panel(name, d, factors, range) {
   });
   if (factors.length === 1) plot.append(top);
   svg.append(plot);
-  const nats = make("span");
+  const nats = make("span", { title: "KL(q ‖ p) to the prior in this dimension: its mean counts as well as its width" });
   const element = make("figure", {}, make("figcaption", {}, make("span", {}, name), nats), svg);
   function move(q) {
     const [mean, std] = [q.mean[d], Math.exp(0.5 * q.logvar[d])];

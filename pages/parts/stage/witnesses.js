@@ -2,7 +2,7 @@
  * The scene of experts that can be grabbed: Gaussian witnesses on a line or in a plane, each with
  * handles on its mean and its width, and their product with its arithmetic.
  */
-import { conflict, density, product, sharpness } from "./algebra.js";
+import { conflict, density, disagreement, product, sharpness } from "./algebra.js";
 import { draw, light, make, number } from "../web/dom.js";
 import { arrowKeys } from "../web/keys.js";
 import { bar } from "./panels.js";
@@ -269,7 +269,9 @@ export function witnessScene(root) {
     const facts = [];
     if (data.prior) {
       facts.push(`${number(sharpness(q), 2)} nats sharper than the prior`);
-      facts.push(`conflict ${number(conflict(on.map(asGaussian), q), 1)}`);
+      const experts = on.map(asGaussian);
+      const among = disagreement(experts);
+      facts.push(`conflict ${number(among, 1)} between witnesses, ${number(conflict(experts, q) - among, 1)} with the prior`);
     }
     return [make("h4", {}, "Precisions add"), ...rows, grid, ...(facts.length ? [make("p", { class: "facts" }, facts.join(" · "))] : [])];
   }

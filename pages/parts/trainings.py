@@ -1,0 +1,142 @@
+"""What trainings of one network reach: those on the stage, and all that had equal budgets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+from mvae.checkpoint import ModelConfig
+from mvae.model import MVAE
+from mvae.runs import Record, measured
+from pages.parts.plain import plain
+from pages.parts.words import listing, with_error
+
+__all__ = ["best_elbo", "comparable", "differences", "table"]
+
+
+def weights(config: ModelConfig) -> str:
+    """Return λ of what is named, which a budget includes."""
+    return ", ".join(dict.fromkeys(f"{m.weight:g}" for m in config.modalities if m.named))
+
+
+def budget(config: ModelConfig) -> tuple[object, ...]:
+    """Return what has to be equal for two trainings to be compared."""
+    t = config.training
+    return t.epochs, t.batch, t.rate, t.seed, t.missing, config.latents, weights(config)
+
+
+def comparable(records: Sequence[Record], shown: Sequence[str]) -> list[Record]:
+    """List the runs that are shown, and those of the same objectives with equal budgets.
+
+    Args:
+        records: of a data set.
+        shown: names of runs, one for each objective, in their order.
+
+    Returns:
+        list: in the order of the objectives. A run that is not shown is listed if another
+        objective was trained with the same epochs, λ and all else.
+    """
+    named = {run.name: run for run in records}
+    order = [named[name].config.objective.name for name in shown if name in named]
+    runs = [
+        run
+        for run in records
+        if run.config.objective.name in order and run.config.objective.network is MVAE
+    ]
+    kinds: dict[tuple[object, ...], set[str]] = {}
+    for run in runs:
+        kinds.setdefault(budget(run.config), set()).add(run.config.objective.name)
+    found = [run for run in runs if run.name in shown or len(kinds[budget(run.config)]) > 1]
+    return sorted(
+        found,
+        key=lambda run: (
+            order.index(run.config.objective.name),
+            run.config.training.epochs,
+            run.name not in shown,
+        ),
+    )
+
+
+def figures_of(run: Record) -> dict[str, Mapping[str, float] | None]:
+    """Return what trainings are compared by: the ELBO of a label alone, and what goes across."""
+    label = next(m for m in run.config.modalities if m.kind == "label")
+    test = run.metrics.test if run.metrics else {}
+    across = list(measured(run.config, run.metrics).items())[1:]
+    return {f"ELBO of the {label.name}": test.get("elbo", {}).get(label.name), **dict(across)}
+
+
+def table(found: Sequence[Record], shown: Sequence[str]) -> list[dict[str, object]]:
+    """Tabulate runs with their budgets; a dot marks those on the stage."""
+    return [
+        {
+            "training": run.config.objective.name + " ●" * (run.name in shown),
+            "epochs": run.config.training.epochs,
+            "λ": weights(run.config),
+        }
+        | {title: "—" if x is None else with_error(x) for title, x in figures_of(run).items()}
+        for run in found
+    ]
+
+
+def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
+    """Say what each objective changes against the one before it, after as many epochs.
+
+    Of several runs one on the stage is taken for the one before, and one with the same λ if there
+    is one.
+    """
+    sentences = []
+    for a, b in pairwise(dict.fromkeys(run.config.objective.name for run in found)):
+        pairs = [
+            (one, other)
+            for one in found
+            for other in found
+            if (one.config.objective.name, other.config.objective.name) == (a, b)
+            and budget(one.config)[:-1] == budget(other.config)[:-1]
+        ]
+        pairs.sort(
+            key=lambda pair: (
+                pair[0].name not in shown,
+                weights(pair[0].config) != weights(pair[1].config),
+            )
+        )
+        for one, other in pairs[:1]:
+            before, after = figures_of(one), figures_of(other)
+            changes = [
+                f"{plain(title)} {value(y)} instead of {value(x)}"
+                for title, x in before.items()
+                if x is not None and (y := after[title]) is not None
+            ]
+            lambdas = dict.fromkeys((weights(other.config), weights(one.config)))
+            sentences.append(
+                f"**{b}** against **{a}**, both after {one.config.training.epochs} epochs, with "
+                f"λ = {' against '.join(lambdas)}: {listing(changes)}."
+            )
+    return sentences
+
+
+def value(figure: Mapping[str, float]) -> str:
+    """Write a mean without its error, a share with three digits.
+
+    Example:
+        >>> value({"mean": 0.9675}), value({"mean": -7.517})
+        ('0.968', '−7.52')
+    """
+    mean = figure["mean"]
+    return f"{mean:.{3 if abs(mean) <= 1 else 2}f}".replace("-", "−")
+
+
+def best_elbo(config: ModelConfig) -> str:
+    """Say what the ELBO of a label can reach: minus its entropy, where categories are even.
+
+    Example:
+        >>> from mvae.recipes import config_for
+        >>> best_elbo(config_for("mnist", "mvae"))
+        'With 10 categories as frequent as each other, no label’s ELBO can be above −2.30.'
+    """
+    label = next(m for m in config.modalities if m.kind == "label")
+    n = label.shape[0]
+    return (
+        f"With {n} categories as frequent as each other, no {plain(label.name)}’s ELBO can be "
+        f"above −{math.log(n):.2f}."
+    )

@@ -1,0 +1,34 @@
+"""What was measured of a model, where the model is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from mvae.checkpoint import load_metrics
+from pages.parts.about import reached
+from pages.parts.words import with_error
+
+
+@pytest.mark.parametrize("model", ["mvae", "jmvae"])  # one with experts, one without
+def test_what_translations_reach_stands_where_the_model_is_shown(visit, model):
+    told = visit(data="translation", model=model).remarks
+    for way in ("english->vietnamese", "vietnamese->english"):
+        own, plain = (
+            with_error(load_metrics("translation", name).test["bleu"][way])
+            for name in (model, "encoder-decoder")
+        )
+        assert f"{way.replace('->', '→')} BLEU {own} (encoder-decoder: {plain})" in told
+
+
+def test_pictures_and_labels_of_one_draw_are_said_to_fit_as_far_as_they_do(visit):
+    figure = load_metrics("mnist", "mvae").test["coherence"]["->image"]
+    told = visit(model="mvae").remarks
+    assert f"label of the same draw agree in {100 * figure['mean']:.1f} ± " in told
+
+
+def test_no_coherence_and_no_likelihood_is_ranked_beside_a_model(visit):
+    line = next(x for x in visit(model="mvae").remarks.splitlines() if x.startswith("Measured on"))
+    assert "image→label" in line
+    assert "coherence" not in line
+    assert "log p" not in line
+    assert reached("mvae", []) == ""

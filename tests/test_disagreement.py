@@ -1,0 +1,79 @@
+"""The two terms of conflict: what modalities say against each other, and against the prior."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import norm
+
+from mvae.disagreement import disagreement
+from mvae.gaussian import Gaussian, conflict, product_of_experts
+
+number = st.floats(-3, 3)
+expert = st.tuples(number, st.floats(-2, 2))
+
+
+def batch_of(pairs) -> tuple[Gaussian, torch.Tensor]:
+    columns = torch.tensor(pairs, dtype=torch.float64).reshape(-1, 2, 1, 1)
+    return Gaussian(columns[:, 0], columns[:, 1]), torch.ones(1, len(pairs), dtype=torch.bool)
+
+
+def normaliser(pairs, prior: bool) -> float:
+    """Integrate a product of normal densities."""
+
+    def density(z: float) -> float:
+        factors = [norm.pdf(z, mean, math.exp(0.5 * logvar)) for mean, logvar in pairs]
+        return float(np.prod([*factors, norm.pdf(z) if prior else 1.0]))
+
+    return quad(density, -12, 12, epsabs=0, epsrel=1e-10, limit=400)[0]
+
+
+@given(st.lists(expert, min_size=2, max_size=3))
+def test_both_terms_are_how_much_smaller_normalisers_are_than_if_means_agreed(pairs):
+    found = disagreement(*batch_of(pairs))
+    same = [(0.0, logvar) for _, logvar in pairs]
+    among = -2 * math.log(normaliser(pairs, False) / normaliser(same, False))
+    both = -2 * math.log(normaliser(pairs, True) / normaliser(same, True))
+    assert found.among.item() == pytest.approx(among, rel=1e-6, abs=1e-7)
+    assert found.prior.item() == pytest.approx(both - among, rel=1e-6, abs=1e-7)
+
+
+@given(st.lists(expert, min_size=1, max_size=4), st.data())
+def test_they_add_up_to_the_conflict_of_any_subset(pairs, data):
+    experts, _ = batch_of(pairs)
+    choice = data.draw(st.lists(st.booleans(), min_size=len(pairs), max_size=len(pairs)))
+    present = torch.tensor([[choice], [[True] * len(pairs)]])  # two subsets at once
+    found = disagreement(experts, present)
+    whole = conflict(experts, product_of_experts(experts, present))
+    torch.testing.assert_close(found.among + found.prior, whole, rtol=1e-9, atol=1e-12)
+    if sum(choice) < 2:
+        assert found.among[0, 0] == 0
+
+
+def test_what_is_missing_counts_for_nothing():
+    experts, _ = batch_of([(1.0, 0.0), (math.nan, math.nan), (2.0, 0.0)])
+    found = disagreement(experts, torch.tensor([[True, False, True]]))
+    assert found.among.item() == pytest.approx(0.5)
+    assert found.prior.item() == pytest.approx(1.5)
+    nothing = disagreement(experts, torch.zeros(1, 3, dtype=torch.bool))
+    assert (nothing.among.item(), nothing.prior.item()) == (0.0, 0.0)
+
+
+def test_agreement_far_from_the_prior_is_no_disagreement_of_the_modalities():
+    found = disagreement(*batch_of([(5.0, -4.0), (5.0, -2.0)]))
+    assert found.among.item() == 0
+    assert found.prior.item() > 20
+
+
+@given(st.lists(st.tuples(number, st.floats(-900, 900)), min_size=1, max_size=3))
+def test_however_wide_or_narrow_both_terms_are_finite(pairs):
+    experts, present = batch_of(pairs)
+    found = disagreement(Gaussian(experts.mean.float(), experts.logvar.float()), present)
+    assert found.among.isfinite().all()
+    assert found.prior.isfinite().all()
