@@ -28,6 +28,7 @@ from pages.parts.lesson_scenes import (
 )
 from pages.parts.loading import load, metrics_of, samples_of
 from pages.parts.pictures import as_image
+from pages.parts.plain import plain
 from pages.parts.stage import describe, describe_witnesses, show_stage
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import View, change, place
@@ -158,7 +159,7 @@ def _told(belief: Belief, data: str, name: str, config: ModelConfig, sample: Bat
         picture = assemble(config.modalities, sample.values)[0]
         st.image(as_image(picture, 112), output_format="PNG", alt="the picture of this step")
     labels = [
-        f"{m.name} {m.category(int(sample.values[m.name][0]))}"
+        f"{m.name} {plain(m.category(int(sample.values[m.name][0])))}"
         for m in config.modalities
         if m.kind == "label"
     ]
@@ -185,14 +186,14 @@ def _trainings(view: View, found: list[tuple[str, str]]) -> None:
     )
     measured = [(words(i), metrics_of(*found[i])) for i in range(len(found))]
     lines = [
-        f"{what.replace('->', ' → ')} is right in {100 * figure['mean']:.1f} ± "
+        f"{plain(what.replace('->', ' → '))} is right in {100 * figure['mean']:.1f} ± "
         f"{100 * figure['se']:.1f} % ({training})"
         for training, metrics in measured
         if metrics is not None
         for what, figure in metrics.test["coherence"].items()
         if not what.startswith("->")
     ]
-    protocols = {str(m.protocol["coherence"]) for _, m in measured if m is not None}
+    protocols = {plain(m.protocol["coherence"]) for _, m in measured if m is not None}
     st.caption(f"{'; '.join(lines)}. Test split, {'; '.join(sorted(protocols))}.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from urllib.parse import quote
 
 import pandas as pd
 import streamlit as st
@@ -15,6 +16,7 @@ from mvae.runs import Record
 from pages.parts.charts import intervals, ranks
 from pages.parts.choices import choose_kind, offer_csv
 from pages.parts.loading import peers_of, records_of
+from pages.parts.plain import code, plain
 from pages.parts.view import View
 
 #: Columns until somebody chooses.
@@ -27,13 +29,13 @@ def page() -> None:
     records = records_of(view.data)
     found = figures(records)
     title = DATASETS[view.data].title if view.data in DATASETS else view.data
-    st.markdown(f"### What was measured on **{title}**, on examples that no model has seen")
+    st.markdown(f"### What was measured on **{plain(title)}**, on examples that no model has seen")
     others = withheld(records)
     if others:
         st.warning(
-            f"Figures of {', '.join(others)} are withheld: they were measured on other weights "
-            f"than those beside them. `python -m mvae evaluate {view.data}/{others[0]}` measures "
-            "anew."
+            f"Figures of {plain(', '.join(others))} are withheld: they were measured on other "
+            "weights than those beside them. "
+            f"{code(f'python -m mvae evaluate {view.data}/{others[0]}')} measures anew."
         )
     if not found:
         st.markdown("Nothing was measured yet: `python -m mvae evaluate` does it.")
@@ -140,12 +142,13 @@ def table(view: View, shown: list[Figure], labels: dict[Figure, str]) -> None:
         "model": st.column_config.LinkColumn("model", display_text=r"models=([^,&]*)", pinned=True)
     }
     for f in shown:
-        link = f"compare?data={view.data}&models={f.model},{view.model}"
+        models = quote(f"{f.model},{view.model}", safe=",")
+        link = f"compare?data={quote(view.data)}&models={models}"
         row = rows.setdefault(f.model, {"model": link})
         name = labels[f]
         row[name], row[f"± {name}"] = f.mean, f.se
         number = f"%.{digits}f"
-        config[name] = st.column_config.NumberColumn(name, format=number, help=f.how)
+        config[name] = st.column_config.NumberColumn(name, format=number, help=plain(f.how))
         config[f"± {name}"] = st.column_config.NumberColumn(
             "± s.e.", format=number, help=f"standard error over {f.n:,} samples"
         )

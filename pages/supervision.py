@@ -12,6 +12,7 @@ from mvae.evaluation.supervision import METHODS, Point
 from pages.parts.charts import supervision
 from pages.parts.choices import offer_csv
 from pages.parts.loading import supervision_of
+from pages.parts.plain import code, plain
 from pages.parts.view import View
 
 
@@ -20,11 +21,12 @@ def page() -> None:
     view: View = st.session_state["view"]
     points = supervision_of(view.data)
     title = DATASETS[view.data].title if view.data in DATASETS else view.data
-    st.markdown(f"### How many labels does it take to tell those of **{title}**?")
+    st.markdown(f"### How many labels does it take to tell those of **{plain(title)}**?")
     if not points:
         st.markdown(
             "This was not measured on this data set; "
-            f"`python -m mvae supervise {view.data}` does, where it is one image and its label."
+            f"{code(f'python -m mvae supervise {view.data}')} does, where it is one image and its "
+            "label."
         )
         return
     st.plotly_chart(
@@ -38,7 +40,7 @@ def page() -> None:
         "their mean. Of all training images each number has its label, the others are images "
         "alone; the smaller budgets are part of the larger ones of a seed. Early stopping sees the "
         "same share of the validation labels and no more. Measured on the test split by "
-        f"`python -m mvae supervise {view.data}`."
+        f"{code(f'python -m mvae supervise {view.data}')}."
     )
     st.markdown("#### What becomes of images without a label")
     there = [name for name in METHODS if any(p.method == name for p in points)]

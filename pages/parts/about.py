@@ -12,6 +12,7 @@ from mvae.data import DATASETS
 from mvae.modality import Modality
 from mvae.runs import measured
 from pages.parts.loading import load, metrics_of
+from pages.parts.plain import code, plain
 from pages.parts.view import View
 from pages.parts.words import described, listing, told, with_error
 
@@ -34,9 +35,9 @@ def about(view: View) -> None:
     try:
         _, config = load(view.data, view.model)
     except checkpoint.CheckpointError as error:
-        st.markdown(str(error))
+        st.markdown(plain(error))
         return
-    st.markdown(f"**{view.model}** · {config.summary}")
+    st.markdown(f"**{plain(view.model)}** · {plain(config.summary)}")
     show_figures(view, config)
     likelihoods = alike(config, lambda m: f"{m.distribution.title}, λ = {m.weight:g}")
     said = "; ".join(f"{told(names).replace('**', '')}: {how}" for how, names in likelihoods)
@@ -50,7 +51,7 @@ def about(view: View) -> None:
 def show_limitations(config: ModelConfig) -> None:
     """Say what a model does badly."""
     st.markdown("#### What this model does badly")
-    st.markdown("\n".join(f"- {text}" for text in config.limitations))
+    st.markdown("\n".join(f"- {plain(text)}" for text in config.limitations))
 
 
 def alike(config: ModelConfig, what: Callable[[Modality], str]) -> list[tuple[str, list[str]]]:
@@ -64,7 +65,7 @@ def alike(config: ModelConfig, what: Callable[[Modality], str]) -> list[tuple[st
 def show_data(view: View, config: ModelConfig) -> None:
     """Say what the data are: their modalities, how many there are, where they come from."""
     data = DATASETS.get(view.data)
-    st.markdown(f"**{data.title if data else view.data}**")
+    st.markdown(f"**{plain(data.title if data else view.data)}**")
     lines = [f"- {listing(names)}: {what}" for what, names in alike(config, described)]
     st.markdown("\n".join(lines))
     for sentence in (*data.facts, data.source) if data else ():
@@ -77,7 +78,7 @@ def show_figures(view: View, config: ModelConfig) -> None:
     if metrics is None:
         st.caption(
             "It has no figures measured on exactly these weights; "
-            f"`python -m mvae evaluate {view.data}/{view.model}` makes them."
+            f"{code(f'python -m mvae evaluate {view.data}/{view.model}')} makes them."
         )
         return
     st.dataframe(
@@ -90,11 +91,11 @@ def show_figures(view: View, config: ModelConfig) -> None:
     )
     protocol = metrics.protocol
     said = [
-        f"{name.replace('_', ' ')}: {protocol[name]}"
+        f"{name.replace('_', ' ')}: {plain(protocol[name])}"
         for name, kind in PROTOCOL.items()
         if name in protocol and kind in metrics.test
     ]
     st.caption(
-        f"± standard error. {'; '.join(said)}. Measured on {protocol['date']} by "
-        f"`{protocol['command']}`; all figures stand on Results."
+        f"± standard error. {'; '.join(said)}. Measured on {plain(protocol['date'])} by "
+        f"{code(protocol['command'])}; all figures stand on Results."
     )

@@ -44,6 +44,8 @@ SIMPLE = (
     *("step", "lesson", "training", "given", "colour", "shade", "picture"),
     *("pair", "best", "noise", "method", "count", "pinned", "kind", "shown"),
 )
+#: Those that are numbers with commas between them.
+LISTS = ("dims", "plane", "at")
 
 
 def open_view() -> tuple[View, list[str]]:
@@ -79,7 +81,7 @@ def url_of(view: View) -> dict[str, str]:
         value = getattr(view, name)
         if value is not None and value != getattr(usual, name):
             params[name] = str(value)
-    for name in ("dims", "plane", "at"):
+    for name in LISTS:
         if numbers := getattr(view, name):
             params[name] = ",".join(f"{number:g}" for number in numbers)
     for name, entry in view.entries.items():

@@ -13,6 +13,7 @@ from mvae.model import MultimodalModel
 from mvae.runs import FEW, Way, load_history, measured, ways_to_train
 from pages.parts.figures import curves
 from pages.parts.loading import metrics_of, records_of
+from pages.parts.plain import plain
 from pages.parts.words import with_error
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
@@ -76,7 +77,7 @@ def show_records(table: pd.DataFrame) -> None:
     """Show what is on record; sentences stand below, where there is room for them."""
     st.markdown("#### On record")
     st.dataframe(table.drop(columns=CANNOT))
-    texts = [f"- **{name}**: {text}" for name, text in table[CANNOT].items() if text]
+    texts = [f"- **{plain(name)}**: {plain(text)}" for name, text in table[CANNOT].items() if text]
     if texts:
         st.markdown("\n".join(texts))
     st.caption(
@@ -113,7 +114,7 @@ def show_ways(dataset: str) -> None:
         try:
             ways = ways_to_train(records_of(dataset))
         except CheckpointError as error:
-            st.warning(str(error))
+            st.warning(plain(error))
             return
         if not ways:
             st.markdown("No run that trains an MVAE was measured.")
