@@ -16,9 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import mvae.inference  # noqa: F401  imported now, so that no visitor waits for it
+from mvae.allocator import return_freed_memory
 from pages.parts.assets import routes
 
 logger = logging.getLogger("mvae")
+return_freed_memory()
 
 
 @asynccontextmanager

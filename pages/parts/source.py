@@ -108,7 +108,7 @@ def _drawing(view: View, modalities: tuple[Modality, ...]) -> None:
 
 def _upload(view: View, modalities: tuple[Modality, ...]) -> None:
     st.file_uploader(
-        "A picture: PNG, JPEG, GIF, BMP, WEBP or TIFF, up to 10 MB",
+        "A picture: PNG, JPEG, WebP, GIF or BMP, up to 10 MB",
         key=f"upload {view.data}",
         on_change=_take_upload,
         args=(view.data, modalities),
