@@ -22,6 +22,6 @@ def return_freed_memory() -> None:
     """
     with suppress(AttributeError, OSError, TypeError):  # another system, another library
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, 4 * 2**20)
-        mallopt(M_TRIM_THRESHOLD, 4 * 2**20)
-        mallopt(M_ARENA_MAX, 2)
+        mallopt(M_MMAP_THRESHOLD, 2**20)
+        mallopt(M_TRIM_THRESHOLD, 2**20)
+        mallopt(M_ARENA_MAX, 1)

@@ -1,15 +1,14 @@
 """Uploads: files from visitors, read as greys or as colours; nothing in them is trusted.
 
 A small file may hold a large picture. How much memory its decoder takes follows from the header
-and is bounded before a pixel is decoded; the decoded picture is averaged down strip by strip, and
-one file is read at a time, so that the memory of a server grows by some 50 MB at most.
+and is bounded before a pixel is decoded; the decoded picture is averaged down strip by strip.
+:mod:`mvae.intake` reads one file at a time, so that a server's memory grows by 50 MB at most.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -63,8 +62,6 @@ def colours(data: bytes) -> Grey:
     return _decode(data, _colours)
 
 
-#: Two files at once would take twice the memory.
-_ONE_AT_A_TIME = threading.Lock()
 # A megabyte of compressed remarks may unpack to sixty-four.
 PngImagePlugin.MAX_TEXT_CHUNK = 2**18
 PngImagePlugin.MAX_TEXT_MEMORY = 2**20
@@ -76,11 +73,6 @@ def _decode(data: bytes, read: Callable[[Image.Image], Grey]) -> Grey:
         raise IntakeError("This file is empty. Choose a picture.")
     if len(data) > MAX_BYTES:
         raise IntakeError("This file is larger than 10 MB. Choose a smaller picture.")
-    with _ONE_AT_A_TIME:
-        return _read(data, read)
-
-
-def _read(data: bytes, read: Callable[[Image.Image], Grey]) -> Grey:
     large = IntakeError(
         "This picture has more pixels than can be read here. Make it smaller, or save it as a JPEG "
         "of up to 25 million pixels, not progressive."

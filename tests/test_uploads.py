@@ -31,12 +31,12 @@ def photograph() -> Image.Image:
 
 
 READ = {
+    "16 bits.png": lambda: file_of(paper("I;16", 4400, 4400)),
     "12 megapixels.jpg": lambda: file_of(photograph(), "JPEG", quality=80),
     "progressive.jpg": lambda: file_of(photograph(), "JPEG", quality=60, progressive=True),
     "cmyk.jpg": lambda: file_of(paper("CMYK", 4000, 3000), "JPEG"),
     "25 megapixels.jpg": lambda: file_of(paper("RGB", 5000, 5000), "JPEG"),
     "4K.png": lambda: file_of(paper("RGBA", 3840, 2160)),
-    "16 bits.png": lambda: file_of(paper("I;16", 4400, 4400)),
     "grey and clear.png": lambda: file_of(paper("LA", 3000, 3000)),
     "palette.gif": lambda: file_of(paper("P", 5000, 5000), "GIF"),
     "lossless.webp": lambda: file_of(paper("RGBA", 1580, 1580), "WEBP", lossless=True),
