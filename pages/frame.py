@@ -14,6 +14,7 @@ from pages.parts.follow import follow, number_run, show_number
 from pages.parts.links import open_view
 from pages.parts.loading import load
 from pages.parts.plain import plain
+from pages.parts.versions import one_version
 from pages.parts.view import View, change, show
 
 STYLE = """<style>
@@ -127,4 +128,5 @@ def frame() -> None:
     show_number("page")
 
 
-frame()
+with one_version():
+    frame()

@@ -174,7 +174,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def toy_pages(toy_root: Path) -> Iterator[Path]:
     """Let pages show toy checkpoints of every kind of modality."""
-    caches = (loading.load, loading.samples_of, loading.metrics_of, loading.map_of, plane_of)
+    caches = (loading._load, loading.samples_of, loading.metrics_of, loading.map_of, plane_of)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "CHECKPOINTS", toy_root)
         for cache in caches:

@@ -29,7 +29,7 @@ from pages.parts.comparison.shared import Shared, number
 THREE = "mvae-cover,mvae,mvae-2d"
 FRESH = ("bivcca", "cvae", "dae", "vae", "mmvae")
 CACHES = (
-    *(loading.load, loading.samples_of, loading.metrics_of, loading.classifier_of),
+    *(loading._load, loading.samples_of, loading.metrics_of, loading.classifier_of),
     *(records.history_of, loading.records_of),
 )
 

@@ -139,7 +139,7 @@ def hostile_pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Let pages show a checkpoint every text of which, and the name of whose folder, is hostile."""
     root = write_hostile(tmp_path_factory.mktemp("hostile"))
     caches = (
-        *(loading.load, loading.samples_of, loading.metrics_of, loading.map_of, plane_of),
+        *(loading._load, loading.samples_of, loading.metrics_of, loading.map_of, plane_of),
         *(loading.records_of, records.history_of, different),
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -181,10 +181,10 @@ def test_an_error_is_read_as_it_stands(hostile_pages, visit):
     before = path.read_text()
     try:
         path.write_text(before.replace('"latents"', json.dumps(HOSTILE)))
-        loading.load.clear()
+        loading._load.clear()
         shown = visit()
         assert "evil" in shown.problems
         harmless(shown.app)
     finally:
         path.write_text(before)
-        loading.load.clear()
+        loading._load.clear()

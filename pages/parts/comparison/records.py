@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 import pandas as pd
 import streamlit as st
@@ -12,8 +12,9 @@ from mvae.checkpoint import CheckpointError, ModelConfig
 from mvae.model import MultimodalModel
 from mvae.runs import FEW, Way, load_history, measured, ways_to_train
 from pages.parts.figures import curves
-from pages.parts.loading import metrics_of, records_of
+from pages.parts.loading import files_of, metrics_of, records_of
 from pages.parts.plain import plain
+from pages.parts.versions import kept, stamps
 from pages.parts.words import with_error
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
@@ -22,7 +23,11 @@ __all__ = ["records", "show_curves", "show_records", "show_ways"]
 CANNOT = "what it cannot do"
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+def _of_history(dataset: str, model: str) -> Hashable:
+    return stamps(*files_of(dataset, f"{model}/history.csv"))
+
+
+@kept(_of_history, max_entries=32)
 def history_of(dataset: str, model: str) -> dict[str, list[float]]:
     """Read a model's training curves."""
     return load_history(dataset, model, checkpoint.CHECKPOINTS)
