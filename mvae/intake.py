@@ -12,6 +12,7 @@ import base64
 import binascii
 import math
 import re
+import threading
 
 import numpy as np
 import torch
@@ -28,6 +29,9 @@ Shape = tuple[int, int, int]
 #: Strokes thinner than this, in pixels of the result, are drawn on to :data:`STROKE`; 99 % of
 #: MNIST's test digits are thicker, and what is much thinner breaks when it becomes binary.
 THIN, STROKE = 1.45, 1.8
+
+#: Files that are read at once would each take their memory.
+_ONE_AT_A_TIME = threading.Lock()
 
 BLANK = "There is no ink to be seen in this picture. Choose one with a darker or larger drawing."
 
@@ -61,11 +65,18 @@ def picture_from_upload(data: bytes, shape: Shape, framing: Framing = "centred")
         >>> picture_from_upload(file.getvalue(), (1, 28, 28)).shape
         torch.Size([1, 28, 28])
     """
-    if shape[0] == 3:
-        picture = colours(data)
-        size = picture.shape[1:]
-        scale = max(shape[1] / size[0], shape[2] / size[1])
-        return torch.from_numpy(_placed(picture, shape, scale)).clamp(0, 1)
+    with _ONE_AT_A_TIME:
+        return _in_colour(data, shape) if shape[0] == 3 else _in_ink(data, shape, framing)
+
+
+def _in_colour(data: bytes, shape: Shape) -> Tensor:
+    picture = colours(data)
+    size = picture.shape[1:]
+    scale = max(shape[1] / size[0], shape[2] / size[1])
+    return torch.from_numpy(_placed(picture, shape, scale)).clamp(0, 1)
+
+
+def _in_ink(data: bytes, shape: Shape, framing: Framing) -> Tensor:
     _one_channel(shape)
     tone = greys(data)
     ink = _shown(tone) if framing == "filled" else _thicken(_written(tone), shape, framing)

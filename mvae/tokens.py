@@ -16,12 +16,16 @@ from mvae.intake import IntakeError
 from mvae.modality import Modality
 from mvae.text import END, said
 
-__all__ = ["UNKNOWN", "WORD", "decode", "encode", "split", "tally"]
+__all__ = ["UNKNOWN", "WORD", "TooLongError", "decode", "encode", "split", "tally"]
 
 #: The first character of tokens that begin a word, where a vocabulary marks them (U+2581).
 WORD = "▁"
 #: The token of every character that has none, where a vocabulary has it; it is read as "�".
 UNKNOWN = "<unk>"
+
+
+class TooLongError(IntakeError):
+    """A text takes more tokens than a modality has room for."""
 
 
 def split(text: str, modality: Modality) -> list[str]:
@@ -57,7 +61,8 @@ def encode(text: str, modality: Modality) -> Tensor:
         modality: a text.
 
     Raises:
-        IntakeError: if a character can't be written in this vocabulary, or the text is too long.
+        TooLongError: if the text takes more tokens than there is room for.
+        IntakeError: if a character can't be written in this vocabulary.
 
     Example:
         >>> m = Modality(
@@ -72,7 +77,7 @@ def encode(text: str, modality: Modality) -> Tensor:
     """
     tokens, room = _cut(text, modality), modality.shape[0]
     if len(tokens) >= room:
-        raise IntakeError(
+        raise TooLongError(
             f"This text takes {len(tokens)} tokens, and {modality.name} has {room - 1} at most: "
             f"shorten it."
         )

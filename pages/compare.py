@@ -21,6 +21,7 @@ from pages.parts.comparison.shared import Shared
 from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.loading import classifier_of, load, samples_of
 from pages.parts.pictures import ink
+from pages.parts.plain import plain
 from pages.parts.view import View, compared
 from pages.parts.words import told
 
@@ -45,7 +46,7 @@ def page() -> None:
         st.markdown("### Which models are to be compared?")
         choose(view, names)
         for problem in damaged.values():
-            st.warning(problem)
+            st.warning(plain(problem))
         return
     pinned = view.pinned if view.pinned in loaded else next(iter(loaded))
     modalities = loaded[pinned][1].modalities
@@ -151,7 +152,7 @@ def explain(pinned: str, modalities: tuple[Modality, ...], named: bool) -> None:
     )
     st.caption(
         f"{PROTOCOL}. **Belief**: σ of each latent, the {AXIS} sharpest from left to right, on a "
-        f"logarithmic axis, the prior’s is 1; dashed: {pinned}’s. "
+        f"logarithmic axis, the prior’s is 1; dashed: {plain(pinned)}’s. "
         + "".join(words for kind, words in KINDS.items() if kind in kinds)
         + (coherence if named else "")
         + "**log p**: predictive log-likelihood of what is held out, in nats. **KL to the prior**: "

@@ -13,6 +13,8 @@ from pages.parts.about import about, reached, show_limitations
 from pages.parts.follow import follow, number_run, show_number
 from pages.parts.links import open_view
 from pages.parts.loading import load, records_of
+from pages.parts.plain import plain
+from pages.parts.versions import one_version
 from pages.parts.view import View, change, show
 
 STYLE = """<style>
@@ -47,7 +49,7 @@ def chooser(view: View, one_model: bool) -> None:
     """Show the two choices side by side; that of a model where the page is about one."""
     there = checkpoint.available(checkpoint.CHECKPOINTS)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(_summary(view) if one_model else "", width="stretch")
+        st.caption(plain(_summary(view)) if one_model else "", width="stretch")
         st.selectbox(
             "Data",
             list(there),
@@ -80,9 +82,9 @@ def _summary(view: View) -> str:
 
 def no_experts(view: View, why: str, elsewhere: StreamlitPage) -> None:
     """Say why a model has nothing to show on a page of experts, and where it has."""
-    st.markdown(f"### **{view.model}** has no product of experts")
-    st.markdown(why)
-    st.page_link(elsewhere, label=f"Compare {view.model} with other models")
+    st.markdown(f"### **{plain(view.model)}** has no product of experts")
+    st.markdown(plain(why))
+    st.page_link(elsewhere, label=f"Compare {plain(view.model)} with other models")
     st.caption(reached(view.model, records_of(view.data)))
     show_limitations(view, load(view.data, view.model)[1])
 
@@ -110,21 +112,22 @@ def frame() -> None:
     number_run()
     view, problems = open_view()
     if not view.data:
-        st.warning(problems[0])
+        st.warning(plain(problems[0]))
         st.stop()
     if page not in without_model:
         chooser(view, page not in with_models)
         show_number("chooser")
     for problem in problems:
-        st.warning(problem)
+        st.warning(plain(problem))
     try:
         if page in of_experts and (why := load(view.data, view.model)[0].no_experts):
             no_experts(view, why, compare)
         else:
             page.run()
     except checkpoint.CheckpointError as error:
-        st.error(f"{error} Another model can be chosen above.")
+        st.error(f"{plain(error)} Another model can be chosen above.")
     show_number("page")
 
 
-frame()
+with one_version():
+    frame()

@@ -162,7 +162,7 @@ def _told(belief: Belief, data: str, name: str, config: ModelConfig, sample: Bat
         picture = assemble(config.modalities, sample.values)[0]
         st.image(as_image(picture, 112), output_format="PNG", alt="the picture of this step")
     labels = [
-        f"{m.name} {m.category(int(sample.values[m.name][0]))}"
+        f"{m.name} {plain(m.category(int(sample.values[m.name][0])))}"
         for m in config.modalities
         if m.kind == "label"
     ]

@@ -11,6 +11,7 @@ from pages.parts.evidence import gather, supplied, switch
 from pages.parts.follow import follow, show_number
 from pages.parts.loading import load, map_of, samples_of
 from pages.parts.map import Shade, describe, nearest_samples, shades, show_map
+from pages.parts.plain import plain
 from pages.parts.view import COLOURINGS, View, change
 from pages.parts.words import neighbourhood, told
 
@@ -36,7 +37,7 @@ def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]
     st.segmented_control(
         "Colour by",
         list(COLOURINGS),
-        format_func=(COLOURINGS | {"label": shade.name}).get,
+        format_func=(COLOURINGS | {"label": plain(shade.name)}).get,
         key="colour",
         required=True,
         on_change=follow("colour", view.colour, lambda colour: change(colour=colour)),

@@ -17,6 +17,7 @@ from pages.parts.choices import choose_kind
 from pages.parts.colours import colours_of
 from pages.parts.links import url_of
 from pages.parts.loading import load, metrics_of
+from pages.parts.plain import code, plain
 from pages.parts.view import View
 
 #: Coherence, with labels inferred right beside it.
@@ -58,14 +59,14 @@ def page() -> None:
     view: View = st.session_state["view"]
     _, config = load(view.data, view.model)
     metrics = metrics_of(view.data, view.model)
-    st.markdown(f"### What **{view.model}** makes of every part of the evidence")
+    st.markdown(f"### What **{plain(view.model)}** makes of every part of the evidence")
     record = Record(view.model, config, metrics)
     found = figures([record])
     kinds = {"coherence" if f.kind == "accuracy" else f.kind for f in found}
     if not kinds & set(CELLS):
         st.markdown(
             "It has no such figures measured on exactly these weights; "
-            f"`python -m mvae evaluate {view.data}/{view.model}` makes them."
+            f"{code(f'python -m mvae evaluate {view.data}/{view.model}')} makes them."
         )
         return
     titles = {"coherence": RIGHT} | {

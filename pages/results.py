@@ -17,6 +17,7 @@ from pages.parts.charts import intervals, ranks
 from pages.parts.choices import choose_kind, offer_csv
 from pages.parts.loading import records_of
 from pages.parts.peers import show_peers
+from pages.parts.plain import code, plain
 from pages.parts.ranked import Columns, remarks, show_ranked
 from pages.parts.view import View
 
@@ -32,13 +33,13 @@ def page() -> None:
     records = records_of(view.data)
     found = figures(records)
     title = DATASETS[view.data].title if view.data in DATASETS else view.data
-    st.markdown(f"### What was measured on **{title}**, on examples that no model has seen")
+    st.markdown(f"### What was measured on **{plain(title)}**, on examples that no model has seen")
     others = withheld(records)
     if others:
         st.warning(
-            f"Figures of {', '.join(others)} are withheld: they were measured on other weights "
-            f"than those beside them. `python -m mvae evaluate {view.data}/{others[0]}` measures "
-            "anew."
+            f"Figures of {plain(', '.join(others))} are withheld: they were measured on other "
+            "weights than those beside them. "
+            f"{code(f'python -m mvae evaluate {view.data}/{others[0]}')} measures anew."
         )
     if not found:
         st.markdown("Nothing was measured yet: `python -m mvae evaluate` does it.")

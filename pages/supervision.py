@@ -13,7 +13,7 @@ from mvae.runs import Record
 from pages.parts.charts import supervision
 from pages.parts.choices import offer_csv
 from pages.parts.loading import records_of, supervision_of
-from pages.parts.plain import plain
+from pages.parts.plain import code, plain
 from pages.parts.view import View
 
 
@@ -22,11 +22,12 @@ def page() -> None:
     view: View = st.session_state["view"]
     points = supervision_of(view.data)
     title = DATASETS[view.data].title if view.data in DATASETS else view.data
-    st.markdown(f"### How many labels does it take to tell those of **{title}**?")
+    st.markdown(f"### How many labels does it take to tell those of **{plain(title)}**?")
     if not points:
         st.markdown(
             "This was not measured on this data set; "
-            f"`python -m mvae supervise {view.data}` does, where it is one image and its label."
+            f"{code(f'python -m mvae supervise {view.data}')} does, where it is one image and its "
+            "label."
         )
         return
     st.plotly_chart(
@@ -39,7 +40,7 @@ def page() -> None:
         f"Dots: one run each, of {'one seed' if seeds == 1 else f'up to {seeds} seeds'}; lines: "
         "their mean. Of all training images each number has its label, the others are images "
         "alone; the smaller budgets are part of the larger ones of a seed. Measured on the test "
-        f"split by `python -m mvae supervise {view.data}`."
+        f"split by {code(f'python -m mvae supervise {view.data}')}."
     )
     few = min(points, key=lambda p: p.fraction)
     st.markdown(

@@ -19,6 +19,7 @@ from pages.parts.figures import mosaic, vectors
 from pages.parts.follow import follow
 from pages.parts.loading import load, samples_of
 from pages.parts.pictures import visible
+from pages.parts.plain import chart_text
 from pages.parts.view import STARTS, View, change
 from pages.parts.words import decided, told
 
@@ -144,7 +145,7 @@ def note(
     lines = [" · ".join(categories)] * bool(categories) + lines
     count, most = (NOTES, STRIP) if strip else (1, GRID)
     shown = [line if len(line) <= most else line[: most - 1] + "…" for line in lines]
-    return "<br>".join(shown[:count])
+    return "<br>".join(map(chart_text, shown[:count]))
 
 
 def chosen_picture(modalities: Iterable[Modality]) -> tuple[Modality, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -149,10 +151,10 @@ def empty(tmp_path, monkeypatch) -> Iterator[None]:
     content = (original / "weights.safetensors").read_bytes()
     (folder / "weights.safetensors").write_bytes(content[: len(content) // 2])
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
-    for cached in (loading.load, loading.samples_of):
+    for cached in (loading._load, loading.samples_of):
         cached.clear()
     yield
-    for cached in (loading.load, loading.samples_of):
+    for cached in (loading._load, loading.samples_of):
         cached.clear()
 
 
@@ -164,17 +166,47 @@ def test_a_damaged_checkpoint_gets_a_sentence(get, empty, what):
     assert b"Traceback" not in answer.content
 
 
-def test_an_address_changes_with_its_content(tmp_path, monkeypatch):
-    folder = tmp_path / "mnist" / "mvae"
-    folder.mkdir(parents=True)
+def put(root: Path, source: str) -> None:
+    """Put a data set's mvae-2d where the app looks, under one name."""
+    for path in (CHECKPOINTS / source / "mvae-2d").iterdir():
+        target = root / "mnist" / "mvae-2d" / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)  # with its time of change
+    shutil.copy2(CHECKPOINTS / source / "samples.safetensors", root / "mnist")
+
+
+def test_decoders_are_of_the_version_that_infers_and_no_other(get, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
-    addresses = set()
-    for content in (b"one", b"two"):
-        (folder / "weights.safetensors").write_bytes(content)
-        addresses.add(assets.decoders_path("mnist", "mvae"))
-    assert len(addresses) == 2
-    (folder / "weights.safetensors").write_bytes(b"one")
-    assert assets.decoders_path("mnist", "mvae") in addresses
+    put(tmp_path, "mnist")
+    first = assets.decoders_path("mnist", "mvae-2d")
+    weights = get("/" + first).content
+    # A page that inferred before and asks only now gets no decoders of another version.
+    put(tmp_path, "fashion")
+    assert get("/" + first).status == 404
+    assert b"reload" in get("/" + first).content
+    second = assets.decoders_path("mnist", "mvae-2d")
+    assert second != first
+    model, _ = loading.load("mnist", "mvae-2d")
+    other = get("/" + second)
+    assert other.status == 200
+    assert other.content != weights
+    for name, weight in safetensors.torch.load(other.content).items():
+        assert torch.equal(weight.float(), model.state_dict()[name])
+    # Equal content has its old address, and may come out of the browser's store.
+    put(tmp_path, "mnist")
+    assert assets.decoders_path("mnist", "mvae-2d") == first
+    assert get("/" + first).content == weights
+
+
+def test_pictures_change_their_address_with_the_examples(get, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    put(tmp_path, "mnist")
+    first = assets.pictures_path("mnist", "mvae-2d")
+    pictures = get("/" + first).content
+    shutil.copy2(CHECKPOINTS / "fashion" / "samples.safetensors", tmp_path / "mnist")
+    second = assets.pictures_path("mnist", "mvae-2d")
+    assert get("/" + second).content != pictures
+    assert get("/" + first).status == 404
 
 
 def test_a_data_set_without_pictures_gets_a_sentence(get, monkeypatch):

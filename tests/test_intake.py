@@ -47,10 +47,6 @@ def as_mode(mode: str) -> Image.Image:
         return Image.merge("RGBA", (nothing, nothing, nothing, ImageOps.invert(grey)))
     if mode == "I;16":
         return Image.fromarray(np.asarray(grey, dtype=np.uint16) * 257)
-    if mode == "I":
-        return Image.fromarray(np.asarray(grey, dtype=np.int32) * 100 - 9000)
-    if mode == "F":
-        return Image.fromarray(np.asarray(grey, dtype=np.float32) * 3 - 1)
     return grey.convert(mode)
 
 
@@ -69,10 +65,6 @@ def as_mode(mode: str) -> Image.Image:
         ("L", "JPEG"),
         ("CMYK", "JPEG"),
         ("RGBA", "WEBP"),
-        ("I", "TIFF"),
-        ("F", "TIFF"),
-        ("CMYK", "TIFF"),
-        ("LAB", "TIFF"),
     ],
 )
 def test_every_mode_gives_the_same_digit(mode: str, kind: str) -> None:
@@ -226,7 +218,7 @@ def halves(mode: str = "RGB") -> Image.Image:
         ("RGBA", "WEBP", {"lossless": True}),
         ("P", "GIF", {}),
         ("RGB", "JPEG", {"quality": 95, "subsampling": 0}),
-        ("CMYK", "TIFF", {}),
+        ("CMYK", "JPEG", {"quality": 95, "subsampling": 0}),
     ],
 )
 def test_a_picture_in_colour_keeps_its_middle(
@@ -263,10 +255,9 @@ def test_a_picture_in_colour_is_turned_upright() -> None:
     check_colour(picture[:, :, 4:], BLUE)
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "1", "I;16", "F"])
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "I;16"])
 def test_greys_are_colours_too(mode: str) -> None:
-    kind = "TIFF" if mode == "F" else "PNG"
-    picture = in_colour(as_mode(mode) if mode != "1" else five().convert("1"), kind)
+    picture = in_colour(as_mode(mode) if mode != "1" else five().convert("1"))
     assert torch.equal(picture[0], picture[1])
     assert torch.equal(picture[0], picture[2])
     assert picture.min() < 0.6 < 0.9 < picture.max()
@@ -326,7 +317,7 @@ def test_noise_alone_is_blank() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
 def test_damage_gives_a_picture_or_a_sentence(kind: str) -> None:
     whole = file_of(five(60), kind)
     source = np.random.default_rng(1)

@@ -92,3 +92,9 @@ def test_what_two_modules_import_comes_once_and_first(tmp_path):
     assert modules.script(tmp_path / "main.js") == (
         "const a = 1;\nconst b = a;\nexport default function () { return [a, b]; }\n"
     )
+
+
+def test_no_module_reads_a_text_as_html():
+    for path in Path(modules.__file__).parent.rglob("*.js"):
+        found = re.search(r"(inner|outer)HTML|insertAdjacentHTML|document\.write", path.read_text())
+        assert not found, path

@@ -15,7 +15,7 @@ import torch
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, few
 from mvae.intake import IntakeError
 from mvae.modality import Batch, Modality
-from mvae.tokens import encode
+from mvae.tokens import TooLongError, encode
 
 __all__ = ["learn", "pairs", "read_pairs"]
 
@@ -42,7 +42,8 @@ def pairs(
 
     Of all pairs, 5 % are for validation and 5 % for reporting, by a fixed seed; no sentence is in
     two splits, in either language, letters and digits being all that is compared. Pairs are left
-    out where a text is too long or has a character that its vocabulary has not.
+    out where a text is too long or has a character that its vocabulary has not; a warning says
+    how many, and which of the two it was.
 
     Args:
         name: as in paths and links.
@@ -79,17 +80,23 @@ def pairs(
 
     def load(split: Split, download: bool = False) -> Batch:
         """Load a split; there is nothing to fetch."""
-        rows = []
-        for pair in divide(files)[split]:
+        found = divide(files)[split]
+        rows, long, strange = [], [], []
+        for pair in found:
             try:
                 rows.append([encode(text, m) for text, m in zip(pair, modalities, strict=True)])
-            except IntakeError:
-                continue
+            except TooLongError:
+                long.append(" – ".join(pair))
+            except IntakeError as error:
+                strange.append(str(error).partition(":")[0])
+        left_out = _left_out(split, title, len(found), long, strange)
         if not rows:
             raise DatasetError(
                 f"No {split} pair of {title} is left: there have to be more, of at most "
-                f"{LENGTH - 1} tokens, in the characters of their vocabularies."
+                f"{LENGTH - 1} tokens, in the characters of their vocabularies.{left_out}"
             )
+        if left_out:
+            warnings.warn(left_out.strip(), stacklevel=2)
         columns = zip(modalities, zip(*rows, strict=True), strict=True)
         return Batch.of(modalities, {m.name: torch.stack(column) for m, column in columns})
 
@@ -137,12 +144,41 @@ def read_pairs(first: Path, second: Path | None = None) -> tuple[list[Pair], lis
         if len(row) == 2 and all(texts):
             found.append((texts[0], texts[1]))
         elif len(row) != 2 and any(texts):
-            problems.append(f"{where}, line {number}: there are {len(row) - 1} tabs, not one")
+            problems.append(
+                f"{where}, line {number}: there are {len(row)} columns, not two; keep those of the "
+                "two texts"
+                if len(row) > 2
+                else f"{where}, line {number}: there is no tab between two texts"
+            )
         elif any(texts):
             problems.append(f"{where}, line {number}: one of the two texts is empty")
     if not found:
-        raise DatasetError(f"There is no pair of texts in {where}: {how}.")
+        first_of_all = f" ({problems[0]})" if problems else ""
+        raise DatasetError(f"There is no pair of texts in {where}: {how}.{first_of_all}")
     return found, problems
+
+
+def _left_out(
+    split: Split, title: str, count: int, long: Sequence[str], strange: Sequence[str]
+) -> str:
+    """Say of how many pairs what is wrong; empty where nothing is."""
+    reasons = []
+    if long:
+        longest = max(long, key=len)
+        shown = longest if len(longest) <= 80 else f"{longest[:79]}…"
+        reasons.append(
+            f"{len(long):,} with a text of more than {LENGTH - 1} tokens, the longest “{shown}”"
+        )
+    if strange:
+        said = few(list(dict.fromkeys(strange)), "; ")
+        reasons.append(f"{len(strange):,} with a character that no token has ({said})")
+    if not reasons:
+        return ""
+    n = len(long) + len(strange)
+    return (
+        f" Of the {count:,} {split} pairs of {title} {n:,} are left out: {', and '.join(reasons)}. "
+        "Split or shorten long texts; vocabularies of these texts know their characters."
+    )
 
 
 def learn(files: Files, size: int = 2000) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -179,7 +215,11 @@ def divide(files: Files) -> dict[Split, list[Pair]]:
     for paths in files:
         some, problems = read_pairs(*(data_folder() / path for path in paths))
         if problems:
-            warnings.warn(f"Left out: {few(problems, '; ')}.", stacklevel=2)
+            warnings.warn(
+                f"Of {len(some) + len(problems):,} lines {len(problems):,} are left out: "
+                f"{few(problems, '; ')}.",
+                stacklevel=2,
+            )
         found |= dict.fromkeys((tidy(one), tidy(other)) for one, other in some)
     groups = _groups(found)
     parts: dict[Split, list[Pair]] = {"test": [], "valid": [], "train": []}

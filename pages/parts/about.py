@@ -15,7 +15,7 @@ from mvae.pictures import tiles
 from mvae.runs import FEW, Record, measured
 from pages.parts.loading import load, metrics_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell
-from pages.parts.plain import plain
+from pages.parts.plain import code, plain
 from pages.parts.view import View
 from pages.parts.words import described, listing, told, with_error
 
@@ -41,9 +41,9 @@ def about(view: View) -> None:
     try:
         _, config = load(view.data, view.model)
     except checkpoint.CheckpointError as error:
-        st.markdown(str(error))
+        st.markdown(plain(error))
         return
-    st.markdown(f"**{view.model}** · {config.summary}")
+    st.markdown(f"**{plain(view.model)}** · {plain(config.summary)}")
     show_figures(view, config)
     likelihoods = alike(config, lambda m: f"{m.distribution.title}, λ = {m.weight:g}")
     said = "; ".join(f"{told(names).replace('**', '')}: {how}" for how, names in likelihoods)
@@ -58,7 +58,7 @@ def show_limitations(view: View, config: ModelConfig) -> None:
     """Say what a model does badly, and what was measured of that."""
     st.markdown("#### What this model does badly")
     found = [*config.limitations, *filter(None, [apart(config, metrics_of(view.data, view.model))])]
-    st.markdown("\n".join(f"- {text}" for text in found))
+    st.markdown("\n".join(f"- {plain(text)}" for text in found))
 
 
 def apart(config: ModelConfig, metrics: Metrics | None) -> str:
@@ -107,7 +107,7 @@ def alike(config: ModelConfig, what: Callable[[Modality], str]) -> list[tuple[st
 def show_data(view: View, config: ModelConfig) -> None:
     """Say what the data are: their modalities, how many there are, where they come from."""
     data = DATASETS.get(view.data)
-    st.markdown(f"**{data.title if data else view.data}**")
+    st.markdown(f"**{plain(data.title if data else view.data)}**")
     lines = [f"- {listing(names)}: {what}" for what, names in alike(config, described)]
     st.markdown("\n".join(lines))
     for sentence in (*data.facts, data.source) if data else ():
@@ -120,7 +120,7 @@ def show_figures(view: View, config: ModelConfig) -> None:
     if metrics is None:
         st.caption(
             "It has no figures measured on exactly these weights; "
-            f"`python -m mvae evaluate {view.data}/{view.model}` makes them."
+            f"{code(f'python -m mvae evaluate {view.data}/{view.model}')} makes them."
         )
         return
     found = measured(config, metrics)
@@ -134,13 +134,13 @@ def show_figures(view: View, config: ModelConfig) -> None:
     )
     protocol = metrics.protocol
     said = [
-        f"{name.replace('_', ' ')}: {protocol[name]}"
+        f"{name.replace('_', ' ')}: {plain(protocol[name])}"
         for name, kind in PROTOCOL.items()
         if name in protocol and kind in metrics.test
     ]
     st.caption(
         "± standard error. "
         + (f"{IN_PARENTHESES} " if DISTRUSTED in {x.doubt for x in found.values() if x} else "")
-        + f"{'; '.join(said)}. Measured on {protocol['date']} by "
-        f"`{protocol['command']}`; all figures stand on Results."
+        + f"{'; '.join(said)}. Measured on {plain(protocol['date'])} by "
+        f"{code(protocol['command'])}; all figures stand on Results."
     )

@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-
 import safetensors.torch
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from mvae import checkpoint
-from mvae.checkpoint import CheckpointError, load_samples, load_tensors, sha256
+from mvae.checkpoint import CheckpointError, sha256
 from mvae.pictures import assemble, picture_shape
-from pages.parts.loading import load
+from pages.parts.loading import SAMPLES, files_of, load, samples_of, version_of
+from pages.parts.versions import kept, one_version, stamps
 
 __all__ = ["decoders_path", "pictures_path", "routes"]
 
 
-@lru_cache(maxsize=64)
-def _hash(path: Path, changed: int) -> str:
-    """Hash a file once, and again when it has changed: 3 MB take longer than a belief."""
-    return sha256(path)[:16]
-
-
-def _version(path: Path) -> str:
-    return _hash(path, path.stat().st_mtime_ns)
-
-
 def decoders_path(dataset: str, model: str) -> str:
-    """Say where, below the server's root, a model's decoders are; its hash renews it."""
-    version = _version(checkpoint.CHECKPOINTS / dataset / model / "weights.safetensors")
-    return f"assets/{dataset}/{model}/decoders?v={version}"
+    """Say where, below the server's root, a model's decoders are; its version renews it."""
+    return f"assets/{dataset}/{model}/decoders?v={version_of(dataset, model)}"
 
 
 def pictures_path(dataset: str, model: str) -> str:
     """Say where the pictures of the bundled examples are, N·C·H·W bytes."""
-    version = _version(checkpoint.CHECKPOINTS / dataset / "samples.safetensors")
+    version = f"{version_of(dataset, model)}-{_hash_of_samples(dataset)}"
     return f"assets/{dataset}/{model}/pictures?v={version}"
 
 
+@kept(lambda dataset: stamps(*files_of(dataset, SAMPLES)), max_entries=32)
+def _hash_of_samples(dataset: str) -> str:
+    """Hash the examples once, and again when they have changed: that takes some milliseconds."""
+    return sha256(*files_of(dataset, SAMPLES))[:16]
+
+
 def decoders(dataset: str, model: str) -> bytes:
-    """Take the decoders' float16 tensors out of a checkpoint, as safetensors."""
-    weights = load_tensors(checkpoint.CHECKPOINTS / dataset / model / "weights.safetensors")
+    """Take the decoders' float16 tensors out of the model that infers, as safetensors."""
+    weights = load(dataset, model)[0].state_dict()
     return safetensors.torch.save(
-        {name: w for name, w in weights.items() if name.startswith("decoders.")}
+        {name: w.half() for name, w in weights.items() if name.startswith("decoders.")}
     )
 
 
@@ -53,23 +46,30 @@ def pictures(dataset: str, model: str) -> bytes:
     modalities = load(dataset, model)[1].modalities
     if picture_shape(modalities) is None:
         raise CheckpointError(f"{dataset} has no pictures.")
-    samples = load_samples(dataset, modalities, checkpoint.CHECKPOINTS)
-    whole = assemble(modalities, samples.values)
+    whole = assemble(modalities, samples_of(dataset, model).values)
     return (whole.clamp(0, 1) * 255).round().byte().numpy().tobytes()
+
+
+#: By name: what makes a content, and what says where it is in its present version.
+CONTENTS = {"decoders": (decoders, decoders_path), "pictures": (pictures, pictures_path)}
 
 
 def _serve(request: Request) -> Response:
     """Answer with one of the two; the address changes with the content, so it may be kept."""
     dataset, model = request.path_params["dataset"], request.path_params["model"]
-    content = {"decoders": decoders, "pictures": pictures}.get(request.path_params["what"])
-    if content is None or model not in checkpoint.available(checkpoint.CHECKPOINTS).get(
-        dataset, ()
-    ):
+    what = request.path_params["what"]
+    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    if what not in CONTENTS or model not in there.get(dataset, ()):
         return PlainTextResponse("There is no such asset.", 404)
+    content, path = CONTENTS[what]
     try:
-        body = content(dataset, model)
+        with one_version():
+            body, now = content(dataset, model), path(dataset, model)
     except CheckpointError as error:
         return PlainTextResponse(str(error), 404)
+    if not now.endswith(f"?v={request.query_params.get('v')}"):
+        # Else decoders of one version would meet a posterior of another.
+        return PlainTextResponse("The checkpoint was replaced; reload the page.", 404)
     return Response(
         body,
         media_type="application/octet-stream",

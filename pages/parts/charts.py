@@ -13,6 +13,7 @@ import torch
 from mvae.evaluation.supervision import METHODS, Point
 from mvae.results import Figure
 from pages.parts.figures import DASHES, LINES
+from pages.parts.plain import chart_text
 
 __all__ = ["intervals", "ranks", "supervision"]
 
@@ -24,10 +25,14 @@ CLEAR = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
 def heading(text: str, left: float) -> dict[str, Any]:
     """Write a title above a panel that begins at a fraction of the figure's width."""
     return {
-        **{"text": f"<b>{text}</b>", "showarrow": False},
+        **{"text": f"<b>{chart_text(text)}</b>", "showarrow": False},
         **{"x": left, "xanchor": "left", "xref": "paper"},
         **{"y": 1, "yanchor": "bottom", "yref": "paper"},
     }
+
+
+def _wrapped(text: str) -> str:
+    return "<br>".join(map(chart_text, textwrap.wrap(text, 60)))
 
 
 def intervals(found: Sequence[Figure], titles: Sequence[str], digits: int) -> go.Figure:
@@ -39,7 +44,7 @@ def intervals(found: Sequence[Figure], titles: Sequence[str], digits: int) -> go
         digits: after the point, on hover.
     """
     panels = list(dict.fromkeys(titles))
-    models = list(dict.fromkeys(f.model for f in found))
+    models = list(dict.fromkeys(chart_text(f.model) for f in found))
     width, gap = 1 / len(panels), 0.03
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
@@ -58,13 +63,11 @@ def intervals(found: Sequence[Figure], titles: Sequence[str], digits: int) -> go
                 "type": "scatter",
                 "mode": "markers",
                 "x": [f.mean for f in here],
-                "y": [f.model for f in here],
+                "y": [chart_text(f.model) for f in here],
                 "xaxis": axis,
                 "error_x": {"array": [WIDE * f.se for f in here], "thickness": 1.5, "width": 4},
                 "marker": {"size": 8, "color": LINES[0]},
-                "customdata": [
-                    [f.mean, f.se, f.n, "<br>".join(textwrap.wrap(f.how, 60))] for f in here
-                ],
+                "customdata": [[f.mean, f.se, f.n, _wrapped(f.how)] for f in here],
                 "hovertemplate": f"<b>%{{y}}</b>: %{{customdata[0]:.{digits}f}} ± "
                 f"%{{customdata[1]:.{digits}f}}, n = %{{customdata[2]:,}}<br>%{{customdata[3]}}"
                 "<extra></extra>",

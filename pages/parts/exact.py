@@ -15,8 +15,9 @@ from mvae.evaluation.products import ProductComparison, compare_products
 from mvae.gaussian import Gaussian
 from mvae.inference import Belief
 from mvae.modality import Batch
-from pages.parts.loading import load
+from pages.parts.loading import load, version_of
 from pages.parts.stage.planes import ASPECT, plane_of
+from pages.parts.versions import kept
 from pages.parts.words import listing
 
 __all__ = ["exact_of", "show_products"]
@@ -27,7 +28,7 @@ SIZE, INSET_SIZE = 112, 72
 SHARP = 0.3
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@kept(version_of, max_entries=4)
 def _inference(data: str, name: str) -> ExactInference | None:
     """Decode a model's coarse grid once; each holds some 25 MB, so only a few are kept."""
     model, _ = load(data, name)
@@ -44,7 +45,7 @@ def _remember(what: str, key: object, work: Callable[[], Any]) -> Any:
 
 def _key(data: str, name: str, sample: Batch, evidence: tuple[str, ...]) -> object:
     values = [sample.values[n].numpy().tobytes() for n in evidence]
-    return (data, name, evidence, values)
+    return (version_of(data, name), evidence, values)
 
 
 def exact_of(data: str, name: str, sample: Batch, belief: Belief) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from torch import Tensor
 
 from pages.parts.pictures import as_image, framed
+from pages.parts.plain import chart_text
 
 __all__ = ["curves", "mosaic", "vectors"]
 
@@ -133,7 +134,7 @@ def curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> go.Figure:
             "type": "scatter",
             "mode": "lines+markers",
             "marker": {"size": 4},
-            "name": name,
+            "name": chart_text(name),
             "legendgroup": name,
             "showlegend": axis == "y",
             "x": list(columns["epoch"]),
@@ -192,7 +193,7 @@ def vectors(paths: Mapping[str, Tensor], steps: Sequence[str]) -> go.Figure:
         }
         layout["annotations"].append(
             {
-                "text": f"<b>{name}</b>",
+                "text": f"<b>{chart_text(name)}</b>",
                 "x": column / columns,
                 "y": top,
                 "xref": "paper",

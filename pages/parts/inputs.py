@@ -17,6 +17,7 @@ from pages.parts.chips import NO, OFF, YES, Chip, chips
 from pages.parts.entries import Entry, entry_of, tensor_of
 from pages.parts.follow import follow
 from pages.parts.pictures import as_image, ink
+from pages.parts.plain import plain
 from pages.parts.view import View, change
 
 __all__ = ["show_attributes", "show_input"]
@@ -107,7 +108,7 @@ def _label(m: Modality, value: Tensor | None, own: Entry | None) -> None:
     st.pills(
         m.name,
         range(m.shape[0]),
-        format_func=m.category,
+        format_func=lambda category: plain(m.category(category)),
         key=key,
         required=chosen is not None,
         label_visibility="collapsed",
@@ -173,7 +174,7 @@ def _text(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> N
     )
     if refused:
         known = "" if value is None else " The text before it stays."
-        st.warning(f"{refused[2]}{known}")
+        st.warning(f"{plain(refused[2])}{known}")
     if value is not None:
         _tokens(m, value)
 

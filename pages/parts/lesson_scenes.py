@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import streamlit as st
 import torch
 
 from mvae import checkpoint
 from mvae.checkpoint import ModelConfig
 from mvae.modality import Batch
 from pages.parts.lesson import Scene, Witness, Witnesses
-from pages.parts.loading import load
+from pages.parts.loading import load, of_models
+from pages.parts.versions import kept
 
 __all__ = [
     "checkpoints_for",
@@ -23,19 +23,21 @@ __all__ = [
 ]
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@kept(lambda scene: of_models("*"), max_entries=8)
 def checkpoints_for(scene: Scene) -> list[tuple[str, str]]:
     """Find the first data set with a model of each objective that fits a scene, in that order."""
     for data, names in checkpoint.available(checkpoint.CHECKPOINTS).items():
         fitting = {}
         for name in names:
             try:
-                config = load(data, name)[1]
+                config = checkpoint.load_config(checkpoint.CHECKPOINTS / data / name)
+                tiles = any(m.tile is not None for m in config.modalities)
+                if tiles == scene.tiles and (config.latents == 2) == scene.flat:
+                    if config.objective.name in scene.objectives:
+                        load(data, name)  # whole, and not only described
+                    fitting.setdefault(config.objective.name, (data, name))
             except checkpoint.CheckpointError:
                 continue
-            tiles = any(m.tile is not None for m in config.modalities)
-            if tiles == scene.tiles and (config.latents == 2) == scene.flat:
-                fitting.setdefault(config.objective.name, (data, name))
         if all(objective in fitting for objective in scene.objectives):
             return [fitting[objective] for objective in scene.objectives]
     return []

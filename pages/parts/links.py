@@ -44,6 +44,8 @@ SIMPLE = (
     *("step", "lesson", "training", "given", "colour", "shade", "picture"),
     *("pair", "best", "noise", "method", "count", "pinned", "kind", "shown"),
 )
+#: Those that are numbers with commas between them.
+LISTS = ("dims", "plane", "at")
 
 
 def open_view() -> tuple[View, list[str]]:
@@ -59,12 +61,21 @@ def open_view() -> tuple[View, list[str]]:
     acted = state.pop("acted", False)
     if "view" not in state or (params and params != state.get("written") and not acted):
         state["view"], problems = parse(params)
+    if gone(state["view"]):
+        # As if a link had asked for it: what it was, and what is shown instead.
+        state["view"], problems = parse(url_of(state["view"]))
     state["view"] = repair(state["view"])
     written = url_of(state["view"])
     if params != written:
         st.query_params.from_dict(written)
     state["written"] = written
     return state["view"], problems
+
+
+def gone(view: View) -> bool:
+    """Whether a checkpoint that is looked at is there no more."""
+    there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
+    return not {view.model, *(view.models or ())} <= set(there)
 
 
 def url_of(view: View) -> dict[str, str]:
@@ -79,7 +90,7 @@ def url_of(view: View) -> dict[str, str]:
         value = getattr(view, name)
         if value is not None and value != getattr(usual, name):
             params[name] = str(value)
-    for name in ("dims", "plane", "at"):
+    for name in LISTS:
         if numbers := getattr(view, name):
             params[name] = ",".join(f"{number:g}" for number in numbers)
     for name, entry in view.entries.items():

@@ -1,77 +1,149 @@
-"""Checkpoints in memory: loaded once, shared by all visitors, never changed."""
+"""Checkpoints in memory: shared by all visitors, loaded afresh as a whole when a file changes."""
 
 from __future__ import annotations
 
-import streamlit as st
+import hashlib
+from collections.abc import Hashable
+from glob import escape
+from pathlib import Path
 
 from mvae import checkpoint
 from mvae.checkpoint import Metrics, ModelConfig
 from mvae.embedding import MapOfLatents, load_map
 from mvae.evaluation import classifier
+from mvae.evaluation.classifier import FILE as CLASSIFIER
 from mvae.evaluation.classifier import Classifier
 from mvae.evaluation.supervision import Point, curves
 from mvae.modality import Batch
 from mvae.model import MultimodalModel
+from mvae.peers import FILE as PEERS
 from mvae.peers import Peer, peers
 from mvae.runs import Record, runs
+from pages.parts.versions import kept, stamps
 
 __all__ = [
     "classifier_of",
+    "files_of",
     "load",
     "map_of",
     "metrics_of",
+    "of_models",
+    "of_samples",
     "peers_of",
     "records_of",
     "samples_of",
     "supervision_of",
+    "version_of",
 ]
 
+CONFIG, WEIGHTS, SAMPLES = "config.json", "weights.safetensors", "samples.safetensors"
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+
+def files_of(dataset: str, *names: str) -> list[Path]:
+    """Return where files of a data set, or of a model if a name has a slash, are."""
+    return [checkpoint.CHECKPOINTS / dataset / name for name in names]
+
+
+def _of_weights(dataset: str, model: str) -> Hashable:
+    return stamps(*files_of(dataset, f"{model}/{CONFIG}", f"{model}/{WEIGHTS}"))
+
+
+@kept(_of_weights, max_entries=32)
+def _load(dataset: str, model: str) -> tuple[MultimodalModel, ModelConfig, str]:
+    built, config = checkpoint.load_model(dataset, model, checkpoint.CHECKPOINTS)
+    digest = hashlib.sha256(config.model_dump_json().encode())
+    for name, weight in built.state_dict().items():
+        digest.update(name.encode() + weight.numpy().tobytes())
+    return built, config, digest.hexdigest()[:16]
+
+
 def load(dataset: str, model: str) -> tuple[MultimodalModel, ModelConfig]:
-    """Load a model; a CheckpointError is not remembered, so a mended file works at once."""
-    return checkpoint.load_model(dataset, model, checkpoint.CHECKPOINTS)
+    """Return a model of the files as they are now.
+
+    Raises:
+        CheckpointError: if there is none, or no more, or if it is damaged.
+    """
+    return _load(dataset, model)[:2]
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+def version_of(dataset: str, model: str) -> str:
+    """Return a hash of what :func:`load` returns: of the description and of all weights."""
+    return _load(dataset, model)[2]
+
+
+def of_samples(dataset: str, model: str) -> Hashable:
+    """Return the version of a model and of its data set's examples together."""
+    return version_of(dataset, model), stamps(*files_of(dataset, SAMPLES))
+
+
+@kept(of_samples, max_entries=32)
 def samples_of(dataset: str, model: str) -> Batch:
-    """Load the bundled test examples of a model's data set."""
+    """Return the bundled test examples of a model's data set."""
     _, config = load(dataset, model)
     return checkpoint.load_samples(dataset, config.modalities, checkpoint.CHECKPOINTS)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+def _of_metrics(dataset: str, model: str) -> Hashable:
+    return stamps(*files_of(dataset, f"{model}/metrics.json", f"{model}/{WEIGHTS}"))
+
+
+@kept(_of_metrics, max_entries=32)
 def metrics_of(dataset: str, model: str) -> Metrics | None:
-    """Load a model's metrics, if there are any of exactly these weights."""
+    """Return a model's metrics, if there are any of exactly these weights."""
     return checkpoint.load_metrics(dataset, model, checkpoint.CHECKPOINTS)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+def of_models(datasets: str) -> Hashable:
+    """Return what changes with any model, or its figures, of the data sets of a pattern."""
+    found = (
+        checkpoint.CHECKPOINTS.glob(f"{datasets}/*/{name}")
+        for name in (CONFIG, WEIGHTS, "metrics.json")
+    )
+    return tuple((str(path), stamps(path)) for paths in found for path in sorted(paths))
+
+
+@kept(lambda dataset: of_models(escape(dataset)), max_entries=8)
 def records_of(dataset: str) -> list[Record]:
-    """Read all runs of a data set, which takes the hash of each one's weights."""
+    """Return all runs of a data set, for which each one's weights are hashed."""
     return runs(dataset, checkpoint.CHECKPOINTS)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+def _of_supervision(dataset: str) -> Hashable:
+    return stamps(*files_of(dataset, "supervision.csv"))
+
+
+@kept(_of_supervision, max_entries=8)
 def supervision_of(dataset: str) -> list[Point]:
-    """Read what was measured with few labels."""
+    """Return what was measured with few labels."""
     return curves(checkpoint.CHECKPOINTS / dataset / "supervision.csv")
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+def _of_peers(dataset: str) -> Hashable:
+    return stamps(*files_of(dataset, PEERS))
+
+
+@kept(_of_peers, max_entries=8)
 def peers_of(dataset: str) -> list[Peer]:
-    """Read what other libraries' models were scored with."""
+    """Return what other libraries' models were scored with."""
     return peers(dataset, checkpoint.CHECKPOINTS)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+def _of_map(dataset: str, model: str) -> Hashable:
+    return of_samples(dataset, model), stamps(*files_of(dataset, f"{model}/map.safetensors"))
+
+
+@kept(_of_map, max_entries=32)
 def map_of(dataset: str, model: str) -> MapOfLatents:
-    """Load a model's map; a missing one is not remembered, so a made one works at once."""
+    """Return a model's map."""
     return load_map(dataset, model, checkpoint.CHECKPOINTS)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+def _of_classifier(dataset: str, model: str) -> Hashable:
+    return version_of(dataset, model), stamps(*files_of(dataset, CLASSIFIER))
+
+
+@kept(_of_classifier, max_entries=8)
 def classifier_of(dataset: str, model: str) -> Classifier:
-    """Load the classifier that names the pictures of a model's data set."""
+    """Return the classifier that names the pictures of a model's data set."""
     _, config = load(dataset, model)
     return classifier.classifier_of(dataset, config.modalities, checkpoint.CHECKPOINTS)

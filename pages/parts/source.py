@@ -13,6 +13,7 @@ from mvae.modality import Modality
 from mvae.pictures import Framing, cut, picture_shape
 from pages.parts.follow import follow
 from pages.parts.pad import pad
+from pages.parts.plain import plain
 from pages.parts.view import SOURCES, View, change, sources
 
 __all__ = ["choose_source", "framing_of", "from_picture", "own_picture", "uploaded"]
@@ -99,7 +100,7 @@ def _drawing(view: View, modalities: tuple[Modality, ...]) -> None:
         if drawn is not None:
             unpack_bits(drawn, (1, height, width))
     except IntakeError as error:
-        st.warning(str(error))
+        st.warning(plain(error))
         return
     change(drawing=drawn)
     st.rerun()
@@ -107,13 +108,13 @@ def _drawing(view: View, modalities: tuple[Modality, ...]) -> None:
 
 def _upload(view: View, modalities: tuple[Modality, ...]) -> None:
     st.file_uploader(
-        "A picture: PNG, JPEG, GIF, BMP, WEBP or TIFF, up to 10 MB",
+        "A picture: PNG, JPEG, WebP, GIF or BMP, up to 10 MB",
         key=f"upload {view.data}",
         on_change=_take_upload,
         args=(view.data, modalities),
     )
     if problem := st.session_state.get(f"upload problem {view.data}"):
-        st.warning(problem)
+        st.warning(plain(problem))
     st.caption(
         "Seen by this session only, never kept; the last good one stays until another comes."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from mvae.modality import Modality
 from mvae.model import MultimodalModel
 from mvae.pictures import picture_shape
 from pages.parts.entries import Entry, tensor_of
-from pages.parts.loading import load
+from pages.parts.loading import CONFIG, files_of, load
+from pages.parts.versions import kept, stamps
 
 __all__ = [
     "COLOURINGS",
@@ -142,11 +143,15 @@ def compared(view: View) -> tuple[str, ...]:
     if view.models is not None:
         return view.models
     there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
-    return tuple(dict.fromkeys((view.model, *different(view.data, there))))[:USUAL_MODELS]
+    return tuple(dict.fromkeys((view.model, *different(view.data, tuple(there)))))[:USUAL_MODELS]
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
-def different(data: str, names: list[str]) -> list[str]:
+def _of_configs(data: str, names: tuple[str, ...]) -> Hashable:
+    return stamps(*files_of(data, *(f"{name}/{CONFIG}" for name in names)))
+
+
+@kept(_of_configs, max_entries=8)
+def different(data: str, names: tuple[str, ...]) -> list[str]:
     """Put the first model of each kind before the others, and those with a posterior before all."""
 
     def kind(name: str) -> type[MultimodalModel]:
@@ -155,7 +160,7 @@ def different(data: str, names: list[str]) -> list[str]:
     try:
         kinds = {name: kind(name) for name in names}
     except checkpoint.CheckpointError:
-        return names  # one is damaged; the page says so
+        return list(names)  # one is damaged; the page says so
     first = {network: name for name, network in reversed(kinds.items())}
     return sorted(
         names,

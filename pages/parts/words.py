@@ -69,7 +69,7 @@ def told(names: Sequence[str]) -> str:
     if not names:
         return "nothing"
     few = len(names) <= NAMED
-    return listing([f"**{n}**" for n in names]) if few else f"**{len(names)} modalities**"
+    return listing([f"**{plain(n)}**" for n in names]) if few else f"**{len(names)} modalities**"
 
 
 def described(m: Modality) -> str:
@@ -230,7 +230,7 @@ def neighbourhood(evidence: Sequence[str], label: Modality, nearest: Sequence[in
         'Of the 3 examples nearest to the belief given nothing, 2 have label **3** and 1 has 5.'
     """
     counts = sorted({(-nearest.count(c), c) for c in nearest})
-    (most, first), *others = [(-n, label.category(c)) for n, c in counts]
+    (most, first), *others = [(-n, plain(label.category(c))) for n, c in counts]
     whose = f"{len(nearest)} examples nearest to the belief given {told(evidence)}"
     if not others:
         return f"All {whose} have {label.name} **{first}**."

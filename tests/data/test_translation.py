@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 from itertools import chain
 from pathlib import Path
@@ -80,8 +81,8 @@ def test_lines_that_are_no_pair_are_listed_and_the_others_read(tmp_path):
     found, problems = read_pairs(path)
     assert found == [("Open", "Mở"), ("File", "Tệp")]
     assert problems == [
-        f"{path}, line 2: there are 0 tabs, not one",
-        f"{path}, line 4: there are 2 tabs, not one",
+        f"{path}, line 2: there is no tab between two texts",
+        f"{path}, line 4: there are 3 columns, not two; keep those of the two texts",
         f"{path}, line 5: one of the two texts is empty",
     ]
 
@@ -254,6 +255,7 @@ def test_ones_own_files_become_a_data_set(tmp_path, monkeypatch):
     assert sorted(read) == sorted(rows + [(f"old {n}", f"cũ {n}") for n in range(20)])
 
 
+@pytest.mark.filterwarnings("ignore:Of the")
 def test_pairs_that_do_not_fit_are_left_out(tmp_path):
     rows = [(f"page {n}", f"trang {n}") for n in range(40)]
     long = [("page " * n, "trang") for n in range(22, 26)]
@@ -271,6 +273,34 @@ def test_pairs_that_do_not_fit_are_left_out(tmp_path):
     assert texts == {one for one, _ in rows} | {"page " * 21 + "page", "page " * 22 + "page"}
 
 
+def test_how_many_pairs_do_not_fit_is_said_and_why(tmp_path):
+    rows = [(f"page {n}", f"trang {n}") for n in range(180)]
+    files = [(write_table(tmp_path / "both.tsv", rows),)]
+    words = dict(zip(("english", "vietnamese"), learn(files), strict=True))
+    long = [(f"page {n} " + "page " * 24, f"trang {n}") for n in range(200, 350)]
+    rare = [(f"¶ {n}", f"trang ¶ {n}") for n in range(30)]
+    write_table(tmp_path / "both.tsv", rows + long + rare)
+    own = pairs("own", "My pairs", "me", files, words)
+    left_out = 0
+    for part in SPLITS:
+        with pytest.warns(UserWarning, match=f"{part} pairs of My pairs") as caught:
+            own.load(part, False)
+        (said,) = [str(w.message) for w in caught]
+        count, lost = map(int, re.match(r"Of the (\d+) .* pairs .*? (\d+) are left", said).groups())
+        with pytest.warns(UserWarning, match="are left out"):
+            assert len(own.load(part, False)) == count - lost
+        assert "more than 23 tokens, the longest “page" in said
+        left_out += lost
+    assert left_out == 180
+
+
+def test_a_file_of_three_columns_is_refused_with_what_to_do(tmp_path):
+    path = tmp_path / "both.tsv"
+    path.write_text("".join(f"page {n}\ttrang {n}\tCC-BY\n" for n in range(9)), "utf-8")
+    with pytest.raises(DatasetError, match=r"line 1: there are 3 columns, not two; keep those"):
+        read_pairs(path)
+
+
 def test_nothing_left_is_said(tmp_path):
     path = write_table(tmp_path / "both.tsv", [(f"page {n}", f"trang {n}") for n in range(40)])
     words = {"english": ("", "x"), "vietnamese": ("", "y")}
@@ -285,7 +315,7 @@ def test_lines_that_are_left_out_are_warned_of(tmp_path):
     path.write_text(path.read_text("utf-8") + "no tab\nnor here\n", "utf-8")
     with pytest.warns(
         UserWarning,
-        match="Left out: .*line 201: there are 0 tabs.*line 202: there are 0 tabs, not one\\.",
+        match="Of 202 lines 2 are left out: .*line 201: there is no tab.*line 202: there is no tab",
     ):
         pairs("own", "My pairs", "me", files, words).load("train", False)
 

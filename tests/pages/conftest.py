@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from mvae import checkpoint
 from mvae.checkpoint import load_model
 from mvae.gaussian import Gaussian, Product, product_of_experts
 from pages.parts import loading
+from pages.parts.plain import JOINER
 from pages.parts.stage.planes import plane_of
 
 ROOT = Path(__file__).parents[2]
@@ -93,8 +95,9 @@ class Visit:
 
     @property
     def problems(self) -> str:
-        """Warnings and errors."""
-        return "\n".join(x.value for x in (*self.app.warning, *self.app.error))
+        """Warnings and errors, as they are read: what keeps Markdown from them is not seen."""
+        said = "\n".join(x.value for x in (*self.app.warning, *self.app.error))
+        return re.sub(r"\\([^\w\s])", r"\1", said).replace(JOINER, "")
 
     @property
     def stage(self) -> dict[str, Any]:
@@ -171,7 +174,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def toy_pages(toy_root: Path) -> Iterator[Path]:
     """Let pages show toy checkpoints of every kind of modality."""
-    caches = (loading.load, loading.samples_of, loading.metrics_of, loading.map_of)
+    caches = (loading._load, loading.samples_of, loading.metrics_of, loading.map_of)
     caches += (loading.records_of, plane_of)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "CHECKPOINTS", toy_root)

@@ -32,7 +32,7 @@ from tests.signing import sign
 THREE = "mvae-cover,mvae,mvae-2d"
 FRESH = ("bivcca", "cvae", "dae", "vae", "mmvae")
 CACHES = (
-    *(loading.load, loading.samples_of, loading.metrics_of, loading.classifier_of),
+    *(loading._load, loading.samples_of, loading.metrics_of, loading.classifier_of),
     *(records.history_of, loading.records_of),
 )
 

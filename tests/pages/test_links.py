@@ -120,10 +120,10 @@ def damaged(tmp_path, monkeypatch):
         shutil.copytree(checkpoint.CHECKPOINTS / "mnist" / name, folder / name)
     shutil.copy(checkpoint.CHECKPOINTS / "mnist" / "samples.safetensors", folder)
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
-    for cached in (loading.load, loading.samples_of, loading.metrics_of):
+    for cached in (loading._load, loading.samples_of, loading.metrics_of):
         cached.clear()
     yield folder
-    for cached in (loading.load, loading.samples_of, loading.metrics_of):
+    for cached in (loading._load, loading.samples_of, loading.metrics_of):
         cached.clear()
 
 

@@ -203,7 +203,7 @@ def own(tmp_path, monkeypatch):
     shutil.copytree(checkpoint.CHECKPOINTS / "mnist" / "mvae", tmp_path / "mnist" / "mvae")
     shutil.copy(checkpoint.CHECKPOINTS / "mnist" / "samples.safetensors", tmp_path / "mnist")
     monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
-    cached = (loading.load, loading.samples_of, loading.metrics_of, loading.map_of)
+    cached = (loading._load, loading.samples_of, loading.metrics_of, loading.map_of)
     for function in cached:
         function.clear()
     yield tmp_path / "mnist/mvae/map.safetensors"

@@ -18,7 +18,7 @@ from mvae.rows import write_rows
 from pages.parts import loading
 
 CACHES = (
-    *(loading.load, loading.samples_of, loading.metrics_of),
+    *(loading._load, loading.samples_of, loading.metrics_of),
     *(loading.records_of, loading.peers_of),
 )
 RANKS = [[100] * 20] * 64

@@ -15,6 +15,7 @@ from mvae.comparison import Answer
 from pages.parts.comparison.card import card
 from pages.parts.comparison.shared import Shared
 from pages.parts.follow import follow, show_number
+from pages.parts.plain import identifier, plain
 from pages.parts.view import MAX_MODELS, View, change
 
 __all__ = ["Cards", "choose", "lay_out"]
@@ -41,16 +42,16 @@ def lay_out(
     names: tuple[str, ...], pinned: str, about: Mapping[str, str]
 ) -> dict[str, DeltaGenerator]:
     """Show each model's name, buttons and a sentence; give the places where answers will stand."""
-    mark = f".st-key-model-{pinned} {{ border: 2px solid currentColor; }}"
+    mark = f".st-key-model-{identifier(pinned)} {{ border: 2px solid currentColor; }}"
     st.html(f"<style>{CSS.read_text('utf-8')}{mark}</style>")
     places = {}
     abreast = len(names) if len(names) <= ABREAST else -(-len(names) // 2)
     for row in (names[i : i + abreast] for i in range(0, len(names), abreast)):
         for name, column in zip(row, st.columns(abreast), strict=False):
             with column, st.container(border=True, key=f"model-{name}", height="stretch"):
-                st.markdown(f"#### {name}")
+                st.markdown(f"#### {plain(name)}")
                 _deeds(name, names, pinned)
-                st.caption(about[name])
+                st.caption(plain(about[name]))
                 places[name] = st.container()
     return places
 
@@ -71,10 +72,10 @@ def _deeds(name: str, names: tuple[str, ...], pinned: str) -> None:
             (f"Remove {name}", "close", lambda: change(models=others), True),
         ):
             st.button(
-                words,
+                plain(words),
                 key=f"{icon} {name}",
                 icon=f":material/{icon}:",
-                help=words,
+                help=plain(words),
                 type="tertiary",
                 disabled=not possible,
                 on_click=deed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 import pandas as pd
 import streamlit as st
@@ -12,8 +12,10 @@ from mvae.checkpoint import CheckpointError, ModelConfig
 from mvae.model import MultimodalModel
 from mvae.runs import FEW, Way, load_history, measured, ways_to_train, weight_of
 from pages.parts.figures import curves
-from pages.parts.loading import metrics_of, records_of
+from pages.parts.loading import files_of, metrics_of, records_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell, spread_cell
+from pages.parts.plain import plain
+from pages.parts.versions import kept, stamps
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
 
@@ -21,7 +23,11 @@ __all__ = ["records", "show_curves", "show_records", "show_ways"]
 CANNOT = "what it cannot do"
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+def _of_history(dataset: str, model: str) -> Hashable:
+    return stamps(*files_of(dataset, f"{model}/history.csv"))
+
+
+@kept(_of_history, max_entries=32)
 def history_of(dataset: str, model: str) -> dict[str, list[float]]:
     """Read a model's training curves."""
     return load_history(dataset, model, checkpoint.CHECKPOINTS)
@@ -77,7 +83,7 @@ def show_records(table: pd.DataFrame) -> None:
     """Show what is on record; sentences stand below, where there is room for them."""
     st.markdown("#### On record")
     st.dataframe(table.drop(columns=CANNOT))
-    texts = [f"- **{name}**: {text}" for name, text in table[CANNOT].items() if text]
+    texts = [f"- **{plain(name)}**: {plain(text)}" for name, text in table[CANNOT].items() if text]
     if texts:
         st.markdown("\n".join(texts))
     cells = table.drop(columns=CANNOT).to_numpy().ravel()
@@ -118,7 +124,7 @@ def show_ways(dataset: str) -> None:
         try:
             ways = ways_to_train(records_of(dataset))
         except CheckpointError as error:
-            st.warning(str(error))
+            st.warning(plain(error))
             return
         if not ways:
             st.markdown("No run that trains an MVAE was measured.")

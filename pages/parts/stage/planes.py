@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import streamlit as st
 import torch
 from torch import Tensor
 
 from mvae.embedding import posterior_means, principal_axes
 from mvae.modality import Batch, Modality
-from pages.parts.loading import load, samples_of
+from pages.parts.loading import load, of_samples, samples_of
 from pages.parts.stage import Plane
+from pages.parts.versions import kept
 
 __all__ = ["plane_of"]
 
@@ -19,7 +19,7 @@ LEAST, MOST = 2.6, 8.0
 ASPECT = 1.25
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@kept(lambda dataset, model_name, dims: of_samples(dataset, model_name), max_entries=32)
 def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | None:
     """Give the plane through two latent dimensions, or the one along which the examples vary most.
 
