@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor
 
-from mvae.evaluation.importance import Draws, Proposal
+from mvae.evaluation.importance import Draws
 from mvae.gaussian import Gaussian
 from mvae.mixture import Mixture
 
@@ -27,7 +27,8 @@ INSIDE = 1e-6
 def adaptive_draws(
     q: Gaussian | Mixture,
     prior: Gaussian,
-    log_target: Callable[[Tensor], Tensor],
+    terms: Callable[[Tensor], Mapping[str, Tensor]],
+    target: Collection[str],
     k: int,
     generator: torch.Generator | None = None,
 ) -> Draws:
@@ -45,7 +46,8 @@ def adaptive_draws(
     Args:
         q: the model's own posterior, ``(B, D)``; it may be wrong and far too narrow.
         prior: ``(B, D)``.
-        log_target: log p(x_S, z) of draws ``(N, B, D)``, ``(N, B)``.
+        terms: log densities by name, of draws ``(N, B, D)``, ``(N, B)`` each.
+        target: names of those whose sum is log p(x_S, z).
         k: K, draws in all.
         generator: the source of randomness.
 
@@ -55,8 +57,8 @@ def adaptive_draws(
     Example:
         >>> far = Gaussian(torch.tensor([[2.0]]), torch.tensor([[-6.0]]))  # it is at −1
         >>> prior = Gaussian.standard((1, 1))
-        >>> log_target = lambda z: -50 * (z[..., 0] + 1) ** 2 + prior.log_prob(z)
-        >>> log_w = adaptive_draws(far, prior, log_target, 4000).log_weights
+        >>> terms = lambda z: {"p": prior.log_prob(z), "x": -50 * (z[..., 0] + 1) ** 2}
+        >>> log_w = adaptive_draws(far, prior, terms, "px", 4000).log_weights("px")
         >>> round((log_w.logsumexp(0) - math.log(4000)).item(), 1)  # ½ log(1 / 101) − 50 / 101
         -2.8
     """
@@ -65,17 +67,11 @@ def adaptive_draws(
     z = torch.cat(
         (q.sample(own, generator), _spread_out(prior, k - own - ROUNDS * rest, generator))
     )
-    proposals: tuple[Proposal, ...] = (q, prior)
-    draws = Draws(proposals, (own, len(z) - own), z, log_target(z))
+    draws = Draws((q, prior), (own, len(z) - own), z, terms(z))
     for _ in range(ROUNDS):
-        heavy = _around_heavy(draws.z, draws.log_weights, generator)
+        heavy = _around_heavy(draws.z, draws.log_weights(target), generator)
         z = heavy.sample(rest, generator)
-        draws = Draws(
-            (*draws.proposals, heavy),
-            (*draws.counts, rest),
-            torch.cat((draws.z, z)),
-            torch.cat((draws.log_target, log_target(z))),
-        )
+        draws = draws.and_of(Draws((heavy,), (rest,), z, terms(z)))
     return draws
 
 

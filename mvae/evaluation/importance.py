@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,43 +50,51 @@ class LogLikelihood:
 
 @dataclass(frozen=True)
 class Draws:
-    r"""Draws of B samples' latents from several proposals, and the target there.
+    r"""Draws of B samples' latents from several proposals, and what there is to know of them.
 
     Args:
         proposals: r_1 … r_J.
         counts: K_1 … K_J, how many draws each has; z holds one proposal's after the other's.
         z: the draws, ``(K, B, D)``.
-        log_target: unnormalised log density of the target at the draws, ``(K, B)``.
+        terms: log densities at the draws, ``(K, B)`` each, by name: of the prior and of each
+            modality given z. A target is the sum of some of them.
     """
 
     proposals: tuple[Proposal, ...]
     counts: tuple[int, ...]
     z: Tensor
-    log_target: Tensor
+    terms: Mapping[str, Tensor]
 
-    def log_mixture(self, z: Tensor) -> Tensor:
-        r"""Compute :math:`\log \sum_j \frac{K_j}{K} r_j(z)`, ``(N, B, D)`` to ``(N, B)``."""
+    def log_mixture(self) -> Tensor:
+        r"""Compute :math:`\log \sum_j \frac{K_j}{K} r_j(z)` at the draws, ``(K, B)``.
+
+        The full mixture in the denominator of weights is the *balance heuristic*: no draw has a
+        large weight where any proposal is dense. Veach & Guibas 1995,
+        https://doi.org/10.1145/218380.218498.
+        """
         total = sum(self.counts)
         each = [
-            math.log(n / total) + r.log_prob(z)
+            math.log(n / total) + r.log_prob(self.z)
             for r, n in zip(self.proposals, self.counts, strict=True)
         ]
         return torch.stack(each).logsumexp(0)
 
-    @property
-    def log_weights(self) -> Tensor:
-        """Log of the target over the mixture of all proposals, ``(K, B)``.
+    def log_target(self, names: Iterable[str]) -> Tensor:
+        """Sum some of the terms, ``(K, B)``."""
+        return torch.stack([self.terms[name] for name in names]).sum(0)
 
-        The full mixture in the denominator is the *balance heuristic*: no draw has a large weight
-        where any proposal is dense. Veach & Guibas 1995, https://doi.org/10.1145/218380.218498.
-        """
-        return self.log_target - self.log_mixture(self.z)
+    def log_weights(self, names: Iterable[str]) -> Tensor:
+        """Compute the log of a target over the mixture of all proposals, ``(K, B)``."""
+        return self.log_target(names) - self.log_mixture()
 
-    def and_of(self, other: Draws, log_target: Callable[[Tensor], Tensor]) -> Draws:
-        """Join draws that were made for two targets, to weigh all of them by a third."""
-        z = torch.cat((self.z, other.z))
-        proposals, counts = self.proposals + other.proposals, self.counts + other.counts
-        return Draws(proposals, counts, z, log_target(z))
+    def and_of(self, other: Draws) -> Draws:
+        """Put together draws that were made for two targets, to weigh all of them by a third."""
+        return Draws(
+            self.proposals + other.proposals,
+            self.counts + other.counts,
+            torch.cat((self.z, other.z)),
+            {name: torch.cat((x, other.terms[name])) for name, x in self.terms.items()},
+        )
 
 
 def average(

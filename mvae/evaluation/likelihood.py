@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -23,10 +24,11 @@ from mvae.model import DecodingModel, LatentModel, MultimodalModel
 
 __all__ = [
     "ESTIMATOR",
+    "Evidence",
     "conditional_log_likelihood",
     "direction_log_likelihood",
     "log_likelihood",
-    "log_likelihood_given",
+    "log_likelihoods",
 ]
 
 #: Name of the estimator; figures of another one cannot stand beside its own.
@@ -35,6 +37,21 @@ ESTIMATOR = "refined-1"
 CHUNK = 1024
 #: Widths of the refined posterior, in its own standard deviations: wide ones reach the tails.
 SCALES = (1.0, 1.2, 1.5)
+#: Name of the prior's density among those of the modalities, none of which can be called so.
+PRIOR = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is supplied of B samples.
+
+    Args:
+        given: which modalities, bool ``(B, M)`` in the order of the model.
+        proposals: further Gaussians to draw latents from, ``(B, D)``.
+    """
+
+    given: Tensor
+    proposals: Mixture | None = None
 
 
 @torch.no_grad()
@@ -77,21 +94,78 @@ def log_likelihood(
             log-likelihood, with its sentence, or where a Boltzmann machine misses some images.
     """
     batch = batch.align(model.modalities)
+    if not isinstance(model, LatentModel | BoltzmannModel):
+        raise ValueError(model.no_likelihood)
     if isinstance(model, BoltzmannModel):
         source = torch.Generator().manual_seed(seed)
         return boltzmann_log_likelihood(model, batch, max(k // 10, FEWEST), source)
-    if not isinstance(model, LatentModel):
-        raise ValueError(model.no_likelihood)
-    q = model.proposal(batch)
-    found = _joined(
-        [
-            average(draws.log_weights, draws.counts, _plain(draws, q[part]))
-            for part, draws in _drawn(model, batch, k, seed, proposals)
-        ]
-    )
+    sets = {"all": Evidence(batch.present, proposals)}
+    found = log_likelihoods(model, batch, sets, (), k, seed)["all"]
     nothing = ~batch.present.any(-1)  # whose log p is 0, and needs no estimate
     value, se = (x.masked_fill(nothing, 0.0) for x in (found.value, found.se))
     return LogLikelihood(value, se, found.k_hat, found.variance)
+
+
+@torch.no_grad()
+def log_likelihoods(
+    model: LatentModel,
+    batch: Batch,
+    evidence: Mapping[str, Evidence],
+    pairs: Collection[tuple[str, str]],
+    k: int,
+    seed: int = 0,
+) -> dict[str | tuple[str, str], LogLikelihood]:
+    r"""Estimate log p(x_S) of several sets S, and of what one has beyond another, all at once.
+
+    .. math:: \log p(x_A|x_B) = \log \frac{\sum_k w_k\,p(x_A|z_k)}{\sum_k w_k}, \qquad
+              w_k = \frac{p(z_k)\,p(x_B|z_k)}{r(z_k)}
+
+    The draws for p(z|x_A, x_B) and those for p(z|x_B) are pooled and weighed by the mixture r of
+    all their proposals. As numerator and denominator share them, log p of discrete data never
+    comes out above 0. From draws for p(z|x_B) alone the numerator would rest on a few of them.
+
+    Args:
+        model: has posteriors.
+        batch: B samples.
+        evidence: S, by a name.
+        pairs: names of a set and of a subset of it.
+        k: draws a sample for each set.
+        seed: of all draws.
+
+    Returns:
+        Of each name log p(x_S), of each pair log p of what the first set has beyond the second.
+
+    Raises:
+        ValueError: for fewer than 25 draws, and where the model has no posterior given S.
+    """
+    batch = batch.align(model.modalities)
+    given = {key: batch.present & e.given for key, e in evidence.items()}
+    needed = dict(given)
+    for both, subset in pairs:
+        needed[subset] = needed[subset] | given[both]
+    supplied = {key: Batch(batch.values, mask) for key, mask in given.items()}
+    q = {key: model.proposal(part) for key, part in supplied.items()}
+    drawn = []
+    for key, part in supplied.items():
+        prior = Gaussian.standard(tuple(q[key].shape), q[key].mean.dtype)
+        scored = Batch(batch.values, needed[key])
+        terms = partial(_terms, model, prior, scored)
+        joint = partial(_log_joint, model, prior, part)
+        sources, extra = _sources(part, seed), evidence[key].proposals
+        drawn.append(_draws_of(q[key], prior, joint, terms, _targets(part), sources, k, extra))
+    targets = {key: _targets(part) for key, part in supplied.items()}
+    found: dict[str | tuple[str, str], list[LogLikelihood]] = {}
+    for b, each in enumerate(zip(*drawn, strict=True)):
+        draws = dict(zip(supplied, each, strict=True))
+        for key, own in draws.items():
+            estimate = _of_own(own, targets[key][b], q[key][b : b + 1])
+            found.setdefault(key, []).append(estimate)
+        for both, subset in pairs:
+            pooled = draws[both].and_of(draws[subset])
+            log_r = pooled.log_mixture()
+            above, below = (pooled.log_target(targets[x][b]) - log_r for x in (both, subset))
+            found.setdefault((both, subset), []).append(ratio(above, below, pooled.counts))
+    return {key: _joined(each) for key, each in found.items()}
 
 
 @torch.no_grad()
@@ -120,15 +194,16 @@ def direction_log_likelihood(
     prior, context = direction.prior(batch)
     q = direction.posterior(batch)
 
-    def log_p(z: Tensor, rows: slice) -> Tensor:
-        return direction.decode(z, context[rows]).log_prob(batch.values[wanted][rows])
+    def terms(z: Tensor, rows: slice) -> dict[str, Tensor]:
+        own = direction.decode(z, context[rows]).log_prob(batch.values[wanted][rows])
+        return {PRIOR: prior[rows].log_prob(z), wanted: own}
 
-    return _joined(
-        [
-            average(draws.log_weights, draws.counts, _plain(draws, q[part]))
-            for part, draws in _draws_of(q, prior, log_p, _sources(batch, seed), k)
-        ]
-    )
+    def log_joint(z: Tensor, rows: slice) -> Tensor:
+        return torch.stack(list(terms(z, rows).values())).sum(0)
+
+    targets = [[PRIOR, wanted]] * len(batch)
+    drawn = _draws_of(q, prior, log_joint, terms, targets, _sources(batch, seed), k)
+    return _joined([_of_own(d, targets[b], q[b : b + 1]) for b, d in enumerate(drawn)])
 
 
 @torch.no_grad()
@@ -143,20 +218,15 @@ def conditional_log_likelihood(
 ) -> LogLikelihood:
     r"""Estimate log p(x_A|x_B) of disjoint sets of modalities, with λ = 1.
 
-    .. math:: \log p(x_A|x_B) = \log \frac{\sum_k w_k\,p(x_A|z_k)}{\sum_k w_k}, \qquad
-              w_k = \frac{p(z_k)\,p(x_B|z_k)}{r(z_k)}
-
-    Half of the draws are made for p(z|x_A, x_B) and half for p(z|x_B), as in `log_likelihood`, and
-    all are weighed by the mixture r of both. As numerator and denominator share them, log p of
-    discrete data never comes out above 0. From draws for p(z|x_B) alone the numerator would rest on
-    a few draws by chance. It is neither a lower bound nor an upper one.
+    As `log_likelihoods`; it is neither a lower bound nor an upper one. Of a Boltzmann machine it is
+    the difference of two estimates, in which log Z cancels out but for its error.
 
     Args:
         model: decodes.
         batch: B samples that have all these modalities.
         wanted: A, names of at least one modality.
         given: B, names of others; none gives log p(x_A).
-        k: draws a sample in all.
+        k: draws a sample for p(z|x_A, x_B), and as many for p(z|x_B).
         seed: of all draws.
         proposals: further Gaussians to draw from for p(z|x_B), ``(B, D)``.
 
@@ -170,52 +240,17 @@ def conditional_log_likelihood(
             f"given {sorted(given)}"
         )
     batch.require([*wanted, *given])
-    both = batch.supply([*wanted, *given])
-    return log_likelihood_given(model, both, batch.supply(given), k, seed, proposals)
-
-
-@torch.no_grad()
-def log_likelihood_given(
-    model: MultimodalModel,
-    batch: Batch,
-    given: Batch,
-    k: int,
-    seed: int = 0,
-    proposals: Mixture | None = None,
-) -> LogLikelihood:
-    """Estimate log p of what samples have beyond evidence, as `conditional_log_likelihood`.
-
-    Which modalities that is may differ from sample to sample.
-
-    Args:
-        model: decodes.
-        batch: B samples, each with the modalities of the evidence and those to be scored.
-        given: the same samples with their evidence alone.
-        k: draws a sample in all.
-        seed: of all draws.
-        proposals: further Gaussians to draw from for the evidence, ``(B, D)``.
-
-    Raises:
-        ValueError: if a sample lacks some of its evidence, and as `log_likelihood`.
-    """
-    batch, given = (x.align(model.modalities) for x in (batch, given))
-    if (given.present & ~batch.present).any():
-        raise ValueError("the samples lack some of the evidence that they are to be scored given")
+    batch = batch.align(model.modalities)
+    both, evidence = batch.supply([*wanted, *given]), batch.supply(given)
+    if not given:
+        return log_likelihood(model, both, k, seed, proposals)
     if not isinstance(model, LatentModel):
-        joint, known = (log_likelihood(model, part, k, seed) for part in (batch, given))
+        joint, known = (log_likelihood(model, part, k, seed) for part in (both, evidence))
         k_hat = torch.maximum(joint.k_hat, known.k_hat)
         return LogLikelihood(joint.value - known.value, torch.hypot(joint.se, known.se), k_hat)
-    rest = Batch(batch.values, batch.present & ~given.present)
-    halves = (
-        _drawn(model, part, k // 2, seed, extra)
-        for part, extra in ((batch, None), (given, proposals))
-    )
-    found = []
-    for (part, first), (_, second) in zip(*halves, strict=True):
-        draws = first.and_of(second, partial(_log_joint, model, given[part]))
-        below = draws.log_weights
-        found.append(ratio(below + _in_chunks(model, draws.z, rest[part]), below, draws.counts))
-    return _joined(found)
+    sets = {"both": Evidence(both.present), "given": Evidence(evidence.present, proposals)}
+    pair = ("both", "given")
+    return log_likelihoods(model, batch, sets, [pair], k, seed)[pair]
 
 
 def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:
@@ -233,15 +268,30 @@ def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:
     return total
 
 
-def _in_chunks(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:
-    """Compute `evidence_given` a part of the draws at a time."""
-    return torch.cat([evidence_given(model, part, batch) for part in z.split(CHUNK)])
+def _log_joint(
+    model: DecodingModel, prior: Gaussian, batch: Batch, z: Tensor, rows: slice
+) -> Tensor:
+    """Compute log p(x_S, z) of some samples, ``(N, B, D)`` to ``(N, B)``."""
+    return prior[rows].log_prob(z) + evidence_given(model, z, batch[rows])
 
 
-def _log_joint(model: DecodingModel, batch: Batch, z: Tensor) -> Tensor:
-    """Compute log p(z) + log p(x_S|z)."""
-    prior = Gaussian.standard(tuple(z.shape[1:]), z.dtype)
-    return _in_chunks(model, z, batch) + prior.log_prob(z)
+def _terms(
+    model: DecodingModel, prior: Gaussian, batch: Batch, z: Tensor, rows: slice
+) -> dict[str, Tensor]:
+    """Compute log p(z) and each log p(x_i|z) of one sample, ``(N, 1)`` each."""
+    return {PRIOR: prior[rows].log_prob(z)} | {
+        name: model.decode(z, name).log_prob(batch.values[name][rows])
+        for name in batch.names
+        if batch.there(name)[rows].all()
+    }
+
+
+def _targets(batch: Batch) -> list[list[str]]:
+    """List, for each sample, the terms whose sum is log p(x_S, z)."""
+    return [
+        [PRIOR, *(name for name, there in zip(batch.names, row, strict=True) if there)]
+        for row in batch.present.tolist()
+    ]
 
 
 def _sources(batch: Batch, seed: int) -> list[torch.Generator]:
@@ -258,60 +308,49 @@ def _sources(batch: Batch, seed: int) -> list[torch.Generator]:
     return sources
 
 
-def _drawn(
-    model: LatentModel, batch: Batch, k: int, seed: int, proposals: Mixture | None
-) -> Iterator[tuple[slice, Draws]]:
-    """Draw for p(z|x_S) of each sample, under the standard prior."""
-    q = model.proposal(batch)
-    prior = Gaussian.standard(tuple(q.shape), q.mean.dtype)
-
-    def log_p(z: Tensor, rows: slice) -> Tensor:
-        return evidence_given(model, z, batch[rows])
-
-    return _draws_of(q, prior, log_p, _sources(batch, seed), k, proposals)
-
-
 def _draws_of(
     q: Gaussian | Mixture,
     prior: Gaussian,
-    log_p: Callable[[Tensor, slice], Tensor],
+    log_joint: Callable[[Tensor, slice], Tensor],
+    terms: Callable[[Tensor, slice], Mapping[str, Tensor]],
+    targets: Sequence[Collection[str]],
     sources: Sequence[torch.Generator],
     k: int,
     proposals: Mixture | None = None,
-) -> Iterator[tuple[slice, Draws]]:
+) -> Iterator[Draws]:
     """Draw for a prior times a likelihood, sample by sample; the posterior q comes first."""
     if k < FEWEST:
         raise ValueError(f"an estimate and its diagnostics need at least {FEWEST} draws, not {k}")
     size, latents = q.shape
 
-    def log_joint(z: Tensor, rows: slice) -> Tensor:
-        return log_p(z, rows) + prior[rows].log_prob(z)
+    def of_one(b: int, z: Tensor) -> dict[str, Tensor]:
+        each = [terms(part, slice(b, b + 1)) for part in z.split(CHUNK)]
+        return {name: torch.cat([x[name] for x in each]) for name in each[0]}
 
-    def score(z: Tensor, rows: slice) -> Tensor:
-        return torch.cat([log_joint(part, rows) for part in z.split(CHUNK)])
+    def of_several(z: Tensor, rows: slice) -> Tensor:
+        return log_joint(z, rows)
 
-    def of_few_latents(b: int) -> Draws:
-        one = slice(b, b + 1)
-        return adaptive_draws(q[one], prior[one], partial(score, rows=one), k, sources[b])
-
-    if latents <= FEW_LATENTS:
-        yield from ((slice(b, b + 1), of_few_latents(b)) for b in range(size))
-        return
-    step = max(1, CHUNK // (2 * latents))
+    few = latents <= FEW_LATENTS
+    step = 1 if few else max(1, CHUNK // (2 * latents))
     for begin in range(0, size, step):
-        several = slice(begin, min(begin + step, size))
-        refined = refine(q[several], partial(log_joint, rows=several), sources[several])
-        for b in range(several.start, several.stop):
-            one, sharp = slice(b, b + 1), refined[b - begin : b - begin + 1]
-            extra = [] if proposals is None else [proposals[one]]
-            each = [q[one], prior[one], *map(sharp.wider, SCALES), *extra]
-            yield one, population_draws(each, partial(score, rows=one), k, latents, sources[b])
+        rows = slice(begin, min(begin + step, size))
+        refined = None if few else refine(q[rows], partial(of_several, rows=rows), sources[rows])
+        for b in range(rows.start, rows.stop):
+            own, score = slice(b, b + 1), partial(of_one, b)
+            if refined is None:
+                yield adaptive_draws(q[own], prior[own], score, targets[b], k, sources[b])
+                continue
+            sharp = refined[b - begin : b - begin + 1]
+            extra = [] if proposals is None else [proposals[own]]
+            each = [q[own], prior[own], *map(sharp.wider, SCALES), *extra]
+            yield population_draws(each, score, targets[b], k, latents, sources[b])
 
 
-def _plain(draws: Draws, q: Gaussian | Mixture) -> Tensor:
-    """Log importance weights of the draws of q itself, which come first."""
+def _of_own(draws: Draws, target: Collection[str], q: Gaussian | Mixture) -> LogLikelihood:
+    """Estimate log p from the draws made for it, and from those of q how far q is from it."""
     own = slice(0, draws.counts[0])
-    return draws.log_target[own] - q.log_prob(draws.z[own])
+    plain = draws.log_target(target)[own] - q.log_prob(draws.z[own])
+    return average(draws.log_weights(target), draws.counts, plain)
 
 
 def _joined(each: Sequence[LogLikelihood]) -> LogLikelihood:

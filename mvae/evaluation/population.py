@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -18,7 +18,8 @@ PILOT = 0.2
 @torch.no_grad()
 def population_draws(
     proposals: Sequence[Proposal],
-    log_target: Callable[[Tensor], Tensor],
+    terms: Callable[[Tensor], Mapping[str, Tensor]],
+    target: Collection[str],
     k: int,
     latents: int,
     generator: torch.Generator,
@@ -35,7 +36,8 @@ def population_draws(
 
     Args:
         proposals: of one sample, B = 1.
-        log_target: unnormalised log density, of latents ``(N, 1, D)``, ``(N, 1)``.
+        terms: log densities by name, of latents ``(N, 1, D)``, ``(N, 1)`` each.
+        target: names of those whose sum is the log of the unnormalised target.
         k: K, draws in all, at least two for each proposal twice over.
         latents: D.
         generator: the source of randomness.
@@ -50,20 +52,26 @@ def population_draws(
     several = len(proposals)
     few = max(2, round(PILOT * k / several))
     first = draw([few] * several)
-    targets = [log_target(torch.cat(first))]
-    log_r = torch.stack([r.log_prob(torch.cat(first)) for r in proposals])  # (J, N, 1)
-    weights = (targets[0] - log_r.logsumexp(0)).softmax(0)
+    pilot = Draws(tuple(proposals), (few,) * several, torch.cat(first), terms(torch.cat(first)))
+    log_r = torch.stack([r.log_prob(pilot.z) for r in proposals])  # (J, N, 1)
+    weights = (pilot.log_target(target) - log_r.logsumexp(0)).softmax(0)
     shares = (weights * log_r.softmax(0)).sum((1, 2))  # (J,)
     counts = _shared_out(k - several * few, shares)
     second = draw(counts)
-    targets.append(log_target(torch.cat(second)))
-    # One proposal's draws after the other's, of both rounds.
-    parts = zip(targets[0].split(few), targets[1].split(counts), strict=True)
+    later = terms(torch.cat(second))
+
+    def in_turns(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+        """Put one proposal's draws of both rounds after the other's."""
+        return torch.cat([x for pair in zip(one, other, strict=True) for x in pair])
+
     return Draws(
         proposals=tuple(proposals),
         counts=tuple(few + n for n in counts),
-        z=torch.cat([z for pair in zip(first, second, strict=True) for z in pair]),
-        log_target=torch.cat([x for pair in parts for x in pair]),
+        z=in_turns(first, second),
+        terms={
+            name: in_turns(x.split(few), later[name].split(counts))
+            for name, x in pilot.terms.items()
+        },
     )
 
 

@@ -16,9 +16,10 @@ from mvae.evaluation.adaptive import FEW_LATENTS
 from mvae.evaluation.importance import LogLikelihood
 from mvae.evaluation.likelihood import (
     ESTIMATOR,
+    Evidence,
     direction_log_likelihood,
     log_likelihood,
-    log_likelihood_given,
+    log_likelihoods,
 )
 from mvae.evaluation.measures.alike import posteriors_alike
 from mvae.evaluation.measures.annealed import ANNEALING, annealed, log_partition, normalised
@@ -31,6 +32,8 @@ __all__ = ["Likelihoods", "estimates"]
 
 #: Above this Pareto shape an estimate is not to be trusted.
 RELIABLE = 0.7
+#: Samples of a step, and the name of the steps that score all situations of these together.
+ROWS, TOGETHER = 25, "log p"
 #: Draws for each distinct value of labels: few values are shared by all samples, and so would
 #: their error be.
 CATEGORIES = 20_000
@@ -57,25 +60,23 @@ class Likelihoods(Measure):
             return
         possible = scored(subject)
         for situation in possible:
-            size = 1 if labels_alone(subject, situation) else subject.rows * subject.k // 500 + 1
-            n = subject.scored(situation)
-            for part, rows in enumerate(subject.parts(n, subject.rows)):
-                run = partial(score, subject, situation, rows)
-                yield Step(f"log p {situation.key}", part, size, run)
+            if labels_alone(subject, situation):
+                for part, rows in enumerate(subject.parts(subject.scored(situation))):
+                    run = partial(score_labels, subject, situation, rows)
+                    yield Step(f"log p {situation.key}", part, 1, run)
             if subject.believes(situation):
                 yield Step(f"elbo {situation.key}", 0, 10, partial(bound, subject, situation))
-        size = subject.rows * subject.k // 250 + 1
-        situations = {s.key: s for s in possible}
-        for both, wanted, given in conditionals(subject):
-            what = f"log p {wanted}|{given}"
-            if both in situations and given in situations:
-                n = min(subject.scored(situations[both]), subject.scored(situations[given]))
-                for part, rows in enumerate(subject.parts(n, subject.rows)):
-                    run = partial(score_given, subject, situations[both], situations[given], rows)
-                    yield Step(what, part, size, run)
-            elif isinstance(subject.model, CVAE) and "+" not in wanted:
-                for part, rows in enumerate(subject.parts(subject.n, subject.rows)):
-                    yield Step(what, part, size, partial(score_direction, subject, wanted, rows))
+        for part, rows in enumerate(subject.parts(subject.n, ROWS) if possible else ()):
+            several = [s for s in possible if subject.scored(s) > rows.start]
+            size = len(several) * ROWS * subject.k // 500 + 1
+            yield Step(TOGETHER, part, size, partial(score, subject, several, rows))
+        if isinstance(subject.model, CVAE):
+            for _, wanted, evidence in conditionals(subject):
+                if "+" not in wanted:
+                    for part, rows in enumerate(subject.parts(subject.n, ROWS)):
+                        run = partial(score_direction, subject, wanted, rows)
+                        size = ROWS * subject.k // 500 + 1
+                        yield Step(f"log p {wanted}|{evidence}", part, size, run)
 
     def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
         """Give loglik, elbo, the variance of the log weights, and loglik_above the reference."""
@@ -83,16 +84,10 @@ class Likelihoods(Measure):
         result: dict[str, Any] = {}
         if found:
             result["loglik"] = {key: judged(x["value"], x["k_hat"]) for key, x in found.items()}
-        kinds = {"variance_of_log_weights": "log p", "elbo": "elbo"}
-        for kind, what in kinds.items():
-            name = "value" if what == "elbo" else "variance"
-            each = {s.key: work.of(f"{what} {s.key}").get(name) for s in subject.situations}
-            known = {
-                key: figure(x if kind == "elbo" else x[: subject.n])
-                for key, x in each.items()
-                if x is not None
-            }
-            if known:
+        bounds = {s.key: work.of(f"elbo {s.key}").get("value") for s in subject.situations}
+        variances = {key: x.get("variance") for key, x in found.items()}
+        for kind, each in (("variance_of_log_weights", variances), ("elbo", bounds)):
+            if known := {key: figure(x) for key, x in each.items() if x is not None}:
                 result[kind] = known
         result |= log_partition(work)
         if self.reference:
@@ -125,19 +120,23 @@ class Likelihoods(Measure):
             **facts,
             "proposal": f"{proposal}; {model.proposes}",
             "K_labels": CATEGORIES,
-            "conditional": "log p(x_A|x_B) is the ratio of two means over the same draws, half of "
-            "them made for p(z|x_A, x_B) and half for p(z|x_B); not a bound",
+            "conditional": "log p(x_A|x_B) is the ratio of two means over the same 2K draws, K of "
+            "them made for p(z|x_A, x_B) and K for p(z|x_B); not a bound",
         }
 
 
 def estimates(subject: Subject, work: Work) -> dict[str, dict[str, Tensor]]:
     """Give value and k̂ of the scored samples, for each subset and each conditional."""
-    found = {}
+    found: dict[str, dict[str, Tensor]] = {}
+    together = work.of(TOGETHER)
     for key in [s.key for s in subject.situations] + [
         f"{wanted}|{given}" for _, wanted, given in conditionals(subject)
     ]:
-        if log_p := work.of(f"log p {key}"):
-            found[key] = {name: x[: subject.n] for name, x in log_p.items()}
+        apart = {name: together.get(f"{key} {name}") for name in ("value", "k_hat", "variance")}
+        # Where labels are all there is, there are more draws for each of their values.
+        each = work.of(f"log p {key}") or {n: x for n, x in apart.items() if x is not None}
+        if each:
+            found[key] = {name: x[: subject.n] for name, x in each.items()}
     if not isinstance(subject.model, BoltzmannModel):
         return found
     differences = {
@@ -201,32 +200,41 @@ def labels_alone(subject: Subject, situation: Situation) -> bool:
 
 
 def score(
+    subject: Subject, several: list[Situation], rows: slice, _: torch.Generator
+) -> dict[str, Tensor]:
+    """Estimate log p(x_S) and log p(x_A|x_B) of some samples in several situations at once."""
+    assert isinstance(subject.model, LatentModel)
+    test = subject.test[rows]
+    evidence = {
+        s.key: Evidence(s[rows].supplied, posteriors_alike(subject, s[rows].of(test)))
+        for s in several
+    }
+    pairs = {
+        (both, given): f"{wanted}|{given}"
+        for both, wanted, given in conditionals(subject)
+        if both in evidence and given in evidence
+    }
+    found = log_likelihoods(subject.model, test, evidence, pairs, subject.k, subject.seed)
+    every = torch.arange(len(test))
+    return {
+        f"{pairs[key] if isinstance(key, tuple) else key} {name}": x
+        for key, estimate in found.items()
+        for name, x in _kept(estimate, every).items()
+    }
+
+
+def score_labels(
     subject: Subject, situation: Situation, rows: slice, _: torch.Generator
 ) -> dict[str, Tensor]:
-    """Estimate log p(x_S) of some samples; where labels are all there is, of each value once."""
-    batch, k = situation[rows].of(subject.test[rows]), subject.k
-    again = torch.arange(len(batch))
-    if labels_alone(subject, situation):
-        labels = [m.name for m in subject.config.modalities if m.kind == "label"]
-        values = torch.stack([batch.filled(name) for name in labels], -1)
-        kinds, again = torch.cat((values, batch.present), -1).unique(dim=0, return_inverse=True)
-        first = [int((again == i).nonzero()[0]) for i in range(len(kinds))]
-        batch, k = batch[torch.tensor(first)], CATEGORIES
+    """Estimate log p of labels alone, of each combination once, by many draws."""
+    batch = situation[rows].of(subject.test[rows])
+    labels = [m.name for m in subject.config.modalities if m.kind == "label"]
+    values = torch.stack([batch.filled(name) for name in labels], -1)
+    kinds, again = torch.cat((values, batch.present), -1).unique(dim=0, return_inverse=True)
+    first = [int((again == i).nonzero()[0]) for i in range(len(kinds))]
+    batch = batch[torch.tensor(first)]
     alike = posteriors_alike(subject, batch)
-    return _kept(log_likelihood(subject.model, batch, k, subject.seed, alike), again)
-
-
-def score_given(
-    subject: Subject, both: Situation, given: Situation, rows: slice, _: torch.Generator
-) -> dict[str, Tensor]:
-    """Estimate log p(x_A|x_B) of some samples."""
-    test = subject.test[rows]
-    evidence = given[rows].of(test)
-    alike = posteriors_alike(subject, evidence)
-    estimate = log_likelihood_given(
-        subject.model, both[rows].of(test), evidence, subject.k, subject.seed, alike
-    )
-    return _kept(estimate, torch.arange(len(test)))
+    return _kept(log_likelihood(subject.model, batch, CATEGORIES, subject.seed, alike), again)
 
 
 def score_direction(
