@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import pytest
 import torch
+from scipy.integrate import quad
+from scipy.stats import norm
+from torch.distributions import Distribution, Independent, Normal
 
 from mvae.checkpoint import CheckpointError, ModelConfig, save_tensors
 from mvae.evaluation.classifier import FILE, Classifier, classifier_of
 from mvae.evaluation.cost import decoder_evaluations
+from mvae.evaluation.importance import LogLikelihood
 from mvae.evaluation.likelihood import conditional_log_likelihood, log_likelihood
 from mvae.gaussian import Gaussian
+from mvae.mixture import Mixture
 from mvae.modality import Batch, Modality
 from mvae.model import LatentModel
 from mvae.objective import draw_subsets, elbo
@@ -74,15 +82,23 @@ def test_conditional_log_likelihood_agrees_with_quadrature(
     assert (estimate.se < 0.2).all()
 
 
+def spread_and_error(estimate: Callable[[int], LogLikelihood]) -> tuple[float, float]:
+    """Return the spread of estimates by 150 seeds, and the standard error that they report."""
+    each = [estimate(seed) for seed in range(150)]
+    value, se = (torch.cat([getattr(x, name) for x in each]) for name in ("value", "se"))
+    return value.std().item(), se.square().mean().sqrt().item()
+
+
 @pytest.mark.parametrize(("latents", "lowest"), [(5, 0.8), (2, 0.2)])
 def test_the_standard_error_of_a_conditional_is_the_spread_of_repeated_estimates(
     toy_model, toy_batch, toys, latents, lowest
 ):
-    """Both terms have draws of their own; with few latents those are spread evenly."""
-    model = toy_model(*toys[1:], scale=1.6, latents=latents)
-    repeated = toy_batch(*toys[1:], n=1)[torch.zeros(300, dtype=torch.long)]
-    estimate = conditional_log_likelihood(model, repeated, ["point"], ["label"], 400)
-    assert lowest <= estimate.value.std() / estimate.se.mean() <= 1.25
+    """Both terms share their draws; with few latents those are spread evenly."""
+    model, one = toy_model(*toys[1:], scale=1.6, latents=latents), toy_batch(*toys[1:], n=1)
+    spread, se = spread_and_error(
+        lambda seed: conditional_log_likelihood(model, one, ["point"], ["label"], 400, seed)
+    )
+    assert lowest <= spread / se <= 1.25
 
 
 @pytest.mark.parametrize(("wanted", "given"), [([], ["label"]), (["label"], ["label", "point"])])
@@ -103,10 +119,9 @@ def test_the_standard_error_is_the_spread_of_repeated_estimates(
     toy_model, toy_batch, toys, latents, lowest
 ):
     """With few latents it is above: draws are spread evenly, and taken for independent."""
-    model = toy_model(*toys[1:], scale=1.6, latents=latents)
-    repeated = toy_batch(*toys[1:], n=1)[torch.zeros(300, dtype=torch.long)]
-    estimate = log_likelihood(model, repeated, 400)
-    assert lowest <= estimate.value.std() / estimate.se.mean() <= 1.25
+    model, one = toy_model(*toys[1:], scale=1.6, latents=latents), toy_batch(*toys[1:], n=1)
+    spread, se = spread_and_error(lambda seed: log_likelihood(model, one, 400, seed))
+    assert lowest <= spread / se <= 1.25
 
 
 def test_log_likelihood_is_above_the_bound(toy_model, toy_batch, toys):
@@ -125,12 +140,97 @@ def test_an_over_confident_posterior_is_survived(toy_model, toy_batch, toys):
     assert ((estimate.value - exact).abs() < 4 * estimate.se + 1e-3).all()
 
 
-def test_more_samples_than_fit_a_chunk_are_scored_like_few(toy_model, toy_batch):
-    model, batch = toy_model(scale=1.0), toy_batch(n=40)
+@pytest.mark.parametrize("latents", [2, 5])
+def test_random_numbers_belong_to_a_sample_wherever_it_is_scored(toy_model, toy_batch, latents):
+    model, batch = toy_model(scale=1.0, latents=latents), toy_batch(n=40)
     whole = log_likelihood(model, batch, 1000)
-    part = log_likelihood(model, batch[slice(30, 34)], 1000, 1)
-    tolerance = 5 * (whole.se[30:34] + part.se)
-    assert ((whole.value[30:34] - part.value).abs() < tolerance).all()
+    order = torch.randperm(40, generator=seeded())
+    parts = [log_likelihood(model, batch[rows], 1000) for rows in order.split(7)]
+    for name in ("value", "se", "k_hat", "variance"):
+        found = torch.cat([getattr(part, name) for part in parts])
+        torch.testing.assert_close(found, getattr(whole, name)[order])
+
+
+def test_another_seed_gives_another_estimate(toy_model, toy_batch):
+    model, batch = toy_model(scale=1.0), toy_batch(n=3)
+    one, other = (log_likelihood(model, batch, 100, seed).value for seed in (0, 1))
+    assert (one != other).all()
+
+
+@pytest.mark.parametrize("estimate", [log_likelihood, conditional_log_likelihood])
+def test_too_few_draws_for_a_tail_are_refused(toy_model, toy_batch, toys, estimate):
+    asked = {"wanted": ["point"], "given": ["label"]} if estimate is not log_likelihood else {}
+    with pytest.raises(ValueError, match="at least 25 draws, not 24"):
+        estimate(toy_model(), toy_batch(n=2), k=24, **asked)
+
+
+def test_a_conditional_of_incomplete_samples_is_refused_and_names_what_lacks(
+    toy_model, toy_batch, toys
+):
+    present = torch.tensor([[True, True, True], [True, False, True]])
+    model, batch = toy_model(*toys[1:]), toy_batch(*toys[1:], n=2, present=present)
+    lacking = batch.names[1]
+    with pytest.raises(ValueError, match=f"sample 1 has no {lacking}"):
+        conditional_log_likelihood(model, batch, [lacking], [batch.names[0]], 50)
+    with pytest.raises(ValueError, match=f"sample 1 has no {lacking}"):
+        conditional_log_likelihood(model, batch, [batch.names[0]], [lacking], 50)
+
+
+@pytest.mark.parametrize(
+    ("given", "latents"), [(given, n) for given in (["point"], ["colour"]) for n in (2, 5)]
+)
+def test_log_p_of_a_label_given_others_is_never_above_0(toy_model, toy_batch, toys, given, latents):
+    model = toy_model(*toys[1:], scale=1.6, latents=latents)
+    batch = toy_batch(*toys[1:], n=30)
+    for seed in range(3):
+        found = conditional_log_likelihood(model, batch, ["label"], given, 50, seed)
+        assert (found.value <= 0).all()
+
+
+def test_proposals_find_a_lobe_that_the_posterior_misses():
+    """Two lobes as in a label's posterior, of which the model's Gaussian knows one."""
+    found = {}
+    for name, extra in (("without", None), ("with", lobe(2.0))):
+        model = TwoLobes()
+        batch = Batch.of(model.modalities, {"x": [[2.0]]})
+        found[name] = log_likelihood(model, batch, 400, proposals=extra)
+    exact = model.exact(torch.tensor(2.0))
+    assert (found["with"].value - exact).abs() < 0.02
+    assert (found["without"].value - exact).abs() > 0.1
+
+
+class TwoLobes(LatentModel):
+    r"""x = |z_1| + noise: p(z|x) has a lobe at x and one at −x; q knows that at −x only."""
+
+    reference = "a toy"
+    noise = 0.05
+
+    def __init__(self) -> None:
+        super().__init__(
+            [Modality(name="x", kind="vector", shape=(1,), likelihood="gaussian", hidden=(2,))], 5
+        )
+
+    def posterior(self, batch: Batch) -> Gaussian:
+        mean = torch.zeros(len(batch), 5)
+        mean[:, :1] = -batch.values["x"]
+        logvar = torch.zeros(len(batch), 5)
+        logvar[:, 0] = 2 * math.log(self.noise)
+        return Gaussian(mean, logvar)
+
+    def decode(self, z: torch.Tensor, name: str) -> Distribution:
+        return Independent(Normal(z[..., :1].abs(), self.noise), 1)
+
+    def exact(self, x: torch.Tensor) -> torch.Tensor:
+        """Integrate over z_1 by SciPy."""
+        density = lambda z: norm.pdf(z) * norm.pdf(x.item(), abs(z), self.noise)  # noqa: E731
+        total = sum(quad(density, *ends)[0] for ends in ((-2.5, -1.5), (1.5, 2.5)))
+        return torch.tensor(total).log()
+
+
+def lobe(place: float) -> Mixture:
+    mean, logvar = torch.zeros(1, 1, 5), torch.zeros(1, 1, 5)
+    mean[..., 0], logvar[..., 0] = place, 2 * math.log(TwoLobes.noise)
+    return Mixture(Gaussian(mean, logvar), torch.ones(1, 1, dtype=torch.bool))
 
 
 def test_classifier_survives_its_file_and_its_faults_are_named(tmp_path):

@@ -7,7 +7,8 @@ import torch
 
 from mvae.checkpoint import load_model, load_samples
 from mvae.evaluation.exact import ExactInference
-from mvae.evaluation.likelihood import log_likelihood
+from mvae.evaluation.likelihood import conditional_log_likelihood, log_likelihood
+from mvae.modality import Batch
 
 POINTS, DRAWS = 200, 5000
 # Quadrature itself is exact to a hundredth of a nat: see test_exact.
@@ -47,11 +48,29 @@ def test_log_p_is_within_a_twentieth_of_a_nat(both, subset):
     assert within[reliable].all()
 
 
-@pytest.mark.parametrize("given", ["image", "label"])
-def test_conditionals_are_too(both, given):
-    exact, value, k_hat = (both["image+label"][i] - both[given][i] for i in (0, 1, 3))
-    se = torch.hypot(both["image+label"][2], both[given][2])
-    k_hat = torch.maximum(both["image+label"][3], both[given][3])
-    assert (value - exact).abs().mean() <= 0.05
-    within = (value - exact).abs() <= 4 * se + 0.02
-    assert within[k_hat < 0.7].all()
+@pytest.mark.parametrize(("wanted", "given"), [("label", "image"), ("image", "label")])
+def test_conditionals_are_too(both, wanted, given):
+    model, _ = load_model("mnist", "mvae-2d")
+    samples = load_samples("mnist", model.modalities)[slice(0, POINTS)]
+    exact = both["image+label"][0] - both[given][0]
+    found = conditional_log_likelihood(model, samples, [wanted], [given], DRAWS)
+    apart = (found.value.double() - exact).abs()
+    assert apart.mean() <= 0.05
+    assert (apart <= 4 * found.se + 0.02)[found.k_hat < 0.7].all()
+    assert (found.value <= 0).all()
+
+
+def test_the_labels_of_an_image_add_up_to_it():
+    """log p(image) by draws of its own, and log Σ_y p(y, image) by those made for each label."""
+    model, _ = load_model("mnist", "mvae-cover")
+    images = load_samples("mnist", model.modalities)[slice(0, 5)].values["image"]
+    every = Batch.of(
+        model.modalities,
+        {"image": images.repeat_interleave(10, 0), "label": torch.arange(10).repeat(5)},
+    )
+    joint = log_likelihood(model, every, 1000)
+    alone = log_likelihood(model, every[::10].supply(["image"]), 1000)
+    share = joint.value.view(5, 10).softmax(1)
+    error = (share * joint.se.view(5, 10)).square().sum(1).sqrt()
+    apart = joint.value.view(5, 10).logsumexp(1) - alone.value
+    assert (apart.abs() < 4 * torch.hypot(error, alone.se) + 0.01).all()
