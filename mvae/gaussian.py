@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import softplus
 
 from mvae.saturation import bounded, half_excess, hold, scaled, standard_cdf, summed
 
@@ -154,9 +153,9 @@ def product_of_experts(experts: Gaussian, present: Tensor) -> Product:
               T = 1 + \sum_{i \in S} T_i, \qquad \mu = \frac1T \sum_{i \in S} T_i \mu_i
 
     In the log domain, with a_i = log T_i (0 for the prior, −∞ for a missing expert), the shares
-    T_i/T are softmax(a), the mean is their weighted mean and the log-variance is −logsumexp(a),
-    that is −softplus(logsumexp(a_1, …)). Nothing overflows, and no ε bends a sharp expert. See Wu &
-    Goodman (2018), section 2, https://arxiv.org/abs/1802.05335.
+    T_i/T are softmax(a), the mean is their weighted mean and the log-variance is −logsumexp(a).
+    Nothing overflows, and no ε bends a sharp expert. See Wu & Goodman (2018), section 2,
+    https://arxiv.org/abs/1802.05335.
 
     Args:
         experts: ``(M, B, D)``; rows of missing modalities may hold anything, NaN included.
@@ -202,16 +201,18 @@ class _Product(Function):
         # A missing expert's mean is replaced, not multiplied by zero: 0 · NaN would be NaN.
         means = torch.where(mask, means, 0.0)  # (..., M, B, D)
         log_precisions = torch.where(mask, -logvars, -torch.inf)
-        prior = torch.zeros_like(means[..., :1, :, :])
+        prior = means.new_zeros((*means.shape[:-3], 1, *means.shape[-2:]))
         factors = torch.cat((prior, means), -3)  # (..., M + 1, B, D)
-        shares = torch.cat((prior, log_precisions), -3).softmax(-3)
+        log_precisions = torch.cat((prior, log_precisions), -3)
+        shares = log_precisions.softmax(-3)
         # Means relative to the sharpest factor's, or to the middle of such: μ may differ by little.
         sharpest = (shares == shares.amax(-3, keepdim=True)).to(means.dtype)
         middle = (sharpest * factors).sum(-3, keepdim=True) / sharpest.sum(-3, keepdim=True)
         apart = factors - middle
         offset = (shares * apart).sum(-3, keepdim=True)
-        # log(1 + Σ T_i) keeps its digits where the experts say almost nothing.
-        logvar = -softplus(log_precisions.logsumexp(-3), threshold=40.0)
+        # The prior's share 1/T keeps its digits where the experts say almost nothing.
+        others = shares[..., 1:, :, :].sum(-3)
+        logvar = torch.where(others < 0.5, (-others).log1p(), -log_precisions.logsumexp(-3))
         ctx.save_for_backward(apart, offset, shares)
         ctx.set_materialize_grads(False)
         ctx.size = logvars.shape

@@ -292,3 +292,12 @@ def test_dividing_the_prior_out_of_wide_gaussians_leaves_none():
     squared = divide_out_prior(a, a)
     torch.testing.assert_close(squared.std.square(), torch.tensor([1 / 3, 1 / 7]))
     torch.testing.assert_close(squared.mean, torch.tensor([4 / 3, 0.0]))
+
+
+def test_a_product_of_no_experts_is_the_prior():
+    none = Gaussian(torch.zeros(0, 2, 3), torch.zeros(0, 2, 3))
+    product = product_of_experts(none, torch.zeros(2, 0, dtype=torch.bool))
+    assert (product.posterior.kl_to_prior() == 0).all()
+    assert (product.shares == 1).all()
+    assert product.shares.shape == (1, 2, 3)
+    assert (conflict(none, product) == 0).all()
