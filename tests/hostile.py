@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 from mvae.checkpoint import sha256, write_json
 from tests.toys import image, label, tags, words, write_toys
 
-__all__ = ["EVIL", "EVIL_HTML", "HOSTILE", "SIGNS", "write_hostile"]
+__all__ = ["EVIL", "EVIL_HTML", "FOLDER", "HOSTILE", "SIGNS", "write_hostile"]
 
 #: Each does one thing, wherever it is read as anything but text.
 SIGNS = (
@@ -56,6 +57,9 @@ EVIL = re.compile(
 )
 EVIL_HTML = re.compile("<img src=http|<a href=.?javascript|<script")
 
+#: The name of a folder, which holds no slash and comes after the others.
+FOLDER = "z " + HOSTILE.replace("/", "∕").replace("http:∕∕", "www.")
+
 
 def hostile(what: str) -> str:
     """Name something so that nobody would want to read it as anything but text."""
@@ -63,7 +67,7 @@ def hostile(what: str) -> str:
 
 
 def write_hostile(root: Path) -> Path:
-    """Write a checkpoint every text of which, and the name of whose folder, is hostile."""
+    """Write a checkpoint every text of which is hostile, and another with a hostile name."""
     kinds = (
         image("picture", 1, 8, 8, likelihood="bernoulli", convolutions=False),
         label("label", *(hostile(f"category {i}") for i in range(3))),
@@ -91,6 +95,5 @@ def write_hostile(root: Path) -> Path:
     }
     write_json(folder / "metrics.json", metrics)
     (folder / "history.csv").write_text("epoch,validation_score,loss\n1,-3,3\n2,-2,2\n")
-    # the name of a folder holds no slash
-    folder.rename(folder.parent / HOSTILE.replace("/", "∕").replace("http:∕∕", "www."))
+    shutil.copytree(folder, folder.parent / FOLDER)
     return root

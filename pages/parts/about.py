@@ -116,7 +116,11 @@ def show_data(view: View, config: ModelConfig) -> None:
 
 def show_figures(view: View, config: ModelConfig) -> None:
     """Show the figures of metrics.json, if they are those of these weights."""
-    metrics = metrics_of(view.data, view.model)
+    try:
+        metrics = metrics_of(view.data, view.model)
+    except checkpoint.CheckpointError as error:
+        st.markdown(plain(error))
+        return
     if metrics is None:
         st.caption(
             "It has no figures measured on exactly these weights; "

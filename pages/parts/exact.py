@@ -28,7 +28,7 @@ SIZE, INSET_SIZE = 112, 72
 SHARP = 0.3
 
 
-@kept(version_of, max_entries=4)
+@kept(version_of, max_entries=2)
 def _inference(data: str, name: str) -> ExactInference | None:
     """Decode a model's coarse grid once; each holds some 25 MB, so only a few are kept."""
     model, _ = load(data, name)

@@ -36,6 +36,9 @@ __all__ = [
     "version_of",
 ]
 
+#: Models kept in memory, of some 10 MB each: the six that Compare may show, and two more. Loading
+#: one again takes a twentieth of a second; ``tests/benchmarks/memory.py`` measures all of them.
+MODELS = 8
 CONFIG, WEIGHTS, SAMPLES = "config.json", "weights.safetensors", "samples.safetensors"
 
 
@@ -48,7 +51,7 @@ def _of_weights(dataset: str, model: str) -> Hashable:
     return stamps(*files_of(dataset, f"{model}/{CONFIG}", f"{model}/{WEIGHTS}"))
 
 
-@kept(_of_weights, max_entries=32)
+@kept(_of_weights, max_entries=MODELS)
 def _load(dataset: str, model: str) -> tuple[MultimodalModel, ModelConfig, str]:
     built, config = checkpoint.load_model(dataset, model, checkpoint.CHECKPOINTS)
     digest = hashlib.sha256(config.model_dump_json().encode())
@@ -76,7 +79,7 @@ def of_samples(dataset: str, model: str) -> Hashable:
     return version_of(dataset, model), stamps(*files_of(dataset, SAMPLES))
 
 
-@kept(of_samples, max_entries=32)
+@kept(of_samples, max_entries=MODELS)
 def samples_of(dataset: str, model: str) -> Batch:
     """Return the bundled test examples of a model's data set."""
     _, config = load(dataset, model)
@@ -102,7 +105,7 @@ def of_models(datasets: str) -> Hashable:
     return tuple((str(path), stamps(path)) for paths in found for path in sorted(paths))
 
 
-@kept(lambda dataset: of_models(escape(dataset)), max_entries=8)
+@kept(lambda dataset: of_models(escape(dataset)), max_entries=4)
 def records_of(dataset: str) -> list[Record]:
     """Return all runs of a data set, for which each one's weights are hashed."""
     return runs(dataset, checkpoint.CHECKPOINTS)
@@ -132,7 +135,7 @@ def _of_map(dataset: str, model: str) -> Hashable:
     return of_samples(dataset, model), stamps(*files_of(dataset, f"{model}/map.safetensors"))
 
 
-@kept(_of_map, max_entries=32)
+@kept(_of_map, max_entries=MODELS)
 def map_of(dataset: str, model: str) -> MapOfLatents:
     """Return a model's map."""
     return load_map(dataset, model, checkpoint.CHECKPOINTS)
@@ -142,7 +145,7 @@ def _of_classifier(dataset: str, model: str) -> Hashable:
     return version_of(dataset, model), stamps(*files_of(dataset, CLASSIFIER))
 
 
-@kept(_of_classifier, max_entries=8)
+@kept(_of_classifier, max_entries=4)
 def classifier_of(dataset: str, model: str) -> Classifier:
     """Return the classifier that names the pictures of a model's data set."""
     _, config = load(dataset, model)

@@ -26,7 +26,7 @@ from pages.parts.links import LISTS, SIMPLE
 from pages.parts.plain import plain
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import View, different
-from tests.hostile import EVIL, EVIL_HTML, HOSTILE, write_hostile
+from tests.hostile import EVIL, EVIL_HTML, FOLDER, HOSTILE, write_hostile
 
 PAGES = (
     *("experts.py", "traverse.py", "map.py", "compare.py"),
@@ -136,7 +136,7 @@ FIGURE = {
 
 @pytest.fixture(scope="module")
 def hostile_pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Let pages show a checkpoint every text of which, and the name of whose folder, is hostile."""
+    """Let pages show a checkpoint every text of which is hostile."""
     root = write_hostile(tmp_path_factory.mktemp("hostile"))
     caches = (
         *(loading._load, loading.samples_of, loading.metrics_of, loading.map_of, plane_of),
@@ -159,6 +159,11 @@ def test_no_field_of_a_checkpoint_is_read_as_markdown(hostile_pages, visit, page
         assert any("evil" in text for text in markdown(shown.app))
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_no_name_of_a_folder_is_read_as_markdown(hostile_pages, visit, page):
+    harmless(visit(page, model=FOLDER, models=f"{FOLDER},mvae").app)
+
+
 def test_what_plotly_draws_is_text():
     figures = [
         curves({HOSTILE: {"epoch": [1], "validation_score": [1.0], "loss": [1.0]}}),
@@ -176,11 +181,10 @@ def test_what_plotly_draws_is_text():
 
 
 def test_an_error_is_read_as_it_stands(hostile_pages, visit):
-    (folder,) = (checkpoint.CHECKPOINTS / "toys").glob("*/")
-    path = folder / "config.json"
+    path = checkpoint.CHECKPOINTS / "toys" / "mvae" / "config.json"
     before = path.read_text()
     try:
-        path.write_text(before.replace('"latents"', json.dumps(HOSTILE)))
+        path.write_text(before.replace('"latents"', f'{json.dumps(HOSTILE)}: 1, "latents"'))
         loading._load.clear()
         shown = visit()
         assert "evil" in shown.problems

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from weakref import WeakKeyDictionary
 
 import streamlit as st
 
@@ -46,9 +47,10 @@ def answers(
         *((name, tuple(x.shape), x.numpy().tobytes()) for name, x in sample.values.items()),
     )
     if st.session_state.get("answers", (None,))[0] != situation:
-        st.session_state["answers"] = (situation, {})
+        # Weakly, or a session would hold models that nobody looks at any more.
+        st.session_state["answers"] = (situation, WeakKeyDictionary())
     # Under the model itself and not its name, which another data set may have as well.
-    kept: dict[MultimodalModel, Answer] = st.session_state["answers"][1]
+    kept: WeakKeyDictionary[MultimodalModel, Answer] = st.session_state["answers"][1]
     order = sorted(models, key=lambda name: name != first)
     yield from ((name, kept[models[name]]) for name in order if models[name] in kept)
     pool = ThreadPoolExecutor(WORKERS)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mvae.embedding import posterior_means, principal_axes
 from mvae.modality import Batch, Modality
-from pages.parts.loading import load, of_samples, samples_of
+from pages.parts.loading import MODELS, load, of_samples, samples_of
 from pages.parts.stage import Plane
 from pages.parts.versions import kept
 
@@ -19,7 +19,7 @@ LEAST, MOST = 2.6, 8.0
 ASPECT = 1.25
 
 
-@kept(lambda dataset, model_name, dims: of_samples(dataset, model_name), max_entries=32)
+@kept(lambda dataset, model_name, dims: of_samples(dataset, model_name), max_entries=MODELS)
 def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | None:
     """Give the plane through two latent dimensions, or the one along which the examples vary most.
 
