@@ -35,7 +35,7 @@ def believing(subject: Subject) -> list[Situation]:
 class Honesty(Measure):
     """Simulation-based calibration of q(z|x_S); see :mod:`mvae.evaluation.calibration`."""
 
-    kinds = (*(f"coverage_{level:.0%}" for level in LEVELS), "ranks")
+    kinds = (*(f"coverage_{level:.0%}" for level in LEVELS), "used_latents", "ranks", "rank_band")
 
     def steps(self, subject: Subject) -> Iterator[Step]:
         """Simulate anew for each situation: all of them see the same samples."""
