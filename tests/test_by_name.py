@@ -23,6 +23,7 @@ import mvae
 from mvae.checkpoint import ModelConfig, Training, load_model, load_samples
 from mvae.comparison import answer
 from mvae.embedding import pool_means, posterior_means
+from mvae.evaluation.boltzmann_likelihood import UNNORMALISED, boltzmann_log_likelihood
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.exact import ExactInference
 from mvae.evaluation.likelihood import (
@@ -30,7 +31,8 @@ from mvae.evaluation.likelihood import (
     direction_log_likelihood,
     log_likelihood,
 )
-from mvae.evaluation.measures.facts import conflict_quantiles
+from mvae.evaluation.measures.alike import posteriors_alike
+from mvae.evaluation.measures.facts import disagreement_quantiles, noticed
 from mvae.evaluation.measures.measure import Subject
 from mvae.evaluation.probe import linear_probe
 from mvae.evaluation.products import compare_products
@@ -241,6 +243,17 @@ def trained(config: ModelConfig, batch: Batch) -> dict[str, Tensor]:
     return trainer.best
 
 
+def subject_of(model: Any, batch: Batch) -> Subject:
+    return Subject(
+        model, config_of("sub-sampled"), batch, lambda: batch, lambda: batch, None, 3, 30, 0
+    )
+
+
+def alike(subject: Subject, evidence: Batch) -> Any:
+    found = posteriors_alike(subject, evidence)
+    return None if found is None else (found.mean, found.std)
+
+
 #: By name, calls of library functions with a model that has experts and two latents.
 FUNCTIONS: dict[str, Callable[[Any, Batch], Any]] = {
     "believe": lambda m, b: believe(m, b[:1], named(b), draws=3),
@@ -251,13 +264,13 @@ FUNCTIONS: dict[str, Callable[[Any, Batch], Any]] = {
     "log_likelihoods": lambda m, b: log_likelihoods(
         m, torch.ones(1, len(b), 2), b.align(MODALITIES).present[None], b, weighted=True
     ),
-    "log_likelihood": lambda m, b: log_likelihood(m, b, 30, seeded()),
+    "log_likelihood": lambda m, b: log_likelihood(m, b, 30),
     "conditional_log_likelihood": lambda m, b: conditional_log_likelihood(
-        m, b, ["label"], ["image"], 30, seeded()
+        m, b, ["label"], ["image"], 30
     ),
     "decoder_evaluations": lambda m, b: decoder_evaluations(config_of("sub-sampled"), b),
     "linear_probe": lambda m, b: linear_probe(m, with_labels(b), b, "label"),
-    "conflict_quantiles": conflict_quantiles,
+    "disagreement_quantiles": disagreement_quantiles,
     "ExactInference": lambda m, b: ExactInference(m)(b[:1], named(b)).log_evidence,
     "compare_products": lambda m, b: (
         compare_products(ExactInference(m), b[:1], ["label"], ["image"]).log_normaliser
@@ -269,9 +282,11 @@ FUNCTIONS: dict[str, Callable[[Any, Batch], Any]] = {
     "Trainer": lambda m, b: trained(config_of("sub-sampled"), b),
     "Subject": lambda m, b: [
         (s.key, s.supplied, s.of(subject.test).present)
-        for subject in [Subject(m, config_of("sub-sampled"), b, lambda: b, None, 3, 30, 0)]
+        for subject in [subject_of(m, b)]
         for s in subject.situations
     ],
+    "noticed": lambda m, b: noticed(m, b, seeded()),
+    "posteriors_alike": lambda m, b: alike(subject_of(m, b), b.align(MODALITIES).supply(["label"])),
 }
 #: What needs no model, asks for one modality by name, or is tested above.
 WITHOUT = {
@@ -279,6 +294,8 @@ WITHOUT = {
     "situations",  # in the order of the batch: `Subject` has the model's
     "train",  # what `Trainer` does, with files
     "mixed",
+    "boltzmann_log_likelihood",  # of another model: below
+    *("usable", "warn_of_scales", "cause"),  # one modality of a batch at a time, by its name
 }
 
 
@@ -307,9 +324,16 @@ def test_every_public_function_that_takes_a_batch_is_tested():
 
 def test_a_conditional_model_goes_by_names(toy_batch):
     def call(model: Any, batch: Batch) -> Any:
-        return direction_log_likelihood(model, batch, "label", 30, seeded())
+        return direction_log_likelihood(model, batch, "label", 30)
 
     assert_by_name(call, model_of("cvae"), toy_batch(*MODALITIES, n=3), "cvae")
+
+
+def test_a_boltzmann_machine_goes_by_names(toy_batch):
+    def call(model: Any, batch: Batch) -> Any:
+        return boltzmann_log_likelihood(model, batch, 25, seeded(), UNNORMALISED)
+
+    assert_by_name(call, model_of("rbm"), toy_batch(*MODALITIES, n=3), "rbm")
 
 
 @pytest.mark.parametrize("order", [("image", "label"), ("label", "image")])

@@ -129,6 +129,7 @@ def boltzmann_log_likelihood(
     Raises:
         ValueError: if anything but labels is missing, unless labels are all that is supplied.
     """
+    batch = batch.align(model.modalities)
     labels = [i for i, m in enumerate(model.modalities) if m.kind == "label"]
     others = [i for i in range(len(model.modalities)) if i not in labels]
     alone = bool(others) and bool(batch.present[:, labels].all())

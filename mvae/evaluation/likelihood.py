@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -24,11 +23,10 @@ from mvae.model import DecodingModel, LatentModel, MultimodalModel
 
 __all__ = [
     "ESTIMATOR",
-    "Evidence",
     "conditional_log_likelihood",
     "direction_log_likelihood",
     "log_likelihood",
-    "log_likelihoods",
+    "subset_log_likelihoods",
 ]
 
 #: Name of the estimator; figures of another one cannot stand beside its own.
@@ -39,19 +37,6 @@ CHUNK = 1024
 SCALES = (1.0, 1.2, 1.5)
 #: Name of the prior's density among those of the modalities, none of which can be called so.
 PRIOR = ""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What is supplied of B samples.
-
-    Args:
-        given: which modalities, bool ``(B, M)`` in the order of the model.
-        proposals: further Gaussians to draw latents from, ``(B, D)``.
-    """
-
-    given: Tensor
-    proposals: Mixture | None = None
 
 
 @torch.no_grad()
@@ -99,21 +84,21 @@ def log_likelihood(
     if isinstance(model, BoltzmannModel):
         source = torch.Generator().manual_seed(seed)
         return boltzmann_log_likelihood(model, batch, max(k // 10, FEWEST), source)
-    sets = {"all": Evidence(batch.present, proposals)}
-    found = log_likelihoods(model, batch, sets, (), k, seed)["all"]
+    extra = {} if proposals is None else {"all": proposals}
+    found = subset_log_likelihoods(model, {"all": batch}, (), k, seed, extra)["all"]
     nothing = ~batch.present.any(-1)  # whose log p is 0, and needs no estimate
     value, se = (x.masked_fill(nothing, 0.0) for x in (found.value, found.se))
     return LogLikelihood(value, se, found.k_hat, found.variance)
 
 
 @torch.no_grad()
-def log_likelihoods(
+def subset_log_likelihoods(
     model: LatentModel,
-    batch: Batch,
-    evidence: Mapping[str, Evidence],
+    evidence: Mapping[str, Batch],
     pairs: Collection[tuple[str, str]],
     k: int,
     seed: int = 0,
+    proposals: Mapping[str, Mixture] | None = None,
 ) -> dict[str | tuple[str, str], LogLikelihood]:
     r"""Estimate log p(x_S) of several sets S, and of what one has beyond another, all at once.
 
@@ -126,32 +111,33 @@ def log_likelihoods(
 
     Args:
         model: has posteriors.
-        batch: B samples.
-        evidence: S, by a name.
+        evidence: the same B samples with the modalities of each S, by a name for S.
         pairs: names of a set and of a subset of it.
         k: draws a sample for each set.
         seed: of all draws.
+        proposals: further Gaussians to draw latents from, ``(B, D)``, by the names of some sets.
 
     Returns:
         Of each name log p(x_S), of each pair log p of what the first set has beyond the second.
 
     Raises:
-        ValueError: for fewer than 25 draws, and where the model has no posterior given S.
+        ValueError: for fewer than 25 draws, where the model has no posterior given S, and if of a
+            pair the second is not a part of the first.
     """
-    batch = batch.align(model.modalities)
-    given = {key: batch.present & e.given for key, e in evidence.items()}
-    needed = dict(given)
+    supplied = {key: batch.align(model.modalities) for key, batch in evidence.items()}
+    scored = dict(supplied)
     for both, subset in pairs:
-        needed[subset] = needed[subset] | given[both]
-    supplied = {key: Batch(batch.values, mask) for key, mask in given.items()}
+        if (supplied[subset].present & ~supplied[both].present).any():
+            raise ValueError(f"some samples of {subset!r} have a modality that {both!r} lacks")
+        present = scored[subset].present | supplied[both].present
+        scored[subset] = Batch(supplied[both].values, present)
     q = {key: model.proposal(part) for key, part in supplied.items()}
     drawn = []
     for key, part in supplied.items():
         prior = Gaussian.standard(tuple(q[key].shape), q[key].mean.dtype)
-        scored = Batch(batch.values, needed[key])
-        terms = partial(_terms, model, prior, scored)
+        terms = partial(_terms, model, prior, scored[key])
         joint = partial(_log_joint, model, prior, part)
-        sources, extra = _sources(part, seed), evidence[key].proposals
+        sources, extra = _sources(part, seed), (proposals or {}).get(key)
         drawn.append(_draws_of(q[key], prior, joint, terms, _targets(part), sources, k, extra))
     targets = {key: _targets(part) for key, part in supplied.items()}
     found: dict[str | tuple[str, str], list[LogLikelihood]] = {}
@@ -218,8 +204,8 @@ def conditional_log_likelihood(
 ) -> LogLikelihood:
     r"""Estimate log p(x_A|x_B) of disjoint sets of modalities, with λ = 1.
 
-    As `log_likelihoods`; it is neither a lower bound nor an upper one. Of a Boltzmann machine it is
-    the difference of two estimates, in which log Z cancels out but for its error.
+    As `subset_log_likelihoods`; it is neither a lower bound nor an upper one. Of a Boltzmann
+    machine it is the difference of two estimates, in which log Z cancels out but for its error.
 
     Args:
         model: decodes.
@@ -248,9 +234,11 @@ def conditional_log_likelihood(
         joint, known = (log_likelihood(model, part, k, seed) for part in (both, evidence))
         k_hat = torch.maximum(joint.k_hat, known.k_hat)
         return LogLikelihood(joint.value - known.value, torch.hypot(joint.se, known.se), k_hat)
-    sets = {"both": Evidence(both.present), "given": Evidence(evidence.present, proposals)}
     pair = ("both", "given")
-    return log_likelihoods(model, batch, sets, [pair], k, seed)[pair]
+    extra = {} if proposals is None else {"given": proposals}
+    return subset_log_likelihoods(model, {"both": both, "given": evidence}, [pair], k, seed, extra)[
+        pair
+    ]
 
 
 def evidence_given(model: DecodingModel, z: Tensor, batch: Batch) -> Tensor:

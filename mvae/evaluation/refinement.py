@@ -74,6 +74,7 @@ def refine(
     q: Gaussian | Mixture,
     log_joint: Callable[[Tensor], Tensor],
     generators: Sequence[torch.Generator],
+    steps: Sequence[float] = STEPS,
 ) -> FullGaussian:
     r"""Fit a Gaussian with full covariance to each sample's p(z|x_S), starting from q.
 
@@ -94,10 +95,11 @@ def refine(
         q: where to start, ``(B, D)``; of a mixture, its component with the best bound.
         log_joint: log p(x_S, z) of latents ``(N, B, D)``, ``(N, B)``; differentiable.
         generators: a source of randomness for each sample: what it gets depends on no other.
+        steps: ρ of each step.
     """
     now = best = FullGaussian.of(q if isinstance(q, Gaussian) else _leading(q, log_joint))
     highest = now.mean.new_full((len(now.mean),), -torch.inf)
-    for rho in STEPS:
+    for rho in steps:
         points = _cubature(now.mean, generators)  # (2D, B, D)
         log_p, slope = _with_gradient(log_joint, now.at(points))
         best, highest = _better(now, log_p, best, highest)

@@ -28,7 +28,7 @@ def posteriors_alike(subject: Subject, evidence: Batch) -> Mixture | None:
         subject: whose model has posteriors.
         evidence: B samples.
     """
-    model = subject.model
+    model, evidence = subject.model, evidence.align(subject.model.modalities)
     named = {m.name for m in subject.named}
     given = [name for name in evidence.names if evidence.there(name).any()]
     if not isinstance(model, LatentModel) or not given or not named.issuperset(given):

@@ -103,12 +103,13 @@ def noticed(
         dict: by subset and wrong modality, 1 or 0 for each sample, ``(B,)``; NaN where the other
         sample has the same there, or where something of the subset is missing.
     """
+    batch = batch.align(model.modalities)
     experts = model.experts(batch)
     other = torch.randperm(len(batch), generator=generator)
     found = {}
     for subset in subsets_of(batch.names, smallest=2):
         mask = batch.mask([subset])[0]
-        there = batch.present[:, [batch.names.index(name) for name in subset]].all(-1)
+        there = torch.stack([batch.there(name) for name in subset]).all(0)
         limit = disagreement(experts, mask).among.quantile(UNUSUAL / 100)
         named = [m.name for m in model.modalities if m.named and m.name in subset]
         for name in named or subset[:1]:

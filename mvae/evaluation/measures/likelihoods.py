@@ -16,10 +16,9 @@ from mvae.evaluation.adaptive import FEW_LATENTS
 from mvae.evaluation.importance import LogLikelihood
 from mvae.evaluation.likelihood import (
     ESTIMATOR,
-    Evidence,
     direction_log_likelihood,
     log_likelihood,
-    log_likelihoods,
+    subset_log_likelihoods,
 )
 from mvae.evaluation.measures.alike import posteriors_alike
 from mvae.evaluation.measures.annealed import ANNEALING, annealed, log_partition, normalised
@@ -205,16 +204,14 @@ def score(
     """Estimate log p(x_S) and log p(x_A|x_B) of some samples in several situations at once."""
     assert isinstance(subject.model, LatentModel)
     test = subject.test[rows]
-    evidence = {
-        s.key: Evidence(s[rows].supplied, posteriors_alike(subject, s[rows].of(test)))
-        for s in several
-    }
+    evidence = {s.key: s[rows].of(test) for s in several}
+    alike = {key: x for key, e in evidence.items() if (x := posteriors_alike(subject, e))}
     pairs = {
         (both, given): f"{wanted}|{given}"
         for both, wanted, given in conditionals(subject)
         if both in evidence and given in evidence
     }
-    found = log_likelihoods(subject.model, test, evidence, pairs, subject.k, subject.seed)
+    found = subset_log_likelihoods(subject.model, evidence, pairs, subject.k, subject.seed, alike)
     every = torch.arange(len(test))
     return {
         f"{pairs[key] if isinstance(key, tuple) else key} {name}": x
