@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote
 
 import pandas as pd
 import streamlit as st
@@ -13,6 +14,7 @@ from mvae.evaluation.trust import DISTRUSTED, EARLIER
 from mvae.ranking import TIE, Place, difference, ranking
 from mvae.results import KINDS, Figure
 from mvae.runs import Record, weight_of
+from pages.parts.plain import code, plain
 from pages.parts.view import View
 from pages.parts.words import listing
 
@@ -124,16 +126,17 @@ def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iter
     if earlier:
         yield (
             f"{EARLIER.capitalize()}, whose figures cannot stand beside those of the present one: "
-            f"{listing(earlier)}. `python -m mvae evaluate {view.data}/{earlier[0]}` scores anew."
+            f"{_names(earlier)}. {code(f'python -m mvae evaluate {view.data}/{earlier[0]}')} "
+            "scores anew."
         )
     if crossed := _crossed(places, records):
         yield (
-            f"Of {listing(crossed)} the forward estimate lies above the reverse one, which bounds "
+            f"Of {_names(crossed)} the forward estimate lies above the reverse one, which bounds "
             "cannot do: the chains did not reach the machine, and no bound of log Z or log p "
             "follows."
         )
     if chance := _by_chance(places, records):
-        reached = [f"{mean:.3f} ({asked})" for asked, mean in chance.items()]
+        reached = [f"{mean:.3f} ({plain(asked)})" for asked, mean in chance.items()]
         yield f"A random ranking reaches {listing(reached)} on average."
     if any(place.tied for place in places):
         yield f"To the best: {HOW[0].lower()}{HOW[1:]}"
@@ -152,9 +155,9 @@ def _budgets(name: str, places: list[Place], records: Mapping[str, Record]) -> I
     alike = ranking([f for f in sound if epochs[f.model] == common], records)
     tied = [p.figure.model for p in alike[1:] if p.tied]
     yield (
-        f"Budgets differ: {listing([f'**{m}** had {epochs[m]} epochs' for m in others])}, most "
-        f"models {common}. Of **{name}** with {common} epochs the best is "
-        f"**{alike[0].figure.model}**{f' (tied: {listing(tied)})' if tied else ''}."
+        f"Budgets differ: {listing([f'**{plain(m)}** had {epochs[m]} epochs' for m in others])}, "
+        f"most models {common}. Of **{plain(name)}** with {common} epochs the best is "
+        f"**{plain(alike[0].figure.model)}**{f' (tied: {_names(tied)})' if tied else ''}."
     )
     theirs = {f.model: f for f in sound}
     for model in others:
@@ -164,11 +167,16 @@ def _budgets(name: str, places: list[Place], records: Mapping[str, Record]) -> I
             side = "above" if found.mean > 0 else "below"
             digits = KINDS[theirs[short].kind].digits
             yield (
-                f"With the objective of **{model}** and {common} epochs, **{short}** is "
+                f"With the objective of **{plain(model)}** and {common} epochs, "
+                f"**{plain(short)}** is "
                 f"{abs(found.mean):.{digits}f} ± {found.se:.{digits}f} {side} **{REFERENCE}**"
                 + (", a tie" if found.tied else "")
                 + ("." if found.paired else f" ({UNPAIRED}).")
             )
+
+
+def _names(models: Iterable[str]) -> str:
+    return listing([plain(name) for name in models])
 
 
 def _crossed(places: list[Place], records: Mapping[str, Record]) -> list[str]:
@@ -208,9 +216,9 @@ def _same(wanted: Record, records: list[Record]) -> str:
 
 
 def _budget(view: View, name: str, record: Record) -> dict[str, float | str | None]:
-    training = record.config.training
+    training, models = record.config.training, quote(f"{name},{view.model}", safe=",")
     return {
-        "model": f"compare?data={view.data}&models={name},{view.model}",
+        "model": f"compare?data={quote(view.data)}&models={models}",
         NOTE: "",
         "epochs": training.epochs,
         "λ": weight_of(record.config),
@@ -225,4 +233,4 @@ def _cell(figure: Figure, digits: int) -> str:
 
 def _protocols(places: list[Place]) -> str:
     """Return the protocols of a column, each once."""
-    return "  \n".join(dict.fromkeys(place.figure.how for place in places))
+    return "  \n".join(dict.fromkeys(plain(place.figure.how) for place in places))

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from mvae.checkpoint import ModelConfig
 from mvae.model import MVAE
-from mvae.runs import Record, measured
+from mvae.runs import Measured, Record, measured, weight_of
+from pages.parts.measured import figure_cell
 from pages.parts.plain import plain
-from pages.parts.words import listing, with_error
+from pages.parts.words import listing
 
 __all__ = ["best_elbo", "comparable", "differences", "table"]
-
-
-def weights(config: ModelConfig) -> str:
-    """Return λ of what is named, which a budget includes."""
-    return ", ".join(dict.fromkeys(f"{m.weight:g}" for m in config.modalities if m.named))
 
 
 def budget(config: ModelConfig) -> tuple[object, ...]:
     """Return what has to be equal for two trainings to be compared."""
     t = config.training
-    return t.epochs, t.batch, t.rate, t.seed, t.missing, config.latents, weights(config)
+    return t.epochs, t.batch, t.rate, t.seed, t.missing, config.latents, weight_of(config)
 
 
 def comparable(records: Sequence[Record], shown: Sequence[str]) -> list[Record]:
@@ -58,12 +54,14 @@ def comparable(records: Sequence[Record], shown: Sequence[str]) -> list[Record]:
     )
 
 
-def figures_of(run: Record) -> dict[str, Mapping[str, float] | None]:
+def figures_of(run: Record) -> dict[str, Measured | None]:
     """Return what trainings are compared by: the ELBO of a label alone, and what goes across."""
     label = next(m for m in run.config.modalities if m.kind == "label")
-    test = run.metrics.test if run.metrics else {}
+    bounds = run.metrics.test.get("elbo", {}) if run.metrics else {}
+    x = bounds.get(label.name)
+    elbo = None if x is None else Measured(x["mean"], x["se"], x["n"], "")
     across = list(measured(run.config, run.metrics).items())[1:]
-    return {f"ELBO of the {label.name}": test.get("elbo", {}).get(label.name), **dict(across)}
+    return {f"ELBO of the {label.name}": elbo, **dict(across)}
 
 
 def table(found: Sequence[Record], shown: Sequence[str]) -> list[dict[str, object]]:
@@ -72,9 +70,9 @@ def table(found: Sequence[Record], shown: Sequence[str]) -> list[dict[str, objec
         {
             "training": run.config.objective.name + " ●" * (run.name in shown),
             "epochs": run.config.training.epochs,
-            "λ": weights(run.config),
+            "λ": weight_of(run.config),
         }
-        | {title: "—" if x is None else with_error(x) for title, x in figures_of(run).items()}
+        | {title: figure_cell(x) for title, x in figures_of(run).items()}
         for run in found
     ]
 
@@ -97,7 +95,7 @@ def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
         pairs.sort(
             key=lambda pair: (
                 pair[0].name not in shown,
-                weights(pair[0].config) != weights(pair[1].config),
+                weight_of(pair[0].config) != weight_of(pair[1].config),
             )
         )
         for one, other in pairs[:1]:
@@ -105,9 +103,9 @@ def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
             changes = [
                 f"{plain(title)} {value(y)} instead of {value(x)}"
                 for title, x in before.items()
-                if x is not None and (y := after[title]) is not None
+                if x and not x.doubt and (y := after[title]) and not y.doubt
             ]
-            lambdas = dict.fromkeys((weights(other.config), weights(one.config)))
+            lambdas = dict.fromkeys((weight_of(other.config), weight_of(one.config)))
             sentences.append(
                 f"**{b}** against **{a}**, both after {one.config.training.epochs} epochs, with "
                 f"λ = {' against '.join(lambdas)}: {listing(changes)}."
@@ -115,14 +113,14 @@ def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
     return sentences
 
 
-def value(figure: Mapping[str, float]) -> str:
+def value(figure: Measured) -> str:
     """Write a mean without its error, a share with three digits.
 
     Example:
-        >>> value({"mean": 0.9675}), value({"mean": -7.517})
+        >>> value(Measured(0.9675, 0.002, 1000, "")), value(Measured(-7.517, 0.1, 1000, ""))
         ('0.968', '−7.52')
     """
-    mean = figure["mean"]
+    mean = figure.mean
     return f"{mean:.{3 if abs(mean) <= 1 else 2}f}".replace("-", "−")
 
 
