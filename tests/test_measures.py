@@ -11,7 +11,7 @@ import torch
 from mvae.checkpoint import ModelConfig
 from mvae.disagreement import disagreement
 from mvae.evaluation.classifier import Classifier
-from mvae.evaluation.likelihood import log_likelihood
+from mvae.evaluation.importance import LogLikelihood
 from mvae.evaluation.measures import OTHERS, Likelihoods, Subject
 from mvae.evaluation.measures.accuracy import Accuracy
 from mvae.evaluation.measures.facts import disagreement_quantiles, noticed
@@ -89,6 +89,7 @@ def measured(tmp_path, toy_config):
             config=ModelConfig.model_validate(config),
             test=batch,
             train=lambda: batch,
+            valid=lambda: batch,
             classifier=Brightness() if PICTURE in model.modalities else None,
             **{"n": len(batch), "k": 100, "seed": 0} | settings,
         )
@@ -183,15 +184,16 @@ def test_of_many_subsets_no_more_samples_are_decoded_than_count(measured, monkey
     batch = Batch.of(model.modalities, {**means, "edges": means["edges"].round()})
     scored = []
 
-    def counted(model, batch, k, generator):
-        scored.append(len(batch))
-        return log_likelihood(model, batch, k, generator)
+    def counted(model, evidence, pairs, k, seed, proposals):
+        scored.extend(len(part) for part in evidence.values())
+        zeros = torch.zeros(len(next(iter(evidence.values()))))
+        return dict.fromkeys([*evidence, *pairs], LogLikelihood(zeros, zeros, zeros))
 
-    monkeypatch.setattr("mvae.evaluation.measures.likelihoods.log_likelihood", counted)
+    monkeypatch.setattr("mvae.evaluation.measures.likelihoods.subset_log_likelihoods", counted)
     found = measured(Likelihoods(), model, batch, n=60, k=25)["loglik"]
     assert found["+".join(batch.names)]["n"] == 60
     assert found["grey"]["n"] == 50
-    assert sum(scored) == 30 * 50 + 2 * 50  # 31 subsets, that of all in two parts
+    assert sum(scored) == 31 * 50 + 25  # 31 subsets of two parts, that of all of a third
 
 
 def test_likelihoods_of_every_subset_and_of_each_given_the_other(measured):

@@ -62,6 +62,7 @@ def measured(measure, model, batch, toy_config, folder):
         config=ModelConfig.model_validate(config),
         test=batch,
         train=lambda: batch,
+        valid=lambda: batch,
         classifier=None,
         n=len(batch),
         k=50,

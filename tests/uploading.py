@@ -22,8 +22,8 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def read(path: str) -> None:
-    """Read a file as a page does, as greys and in colour; say what became of it."""
+def read(path: str, before: float) -> None:
+    """Read a file as a page does, as greys and in colour; print what became of it."""
     for shape in SHAPES:
         try:
             picture_from_upload(Path(path).read_bytes(), shape)
@@ -33,15 +33,21 @@ def read(path: str) -> None:
     print(Path(path).name, f"{peak() - before:.1f}", said, sep="\t")
 
 
-return_freed_memory()
-for shape in SHAPES:  # whatever is needed once is there
-    for kind in ("PNG", "JPEG", "WEBP"):
-        picture_from_upload(file_of(five(64).convert("RGB"), kind), shape)
-before = peak()
-for file in sys.argv[1:]:
-    read(file)
-threads = [threading.Thread(target=read, args=(sys.argv[1],)) for _ in range(3)]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
+def main() -> None:
+    """Read what the command line names."""
+    return_freed_memory()
+    for shape in SHAPES:  # whatever is needed once is there
+        for kind in ("PNG", "JPEG", "WEBP"):
+            picture_from_upload(file_of(five(64).convert("RGB"), kind), shape)
+    before = peak()
+    for file in sys.argv[1:]:
+        read(file, before)
+    threads = [threading.Thread(target=read, args=(sys.argv[1], before)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -44,8 +44,8 @@ class RBM(BoltzmannModel):
     reference = "Tieleman 2008, https://doi.org/10.1145/1390156.1390290"
     no_experts = (
         "It is itself a product of experts, one for each hidden unit, but over the data, with an "
-        "intractable normaliser; MVAE's experts are Gaussians over the latents, whose product has "
-        "its normaliser in closed form. Here, too, each observed modality adds its evidence to "
+        "intractable normaliser; experts over the latents are Gaussians, whose product has its "
+        "normaliser in closed form. Here, too, each observed modality adds its evidence to "
         "p(h|x), but one that is missing has to be summed over."
     )
 

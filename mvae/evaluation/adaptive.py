@@ -55,6 +55,7 @@ def adaptive_draws(
         Draws: of q first, then of the prior, then of each round.
 
     Example:
+        >>> import math
         >>> far = Gaussian(torch.tensor([[2.0]]), torch.tensor([[-6.0]]))  # it is at −1
         >>> prior = Gaussian.standard((1, 1))
         >>> terms = lambda z: {"p": prior.log_prob(z), "x": -50 * (z[..., 0] + 1) ** 2}

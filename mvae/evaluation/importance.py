@@ -88,12 +88,16 @@ class Draws:
         return self.log_target(names) - self.log_mixture()
 
     def and_of(self, other: Draws) -> Draws:
-        """Put together draws that were made for two targets, to weigh all of them by a third."""
+        """Put together draws that were made for two targets, with the terms that both have."""
         return Draws(
             self.proposals + other.proposals,
             self.counts + other.counts,
             torch.cat((self.z, other.z)),
-            {name: torch.cat((x, other.terms[name])) for name, x in self.terms.items()},
+            {
+                name: torch.cat((x, other.terms[name]))
+                for name, x in self.terms.items()
+                if name in other.terms
+            },
         )
 
 

@@ -135,8 +135,8 @@ def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iter
             "cannot do: the chains did not reach the machine, and no bound of log Z or log p "
             "follows."
         )
-    if chance := _by_chance(places, records):
-        reached = [f"{mean:.3f} ({plain(asked)})" for asked, mean in chance.items()]
+    if chance := _by_chance(columns, records):
+        reached = [f"{mean:.3f} ({plain(name)})" for name, mean in chance.items()]
         yield f"A random ranking reaches {listing(reached)} on average."
     if any(place.tied for place in places):
         yield f"To the best: {HOW[0].lower()}{HOW[1:]}"
@@ -190,14 +190,15 @@ def _crossed(places: list[Place], records: Mapping[str, Record]) -> list[str]:
     ]
 
 
-def _by_chance(places: list[Place], records: Mapping[str, Record]) -> dict[str, float]:
-    """Return what a random ranking is expected to reach, by what is asked."""
+def _by_chance(columns: Columns, records: Mapping[str, Record]) -> dict[str, float]:
+    """Return what a random ranking is expected to reach, by column."""
     return {
-        p.figure.asked: metrics.test["average_precision_chance"][p.figure.what]["mean"]
-        for p in places
-        if p.figure.kind == "average_precision"
-        and (metrics := records[p.figure.model].metrics)
-        and p.figure.what in metrics.test.get("average_precision_chance", {})
+        name: metrics.test["average_precision_chance"][place.figure.what]["mean"]
+        for name, places in columns.items()
+        for place in places
+        if place.figure.kind == "average_precision"
+        and (metrics := records[place.figure.model].metrics)
+        and place.figure.what in metrics.test.get("average_precision_chance", {})
     }
 
 

@@ -31,6 +31,7 @@ def subject(toy_config, monkeypatch):
             config=ModelConfig.model_validate(config),
             test=pairs(),
             train=pairs,
+            valid=pairs,
             classifier=None,
             n=48,
             k=500,

@@ -14,8 +14,9 @@ def test_what_translations_reach_stands_where_the_model_is_shown(visit, model):
     told = visit(data="translation", model=model).remarks
     for way in ("english->vietnamese", "vietnamese->english"):
         own, plain = (
-            with_error(load_metrics("translation", name).test["bleu"][way])
+            with_error(x["mean"], x["se"])
             for name in (model, "encoder-decoder")
+            for x in [load_metrics("translation", name).test["bleu"][way]]
         )
         assert f"{way.replace('->', '→')} BLEU {own} (encoder-decoder: {plain})" in told
 

@@ -130,7 +130,7 @@ def test_names_that_are_written_into_sentences_are_letters():
 
 FIGURE = {
     **{"kind": "loglik", "model": HOSTILE, "given": "", "asked": "", "mean": 0.0, "se": 1.0},
-    **{"n": 1, "unreliable": None, "how": HOSTILE},
+    **{"n": 1, "unreliable": None, "how": HOSTILE, "what": HOSTILE, "doubt": ""},
 }
 
 

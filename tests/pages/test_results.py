@@ -150,7 +150,7 @@ def test_a_machine_whose_estimates_cross_is_said_to_bound_nothing(visit, measure
             cached.clear()
         page = visit("results.py", kind="loglik")
         said = " ".join(caption.value for caption in page.app.caption)
-        assert ("Of jmvae the lower estimate of log Z lies above the upper one" in said) == crossed
+        assert ("Of jmvae the forward estimate lies above the reverse one" in said) == crossed
 
 
 def test_average_precision_stands_beside_what_a_random_ranking_reaches(visit, measured):
@@ -258,17 +258,6 @@ def test_more_epochs_are_said_and_who_is_best_without_them(visit, measured):
         "With the objective of **mvae-cover** and 20 epochs, **mvae-cover-short** is "
         "0.50 ± 0.35 below **mvae**, a tie (unpaired)." in page.remarks
     )
-
-
-@pytest.mark.parametrize(("forward", "crossed"), [(99.0, False), (100.4, False), (103.0, True)])
-def test_estimates_of_log_z_that_cross_bound_nothing(visit, measured, forward, crossed):
-    path = measured / "mnist/mvae/metrics.json"
-    metrics = json.loads(path.read_text("utf-8"))
-    metrics["test"]["log_partition"] = {"forward": figure(forward), "reverse": figure(100.0)}
-    path.write_text(json.dumps(metrics))
-    page = visit("results.py", kind="log_partition")
-    assert {"forward", "reverse"} <= set(page.app.dataframe[0].value)
-    assert ("Of mvae the forward estimate lies above" in page.remarks) == crossed
 
 
 def test_figures_of_other_weights_are_withheld_and_named(visit, measured):
