@@ -6,6 +6,7 @@ import csv
 import json
 import statistics
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,15 +114,17 @@ class Way:
 def runs(dataset: str, root: Path = CHECKPOINTS) -> list[Record]:
     """List the measured runs of a data set by name, with weights or without.
 
-    Raises:
-        CheckpointError: if the files of a run are damaged.
+    A run whose files are damaged is left out, so that it hides no other: what is wrong with it is
+    said where it is opened.
     """
-    folders = sorted(path.parent for path in (root / dataset).glob("*/metrics.json"))
-    return [
-        Record(folder.name, load_config(folder), load_metrics(dataset, folder.name, root))
-        for folder in folders
-        if (folder / "config.json").exists()
-    ]
+    found = []
+    for path in sorted((root / dataset).glob("*/metrics.json")):
+        folder = path.parent
+        with suppress(CheckpointError):
+            if (folder / "config.json").exists():
+                metrics = load_metrics(dataset, folder.name, root)
+                found.append(Record(folder.name, load_config(folder), metrics))
+    return found
 
 
 def load_history(dataset: str, name: str, root: Path = CHECKPOINTS) -> dict[str, list[float]]:

@@ -59,11 +59,12 @@ GRIDS = {
 }
 LOSS = (
     r"\mathcal L = -\Big[ B(X) + \sum_{i=1}^{N} B(x_i) + \sum_{j=1}^{k} B(X_{S_j}) \Big]",
-    r"S_j \text{ uniform among the subsets of } 2 \dots N-1",
+    r"S_j \subset \{x_i\} \text{ of } 2 \dots N-1 \text{, uniform}",
 )
 TERM = (
     r"B(X_S) = E_{q(z|X_S)}\Big[\sum_{i \in R} \lambda_i \log p(x_i|z)\Big]",
-    r"- \beta\, KL\big(q(z|X_S) \,\|\, p(z)\big), \quad R = ",
+    r"- \beta\, KL\big(q(z|X_S) \,\|\, p(z)\big)",
+    r"R = ",
 )
 BOUNDS = {
     "sub-sampled": "With every λ = 1 and β = 1 each B is an ELBO of its own modalities: "
@@ -166,7 +167,7 @@ def step(view: View) -> None:
     st.html(step_table(view.method, names, [OTHERS[0], LABELS[0], OTHERS[1]][: view.count]))
     if view.method in BOUNDS:
         equations(*LOSS)
-        equations(TERM[0], TERM[1] + (r"\text{all}" if view.method == "denoising" else "S"))
+        equations(*TERM[:2], TERM[2] + (r"\text{all}" if view.method == "denoising" else "S"))
         st.markdown(
             f"{BOUNDS[view.method]} With another λ, or while β is annealed, B is in general no "
             "bound of either."

@@ -77,7 +77,7 @@ def test_a_script_that_somebody_slips_in_does_not_run(serve, context, settled):
         + '<img src="http://127.0.0.1:9/p.png">';
       document.body.append(there);
     }""")
-    page.wait_for_function("window.refused.length >= 2")
+    page.wait_for_function("() => window.refused.length >= 2")
     assert page.evaluate("window.slipped") is None
     refused = page.evaluate("window.refused")
     assert any(text.startswith("script-src") for text in refused)

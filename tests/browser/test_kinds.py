@@ -187,7 +187,7 @@ def test_many_experts_are_told_apart_from_their_product(open_):
     assert legend.bounding_box()["height"] < 220
     expect(shown.expert("trait 17")).to_have_text("trait 17")
     page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function("document.documentElement.scrollWidth <= 390")
+    page.wait_for_function("() => document.documentElement.scrollWidth <= 390")
     for row in page.locator(".decisions .stack, .growth .stack").all()[:3]:
         assert row.bounding_box()["width"] > 60
 

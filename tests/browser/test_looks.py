@@ -86,7 +86,7 @@ def look(guest, address: str | None, path: str) -> None:
         # Its own report cannot be written of what lies in a shadow.
         assert found.response["violations"] == []
     page.set_viewport_size(PHONE)
-    page.wait_for_function(f"({WIDEST})() <= 390")
+    page.wait_for_function(f"() => ({WIDEST})() <= 390")
     plane = page.locator(".plane")
     if plane.count():
         box = plane.bounding_box()

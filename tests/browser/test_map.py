@@ -171,7 +171,7 @@ def test_pointing_at_an_example_shows_its_picture_on_the_map(visit, chart):
     assert frame["y"] - 1 <= box["y"]
     assert box["y"] + box["height"] <= frame["y"] + frame["height"] + 1
     # The same example is marked on the other layout.
-    page.wait_for_function("other.toDataURL() !== before")
+    page.wait_for_function("() => other.toDataURL() !== before")
     headline(page).hover()
     expect(tip).to_be_hidden()
 
