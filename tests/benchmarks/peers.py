@@ -166,8 +166,7 @@ def scores(entry: Entry, n: int, k: int, folder: Path) -> Tensor:
         order = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))[:n]
         values = []
         for part, rows in enumerate(order.split(PART)):
-            generator = torch.Generator().manual_seed(part)
-            values.append(log_likelihood(model, test[rows], k, generator).value)
+            values.append(log_likelihood(model, test[rows], k).value)
             print(f"\r{entry}: {(part + 1) * PART} of {n}", end="", flush=True)
         print()
         save_tensors(kept, {"log_p": torch.cat(values)})
