@@ -44,7 +44,7 @@ def test_log_p_is_within_a_twentieth_of_a_nat(both, subset):
     assert (value - exact).abs().mean() <= 0.05
     reliable = k_hat < 0.7
     assert reliable.double().mean() >= 0.9  # of the labels, that is nine of ten values
-    # A lobe narrower than the draws are apart is missed now and then, and no diagnostic knows of it.
+    # A lobe narrower than the draws are apart is missed now and then; no diagnostic knows of it.
     within = (value - exact).abs() <= 4 * se + 0.01
     assert within[reliable].double().mean() >= 0.99
 

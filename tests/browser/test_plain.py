@@ -50,7 +50,9 @@ def hostile_app(serve, tmp_path_factory):
         return serve("tests/browser/toys_app.py", "--server.maxUploadSize", "10")
 
 
-@pytest.mark.parametrize("page", ["", "traverse", "map", "compare", "results?kind=coherence", "missing"])
+@pytest.mark.parametrize(
+    "page", ["", "traverse", "map", "compare", "results?kind=coherence", "missing"]
+)
 def test_a_hostile_checkpoint_is_read_as_it_stands(guest, hostile_app, page):
     # That nobody else was asked for anything, the guest checks in the end.
     shown = guest(hostile_app).open(f"/{page}")
