@@ -121,8 +121,9 @@ def measure_all(
         measures[0] = Likelihoods((REFERENCE, estimates(reference, theirs)))
     test, protocol = (dict(part) for part in kept)
     paired = {part: test.pop(part, {}) for part in PAIRED}
-    for kind in {kind for measure in measures for kind in measure.kinds} & test.keys():
-        del test[kind]
+    for kind in {kind for measure in measures for kind in measure.kinds}:
+        for found in (test, paired["paired"]):
+            found.pop(kind, None)
     for measure in measures:
         figures = measure.figures(subject, work)
         assert figures.keys() <= {*measure.kinds}, f"{measure.name} does not list all of its kinds"
