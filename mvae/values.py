@@ -161,7 +161,7 @@ def _numbers(data: Any) -> Tensor | None:
             return None
     if data.dtype.kind not in "biufc" or data.shape == (0,):
         return None
-    return torch.from_numpy(np.ascontiguousarray(data, data.dtype.newbyteorder("=")))
+    return torch.from_numpy(np.array(data, data.dtype.newbyteorder("="), order="C"))
 
 
 def _missing(row: Any) -> bool:

@@ -234,3 +234,9 @@ def brief_chains(monkeypatch: pytest.MonkeyPatch) -> None:
     # In a machine of three hidden units a category's first code would leave nothing to chance.
     for module in (boltzmann, dbm):
         monkeypatch.setattr(module, "CODE", 0.1)
+
+
+@pytest.fixture
+def few_label_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Score each value of a label by a few draws where its precision is not what is tested."""
+    monkeypatch.setattr("mvae.evaluation.measures.likelihoods.CATEGORIES", 200)

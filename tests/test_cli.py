@@ -30,6 +30,8 @@ from mvae.evaluation.work import WORKING, Work
 from mvae.inference import believe
 from mvae.training import RESUME, Trainer
 
+pytestmark = pytest.mark.usefixtures("few_label_draws")
+
 
 @pytest.fixture
 def root(trained_root: Path, tmp_path: Path) -> Path:

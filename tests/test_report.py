@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mvae.__main__ import app
 from mvae.checkpoint import load_model
 
-pytestmark = pytest.mark.usefixtures("few_digits")
+pytestmark = pytest.mark.usefixtures("few_digits", "few_label_draws")
 
 
 @pytest.fixture

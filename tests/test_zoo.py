@@ -17,6 +17,8 @@ from mvae.recipes import RECIPES
 from mvae.training import RESUME
 from mvae.zoo import BASELINES, ZOO, Run, state_of
 
+pytestmark = pytest.mark.usefixtures("few_label_draws")
+
 
 @pytest.fixture
 def small_zoo(trained_root, few_digits, tmp_path, monkeypatch) -> Path:
