@@ -40,8 +40,7 @@ def root(trained_root: Path, tmp_path: Path) -> Path:
 
 
 def run(command: str, root: Path | None = None) -> Result:
-    extra = [] if root is None else ["--root", str(root)]
-    return CliRunner().invoke(app, [*shlex.split(command), *extra])
+    return CliRunner().invoke(app, shlex.split(command) + (["--root", str(root)] if root else []))
 
 
 def succeed(command: str, root: Path | None = None) -> str:

@@ -29,8 +29,7 @@ from pages.parts.comparison.card import spread
 from pages.parts.comparison.shared import Shared, number
 from tests.signing import sign
 
-THREE = "mvae-cover,mvae,mvae-2d"
-FRESH = ("bivcca", "cvae", "dae", "vae", "mmvae")
+THREE, FRESH = "mvae-cover,mvae,mvae-2d", ("bivcca", "cvae", "dae", "vae", "mmvae")
 CACHES = (
     *(loading._load, loading.samples_of, loading.metrics_of, loading.classifier_of),
     *(records.history_of, loading.records_of),
