@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 #: Name of the estimator; figures of another one cannot stand beside its own.
-ESTIMATOR = "refined-1"
+ESTIMATOR = "refined-2"
 #: Latents decoded at once: enough to fill the matrix units, small enough for the cache.
 CHUNK = 1024
 #: Widths of the refined posterior, in its own standard deviations: wide ones reach the tails.

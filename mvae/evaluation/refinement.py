@@ -14,8 +14,8 @@ from mvae.mixture import Mixture
 
 __all__ = ["FullGaussian", "refine"]
 
-#: Step sizes of the refinement.
-STEPS = (0.7, 0.7, 0.7, 0.7)
+#: Step sizes of the refinement. A first step of 0.7 leads some samples into a worse optimum.
+STEPS = (0.5, 0.6, 0.7, 0.7)
 #: Pairs of opposite points by which Gaussians are compared whose gradient is not needed.
 PAIRS = 16
 
