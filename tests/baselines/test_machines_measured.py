@@ -60,7 +60,9 @@ def test_log_p_is_that_of_all_states_or_below_it(subject, kind, tmp_path):
     assert both["forward"]["mean"] == pytest.approx(every.log_z, abs=0.05)
     assert both["reverse"]["mean"] == pytest.approx(every.log_z, abs=0.05)
     assert both["crossed"] is False
-    assert "from above" in likelihoods.protocol(machine)["proposal"]
+    protocol = likelihoods.protocol(machine)
+    assert "from above" in protocol["proposal"]
+    assert ("exact" if kind is RBM else "two mean-field bounds") in protocol["conditional"]
 
 
 def test_an_evaluation_goes_on_where_it_was_interrupted(subject, tmp_path):

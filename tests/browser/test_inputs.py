@@ -135,6 +135,7 @@ def test_tags_that_are_dropped_are_dashed_until_one_is_clicked(visitor):
     chip(page, "tag 1").click()
     expect(page.locator(".chips.dropped")).to_have_count(0)
     expect(headline(page)).to_contain_text("Given clip and mood")
+    visitor.settled(page)
     page.locator(".st-key-supply-mood label").first.click()
     expect(page.locator(".chips.dropped")).to_have_count(1)
 

@@ -335,10 +335,10 @@ def test_nats_of_each_target_have_shades_of_their_own(visit):
 
 def test_of_many_situations_those_with_all_modalities_or_all_but_one_or_one_are_shown(visit):
     table = visit("results.py", data="views").app.dataframe[0].value
-    figures = [c for c in table if c.endswith("of 7") and not c.startswith(("±", "k", "to the best"))]
-    assert figures == [
-        *("1 of 7", "6 of 7", "7 of 7", "the next | 1 of 7", "the next | 6 of 7")
+    figures = [
+        c for c in table if c.endswith("of 7") and not c.startswith(("±", "k", "to the best"))
     ]
+    assert figures == [*("1 of 7", "6 of 7", "7 of 7", "the next | 1 of 7", "the next | 6 of 7")]
 
 
 def test_a_model_without_figures_says_how_to_make_them(visit, measured):

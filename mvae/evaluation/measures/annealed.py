@@ -22,7 +22,7 @@ from mvae.evaluation.boltzmann_likelihood import (
 from mvae.evaluation.measures.measure import Situation, Subject
 from mvae.evaluation.work import Step, Work
 
-__all__ = ["ANNEALING", "annealed", "log_partition", "normalised"]
+__all__ = ["ANNEALING", "annealed", "conditional_protocol", "log_partition", "normalised"]
 
 #: How log p comes about, for the protocol.
 ANNEALING = (
@@ -32,6 +32,16 @@ ANNEALING = (
     "on average, as by importance weights; a deep machine's mean field errs the same way. Where "
     "the two cross by more than two standard errors no bound follows"
 )
+
+
+def conditional_protocol(model: BoltzmannModel) -> str:
+    """Describe how log p(x_A|x_B) is computed: a difference in which log Z cancels."""
+    if model.machine.even.keys() <= {f"v {m.name}" for m in model.modalities}:
+        return "log p(x_A|x_B) is exact: a difference in which log Z cancels"
+    return (
+        "log p(x_A|x_B) is a difference of two mean-field bounds, in which log Z cancels; "
+        "it is no bound itself"
+    )
 
 
 def annealed(subject: Subject, scored: Iterable[Situation]) -> Iterator[Step]:

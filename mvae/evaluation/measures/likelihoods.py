@@ -21,7 +21,13 @@ from mvae.evaluation.likelihood import (
     subset_log_likelihoods,
 )
 from mvae.evaluation.measures.alike import posteriors_alike
-from mvae.evaluation.measures.annealed import ANNEALING, annealed, log_partition, normalised
+from mvae.evaluation.measures.annealed import (
+    ANNEALING,
+    annealed,
+    conditional_protocol,
+    log_partition,
+    normalised,
+)
 from mvae.evaluation.measures.measure import FEW, Measure, Situation, Subject, figure
 from mvae.evaluation.work import Step, Work
 from mvae.model import LatentModel
@@ -105,7 +111,8 @@ class Likelihoods(Measure):
             "K": subject.k,
         }
         if isinstance(model, BoltzmannModel):
-            return {**facts, "proposal": ANNEALING}
+            conditional = conditional_protocol(model)
+            return {**facts, "proposal": ANNEALING, "conditional": conditional}
         if not isinstance(model, LatentModel | CVAE):
             return {"proposal": model.no_likelihood}
         proposal = (
