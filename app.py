@@ -11,8 +11,8 @@ from typing import Any
 import streamlit as st
 import torch
 
-import mvae.inference  # noqa: F401  imported now, so that no visitor waits for it
-from mvae.allocator import return_freed_memory
+import mvae.analysis.inference  # noqa: F401  imported now, so that no visitor waits for it
+from pages.parts.allocator import return_freed_memory
 from pages.parts.assets import routes
 from pages.parts.headers import middleware
 

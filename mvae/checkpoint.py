@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from torch import Tensor, nn
 
-from mvae.baselines import AnyObjective
+from mvae.batch import Batch
 from mvae.files import (
     CheckpointError,
     load_tensors,
@@ -26,8 +26,9 @@ from mvae.files import (
     write_atomically,
     write_json,
 )
-from mvae.modality import Batch, Modality
-from mvae.model import MultimodalModel
+from mvae.modality import Modality
+from mvae.models.base import MultimodalModel
+from mvae.models.registry import AnyObjective
 
 __all__ = [
     "CHECKPOINTS",

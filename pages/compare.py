@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from mvae.analysis.comparison import DRAWS, Answer
 from mvae.checkpoint import CheckpointError, ModelConfig
-from mvae.comparison import DRAWS, Answer
 from mvae.evaluation.classifier import Classifier
 from mvae.modality import Modality
-from mvae.model import LatentModel, MultimodalModel
+from mvae.models.base import LatentModel, MultimodalModel
 from pages.parts.code import compare_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.comparison import export
@@ -22,8 +22,8 @@ from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.loading import classifier_of, load, samples_of
 from pages.parts.pictures import ink
 from pages.parts.plain import plain
+from pages.parts.sentences import told
 from pages.parts.view import View, compared
-from pages.parts.words import told
 
 PROTOCOL = f"{DRAWS} draws, the same random numbers for every model"
 #: How to read what is generated of some kinds.

@@ -7,19 +7,19 @@ from typing import Any
 
 import streamlit as st
 
-from mvae.inference import Belief, believe
+from mvae.analysis.inference import Belief, believe
 from pages.parts.about import reached, show_limitations
 from pages.parts.assets import decoders_path
 from pages.parts.code import experts_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.evidence import evidence_column, gather, supplied
-from pages.parts.exact import exact_of, show_products
-from pages.parts.follow import follow
+from pages.parts.exact_posterior import exact_of, show_products
 from pages.parts.loading import load, metrics_of, records_of, samples_of
+from pages.parts.sentences import NATS, about_conflict, agreement, headline, what_changed
 from pages.parts.stage import describe, show_stage
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import MAX_DIMS, View, change, place
-from pages.parts.words import NATS, about_conflict, agreement, headline, what_changed
+from pages.parts.widget_sync import follow
 
 
 def page() -> None:

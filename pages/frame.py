@@ -10,12 +10,12 @@ from streamlit.navigation.page import StreamlitPage
 from mvae import checkpoint
 from mvae.data import DATASETS
 from pages.parts.about import about, reached, show_limitations
-from pages.parts.follow import follow, number_run, show_number
 from pages.parts.links import open_view
 from pages.parts.loading import load, records_of
 from pages.parts.plain import plain
 from pages.parts.versions import one_version
 from pages.parts.view import View, change, show
+from pages.parts.widget_sync import follow, number_run, show_number
 
 STYLE = """<style>
 .block-container { padding-top: 4.2rem; padding-bottom: 3rem; max-width: 84rem; }

@@ -8,15 +8,14 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from mvae.analysis.inference import Belief, believe
+from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
-from mvae.inference import Belief, believe
-from mvae.modality import Batch
-from mvae.pictures import assemble, picture_shape
+from mvae.images.tiling import assemble, picture_shape
 from pages.parts.assets import decoders_path
 from pages.parts.code import experts_code, show_code, witnesses_code
 from pages.parts.colours import OTHERS
-from pages.parts.exact import exact_of
-from pages.parts.follow import follow
+from pages.parts.exact_posterior import exact_of
 from pages.parts.lesson import STEPS, Scene, Step, Witnesses
 from pages.parts.lesson_scenes import (
     checkpoints_for,
@@ -29,11 +28,12 @@ from pages.parts.lesson_scenes import (
 from pages.parts.loading import load, metrics_of, records_of, samples_of
 from pages.parts.pictures import as_image
 from pages.parts.plain import plain
+from pages.parts.sentences import agreement, listing
 from pages.parts.stage import describe, describe_witnesses, show_stage
 from pages.parts.stage.planes import plane_of
 from pages.parts.trainings import best_elbo, comparable, differences, table
 from pages.parts.view import View, change, place
-from pages.parts.words import agreement, listing
+from pages.parts.widget_sync import follow
 
 
 def page() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mvae.embedding import posterior_means
-from mvae.modality import Batch, Modality
+from mvae.analysis.embedding import posterior_means
+from mvae.batch import Batch
+from mvae.modality import Modality
 from pages.parts.code import map_code, show_code
 from pages.parts.evidence import gather, supplied, switch
-from pages.parts.follow import follow, show_number
 from pages.parts.loading import load, map_of, samples_of
 from pages.parts.map import Shade, describe, nearest_samples, shades, show_map
 from pages.parts.plain import plain
+from pages.parts.sentences import neighbourhood, told
 from pages.parts.view import COLOURINGS, View, change
-from pages.parts.words import neighbourhood, told
+from pages.parts.widget_sync import follow, show_number
 
 #: How many of the nearest examples are told of.
 NEAREST = 10

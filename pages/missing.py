@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from mvae.images.tiling import tiles
 from mvae.modality import Modality
-from mvae.pictures import tiles
-from mvae.results import BESIDE, CELLS, KINDS, Figure, figures, kind_of, spoken
-from mvae.runs import Record
+from mvae.results.figures import BESIDE, CELLS, KINDS, Figure, figures, kind_of, spoken
+from mvae.results.runs import Record
 from pages.parts.choices import choose_kind
 from pages.parts.colours import colours_of
 from pages.parts.links import url_of

@@ -10,13 +10,13 @@ import streamlit as st
 from mvae.data import DATASETS
 from mvae.evaluation.calibration import USED
 from mvae.modality import Modality
-from mvae.ranking import ranking
-from mvae.results import BESIDE, KINDS, Figure, Kind, figures, kind_of, spoken, withheld
-from mvae.runs import Record
+from mvae.results.figures import BESIDE, KINDS, Figure, Kind, figures, kind_of, spoken, withheld
+from mvae.results.ranking import ranking
+from mvae.results.runs import Record
 from pages.parts.charts import intervals, ranks
 from pages.parts.choices import choose_kind, offer_csv
+from pages.parts.external_models import show_peers
 from pages.parts.loading import records_of
-from pages.parts.peers import show_peers
 from pages.parts.plain import code, plain
 from pages.parts.ranked import Columns, remarks, show_ranked
 from pages.parts.view import View

@@ -8,8 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from mvae.data import DATASETS
-from mvae.evaluation.supervision import METHODS, PASSES, RATE, Point
-from mvae.runs import Record
+from mvae.results.runs import Record
+from mvae.training.weak_supervision import METHODS, PASSES, RATE, Point
 from pages.parts.charts import supervision
 from pages.parts.choices import offer_csv
 from pages.parts.loading import records_of, supervision_of

@@ -6,13 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from mvae.theory import BESTS, PAIRS
+from mvae.analysis.theory import BESTS, PAIRS
 from pages.parts.code import show_code, theory_code
 from pages.parts.colours import LABELS, OTHERS
-from pages.parts.follow import follow
 from pages.parts.quadrature import show_quadrature
-from pages.parts.step import METHODS, step_table
+from pages.parts.training_step_table import METHODS, step_table
 from pages.parts.view import View, change
+from pages.parts.widget_sync import follow
 
 TITLES = {
     "linear": "Linear",

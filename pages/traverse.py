@@ -8,20 +8,20 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from mvae.inference import Belief, believe
+from mvae.analysis.inference import Belief, believe
+from mvae.images.tiling import assemble, grey, pictures
+from mvae.kinds.tokens import decode
 from mvae.modality import Modality
-from mvae.model import ExpertModel
-from mvae.pictures import assemble, grey, pictures
-from mvae.tokens import decode
+from mvae.models.base import ExpertModel
 from pages.parts.code import REACH, STEPS, show_code, traverse_code
 from pages.parts.evidence import gather, supplied
 from pages.parts.figures import mosaic, vectors
-from pages.parts.follow import follow
 from pages.parts.loading import load, samples_of
 from pages.parts.pictures import visible
 from pages.parts.plain import chart_text
+from pages.parts.sentences import decided, told
 from pages.parts.view import STARTS, View, change
-from pages.parts.words import decided, told
+from pages.parts.widget_sync import follow
 
 #: Lines of a note below a picture of a strip; letters of one there, and in a grid.
 NOTES, STRIP, GRID = 4, 16, 11

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from mvae.gaussian import Gaussian
-from mvae.modality import Batch
-from mvae.model import LatentModel
+from mvae.batch import Batch
+from mvae.distributions.gaussian import Gaussian
+from mvae.models.base import LatentModel
 
 HOLES = torch.tensor(
     [

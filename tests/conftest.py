@@ -13,18 +13,21 @@ from hypothesis import settings
 from torch import Tensor
 from typer.testing import CliRunner
 
-from mvae.__main__ import app
-from mvae.baselines import annealing, boltzmann, dbm
-from mvae.baselines.boltzmann_model import BoltzmannModel
-from mvae.baselines.deep_rbm import DeepRBM
+from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training
+from mvae.cli import app
 from mvae.data import dataset as dataset_module
+from mvae.distributions.gaussian import Gaussian
+from mvae.distributions.mixture import Mixture
 from mvae.evaluation import boltzmann_likelihood, classifier
-from mvae.gaussian import Gaussian
-from mvae.mixture import Mixture
-from mvae.modality import Batch, Modality
-from mvae.model import MVAE, MultimodalModel
-from mvae.objective import SubSampled
+from mvae.modality import Modality
+from mvae.models import dbm
+from mvae.models.base import MultimodalModel
+from mvae.models.boltzmann import annealing, machine
+from mvae.models.boltzmann.model import BoltzmannModel
+from mvae.models.deep_rbm import DeepRBM
+from mvae.models.mvae import MVAE
+from mvae.models.objectives import SubSampled
 from tests.toys import write_toys
 
 # Benchmarks have requirements of their own, and no tests.
@@ -232,7 +235,7 @@ def brief_chains(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setattr(module, name, 10)
     # In a machine of three hidden units a category's first code would leave nothing to chance.
-    for module in (boltzmann, dbm):
+    for module in (machine, dbm):
         monkeypatch.setattr(module, "CODE", 0.1)
 
 

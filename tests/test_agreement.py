@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Categorical, Independent
 
-from mvae.evaluation.agreement import agreement, coherence, likeliest, told
+from mvae.distributions.autoregressive import Autoregressive, Speaker
+from mvae.evaluation.accuracy import agreement, coherence, likeliest, told
 from mvae.evaluation.retrieval import average_precision, expected_by_chance
 from mvae.modality import Modality
-from mvae.text import Autoregressive, Speaker
 
 LABEL = Modality(name="label", kind="label", shape=(3,), likelihood="categorical")
 TAGS = Modality(

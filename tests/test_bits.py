@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvae.intake import IntakeError, pack_bits, picture_from_upload, unpack_bits
+from mvae.images.preprocessing import IntakeError, pack_bits, picture_from_upload, unpack_bits
 from tests.drawn import FRAME, file_of, five
 
 

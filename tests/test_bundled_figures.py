@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mvae.checkpoint import CHECKPOINTS
-from mvae.evaluation.trust import EARLIER
-from mvae.likelihood import LIKELIHOODS
-from mvae.results import figures
-from mvae.runs import runs
+from mvae.distributions.likelihood import LIKELIHOODS
+from mvae.evaluation.reliability import EARLIER
+from mvae.results.figures import figures
+from mvae.results.runs import runs
 from tests.test_runs import write_run
 
 #: Likelihoods of data that are one of countably many, whose probability is at most 1. The

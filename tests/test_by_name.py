@@ -20,33 +20,34 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
 import mvae
+from mvae.analysis.comparison import answer
+from mvae.analysis.embedding import pool_means, posterior_means
+from mvae.analysis.inference import Belief, believe
+from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training, load_model, load_samples
-from mvae.comparison import answer
-from mvae.embedding import pool_means, posterior_means
+from mvae.distributions.gaussian import Gaussian
+from mvae.distributions.mixture import Mixture
 from mvae.evaluation.boltzmann_likelihood import UNNORMALISED, boltzmann_log_likelihood
 from mvae.evaluation.cost import decoder_evaluations
-from mvae.evaluation.exact import ExactInference
-from mvae.evaluation.likelihood import (
+from mvae.evaluation.exact_posterior import ExactInference
+from mvae.evaluation.log_likelihood import (
     conditional_log_likelihood,
     direction_log_likelihood,
     log_likelihood,
 )
-from mvae.evaluation.measures.alike import posteriors_alike
-from mvae.evaluation.measures.facts import disagreement_quantiles, noticed
-from mvae.evaluation.measures.measure import Subject
+from mvae.evaluation.measures.base import Subject
+from mvae.evaluation.measures.conflict_and_cost import disagreement_quantiles, noticed
+from mvae.evaluation.measures.matching_proposals import posteriors_alike
 from mvae.evaluation.probe import linear_probe
-from mvae.evaluation.products import compare_products
-from mvae.evaluation.supervision import told
-from mvae.gaussian import Gaussian
-from mvae.inference import Belief, believe
-from mvae.mixture import Mixture
-from mvae.modality import Batch, Modality
-from mvae.model import MVAE
-from mvae.objective import elbo, log_likelihoods
-from mvae.pictures import completed
-from mvae.recipes import RECIPES
-from mvae.search import quality
-from mvae.training import Trainer, validation_score
+from mvae.evaluation.product_check import compare_products
+from mvae.images.tiling import completed
+from mvae.modality import Modality
+from mvae.models.mvae import MVAE
+from mvae.models.objectives import elbo, log_likelihoods
+from mvae.training.recipes import RECIPES
+from mvae.training.search import quality
+from mvae.training.trainer import Trainer, validation_score
+from mvae.training.weak_supervision import told
 from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64", "brief_chains")
@@ -312,7 +313,7 @@ def test_every_function_goes_by_names(function, toy_batch):
 def test_every_public_function_that_takes_a_batch_is_tested():
     found = set()
     for info in pkgutil.walk_packages(mvae.__path__, "mvae."):
-        if info.name.startswith(("mvae.data", "mvae.baselines", "mvae.__main__")):
+        if info.name.startswith(("mvae.data", "mvae.models.registry", "mvae.cli")):
             continue
         module = importlib.import_module(info.name)
         for name in getattr(module, "__all__", ()):

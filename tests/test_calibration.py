@@ -11,12 +11,13 @@ from scipy import stats
 from scipy.integrate import quad
 from torch.distributions import Independent, Normal
 
+from mvae.distributions.gaussian import Gaussian
+from mvae.distributions.mixture import Mixture
 from mvae.evaluation.calibration import Calibration, calibrate, information, simulate
-from mvae.gaussian import Gaussian
-from mvae.mixture import Mixture
 from mvae.modality import Modality
-from mvae.model import MVAE, LatentModel
-from mvae.recipes import RECIPES
+from mvae.models.base import LatentModel
+from mvae.models.mvae import MVAE
+from mvae.training.recipes import RECIPES
 from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64")

@@ -7,7 +7,7 @@ import torch
 
 from mvae.checkpoint import load_model
 from mvae.evaluation.calibration import calibrate, simulate
-from mvae.evaluation.exact import ExactInference
+from mvae.evaluation.exact_posterior import ExactInference
 from tests.by_hand import seeded
 
 SIMULATED = 100

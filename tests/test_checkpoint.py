@@ -33,7 +33,7 @@ from mvae.checkpoint import (
 )
 from mvae.data import DATASETS
 from mvae.files import save_listed, sums
-from mvae.recipes import config_for
+from mvae.training.recipes import config_for
 from tests.signing import spoil
 
 

@@ -20,15 +20,14 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from mvae import vision
-from mvae.__main__ import app
+from mvae.analysis.inference import believe
 from mvae.checkpoint import load_metrics, load_model, load_samples, sha256
-from mvae.data import DATASETS, multimnist
+from mvae.cli import app
+from mvae.data import DATASETS, multimnist, torchvision_datasets
 from mvae.evaluation.classifier import classifier_of
 from mvae.evaluation.report import evaluate
-from mvae.evaluation.work import WORKING, Work
-from mvae.inference import believe
-from mvae.training import RESUME, Trainer
+from mvae.evaluation.step_cache import WORKING, Work
+from mvae.training.trainer import RESUME, Trainer
 
 pytestmark = pytest.mark.usefixtures("few_label_draws")
 
@@ -336,7 +335,8 @@ def test_data_that_cannot_be_fetched_are_answered_with_one_line(tmp_path, monkey
     def offline(*_, **__):
         raise URLError("Network is unreachable")
 
-    monkeypatch.setattr(vision.datasets().mnist, "download_and_extract_archive", offline)
+    mnist = torchvision_datasets.datasets().mnist
+    monkeypatch.setattr(mnist, "download_and_extract_archive", offline)
     monkeypatch.setenv("MVAE_DATA", str(tmp_path))
     assert_fails(run("data mnist"), "MVAE_DATA")
 

@@ -15,11 +15,11 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from mvae.__main__ import app
+from mvae.batch import Batch
 from mvae.checkpoint import load_tensors
+from mvae.cli import app
 from mvae.data import DATASETS
-from mvae.modality import Batch
-from mvae.training import Trainer
+from mvae.training.trainer import Trainer
 from tests.signing import sign
 
 COMMANDS = typer.main.get_command(app).commands
@@ -198,7 +198,7 @@ def test_too_little_memory_gets_a_sentence(root, monkeypatch):
     def greedy(*_: object, **__: object) -> None:
         torch.empty(2**62, dtype=torch.uint8)
 
-    monkeypatch.setattr("mvae.__main__.believe", greedy)
+    monkeypatch.setattr("mvae.cli.believe", greedy)
     result = CliRunner().invoke(app, ["infer", "mnist/mvae", "--root", str(root)])
     assert "memory" in assert_refused(result, status=1)
 
@@ -207,7 +207,7 @@ def test_a_fault_of_the_program_is_not_called_one_of_the_input(root, monkeypatch
     def faulty(*_: object, **__: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr("mvae.__main__.believe", faulty)
+    monkeypatch.setattr("mvae.cli.believe", faulty)
     result = CliRunner().invoke(app, ["infer", "mnist/mvae", "--root", str(root)])
     assert isinstance(result.exception, RuntimeError)
 

@@ -7,14 +7,16 @@ import math
 import pytest
 import torch
 
-from mvae.baselines.bivcca import BiVCCA
-from mvae.baselines.cvae import CVAE
-from mvae.baselines.dae import DAE
-from mvae.baselines.mmvae import MMVAE
-from mvae.baselines.vae import VAE
-from mvae.comparison import DRAWS, SHOWN, answer, differences
-from mvae.modality import Batch, Modality
-from mvae.model import MVAE, noise
+from mvae.analysis.comparison import DRAWS, SHOWN, answer, differences
+from mvae.batch import Batch
+from mvae.modality import Modality
+from mvae.models.base import noise
+from mvae.models.bivcca import BiVCCA
+from mvae.models.cvae import CVAE
+from mvae.models.dae import DAE
+from mvae.models.mmvae import MMVAE
+from mvae.models.mvae import MVAE
+from mvae.models.vae import VAE
 
 pytestmark = pytest.mark.usefixtures("float64")
 

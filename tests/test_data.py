@@ -9,12 +9,11 @@ import pytest
 import torch
 
 import mvae
-from mvae import vision
 from mvae.checkpoint import load_samples
-from mvae.data import DATASETS, DatasetError, data_folder
+from mvae.data import DATASETS, DatasetError, data_folder, torchvision_datasets
+from mvae.data.samples import write_samples
+from mvae.images.tiling import assemble, cut, picture_shape
 from mvae.modality import Modality
-from mvae.pictures import assemble, cut, picture_shape
-from mvae.samples import write_samples
 
 SPLITS = ("train", "valid", "test")
 #: Those that are made of torchvision's files; the others have tests of their own in tests/data.
@@ -166,7 +165,7 @@ def test_every_data_set_names_its_source_and_licence():
 def test_torchvision_has_one_door():
     package = Path(mvae.__file__).parent
     for path in package.rglob("*.py"):
-        if path == package / "vision.py":
+        if path == package / "data/torchvision_datasets.py":
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -178,6 +177,6 @@ def test_the_door_hides_no_other_failure(monkeypatch):
     def fail(_):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(vision, "import_module", fail)
+    monkeypatch.setattr(torchvision_datasets, "import_module", fail)
     with pytest.raises(RuntimeError, match="out of luck"):
-        vision.datasets.__wrapped__()
+        torchvision_datasets.datasets.__wrapped__()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from mvae.disagreement import disagreement
-from mvae.gaussian import Gaussian, conflict, product_of_experts
+from mvae.distributions.disagreement import disagreement
+from mvae.distributions.gaussian import Gaussian, conflict, product_of_experts
 
 number = st.floats(-3, 3)
 expert = st.tuples(number, st.floats(-2, 2))

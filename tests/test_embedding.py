@@ -10,13 +10,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from mvae.__main__ import app
-from mvae.checkpoint import (
-    CheckpointError,
-    load_model,
-    load_samples,
-)
-from mvae.embedding import (
+from mvae.analysis.embedding import (
     fit_umap,
     load_map,
     place,
@@ -25,7 +19,13 @@ from mvae.embedding import (
     principal_axes,
     write_map,
 )
-from mvae.modality import Batch
+from mvae.batch import Batch
+from mvae.checkpoint import (
+    CheckpointError,
+    load_model,
+    load_samples,
+)
+from mvae.cli import app
 from tests.bundled import WITH_EXPERTS
 from tests.signing import spoil
 

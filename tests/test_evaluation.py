@@ -11,17 +11,18 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from torch.distributions import Distribution, Independent, Normal
 
+from mvae.batch import Batch
 from mvae.checkpoint import CheckpointError, ModelConfig, save_tensors
+from mvae.distributions.gaussian import Gaussian
+from mvae.distributions.mixture import Mixture
 from mvae.evaluation.classifier import FILE, Classifier, classifier_of
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.importance import LogLikelihood
-from mvae.evaluation.likelihood import conditional_log_likelihood, log_likelihood
-from mvae.gaussian import Gaussian
-from mvae.mixture import Mixture
-from mvae.modality import Batch, Modality
-from mvae.model import LatentModel
-from mvae.objective import draw_subsets, elbo
-from mvae.recipes import config_for
+from mvae.evaluation.log_likelihood import conditional_log_likelihood, log_likelihood
+from mvae.modality import Modality
+from mvae.models.base import LatentModel
+from mvae.models.objectives import draw_subsets, elbo
+from mvae.training.recipes import config_for
 from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64")

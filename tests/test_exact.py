@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
-from mvae.evaluation.exact import ExactInference, possible
-from mvae.evaluation.measures.measure import subsets_of
-from mvae.evaluation.products import compare_products
-from mvae.gaussian import Gaussian
-from mvae.modality import Batch
-from mvae.model import MVAE, MultimodalModel
-from mvae.objective import elbo
+from mvae.distributions.gaussian import Gaussian
+from mvae.evaluation.exact_posterior import ExactInference, possible
+from mvae.evaluation.measures.base import subsets_of
+from mvae.evaluation.product_check import compare_products
+from mvae.models.base import MultimodalModel
+from mvae.models.mvae import MVAE
+from mvae.models.objectives import elbo
 
 
 class Bundled:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from mpmath import mpf
 from torch import Tensor
 
-from mvae.gaussian import Gaussian, conflict, divide_out_prior, product_of_experts
-from mvae.mixture import Mixture
+from mvae.distributions.gaussian import Gaussian, conflict, divide_out_prior, product_of_experts
+from mvae.distributions.mixture import Mixture
 
 DIGITS = 1500
 #: Step of a central difference, whose error is of the order of its square.

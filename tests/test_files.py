@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mvae.__main__ import app
+from mvae.cli import app
 from mvae.files import CheckpointError, read, version_of, write_atomically, writing
-from mvae.training import Trainer
-from mvae.zoo import train
+from mvae.training.trainer import Trainer
+from mvae.training.zoo import train
 
 #: Begins to write a file, says so, and waits to be killed.
 HALF = """

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import integrate
 from torch import Tensor
 
-from mvae.gaussian import Gaussian, conflict, divide_out_prior, product_of_experts
+from mvae.distributions.gaussian import Gaussian, conflict, divide_out_prior, product_of_experts
 
 pytestmark = pytest.mark.usefixtures("float64")
 DOUBLE = torch.float64

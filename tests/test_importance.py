@@ -8,11 +8,11 @@ import pytest
 import torch
 from scipy.stats import genpareto, multivariate_normal
 
+from mvae.distributions.gaussian import Gaussian
+from mvae.distributions.mixture import Mixture
 from mvae.evaluation.importance import Draws, average, pareto_k, ratio
 from mvae.evaluation.population import population_draws
 from mvae.evaluation.refinement import FullGaussian, refine
-from mvae.gaussian import Gaussian
-from mvae.mixture import Mixture
 from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64")

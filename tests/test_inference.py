@@ -8,11 +8,11 @@ from itertools import permutations
 import pytest
 import torch
 
-from mvae.disagreement import disagreement
-from mvae.gaussian import conflict
-from mvae.inference import believe, conflict_percentile, percentile
-from mvae.modality import Batch
-from mvae.telling import as_dict, tell
+from mvae.analysis.inference import believe, conflict_percentile, percentile
+from mvae.analysis.posterior_summary import as_dict, tell
+from mvae.batch import Batch
+from mvae.distributions.disagreement import disagreement
+from mvae.distributions.gaussian import conflict
 
 pytestmark = pytest.mark.usefixtures("float64")
 

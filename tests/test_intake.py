@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from torch import Tensor
 
-from mvae.intake import IntakeError, normalise_ink, picture_from_upload
+from mvae.images.preprocessing import IntakeError, normalise_ink, picture_from_upload
 from tests.drawn import FRAME, file_of, five
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
-from mvae.evaluation.exact import ExactInference
-from mvae.evaluation.likelihood import conditional_log_likelihood, log_likelihood
-from mvae.modality import Batch
+from mvae.evaluation.exact_posterior import ExactInference
+from mvae.evaluation.log_likelihood import conditional_log_likelihood, log_likelihood
 
 POINTS, DRAWS = 200, 5000
 # Quadrature itself is exact to a hundredth of a nat: see test_exact.

@@ -8,23 +8,24 @@ from itertools import pairwise
 import pytest
 import torch
 
+from mvae.analysis.inference import percentile
+from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
-from mvae.disagreement import disagreement
+from mvae.distributions.disagreement import disagreement
+from mvae.distributions.gaussian import Gaussian
+from mvae.distributions.likelihood import LIKELIHOODS
 from mvae.evaluation.classifier import Classifier
 from mvae.evaluation.importance import LogLikelihood
 from mvae.evaluation.measures import OTHERS, Likelihoods, Subject
 from mvae.evaluation.measures.accuracy import Accuracy
-from mvae.evaluation.measures.facts import disagreement_quantiles, noticed
+from mvae.evaluation.measures.base import Measure, figure, situations, subsets_of
+from mvae.evaluation.measures.calibration import Honesty, Probe
+from mvae.evaluation.measures.conflict_and_cost import disagreement_quantiles, noticed
 from mvae.evaluation.measures.frechet import Frechet
-from mvae.evaluation.measures.generated import Generated
-from mvae.evaluation.measures.honesty import Honesty, Probe
-from mvae.evaluation.measures.measure import Measure, figure, situations, subsets_of
-from mvae.evaluation.work import Work
-from mvae.gaussian import Gaussian
-from mvae.inference import percentile
-from mvae.likelihood import LIKELIHOODS
-from mvae.modality import Batch, Modality
-from mvae.model import ExpertModel, MultimodalModel
+from mvae.evaluation.measures.generation import Generated
+from mvae.evaluation.step_cache import Work
+from mvae.modality import Modality
+from mvae.models.base import ExpertModel, MultimodalModel
 from tests.by_hand import seeded
 from tests.toys import LATENTS, TOYS, build
 

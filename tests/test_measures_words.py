@@ -5,18 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.baselines.encoder_decoder import EncoderDecoder, EncoderDecoderObjective
+from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
+from mvae.distributions.gaussian import Gaussian
+from mvae.distributions.likelihood import LIKELIHOODS
 from mvae.evaluation.measures import Subject
 from mvae.evaluation.measures.accuracy import Accuracy
 from mvae.evaluation.measures.retrieval import Retrieval
-from mvae.evaluation.measures.texts import Texts, corpus_scores
-from mvae.evaluation.work import Work
-from mvae.gaussian import Gaussian
-from mvae.likelihood import LIKELIHOODS
-from mvae.modality import Batch, Modality
-from mvae.model import ExpertModel, MultimodalModel
-from mvae.tokens import encode
+from mvae.evaluation.measures.text_quality import Texts, corpus_scores
+from mvae.evaluation.step_cache import Work
+from mvae.kinds.tokens import encode
+from mvae.modality import Modality
+from mvae.models.base import ExpertModel, MultimodalModel
+from mvae.models.encoder_decoder import EncoderDecoder, EncoderDecoderObjective
 
 LAMPS = Modality(name="lamps", kind="image", shape=(1, 1, 3), likelihood="gaussian")
 TAGS = Modality(

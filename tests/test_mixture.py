@@ -10,8 +10,8 @@ import torch
 from scipy import stats
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from mvae.gaussian import Gaussian
-from mvae.mixture import Mixture
+from mvae.distributions.gaussian import Gaussian
+from mvae.distributions.mixture import Mixture
 from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64")

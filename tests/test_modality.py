@@ -11,8 +11,9 @@ import torch
 from pydantic import ValidationError
 from scipy import integrate, special
 
-from mvae.likelihood import LIKELIHOODS
-from mvae.modality import Batch, Modality
+from mvae.batch import Batch
+from mvae.distributions.likelihood import LIKELIHOODS
+from mvae.modality import Modality
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -12,18 +12,19 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
-from mvae.baselines.cvae import CVAE
-from mvae.baselines.dae import DAE
-from mvae.baselines.encoder_decoder import EncoderDecoder
-from mvae.budgets import BUDGETS
+from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, load_model, save_model
 from mvae.data import DATASETS
-from mvae.evaluation.likelihood import log_likelihood
-from mvae.gaussian import Gaussian
-from mvae.modality import Batch
-from mvae.model import MVAE, ExpertModel, LatentModel, MultimodalModel
-from mvae.recipes import RECIPES, config_for
-from mvae.zoo import ZOO
+from mvae.distributions.gaussian import Gaussian
+from mvae.evaluation.log_likelihood import log_likelihood
+from mvae.models.base import ExpertModel, LatentModel, MultimodalModel
+from mvae.models.cvae import CVAE
+from mvae.models.dae import DAE
+from mvae.models.encoder_decoder import EncoderDecoder
+from mvae.models.mvae import MVAE
+from mvae.training.budgets import BUDGETS
+from mvae.training.recipes import RECIPES, config_for
+from mvae.training.zoo import ZOO
 from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64", "brief_chains")

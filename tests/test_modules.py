@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pages.parts import chips, modules, pad, quadrature, stage
+from pages.parts import chips, js_bundle, pad, quadrature, stage
 from pages.parts import map as map_
 
 COMPONENTS = {
@@ -34,7 +34,7 @@ def declared(script: str) -> list[str]:
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_script_is_one_module(name):
     init = COMPONENTS[name]
-    files = modules.files_of(str(init), name)
+    files = js_bundle.files_of(str(init), name)
     assert files["html"] == (init.parent / f"{name}.html").read_text("utf-8")
     assert files["css"] == (init.parent / f"{name}.css").read_text("utf-8")
     script = files["js"]
@@ -46,7 +46,7 @@ def test_script_is_one_module(name):
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_every_module_is_joined_once_behind_what_it_imports(name):
     init = COMPONENTS[name]
-    script = modules.files_of(str(init), name)["js"]
+    script = js_bundle.files_of(str(init), name)["js"]
     places = {}
     for path in init.parent.glob("*.js"):
         heads = re.findall(
@@ -66,7 +66,7 @@ def test_every_module_is_joined_once_behind_what_it_imports(name):
 
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_names_at_the_top_level_differ(name):
-    counts = Counter(declared(modules.files_of(str(COMPONENTS[name]), name)["js"]))
+    counts = Counter(declared(js_bundle.files_of(str(COMPONENTS[name]), name)["js"]))
     assert len(counts) > 5
     assert [each for each, count in counts.items() if count > 1] == []
 
@@ -89,12 +89,12 @@ def test_what_two_modules_import_comes_once_and_first(tmp_path):
         'import { b } from "./one.js";\nimport { a } from "./two.js";\n'
         "export default function () { return [a, b]; }\n"
     )
-    assert modules.script(tmp_path / "main.js") == (
+    assert js_bundle.script(tmp_path / "main.js") == (
         "const a = 1;\nconst b = a;\nexport default function () { return [a, b]; }\n"
     )
 
 
 def test_no_module_reads_a_text_as_html():
-    for path in Path(modules.__file__).parent.rglob("*.js"):
+    for path in Path(js_bundle.__file__).parent.rglob("*.js"):
         found = re.search(r"(inner|outer)HTML|insertAdjacentHTML|document\.write", path.read_text())
         assert not found, path

@@ -6,10 +6,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from mvae.modality import Batch, Modality
-from mvae.model import MVAE
-from mvae.networks import Decoder, Encoder, convolved
-from mvae.objective import Covering, SubSampled, elbo
+from mvae.batch import Batch
+from mvae.kinds.networks import Decoder, Encoder, convolved
+from mvae.modality import Modality
+from mvae.models.mvae import MVAE
+from mvae.models.objectives import Covering, SubSampled, elbo
 from tests.by_hand import seeded
 
 PHOTO = Modality(

@@ -11,10 +11,10 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from mvae.gaussian import Gaussian
-from mvae.modality import Batch
-from mvae.model import MultimodalModel
-from mvae.objective import (
+from mvae.batch import Batch
+from mvae.distributions.gaussian import Gaussian
+from mvae.models.base import MultimodalModel
+from mvae.models.objectives import (
     Covering,
     Denoising,
     Joint,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mvae.checkpoint import write_json
-from mvae.evaluation.measures.measure import figure
+from mvae.evaluation.measures.base import figure
 from mvae.evaluation.paired import VALUES, keep_values, paired_errors
 
 

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mvae.analysis.embedding import posterior_means, principal_axes
+from mvae.analysis.inference import believe
 from mvae.checkpoint import load_model, load_samples
-from mvae.embedding import posterior_means, principal_axes
-from mvae.inference import believe
 
 
 def points(n: int, latents: int, seed: int) -> torch.Tensor:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mvae.batch import Batch
+from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.probe import linear_probe
-from mvae.gaussian import Gaussian
-from mvae.modality import Batch, Modality
-from mvae.model import LatentModel
+from mvae.modality import Modality
+from mvae.models.base import LatentModel
 
 SPOT = Modality(name="spot", kind="vector", shape=(2,), likelihood="gaussian")
 KIND = Modality(name="kind", kind="label", shape=(3,), likelihood="categorical")

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.quadrature import CELLS, HALF_WIDTH, Partition, expectation, lattice
-from mvae.gaussian import Gaussian
 
 
 def test_a_narrow_gaussian_is_integrated_wherever_it_lies():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mvae.evaluation.trust import DISTRUSTED, EARLIER
-from mvae.ranking import difference, ranking
-from mvae.results import figures
-from mvae.runs import runs
+from mvae.evaluation.reliability import DISTRUSTED, EARLIER
+from mvae.results.figures import figures
+from mvae.results.ranking import difference, ranking
+from mvae.results.runs import runs
 from tests.test_runs import write_run
 
 JOINT = "image+label"

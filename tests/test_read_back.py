@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.modality import Batch
-from mvae.objective import Covering, held_fixed, read_back
+from mvae.batch import Batch
+from mvae.models.objectives import Covering, held_fixed, read_back
 from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64")

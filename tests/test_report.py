@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from mvae.__main__ import app
 from mvae.checkpoint import load_model
+from mvae.cli import app
 
 pytestmark = pytest.mark.usefixtures("few_digits", "few_label_draws")
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.baselines.cvae import CVAE
-from mvae.baselines.dae import DAE
-from mvae.baselines.deep_rbm import DeepRBM, DeepRBMObjective
-from mvae.baselines.mmvae import MMVAE
-from mvae.baselines.rbm import RBM
-from mvae.baselines.vae import VAE
-from mvae.embedding import place, pool_means, principal_axes
-from mvae.evaluation.agreement import coherence
+from mvae.analysis.embedding import place, pool_means, principal_axes
+from mvae.batch import Batch
+from mvae.csv_files import write_rows
+from mvae.evaluation.accuracy import coherence
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.probe import linear_probe
 from mvae.evaluation.retrieval import average_precision
-from mvae.evaluation.supervision import few
-from mvae.modality import Batch, Modality
-from mvae.model import MVAE, noise
-from mvae.objective import draw_subsets, log_likelihoods
-from mvae.pictures import completed
-from mvae.rows import write_rows
+from mvae.images.tiling import completed
+from mvae.modality import Modality
+from mvae.models.base import noise
+from mvae.models.cvae import CVAE
+from mvae.models.dae import DAE
+from mvae.models.deep_rbm import DeepRBM, DeepRBMObjective
+from mvae.models.mmvae import MMVAE
+from mvae.models.mvae import MVAE
+from mvae.models.objectives import draw_subsets, log_likelihoods
+from mvae.models.rbm import RBM
+from mvae.models.vae import VAE
+from mvae.training.weak_supervision import few
 
 pytestmark = pytest.mark.usefixtures("float64")
 

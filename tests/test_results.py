@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mvae.data import DATASETS
-from mvae.recipes import config_for
-from mvae.results import KINDS, figures, kind_of, split, spoken, withheld
-from mvae.runs import Record, runs
+from mvae.results.figures import KINDS, figures, kind_of, split, spoken, withheld
+from mvae.results.runs import Record, runs
+from mvae.training.recipes import config_for
 from tests.test_runs import write_run
 
 TEST = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mvae.checkpoint import CheckpointError, available, load_metrics, save_model, write_json
-from mvae.evaluation.likelihood import ESTIMATOR
-from mvae.evaluation.trust import DISTRUSTED
-from mvae.recipes import config_for
-from mvae.runs import Spread, load_history, measured, runs, ways_to_train
+from mvae.evaluation.log_likelihood import ESTIMATOR
+from mvae.evaluation.reliability import DISTRUSTED
+from mvae.results.runs import Spread, load_history, measured, runs, ways_to_train
+from mvae.training.recipes import config_for
 
 TITLES = ["log p(image, label)", "image→label", "label→image coherence", "label→image diversity"]
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-import mvae.search
-from mvae.__main__ import app
+from mvae.cli import app
+from mvae.csv_files import write_rows
 from mvae.data import DATASETS
-from mvae.recipes import RECIPES
-from mvae.rows import write_rows
-from mvae.search import CANDIDATES, Trial, search, weighted
-from mvae.zoo import Run, train
+from mvae.training import search as search_module
+from mvae.training.recipes import RECIPES
+from mvae.training.search import CANDIDATES, Trial, search, weighted
+from mvae.training.zoo import Run, train
 
 
 @pytest.fixture(autouse=True)
@@ -27,9 +27,11 @@ def _quick(few_digits, monkeypatch):
 
 def test_every_candidate_is_tried_once_and_kept_in_the_file(tmp_path, monkeypatch):
     trained = []
-    run = mvae.search.Trainer._run_epoch
+    run = search_module.Trainer._run_epoch
     monkeypatch.setattr(
-        mvae.search.Trainer, "_run_epoch", lambda self: trained.append(self.config) or run(self)
+        search_module.Trainer,
+        "_run_epoch",
+        lambda self: trained.append(self.config) or run(self),
     )
     first = list(search("mnist", "mvae-joint", tmp_path))
     assert [trial.weight for trial in first] == list(CANDIDATES)
@@ -51,9 +53,11 @@ def test_a_bundled_model_is_measured_and_not_trained_again(tmp_path, monkeypatch
     ):
         pass
     trained = []
-    loop = mvae.search.Trainer._run_epoch
+    loop = search_module.Trainer._run_epoch
     monkeypatch.setattr(
-        mvae.search.Trainer, "_run_epoch", lambda self: trained.append(self.config) or loop(self)
+        search_module.Trainer,
+        "_run_epoch",
+        lambda self: trained.append(self.config) or loop(self),
     )
     by_weight = {trial.weight: trial.value for trial in search("mnist", run.recipe, tmp_path)}
     (mine,) = [m.weight for m in run.config.modalities if m.kind == "label"]

@@ -6,10 +6,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from mvae.__main__ import app
+from mvae.cli import app
 from mvae.data import DATASETS
-from mvae.evaluation import supervision
-from mvae.evaluation.supervision import FRACTIONS, METHODS, curves, few, mixed, supervise
+from mvae.training import weak_supervision
+from mvae.training.weak_supervision import FRACTIONS, METHODS, curves, few, mixed, supervise
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def quick(few_digits, monkeypatch):
         ("WITH_LABELS", 2),
         ("LOOK", 2),
     ):
-        monkeypatch.setattr(supervision, name, value)
+        monkeypatch.setattr(weak_supervision, name, value)
 
 
 @pytest.mark.parametrize("fraction", FRACTIONS)
@@ -59,7 +59,7 @@ def test_pairs_are_repeated_and_others_lack_their_label(toy_batch, toys):
 def test_every_method_has_a_point_for_every_budget_and_nothing_is_run_twice(
     quick, tmp_path, monkeypatch
 ):
-    run, calls = supervision.run, []
+    run, calls = weak_supervision.run, []
 
     def interrupted(dataset, method, fraction, *rest):
         calls.append((method, fraction))
@@ -67,7 +67,7 @@ def test_every_method_has_a_point_for_every_budget_and_nothing_is_run_twice(
             raise KeyboardInterrupt
         return run(dataset, method, fraction, *rest)
 
-    monkeypatch.setattr(supervision, "run", interrupted)
+    monkeypatch.setattr(weak_supervision, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(supervise("mnist", tmp_path))
     path = tmp_path / "mnist/supervision.csv"
@@ -89,7 +89,7 @@ def test_every_method_has_a_point_for_every_budget_and_nothing_is_run_twice(
 def test_the_same_seed_gives_the_same_point(quick, tmp_path):
     splits = {s: DATASETS["mnist"].load(s, False) for s in ("train", "valid", "test")}
     one, other = (
-        supervision.run("mnist", "mvae", 0.1, 0, splits, tmp_path / name) for name in "ab"
+        weak_supervision.run("mnist", "mvae", 0.1, 0, splits, tmp_path / name) for name in "ab"
     )
     assert one == other
 

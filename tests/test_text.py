@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mvae.text import END, Autoregressive, Reader, Speaker, said
+from mvae.distributions.autoregressive import END, Autoregressive, Reader, Speaker, said
 
 pytestmark = pytest.mark.usefixtures("float64")
 

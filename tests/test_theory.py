@@ -9,8 +9,7 @@ import pytest
 import torch
 from scipy import integrate, optimize
 
-from mvae.gaussian import Gaussian, divide_out_prior
-from mvae.theory import (
+from mvae.analysis.theory import (
     BESTS,
     GRID,
     NOISE,
@@ -25,6 +24,7 @@ from mvae.theory import (
     moments,
     solve,
 )
+from mvae.distributions.gaussian import Gaussian, divide_out_prior
 
 LEVELS = [0, 13, 27, 40]
 SUBSETS = [[0], [1], [0, 1]]

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvae.intake import IntakeError
+from mvae.images.preprocessing import IntakeError
+from mvae.kinds.tokens import UNKNOWN, WORD, decode, encode, split
 from mvae.modality import Modality
-from mvae.tokens import UNKNOWN, WORD, decode, encode, split
 
 LETTERS = "abeươ.\u0301"  # among them one that composes with those before
 SPACES = " \t\n\u00a0"

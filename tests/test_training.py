@@ -10,14 +10,15 @@ from itertools import islice
 import pytest
 import torch
 
-import mvae.training
-from mvae.baselines.dbm import DBMObjective
-from mvae.baselines.deep_rbm import DeepRBMObjective
-from mvae.baselines.rbm import RBMObjective
+import mvae.training.trainer
+from mvae.batch import Batch
 from mvae.checkpoint import CheckpointError, ModelConfig
-from mvae.modality import Batch, Modality
-from mvae.objective import Covering, SubSampled, elbo
-from mvae.training import RESUME, Progress, Trainer
+from mvae.modality import Modality
+from mvae.models.dbm import DBMObjective
+from mvae.models.deep_rbm import DeepRBMObjective
+from mvae.models.objectives import Covering, SubSampled, elbo
+from mvae.models.rbm import RBMObjective
+from mvae.training.trainer import RESUME, Progress, Trainer
 
 OBJECTIVES = [SubSampled(k=2), Covering(k=1, gamma=0.3, kappa=0.5)]
 
@@ -220,7 +221,7 @@ def test_state_of_another_configuration_is_not_continued(toy_config, data, valid
 
 def test_the_best_epoch_on_validation_is_kept(toy_config, data, valid, monkeypatch):
     scores = iter([-5.0, -3.0, -4.0, -3.5])
-    monkeypatch.setattr(mvae.training, "validation_score", lambda *_: next(scores))
+    monkeypatch.setattr(mvae.training.trainer, "validation_score", lambda *_: next(scores))
     trainer = Trainer(toy_config(), data, valid)
     epochs, best = [], []
     for event in trainer:
@@ -236,7 +237,7 @@ def test_of_a_machine_no_epoch_is_kept_before_its_chains_have_settled(
     toy_config, toy_batch, toys, monkeypatch
 ):
     scores = iter([-1.0, -5.0, -6.0, -4.0])  # the first one would be the best
-    monkeypatch.setattr(mvae.training, "validation_score", lambda *_: next(scores))
+    monkeypatch.setattr(mvae.training.trainer, "validation_score", lambda *_: next(scores))
     modalities = [m for m in toys if m.likelihood != "gaussian"]
     settings = toy_config(energy_rate=0.01).model_dump() | {
         "modalities": modalities,
@@ -250,7 +251,7 @@ def test_of_a_machine_no_epoch_is_kept_before_its_chains_have_settled(
 
 def test_the_best_epoch_survives_an_interruption(toy_config, data, valid, tmp_path, monkeypatch):
     scores = iter([-3.0, -5.0, -4.0, -4.5])
-    monkeypatch.setattr(mvae.training, "validation_score", lambda *_: next(scores))
+    monkeypatch.setattr(mvae.training.trainer, "validation_score", lambda *_: next(scores))
     first = Trainer(toy_config(), data, valid, tmp_path)
     best, _ = [weights_of(first) for _ in islice(first, 2)]
     resumed = Trainer(toy_config(), data, valid, tmp_path)
@@ -271,7 +272,7 @@ def test_validation_score_is_the_mean_elbo_of_the_validation_split(toy_config, d
 
 def test_validation_does_not_depend_on_the_size_of_its_parts(toy_config, data, valid):
     trainer = Trainer(toy_config(epochs=1), data, valid)
-    score = partial(mvae.training.validation_score, trainer.config.objective, trainer.model)
+    score = partial(mvae.training.trainer.validation_score, trainer.config.objective, trainer.model)
     assert score(valid) == score(valid)
     assert score(valid) == pytest.approx(score(valid, batch=10))
 
@@ -385,7 +386,7 @@ def test_samples_without_any_modality_are_left_out_with_a_warning(toy_config, da
 
 def test_after_training_the_model_is_the_best_one(toy_config, data, valid, monkeypatch, tmp_path):
     scores = iter([-5.0, -3.0, -4.0, -3.5])
-    monkeypatch.setattr(mvae.training, "validation_score", lambda *_: next(scores))
+    monkeypatch.setattr(mvae.training.trainer, "validation_score", lambda *_: next(scores))
     trainer = Trainer(toy_config(), data, valid, tmp_path)
     epochs = [weights_of(trainer) for _ in trainer]
     assert same(weights_of(trainer), epochs[1])

@@ -8,7 +8,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from mvae.intake import IntakeError, picture_from_upload
+from mvae.images.preprocessing import IntakeError, picture_from_upload
 from tests.drawn import FRAME, file_of, five
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mvae.intake import IntakeError, picture_from_upload
-from mvae.uploads import _pixels_of_webp
+from mvae.images.decoding import _pixels_of_webp
+from mvae.images.preprocessing import IntakeError, picture_from_upload
 from tests.drawn import FRAME, file_of, five
 
 ROOT = Path(__file__).parents[1]

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import mvae.__main__
-from mvae.__main__ import app
+import mvae.cli
 from mvae.checkpoint import CHECKPOINTS, load_config, load_metrics, load_model, sha256
-from mvae.recipes import RECIPES
-from mvae.training import RESUME
-from mvae.zoo import BASELINES, ZOO, Run, state_of
+from mvae.cli import app
+from mvae.training.recipes import RECIPES
+from mvae.training.trainer import RESUME
+from mvae.training.zoo import BASELINES, ZOO, Run, state_of
 
 pytestmark = pytest.mark.usefixtures("few_label_draws")
 
@@ -26,13 +26,13 @@ def small_zoo(trained_root, few_digits, tmp_path, monkeypatch) -> Path:
     recipe = replace(RECIPES["mvae-joint"], epochs={"mnist": 3})
     monkeypatch.setitem(RECIPES, "mvae-joint", recipe)
     runs = (Run("mnist", "mvae-joint"), Run("mnist", "mvae-joint", seed=1))
-    monkeypatch.setattr(mvae.__main__, "ZOO", runs)
-    evaluate = mvae.__main__.evaluate_checkpoint
+    monkeypatch.setattr(mvae.cli, "ZOO", runs)
+    evaluate = mvae.cli.evaluate_checkpoint
 
     def quick(dataset, name, n, k, seed, root, only):
         return evaluate(dataset, name, 20, 25, seed, root, only)
 
-    monkeypatch.setattr(mvae.__main__, "evaluate_checkpoint", quick)
+    monkeypatch.setattr(mvae.cli, "evaluate_checkpoint", quick)
     shutil.copytree(trained_root, tmp_path / "zoo")
     return tmp_path / "zoo"
 
@@ -63,7 +63,7 @@ def test_what_is_bundled_is_what_the_recipes_say_of_it():
 
 
 def test_an_interrupted_zoo_goes_on_where_it_was_and_ends_with_everything(small_zoo, monkeypatch):
-    train, epochs = mvae.zoo.Trainer._run_epoch, []
+    train, epochs = mvae.training.zoo.Trainer._run_epoch, []
 
     def interrupted(self):
         epochs.append(self.epoch)
@@ -71,9 +71,9 @@ def test_an_interrupted_zoo_goes_on_where_it_was_and_ends_with_everything(small_
             raise KeyboardInterrupt
         return train(self)
 
-    monkeypatch.setattr(mvae.zoo.Trainer, "_run_epoch", interrupted)
+    monkeypatch.setattr(mvae.training.zoo.Trainer, "_run_epoch", interrupted)
     assert make(small_zoo).exit_code != 0
-    first, second = mvae.__main__.ZOO
+    first, second = mvae.cli.ZOO
     assert state_of(first, small_zoo) == "measured"
     assert state_of(second, small_zoo) == "missing"
     assert (small_zoo / "mnist" / second.name / RESUME).exists()

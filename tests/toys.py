@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mvae.analysis.embedding import _made_of, pool_means
+from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training, save_model, save_tensors
-from mvae.embedding import _made_of, pool_means
-from mvae.modality import Batch, Modality
-from mvae.model import MVAE
-from mvae.objective import SubSampled
+from mvae.modality import Modality
+from mvae.models.mvae import MVAE
+from mvae.models.objectives import SubSampled
 
 __all__ = ["LATENTS", "SIZED", "TOYS", "build", "write_toys"]
 

@@ -10,8 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-from mvae.allocator import return_freed_memory
-from mvae.intake import IntakeError, picture_from_upload
+from mvae.images.preprocessing import IntakeError, picture_from_upload
+from pages.parts.allocator import return_freed_memory
 from tests.drawn import FRAME, file_of, five
 
 SHAPES = (FRAME, (3, 64, 64))

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mvae import vision
+from mvae.batch import Batch
+from mvae.data import torchvision_datasets
 from mvae.data.attributes import as_labels, as_tags
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, few
-from mvae.modality import Batch, Modality
+from mvae.modality import Modality
 
 __all__ = ["CELEBA", "CELEBA19"]
 
@@ -198,7 +199,7 @@ def split_of(split: Split, download: bool) -> tuple[Tensor, dict[str, Tensor]]:
     folder = data_folder() / "celeba"
     if download and not ((folder / LIST).exists() and (folder / IMAGES).is_dir()):
         try:
-            vision.datasets().CelebA(data_folder(), download=True)
+            torchvision_datasets.datasets().CelebA(data_folder(), download=True)
         # gdown and torchvision raise errors of many kinds.
         except Exception as error:
             raise _not_there(" ".join(str(error).split()).rstrip(".")) from None

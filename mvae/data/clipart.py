@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from mvae.batch import Batch
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, distinct, tags
 from mvae.data.tagged import PICTURE, part, tagged, warn_left_out
-from mvae.modality import Batch
 
 __all__ = ["CLIPART"]
 

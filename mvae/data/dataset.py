@@ -11,9 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mvae import vision
-from mvae.modality import Batch, Modality
-from mvae.pictures import Framing
+from mvae.batch import Batch
+from mvae.data import torchvision_datasets
+from mvae.images.tiling import Framing
+from mvae.modality import Modality
 
 __all__ = [
     "SEED",
@@ -148,7 +149,8 @@ def idx_split(
     """
     folder = data_folder()
     try:
-        raw = getattr(vision.datasets(), name)(folder, train=split != "test", download=download)
+        load = getattr(torchvision_datasets.datasets(), name)
+        raw = load(folder, train=split != "test", download=download)
     # torchvision raises whatever its parser stumbles over.
     except (RuntimeError, OSError, ValueError, AssertionError, KeyError) as error:
         reason = " ".join(str(error).split()) or "its files are damaged"

@@ -9,9 +9,9 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from mvae.batch import Batch
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, tags
 from mvae.data.tagged import PICTURE, part, tagged, warn_left_out
-from mvae.modality import Batch
 
 __all__ = ["MIRFLICKR"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mvae.modality import Batch
+from mvae.batch import Batch
 
 __all__ = ["with_missing"]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from mvae.batch import Batch
 from mvae.data.dataset import Dataset, Split, idx_split, label
-from mvae.modality import Batch, Modality
+from mvae.modality import Modality
 
 __all__ = ["DIGIT", "DIGIT_FACTS", "MNIST", "MNIST_SOURCE"]
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mvae.batch import Batch
 from mvae.data.dataset import Dataset, Split, idx_split
 from mvae.data.mnist import MNIST_SOURCE
-from mvae.modality import Batch, Modality
+from mvae.modality import Modality
 
 __all__ = ["MULTIMNIST"]
 

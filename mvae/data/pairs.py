@@ -12,10 +12,11 @@ from pathlib import Path
 
 import torch
 
+from mvae.batch import Batch
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, few
-from mvae.intake import IntakeError
-from mvae.modality import Batch, Modality
-from mvae.tokens import TooLongError, encode
+from mvae.images.preprocessing import IntakeError
+from mvae.kinds.tokens import TooLongError, encode
+from mvae.modality import Modality
 
 __all__ = ["learn", "pairs", "read_pairs"]
 

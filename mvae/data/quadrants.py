@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from mvae.batch import Batch
 from mvae.data.dataset import Dataset, Split, idx_split
 from mvae.data.mnist import DIGIT, DIGIT_FACTS, MNIST_SOURCE
-from mvae.modality import Batch, Modality
+from mvae.modality import Modality
 
 __all__ = ["QUADRANTS"]
 

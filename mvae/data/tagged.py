@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from mvae.batch import Batch
 from mvae.data.dataset import SEED, DatasetError, Split, few
-from mvae.modality import Batch, Modality
+from mvae.modality import Modality
 
 __all__ = ["PICTURE", "part", "tagged", "warn_left_out"]
 

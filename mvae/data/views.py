@@ -8,9 +8,10 @@ from itertools import zip_longest
 import torch
 from torch import Tensor
 
+from mvae.batch import Batch
 from mvae.data.dataset import SEED, Dataset, DatasetError, Split, data_folder, distinct
 from mvae.data.mnist import DIGIT
-from mvae.modality import Batch, Modality
+from mvae.modality import Modality
 
 __all__ = ["VIEWS"]
 

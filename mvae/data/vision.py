@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
+from mvae.batch import Batch
 from mvae.data.dataset import Dataset, Split
 from mvae.data.faces import FACE, FACE_FACTS, FACES_SOURCE, face_split, make
-from mvae.modality import Batch, Modality
+from mvae.modality import Modality
 
 __all__ = ["VISION", "views_of"]
 

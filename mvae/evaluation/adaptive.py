@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 import torch
 from torch import Tensor
 
+from mvae.distributions.gaussian import Gaussian
+from mvae.distributions.mixture import Mixture
 from mvae.evaluation.importance import Draws
-from mvae.gaussian import Gaussian
-from mvae.mixture import Mixture
 
 __all__ = ["FEW_LATENTS", "adaptive_draws"]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mvae.baselines.annealing import annealed_log_weights, reverse_log_weights
-from mvae.baselines.boltzmann import BoltzmannMachine
-from mvae.baselines.boltzmann_model import BoltzmannModel
-from mvae.baselines.tempering import tempered_states
+from mvae.batch import Batch
 from mvae.evaluation.importance import FEWEST, LogLikelihood, average
-from mvae.modality import Batch
+from mvae.models.boltzmann.annealing import annealed_log_weights, reverse_log_weights
+from mvae.models.boltzmann.machine import BoltzmannMachine
+from mvae.models.boltzmann.model import BoltzmannModel
+from mvae.models.boltzmann.tempering import tempered_states
 
 __all__ = ["TEMPERATURES", "LogPartition", "anneal_both_ways", "boltzmann_log_likelihood"]
 
@@ -91,8 +91,8 @@ def anneal_both_ways(
     """Return log weights as `LogPartition.of` takes them: ``forward (25,)``, ``reverse (5, 5)``.
 
     The runs from the machine start with states of tempered chains, see
-    :mod:`mvae.baselines.tempering`, which know nothing of the runs to it. Parts with random numbers
-    of their own are put together along the first dimension.
+    :mod:`mvae.models.boltzmann.tempering`, which know nothing of the runs to it. Parts with random
+    numbers of their own are put together along the first dimension.
     """
     forward = annealed_log_weights(machine, PART, TEMPERATURES, generator)
     starts = tempered_states(machine, LADDERS, SWEEPS, PART // LADDERS, generator)

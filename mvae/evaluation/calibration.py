@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mvae.gaussian import Gaussian
-from mvae.mixture import Mixture
-from mvae.modality import Batch
-from mvae.model import DecodingModel, LatentModel
+from mvae.batch import Batch
+from mvae.distributions.gaussian import Gaussian
+from mvae.distributions.mixture import Mixture
+from mvae.models.base import DecodingModel, LatentModel
 
 __all__ = ["Calibration", "calibrate", "simulate"]
 

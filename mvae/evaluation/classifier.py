@@ -11,10 +11,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_into
 from mvae.data import DATASETS
-from mvae.evaluation.agreement import agreement, likeliest
+from mvae.evaluation.accuracy import agreement, likeliest
 from mvae.files import save_listed
+from mvae.images.tiling import assemble, picture_shape
 from mvae.modality import Modality
-from mvae.pictures import assemble, picture_shape
 
 __all__ = ["FILE", "Classifier", "classifier_of", "train_classifier"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
-from mvae.modality import Batch
-from mvae.networks import Decoder
-from mvae.objective import Objective
+from mvae.kinds.networks import Decoder
+from mvae.models.objectives import Objective
 
 __all__ = ["decoder_evaluations"]
 
@@ -27,7 +27,7 @@ def decoder_evaluations(config: ModelConfig, batch: Batch) -> dict[str, float]:
 
     Example:
         >>> from mvae.checkpoint import load_samples
-        >>> from mvae.recipes import config_for
+        >>> from mvae.training.recipes import config_for
         >>> config = config_for("mnist", "mvae")
         >>> samples = load_samples("mnist", config.modalities)
         >>> decoder_evaluations(config, samples[slice(0, 8)])  # all together, and each alone

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from mvae.checkpoint import CheckpointError, load_metrics, load_tensors, save_tensors
-from mvae.evaluation.measures.measure import Scored
+from mvae.evaluation.measures.base import Scored
 
 __all__ = ["PAIRED", "VALUES", "keep_values", "paired_errors", "with_kept"]
 

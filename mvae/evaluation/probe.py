@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mvae.modality import Batch
-from mvae.model import LatentModel
+from mvae.batch import Batch
+from mvae.models.base import LatentModel
 
 __all__ = ["linear_probe"]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mvae.gaussian import Gaussian
+from mvae.distributions.gaussian import Gaussian
 
 __all__ = ["CELLS", "HALF_WIDTH", "Partition", "expectation", "lattice"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mvae.gaussian import LOG_2PI, Gaussian
-from mvae.mixture import Mixture
+from mvae.distributions.gaussian import LOG_2PI, Gaussian
+from mvae.distributions.mixture import Mixture
 
 __all__ = ["FullGaussian", "refine"]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from mvae.batch import Batch
 from mvae.checkpoint import (
     CHECKPOINTS,
     CheckpointError,
@@ -22,11 +23,10 @@ from mvae.checkpoint import (
 from mvae.data import dataset_of
 from mvae.evaluation.classifier import FILE, classifier_of
 from mvae.evaluation.measures import OTHERS, Likelihoods, Measure, Subject, estimates
-from mvae.evaluation.measures.measure import costly
+from mvae.evaluation.measures.base import costly
 from mvae.evaluation.paired import PAIRED, keep_values, paired_errors, with_kept
-from mvae.evaluation.work import WORKING, Step, Work
+from mvae.evaluation.step_cache import WORKING, Step, Work
 from mvae.files import writing
-from mvae.modality import Batch
 
 __all__ = ["MEASURES", "REFERENCE", "Done", "evaluate"]
 

@@ -9,15 +9,15 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.checkpoint import Metrics, ModelConfig
 from mvae.data import DATASETS
-from mvae.evaluation.trust import DISTRUSTED
+from mvae.evaluation.reliability import DISTRUSTED
+from mvae.images.tiling import tiles
 from mvae.modality import Modality
-from mvae.pictures import tiles
-from mvae.runs import FEW, Record, measured
+from mvae.results.runs import FEW, Record, measured
 from pages.parts.loading import load, metrics_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell
 from pages.parts.plain import code, plain
+from pages.parts.sentences import described, listing, told, with_error
 from pages.parts.view import View
-from pages.parts.words import described, listing, told, with_error
 
 __all__ = ["about", "reached", "show_limitations"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import plotly.graph_objects as go
 import torch
 
-from mvae.evaluation.supervision import METHODS, Point
-from mvae.results import Figure
+from mvae.results.figures import Figure
+from mvae.training.weak_supervision import METHODS, Point
 from pages.parts.figures import DASHES, LINES
 from pages.parts.plain import chart_text
 

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.parts.follow import follow
 from pages.parts.view import View, change
+from pages.parts.widget_sync import follow
 
 __all__ = ["choose_kind", "offer_csv"]
 

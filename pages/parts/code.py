@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from mvae.data import DATASETS
+from mvae.images.tiling import picture_shape
 from mvae.modality import Modality
-from mvae.pictures import picture_shape
-from pages.parts.entries import expression_of
 from pages.parts.lesson import Witnesses
+from pages.parts.manual_values import expression_of
 from pages.parts.source import framing_of
 from pages.parts.view import View
 
@@ -33,7 +33,7 @@ def belief_lines(
 ) -> list[str]:
     """Write the lines that compute the belief of a view."""
     return [
-        *sample_lines(view, modalities, view.model, "from mvae.inference import believe"),
+        *sample_lines(view, modalities, view.model, "from mvae.analysis.inference import believe"),
         f"belief = believe(model, sample, {list(evidence)}, seed={view.seed})",
     ]
 
@@ -49,7 +49,7 @@ def sample_lines(
     entries = {name: expression_of(entry, named[name]) for name, entry in view.entries.items()}
     needed = [*imports, "from mvae.checkpoint import load_model, load_samples"]
     if any(isinstance(entry, str) for entry in view.entries.values()):
-        needed.append("from mvae.tokens import encode")
+        needed.append("from mvae.kinds.tokens import encode")
     if view.source == "example":
         lines = [
             f'samples = load_samples("{view.data}", model.modalities)',
@@ -58,7 +58,7 @@ def sample_lines(
         ]
     else:
         more, lines = _picture_lines(view, modalities)
-        needed += ["from mvae.modality import Batch", *more]
+        needed += ["from mvae.batch import Batch", *more]
         lines += [f'values["{name}"] = {value}' for name, value in entries.items()]
         lines.append(
             "sample = Batch.of(model.modalities, values)"
@@ -81,7 +81,10 @@ def _picture_lines(view: View, modalities: tuple[Modality, ...]) -> tuple[list[s
         asked = "" if framing == "centred" else f', "{framing}"'
         file = 'open("your picture.png", "rb").read()'
         taken, intake = f"picture_from_upload({file}, {shape}{asked})", "picture_from_upload"
-    needed = [f"from mvae.intake import {intake}", "from mvae.pictures import cut"]
+    needed = [
+        f"from mvae.images.preprocessing import {intake}",
+        "from mvae.images.tiling import cut",
+    ]
     lines = [f"picture = {taken}.unsqueeze(0)", "values = cut(model.modalities, picture)"]
     derived = view.data in DATASETS and DATASETS[view.data].derive is not None
     if derived:
@@ -110,7 +113,7 @@ def experts_code(
     if exact:
         lines += [
             "",
-            "from mvae.evaluation.exact import ExactInference",
+            "from mvae.evaluation.exact_posterior import ExactInference",
             "",
             f"exact = ExactInference(model)(sample, {list(evidence)})",
             "print(exact.log_evidence, exact.entropy(), exact.kl_from(belief.posterior))",
@@ -134,7 +137,7 @@ def witnesses_code(scene: Witnesses) -> str:
     if scene.prior:
         lines += [
             "",
-            "from mvae.gaussian import Gaussian, conflict, product_of_experts",
+            "from mvae.distributions.gaussian import Gaussian, conflict, product_of_experts",
             "",
             "experts = Gaussian(mean.unsqueeze(1), -precision.log().unsqueeze(1))  # (M, 1, D)",
             "product = product_of_experts(experts, torch.ones(1, len(mean), dtype=torch.bool))",
@@ -148,8 +151,8 @@ def theory_code(view: View) -> str:
     """Write the lines behind the curves and numbers of the theory page."""
     return "\n".join(
         [
-            "from mvae.gaussian import Gaussian",
-            "from mvae.theory import GRID, NOISE, PAIRS, entropy, kl, solve",
+            "from mvae.distributions.gaussian import Gaussian",
+            "from mvae.analysis.theory import GRID, NOISE, PAIRS, entropy, kl, solve",
             "",
             f'solution = solve(PAIRS["{view.pair}"], "{view.best}")  # at every noise level',
             f"print(NOISE[{view.noise}])",
@@ -204,7 +207,8 @@ def map_code(view: View, modalities: tuple[Modality, ...], evidence: tuple[str, 
     """Write the lines that place the belief on the Map page, and all its dots."""
     lines = belief_lines(view, modalities, evidence)
     lines.insert(
-        lines.index("from mvae.inference import believe"), "from mvae.embedding import load_map"
+        lines.index("from mvae.analysis.inference import believe"),
+        "from mvae.analysis.embedding import load_map",
     )
     subset = f'("{view.given}",)' if view.given else "sample.names"
     return "\n".join(
@@ -231,7 +235,7 @@ def compare_code(
 ) -> str:
     """Write the lines that give the numbers of every model on the Compare page."""
     imports = (
-        "from mvae.comparison import answer, differences",
+        "from mvae.analysis.comparison import answer, differences",
         "from mvae.evaluation.classifier import classifier_of",
     )
     lines = [

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from mvae.modality import Batch, Modality
-from pages.parts.entries import Entry, entry_of, is_attribute, tensor_of
-from pages.parts.follow import follow, show_number
+from mvae.batch import Batch
+from mvae.modality import Modality
 from pages.parts.inputs import show_attributes, show_input
+from pages.parts.manual_values import Entry, entry_of, is_attribute, tensor_of
 from pages.parts.pictures import visible
 from pages.parts.source import choose_source, from_picture, own_picture
 from pages.parts.view import View, change
+from pages.parts.widget_sync import follow, show_number
 
 __all__ = ["evidence_column", "gather", "supplied", "switch"]
 

@@ -8,17 +8,18 @@ from html import escape
 import streamlit as st
 from torch import Tensor
 
-from mvae.intake import IntakeError
-from mvae.modality import Batch, Modality
-from mvae.pictures import grey
-from mvae.text import said
-from mvae.tokens import WORD
+from mvae.batch import Batch
+from mvae.distributions.autoregressive import said
+from mvae.images.preprocessing import IntakeError
+from mvae.images.tiling import grey
+from mvae.kinds.tokens import WORD
+from mvae.modality import Modality
 from pages.parts.chips import NO, OFF, YES, Chip, chips
-from pages.parts.entries import Entry, entry_of, tensor_of
-from pages.parts.follow import follow
+from pages.parts.manual_values import Entry, entry_of, tensor_of
 from pages.parts.pictures import as_image, ink
 from pages.parts.plain import plain
 from pages.parts.view import View, change
+from pages.parts.widget_sync import follow
 
 __all__ = ["show_attributes", "show_input"]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 
 from mvae import checkpoint
+from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
-from mvae.modality import Batch
 from pages.parts.lesson import Scene, Witness, Witnesses
 from pages.parts.loading import load, of_models
 from pages.parts.versions import kept

@@ -9,16 +9,16 @@ from typing import Any
 import streamlit as st
 
 from mvae import checkpoint
-from mvae.intake import IntakeError, unpack_bits
+from mvae.analysis.theory import BESTS, NOISE, PAIRS
+from mvae.images.preprocessing import IntakeError, unpack_bits
+from mvae.images.tiling import picture_shape, pictures
 from mvae.modality import Modality
-from mvae.pictures import picture_shape, pictures
-from mvae.results import CELLS, KINDS
-from mvae.theory import BESTS, NOISE, PAIRS
-from pages.parts.entries import Entry, read, read_index, write
+from mvae.results.figures import CELLS, KINDS
 from pages.parts.lesson import STEPS
 from pages.parts.loading import load, samples_of
+from pages.parts.manual_values import Entry, read, read_index, write
 from pages.parts.source import uploaded
-from pages.parts.step import METHODS
+from pages.parts.training_step_table import METHODS
 from pages.parts.view import (
     COLOURINGS,
     FARTHEST,

@@ -8,17 +8,17 @@ from glob import escape
 from pathlib import Path
 
 from mvae import checkpoint
+from mvae.analysis.embedding import MapOfLatents, load_map
+from mvae.batch import Batch
 from mvae.checkpoint import Metrics, ModelConfig
-from mvae.embedding import MapOfLatents, load_map
 from mvae.evaluation import classifier
 from mvae.evaluation.classifier import FILE as CLASSIFIER
 from mvae.evaluation.classifier import Classifier
-from mvae.evaluation.supervision import Point, curves
-from mvae.modality import Batch
-from mvae.model import MultimodalModel
-from mvae.peers import FILE as PEERS
-from mvae.peers import Peer, peers
-from mvae.runs import Record, runs
+from mvae.models.base import MultimodalModel
+from mvae.results.external_models import FILE as PEERS
+from mvae.results.external_models import Peer, peers
+from mvae.results.runs import Record, runs
+from mvae.training.weak_supervision import Point, curves
 from pages.parts.versions import kept, stamps
 
 __all__ = [

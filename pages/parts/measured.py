@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mvae.evaluation.trust import DISTRUSTED, EARLIER
-from mvae.runs import Measured, Spread
-from pages.parts.words import with_error
+from mvae.evaluation.reliability import DISTRUSTED, EARLIER
+from mvae.results.runs import Measured, Spread
+from pages.parts.sentences import with_error
 
 __all__ = ["IN_PARENTHESES", "figure_cell", "spread_cell"]
 

@@ -9,14 +9,14 @@ from urllib.parse import quote
 import pandas as pd
 import streamlit as st
 
+from mvae.evaluation.reliability import DISTRUSTED, EARLIER
 from mvae.evaluation.report import REFERENCE
-from mvae.evaluation.trust import DISTRUSTED, EARLIER
-from mvae.ranking import TIE, Place, difference, ranking
-from mvae.results import KINDS, Figure
-from mvae.runs import Record, weight_of
+from mvae.results.figures import KINDS, Figure
+from mvae.results.ranking import TIE, Place, difference, ranking
+from mvae.results.runs import Record, weight_of
 from pages.parts.plain import code, plain
+from pages.parts.sentences import listing
 from pages.parts.view import View
-from pages.parts.words import listing
 
 __all__ = ["Columns", "remarks", "show_ranked"]
 
@@ -97,7 +97,7 @@ def behind(place: Place, digits: int) -> str:
     """Write how far a figure is from the best one; empty where it is not ranked.
 
     Example:
-        >>> from mvae.ranking import Difference
+        >>> from mvae.results.ranking import Difference
         >>> figure = Figure("mvae", "loglik", "a", "", "a", -71.0, 0.2, 1000, 0, "", "")
         >>> behind(Place(figure, Difference(-0.913, 0.0571, True), False), 2)
         '−0.91 ± 0.06'

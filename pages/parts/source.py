@@ -8,13 +8,13 @@ import streamlit as st
 from torch import Tensor
 
 from mvae.data import DATASETS
-from mvae.intake import IntakeError, picture_from_upload, unpack_bits
+from mvae.images.preprocessing import IntakeError, picture_from_upload, unpack_bits
+from mvae.images.tiling import Framing, cut, picture_shape
 from mvae.modality import Modality
-from mvae.pictures import Framing, cut, picture_shape
-from pages.parts.follow import follow
 from pages.parts.pad import pad
 from pages.parts.plain import plain
 from pages.parts.view import SOURCES, View, change, sources
+from pages.parts.widget_sync import follow
 
 __all__ = ["choose_source", "framing_of", "from_picture", "own_picture", "uploaded"]
 

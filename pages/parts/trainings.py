@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from mvae.checkpoint import ModelConfig
-from mvae.model import MVAE
-from mvae.runs import Measured, Record, measured, weight_of
+from mvae.models.mvae import MVAE
+from mvae.results.runs import Measured, Record, measured, weight_of
 from pages.parts.measured import figure_cell
 from pages.parts.plain import plain
-from pages.parts.words import listing
+from pages.parts.sentences import listing
 
 __all__ = ["best_elbo", "comparable", "differences", "table"]
 
@@ -128,7 +128,7 @@ def best_elbo(config: ModelConfig) -> str:
     """Say what the ELBO of a label can reach: minus its entropy, where categories are even.
 
     Example:
-        >>> from mvae.recipes import config_for
+        >>> from mvae.training.recipes import config_for
         >>> best_elbo(config_for("mnist", "mvae"))
         'With 10 categories as frequent as each other, no label’s ELBO can be above −2.30.'
     """

@@ -10,12 +10,12 @@ import streamlit as st
 
 from mvae import checkpoint
 from mvae.checkpoint import load_config
-from mvae.intake import IntakeError
+from mvae.images.preprocessing import IntakeError
+from mvae.images.tiling import picture_shape
 from mvae.modality import Modality
-from mvae.model import MultimodalModel
-from mvae.pictures import picture_shape
-from pages.parts.entries import Entry, tensor_of
+from mvae.models.base import MultimodalModel
 from pages.parts.loading import CONFIG, files_of, load
+from pages.parts.manual_values import Entry, tensor_of
 from pages.parts.versions import kept, stamps
 
 __all__ = [

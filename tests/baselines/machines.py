@@ -7,10 +7,11 @@ import itertools
 import numpy as np
 import torch
 
-from mvae.baselines.boltzmann import BoltzmannMachine
-from mvae.baselines.dbm import DBM
-from mvae.baselines.rbm import RBM
-from mvae.modality import Batch, Modality
+from mvae.batch import Batch
+from mvae.modality import Modality
+from mvae.models.boltzmann.machine import BoltzmannMachine
+from mvae.models.dbm import DBM
+from mvae.models.rbm import RBM
 from tests.by_hand import seeded
 
 STROKE = Modality(

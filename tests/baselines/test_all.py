@@ -7,17 +7,17 @@ import math
 import pytest
 import torch
 
-from mvae.baselines.bivcca import BiVCCA, BiVCCAObjective
-from mvae.baselines.cvae import CVAEObjective
-from mvae.baselines.dae import DAEObjective
-from mvae.baselines.jmvae import JMVAE, JMVAEObjective
-from mvae.baselines.mmvae import MMVAE, MMVAEObjective
-from mvae.baselines.mopoe import MoPoE, MoPoEObjective
-from mvae.baselines.mvae_q import MVAEQ, MVAEQObjective
-from mvae.baselines.mvtcae import MVTCAE, MVTCAEObjective
-from mvae.baselines.vae import VAEObjective
-from mvae.evaluation.likelihood import log_likelihood
-from mvae.modality import Batch
+from mvae.batch import Batch
+from mvae.evaluation.log_likelihood import log_likelihood
+from mvae.models.bivcca import BiVCCA, BiVCCAObjective
+from mvae.models.cvae import CVAEObjective
+from mvae.models.dae import DAEObjective
+from mvae.models.jmvae import JMVAE, JMVAEObjective
+from mvae.models.mmvae import MMVAE, MMVAEObjective
+from mvae.models.mopoe import MoPoE, MoPoEObjective
+from mvae.models.mvae_q import MVAEQ, MVAEQObjective
+from mvae.models.mvtcae import MVTCAE, MVTCAEObjective
+from mvae.models.vae import VAEObjective
 from tests.by_hand import (
     HOLES,
     integral,

@@ -7,16 +7,16 @@ import math
 import pytest
 import torch
 
-from mvae.baselines.annealing import annealed_log_weights, reverse_log_weights
-from mvae.baselines.boltzmann import BoltzmannMachine
-from mvae.baselines.rbm import RBM
-from mvae.baselines.tempering import tempered_states
 from mvae.evaluation import boltzmann_likelihood
 from mvae.evaluation.boltzmann_likelihood import (
     LogPartition,
     anneal_both_ways,
     boltzmann_log_likelihood,
 )
+from mvae.models.boltzmann.annealing import annealed_log_weights, reverse_log_weights
+from mvae.models.boltzmann.machine import BoltzmannMachine
+from mvae.models.boltzmann.tempering import tempered_states
+from mvae.models.rbm import RBM
 from tests.baselines.machines import PAIR, Enumeration, dbm, opinionated, pairs, rbm
 from tests.by_hand import seeded
 

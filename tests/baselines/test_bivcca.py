@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mvae.baselines.bivcca import BiVCCA, BiVCCAObjective
+from mvae.models.bivcca import BiVCCA, BiVCCAObjective
 from tests.by_hand import (
     HOLES,
     assert_same_loss_and_gradients,

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from mvae.baselines.dbm import DBM
-from mvae.baselines.deep_rbm import DeepRBM
-from mvae.baselines.rbm import RBM
+from mvae.batch import Batch
 from mvae.evaluation import boltzmann_likelihood
-from mvae.evaluation.likelihood import log_likelihood
-from mvae.modality import Batch, Modality
+from mvae.evaluation.log_likelihood import log_likelihood
+from mvae.modality import Modality
+from mvae.models.dbm import DBM
+from mvae.models.deep_rbm import DeepRBM
+from mvae.models.rbm import RBM
 from tests.baselines.machines import LABEL, PAIR, Enumeration, dbm, opinionated, pairs, rbm
 from tests.by_hand import seeded
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mvae.baselines.cvae import CVAE, CVAEObjective
-from mvae.gaussian import Gaussian
-from mvae.modality import Batch
+from mvae.batch import Batch
+from mvae.distributions.gaussian import Gaussian
+from mvae.models.cvae import CVAE, CVAEObjective
 from tests.by_hand import (
     HOLES,
     assert_same_loss_and_gradients,

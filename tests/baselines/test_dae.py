@@ -11,9 +11,9 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from mvae.baselines.dae import DAE, DAEObjective
-from mvae.evaluation.likelihood import log_likelihood
-from mvae.modality import Batch
+from mvae.batch import Batch
+from mvae.evaluation.log_likelihood import log_likelihood
+from mvae.models.dae import DAE, DAEObjective
 from tests.by_hand import (
     HOLES,
     assert_same_loss_and_gradients,

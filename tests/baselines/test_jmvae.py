@@ -7,8 +7,8 @@ import re
 import pytest
 import torch
 
-from mvae.baselines.jmvae import JMVAE, JMVAEObjective
-from mvae.gaussian import Gaussian
+from mvae.distributions.gaussian import Gaussian
+from mvae.models.jmvae import JMVAE, JMVAEObjective
 from tests.by_hand import (
     HOLES,
     assert_same_loss_and_gradients,

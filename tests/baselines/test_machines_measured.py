@@ -7,12 +7,12 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mvae.baselines.dbm import DBM
-from mvae.baselines.rbm import RBM
 from mvae.checkpoint import ModelConfig
 from mvae.evaluation import boltzmann_likelihood
 from mvae.evaluation.measures import Likelihoods, Subject
-from mvae.evaluation.work import Work
+from mvae.evaluation.step_cache import Work
+from mvae.models.dbm import DBM
+from mvae.models.rbm import RBM
 from tests.baselines.machines import PAIR, Enumeration, opinionated, pairs
 
 pytestmark = pytest.mark.usefixtures("float64")

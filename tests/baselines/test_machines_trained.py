@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mvae.baselines.dbm import DBM, DBMObjective
-from mvae.baselines.deep_rbm import DeepRBM, DeepRBMObjective
-from mvae.baselines.rbm import RBM, RBMObjective
-from mvae.modality import Batch
+from mvae.batch import Batch
+from mvae.models.dbm import DBM, DBMObjective
+from mvae.models.deep_rbm import DeepRBM, DeepRBMObjective
+from mvae.models.rbm import RBM, RBMObjective
 from tests.baselines.machines import PAIR, STROKE, Enumeration, opinionated
 from tests.by_hand import seeded
 

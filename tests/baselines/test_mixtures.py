@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 
-from mvae.baselines.mmvae import MMVAE, MMVAEObjective
-from mvae.baselines.mopoe import MoPoE, MoPoEObjective
-from mvae.gaussian import Gaussian
-from mvae.modality import Batch
-from mvae.objective import elbo
+from mvae.batch import Batch
+from mvae.distributions.gaussian import Gaussian
+from mvae.models.mmvae import MMVAE, MMVAEObjective
+from mvae.models.mopoe import MoPoE, MoPoEObjective
+from mvae.models.objectives import elbo
 from tests.by_hand import (
     HOLES,
     assert_same_loss_and_gradients,

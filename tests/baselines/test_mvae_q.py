@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mvae.baselines.mvae_q import FLOOR, MVAEQ, MVAEQObjective
-from mvae.gaussian import Gaussian, product_of_experts
+from mvae.distributions.gaussian import Gaussian, product_of_experts
+from mvae.models.mvae_q import FLOOR, MVAEQ, MVAEQObjective
 from tests.by_hand import (
     HOLES,
     assert_same_loss_and_gradients,

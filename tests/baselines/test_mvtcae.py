@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.baselines.mvtcae import MVTCAE, MVTCAEObjective
-from mvae.objective import elbo
+from mvae.models.mvtcae import MVTCAE, MVTCAEObjective
+from mvae.models.objectives import elbo
 from tests.by_hand import (
     HOLES,
     assert_same_loss_and_gradients,

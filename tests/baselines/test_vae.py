@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.baselines.vae import VAE, VAEObjective
-from mvae.evaluation.likelihood import log_likelihood
+from mvae.evaluation.log_likelihood import log_likelihood
+from mvae.models.vae import VAE, VAEObjective
 from tests.by_hand import (
     HOLES,
     assert_same_loss_and_gradients,

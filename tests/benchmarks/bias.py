@@ -18,14 +18,14 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
+from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.importance import average
-from mvae.evaluation.likelihood import SCALES, evidence_given, log_likelihood
+from mvae.evaluation.log_likelihood import SCALES, evidence_given, log_likelihood
 from mvae.evaluation.population import population_draws
 from mvae.evaluation.refinement import refine
-from mvae.gaussian import Gaussian
-from mvae.modality import Batch
-from mvae.model import LatentModel
+from mvae.models.base import LatentModel
 
 SAMPLES, DRAWS, SEEDS = 100, 1000, 8
 #: Draws of the reference, and of a part of them; and the steps that refine its proposal.

@@ -23,12 +23,12 @@ from streamlit.testing.v1 import AppTest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mvae import checkpoint
+from mvae.analysis.comparison import DRAWS, answer
+from mvae.batch import Batch
 from mvae.checkpoint import available, load_model, load_samples, save_model
-from mvae.comparison import DRAWS, answer
 from mvae.evaluation.classifier import classifier_of
-from mvae.modality import Batch
-from mvae.model import MultimodalModel
-from mvae.recipes import RECIPES, config_for
+from mvae.models.base import MultimodalModel
+from mvae.training.recipes import RECIPES, config_for
 
 FRAME = Path(__file__).resolve().parents[2] / "pages" / "frame.py"
 WARM_UP, REPEATS, MODELS = 10, 100, 6

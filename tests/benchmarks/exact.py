@@ -17,11 +17,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from mvae.analysis.inference import believe
+from mvae.batch import Batch
 from mvae.checkpoint import available, load_model, load_samples
-from mvae.evaluation.exact import ExactInference, possible
-from mvae.evaluation.measures.measure import subsets_of
-from mvae.inference import believe
-from mvae.modality import Batch
+from mvae.evaluation.exact_posterior import ExactInference, possible
+from mvae.evaluation.measures.base import subsets_of
 
 WARM_UP, REPEATS = 20, 150
 

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mvae import vision
-from mvae.baselines.jmvae import JMVAE
-from mvae.modality import Batch
-from mvae.model import MVAE
-from mvae.networks import Decoder, Encoder
+from mvae.batch import Batch
+from mvae.data import torchvision_datasets
+from mvae.kinds.networks import Decoder, Encoder
+from mvae.models.jmvae import JMVAE
+from mvae.models.mvae import MVAE
 
-vision.datasets()  # a torchvision that does not fit torch is mended before it is imported
+# A torchvision that does not fit torch is mended before it is imported.
+torchvision_datasets.datasets()
 import multivae.models
 from multivae.data.datasets import DatasetOutput, MultimodalBaseDataset
 from multivae.models.base import BaseDecoder, BaseEncoder, ModelOutput

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
-from mvae.evaluation.likelihood import log_likelihood
-from mvae.modality import Batch
-from mvae.model import MVAE
+from mvae.evaluation.log_likelihood import log_likelihood
+from mvae.models.mvae import MVAE
 from tests.benchmarks.in_multivae import one_hot, wrap
 
 DRAWS, POINTS, WARM_UP, REPEATS = 1000, 64, 2, 9

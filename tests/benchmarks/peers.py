@@ -22,7 +22,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mvae.baselines.jmvae import JMVAE
+from mvae.batch import Batch
 from mvae.checkpoint import (
     CHECKPOINTS,
     ModelConfig,
@@ -31,16 +31,17 @@ from mvae.checkpoint import (
     save_model,
     save_tensors,
 )
+from mvae.csv_files import write_rows
 from mvae.data.dataset import Split, idx_split
 from mvae.data.mnist import MNIST
-from mvae.evaluation.likelihood import ESTIMATOR, log_likelihood
-from mvae.modality import Batch
-from mvae.model import MVAE, MultimodalModel
-from mvae.peers import FILE, Peer
-from mvae.recipes import config_for
-from mvae.rows import write_rows
-from mvae.training import rate_factor
-from mvae.zoo import train as train_ours
+from mvae.evaluation.log_likelihood import ESTIMATOR, log_likelihood
+from mvae.models.base import MultimodalModel
+from mvae.models.jmvae import JMVAE
+from mvae.models.mvae import MVAE
+from mvae.results.external_models import FILE, Peer
+from mvae.training.recipes import config_for
+from mvae.training.trainer import rate_factor
+from mvae.training.zoo import train as train_ours
 from tests.benchmarks.in_multivae import (
     BaseTrainer,
     BaseTrainerConfig,

@@ -8,8 +8,8 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from mvae.gaussian import Gaussian
-from pages.parts.modules import script
+from mvae.distributions.gaussian import Gaussian
+from pages.parts.js_bundle import script
 
 __all__ = ["Call", "evaluator", "plain"]
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mvae.intake import IntakeError, unpack_bits
+from mvae.images.preprocessing import IntakeError, unpack_bits
 from pages.parts.pad import pad
 
 st.title("Pad")

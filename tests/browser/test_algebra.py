@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mvae.disagreement import disagreement
-from mvae.gaussian import Gaussian, conflict, product_of_experts
+from mvae.distributions.disagreement import disagreement
+from mvae.distributions.gaussian import Gaussian, conflict, product_of_experts
 from tests.browser.javascript import Call, plain
 
 

@@ -13,8 +13,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 from torch import Tensor
 
-from mvae.intake import normalise_ink, pack_bits, unpack_bits
-from mvae.pictures import Framing
+from mvae.images.preprocessing import normalise_ink, pack_bits, unpack_bits
+from mvae.images.tiling import Framing
 
 FRAME = (1, 28, 28)
 COMPONENT = "[data-testid=stBidiComponentIsolated]"

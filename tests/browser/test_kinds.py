@@ -12,14 +12,15 @@ import pytest
 import torch
 from playwright.sync_api import Page, expect
 
+from mvae.analysis.embedding import posterior_means, principal_axes
+from mvae.analysis.inference import Belief, believe
+from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
-from mvae.embedding import posterior_means, principal_axes
-from mvae.gaussian import Gaussian
-from mvae.inference import Belief, believe
-from mvae.modality import Batch, Modality
-from mvae.model import ExpertModel
-from mvae.text import said
-from mvae.tokens import decode
+from mvae.distributions.autoregressive import said
+from mvae.distributions.gaussian import Gaussian
+from mvae.kinds.tokens import decode
+from mvae.modality import Modality
+from mvae.models.base import ExpertModel
 from tests.toys import TOYS
 
 TALL = {"width": 1280, "height": 1200}

@@ -12,8 +12,8 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from mvae.analysis.embedding import MapOfLatents, load_map
 from mvae.checkpoint import load_samples
-from mvae.embedding import MapOfLatents, load_map
 from pages.parts.loading import load
 
 APP = "app.py"

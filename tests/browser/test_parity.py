@@ -13,9 +13,9 @@ import torch
 from playwright.sync_api import Error
 
 from mvae.checkpoint import load_model
+from mvae.distributions.autoregressive import said
 from mvae.modality import Modality
-from mvae.model import MVAE
-from mvae.text import said
+from mvae.models.mvae import MVAE
 from pages.parts import assets
 from tests import toys
 from tests.browser.javascript import Call

@@ -10,9 +10,9 @@ import pytest
 import torch
 from playwright.sync_api import Page, Route, expect
 
+from mvae.analysis.embedding import posterior_means, principal_axes
+from mvae.analysis.inference import believe
 from mvae.checkpoint import load_model, load_samples
-from mvae.embedding import posterior_means, principal_axes
-from mvae.inference import believe
 from tests.browser.line import Line
 
 TALL = {"width": 1280, "height": 1200}

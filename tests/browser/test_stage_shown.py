@@ -9,10 +9,10 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
+from mvae.analysis.inference import Belief, believe
 from mvae.checkpoint import load_model, load_samples
-from mvae.evaluation.exact import ExactInference
-from mvae.inference import Belief, believe
-from mvae.pictures import assemble
+from mvae.evaluation.exact_posterior import ExactInference
+from mvae.images.tiling import assemble
 from pages.parts.stage.planes import ASPECT, plane_of
 
 TALL = {"width": 1280, "height": 1200}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mvae.data import DatasetError, multimnist
 from mvae.data.multimnist import MULTIMNIST, compose
-from mvae.tokens import decode
+from mvae.kinds.tokens import decode
 from tests.by_hand import seeded
 
 IMAGE, TEXT = MULTIMNIST.modalities

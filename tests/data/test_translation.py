@@ -15,9 +15,9 @@ from mvae.data import DatasetError
 from mvae.data import translation as translation_module
 from mvae.data.pairs import divide, learn, pairs, read_pairs
 from mvae.data.translation import LANGUAGES, TRANSLATION, read_vocabulary, write_vocabularies
-from mvae.intake import IntakeError
+from mvae.images.preprocessing import IntakeError
+from mvae.kinds.tokens import UNKNOWN, WORD, decode, encode, split
 from mvae.modality import Modality
-from mvae.tokens import UNKNOWN, WORD, decode, encode, split
 
 SPLITS = ("train", "valid", "test")
 ENGLISH = ("open", "close", "save", "the", "a", "file", "page", "cell", "new", "old", "in", "table")

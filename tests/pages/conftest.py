@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mvae import checkpoint
 from mvae.checkpoint import load_model
-from mvae.gaussian import Gaussian, Product, product_of_experts
+from mvae.distributions.gaussian import Gaussian, Product, product_of_experts
 from pages.parts import loading
 from pages.parts.plain import JOINER
 from pages.parts.stage.planes import plane_of

@@ -14,14 +14,15 @@ import torch
 from PIL import Image
 
 from mvae import checkpoint
+from mvae.analysis.comparison import answer
+from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples, save_model
-from mvae.comparison import answer
 from mvae.evaluation.classifier import classifier_of
-from mvae.evaluation.trust import EARLIER
-from mvae.modality import Batch, Modality
-from mvae.model import MVAE
-from mvae.recipes import config_for
-from mvae.runs import weight_of
+from mvae.evaluation.reliability import EARLIER
+from mvae.modality import Modality
+from mvae.models.mvae import MVAE
+from mvae.results.runs import weight_of
+from mvae.training.recipes import config_for
 from pages.parts import loading
 from pages.parts.comparison import export, records
 from pages.parts.comparison.card import card as write_card

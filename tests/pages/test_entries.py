@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.parts.entries import entry_of, read, tensor_of, write
 from pages.parts.links import parse, url_of
+from pages.parts.manual_values import entry_of, read, tensor_of, write
 from pages.parts.view import View
 from tests.toys import tags, words
 

@@ -7,9 +7,9 @@ import base64
 import numpy as np
 import pytest
 
+from mvae.analysis.inference import believe
 from mvae.checkpoint import load_model, load_samples
-from mvae.evaluation.exact import ExactInference
-from mvae.inference import believe
+from mvae.evaluation.exact_posterior import ExactInference
 
 
 @pytest.mark.parametrize(

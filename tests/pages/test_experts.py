@@ -9,8 +9,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from mvae.checkpoint import load_metrics, load_model, load_samples
-from mvae.disagreement import disagreement
-from mvae.intake import pack_bits
+from mvae.distributions.disagreement import disagreement
+from mvae.images.preprocessing import pack_bits
 from tests.bundled import WITH_EXPERTS
 
 DATASETS = ("mnist", "fashion", "quadrants")

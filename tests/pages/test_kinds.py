@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+from mvae.analysis.comparison import answer
 from mvae.checkpoint import load_model, load_samples
-from mvae.comparison import answer
+from mvae.kinds.tokens import decode
 from mvae.modality import Modality
-from mvae.tokens import decode
 from pages.parts.comparison import export
 from pages.parts.comparison.card import card
 from pages.parts.comparison.shared import Shared, number

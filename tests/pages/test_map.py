@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from mvae import checkpoint
-from mvae.embedding import load_map
-from mvae.intake import pack_bits
+from mvae.analysis.embedding import load_map
+from mvae.images.preprocessing import pack_bits
 from pages.parts import loading
 from pages.parts.links import parse, url_of
 from pages.parts.view import View

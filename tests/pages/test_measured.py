@@ -6,7 +6,7 @@ import pytest
 
 from mvae.checkpoint import load_metrics
 from pages.parts.about import reached
-from pages.parts.words import with_error
+from pages.parts.sentences import with_error
 
 
 @pytest.mark.parametrize("model", ["mvae", "jmvae"])  # one with experts, one without

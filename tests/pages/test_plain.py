@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from mvae import checkpoint
 from mvae.modality import Modality
-from mvae.results import Figure
+from mvae.results.figures import Figure
 from pages.parts import loading
 from pages.parts.charts import intervals
 from pages.parts.comparison import records

@@ -12,9 +12,9 @@ from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 
 from mvae import checkpoint
 from mvae.checkpoint import CHECKPOINTS, load_metrics, sha256, write_json
-from mvae.evaluation.likelihood import ESTIMATOR
-from mvae.peers import FILE, Peer
-from mvae.rows import write_rows
+from mvae.csv_files import write_rows
+from mvae.evaluation.log_likelihood import ESTIMATOR
+from mvae.results.external_models import FILE, Peer
 from pages.parts import loading
 
 CACHES = (

@@ -9,10 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
 from mvae.data import DATASETS, MNIST
-from mvae.intake import pack_bits
-from mvae.modality import Batch, Modality
+from mvae.images.preprocessing import pack_bits
+from mvae.modality import Modality
 from pages.parts.stage.planes import classes
 from tests.pages.said import click, expert, heard, root, states_of
 

@@ -9,8 +9,8 @@ import pytest
 
 from mvae import checkpoint
 from mvae.checkpoint import CHECKPOINTS, load_config, load_metrics
-from mvae.evaluation.supervision import IMAGES_ALONE, WITH_LABELS, Point
-from mvae.rows import write_rows
+from mvae.csv_files import write_rows
+from mvae.training.weak_supervision import IMAGES_ALONE, WITH_LABELS, Point
 from pages.parts import loading
 
 POINTS = [

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvae.objective import SubSampled, log_likelihoods
-from mvae.theory import BESTS, NOISE, PAIRS, kl, solve
+from mvae.analysis.theory import BESTS, NOISE, PAIRS, kl, solve
+from mvae.models.objectives import SubSampled, log_likelihoods
 from pages.parts import quadrature
 from pages.parts.links import parse, url_of
-from pages.parts.quadrature import sentences
-from pages.parts.step import METHODS, step_rows, step_table
+from pages.parts.quadrature import captions
+from pages.parts.training_step_table import METHODS, step_rows, step_table
 from pages.parts.view import View
 
 VIEWS = st.builds(
@@ -146,7 +146,7 @@ def test_the_numbers_beside_the_curves_are_those_of_the_library():
     solution = solve(PAIRS["square"], "reverse")
     joint = quadrature._on_grid(solution.joint)
     divergence = kl(joint, solution.truth[3]).tolist()
-    assert rows_of(data, 1)[rows(data)[-1]][1] == [sentences.number(x) for x in divergence]
+    assert rows_of(data, 1)[rows(data)[-1]][1] == [captions.number(x) for x in divergence]
 
 
 def rows(data: dict) -> list[str]:
@@ -171,8 +171,8 @@ def test_negative_precision_is_shown_and_explained():
     assert "negative precision (q₁/p: −0.318)" in notes[0]
     assert "no expert of an MVAE can be it" in notes[0]
     assert "negative" not in notes[40]
-    assert "it is not drawn" in sentences.precision(0.4, 0.5)
-    assert "q₂/p: −0.500" in sentences.precision(0.4, 0.5)
+    assert "it is not drawn" in captions.precision(0.4, 0.5)
+    assert "q₂/p: −0.500" in captions.precision(0.4, 0.5)
 
 
 def test_both_tied_optima_are_told():

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from mvae import checkpoint
+from mvae.analysis.inference import believe
 from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_model
-from mvae.inference import believe
 from pages.parts import loading
 from pages.parts.versions import one_version
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvae.evaluation.agreement import agreement, told
-from mvae.evaluation.measures.measure import SOME, Measure, Situation, Subject, figure
-from mvae.evaluation.work import Step, Work
+from mvae.evaluation.accuracy import agreement, told
+from mvae.evaluation.measures.base import SOME, Measure, Situation, Subject, figure
+from mvae.evaluation.step_cache import Step, Work
 from mvae.modality import Modality
 
 __all__ = ["TEXTS", "Accuracy"]

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.frechet import features, pseudo_values
-from mvae.evaluation.measures.measure import SOME, Measure, Scored, Situation, Subject
-from mvae.evaluation.work import Step, Work
-from mvae.pictures import completed
+from mvae.evaluation.measures.base import SOME, Measure, Scored, Situation, Subject
+from mvae.evaluation.step_cache import Step, Work
+from mvae.images.tiling import completed
 
 __all__ = ["Frechet"]
 

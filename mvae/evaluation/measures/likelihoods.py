@@ -10,28 +10,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvae.baselines.boltzmann_model import BoltzmannModel
-from mvae.baselines.cvae import CVAE
 from mvae.evaluation.adaptive import FEW_LATENTS
 from mvae.evaluation.importance import LogLikelihood
-from mvae.evaluation.likelihood import (
+from mvae.evaluation.log_likelihood import (
     ESTIMATOR,
     direction_log_likelihood,
     log_likelihood,
     subset_log_likelihoods,
 )
-from mvae.evaluation.measures.alike import posteriors_alike
-from mvae.evaluation.measures.annealed import (
+from mvae.evaluation.measures.annealed_likelihoods import (
     ANNEALING,
     annealed,
     conditional_protocol,
     log_partition,
     normalised,
 )
-from mvae.evaluation.measures.measure import FEW, Measure, Situation, Subject, figure
-from mvae.evaluation.work import Step, Work
-from mvae.model import LatentModel
-from mvae.objective import elbo
+from mvae.evaluation.measures.base import FEW, Measure, Situation, Subject, figure
+from mvae.evaluation.measures.matching_proposals import posteriors_alike
+from mvae.evaluation.step_cache import Step, Work
+from mvae.models.base import LatentModel
+from mvae.models.boltzmann.model import BoltzmannModel
+from mvae.models.cvae import CVAE
+from mvae.models.objectives import elbo
 
 __all__ = ["Likelihoods", "estimates"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvae.evaluation.measures.measure import Measure, Situation, Subject, figure
+from mvae.evaluation.measures.base import Measure, Situation, Subject, figure
 from mvae.evaluation.retrieval import average_precision, expected_by_chance
-from mvae.evaluation.work import Step, Work
+from mvae.evaluation.step_cache import Step, Work
 from mvae.modality import Modality
 
 __all__ = ["Retrieval"]

@@ -8,10 +8,10 @@ from weakref import WeakKeyDictionary
 
 import streamlit as st
 
-from mvae.comparison import Answer, answer
+from mvae.analysis.comparison import Answer, answer
+from mvae.batch import Batch
 from mvae.evaluation.classifier import Classifier
-from mvae.modality import Batch
-from mvae.model import MultimodalModel
+from mvae.models.base import MultimodalModel
 
 __all__ = ["answers"]
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from torch import Tensor
 
-from mvae.comparison import Answer, differences
+from mvae.analysis.comparison import Answer, differences
 from pages.parts.comparison.generated import part, pictured, rest, sentence
 from pages.parts.comparison.shared import Shared, number
 

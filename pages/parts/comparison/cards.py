@@ -11,12 +11,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from mvae import checkpoint
-from mvae.comparison import Answer
+from mvae.analysis.comparison import Answer
 from pages.parts.comparison.card import card
 from pages.parts.comparison.shared import Shared
-from pages.parts.follow import follow, show_number
 from pages.parts.plain import identifier, plain
 from pages.parts.view import MAX_MODELS, View, change
+from pages.parts.widget_sync import follow, show_number
 
 __all__ = ["Cards", "choose", "lay_out"]
 

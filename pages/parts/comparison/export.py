@@ -11,14 +11,14 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from mvae.comparison import Answer, differences
+from mvae.analysis.comparison import Answer, differences
+from mvae.images.tiling import grey, pictures
 from mvae.modality import Modality
-from mvae.pictures import grey, pictures
 from pages.parts.comparison.card import AXIS, height_of
 from pages.parts.comparison.generated import TAGS, TEXTS, strip
 from pages.parts.comparison.shared import likeliest, number
 from pages.parts.pictures import visible
-from pages.parts.words import decided
+from pages.parts.sentences import decided
 
 __all__ = ["picture", "table"]
 

@@ -11,12 +11,12 @@ from urllib.parse import quote
 import torch
 from torch import Tensor
 
-from mvae.comparison import Answer
+from mvae.analysis.comparison import Answer
+from mvae.images.tiling import grey, picture_shape, pictures, tiles
 from mvae.modality import Modality
-from mvae.pictures import grey, picture_shape, pictures, tiles
 from pages.parts.comparison.shared import Shared, likeliest, number
 from pages.parts.pictures import as_image, framed, visible
-from pages.parts.words import decided
+from pages.parts.sentences import decided
 
 __all__ = ["TAGS", "TEXTS", "part", "pictured", "rest", "sentence", "strip"]
 

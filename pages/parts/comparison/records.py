@@ -9,8 +9,8 @@ import streamlit as st
 
 from mvae import checkpoint
 from mvae.checkpoint import CheckpointError, ModelConfig
-from mvae.model import MultimodalModel
-from mvae.runs import FEW, Way, load_history, measured, ways_to_train, weight_of
+from mvae.models.base import MultimodalModel
+from mvae.results.runs import FEW, Way, load_history, measured, ways_to_train, weight_of
 from pages.parts.figures import curves
 from pages.parts.loading import files_of, metrics_of, records_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell, spread_cell

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mvae.comparison import Answer
-from mvae.modality import Batch, Modality
+from mvae.analysis.comparison import Answer
+from mvae.batch import Batch
+from mvae.modality import Modality
 
 __all__ = ["Shared", "likeliest", "number"]
 

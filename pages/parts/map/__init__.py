@@ -9,11 +9,12 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from mvae.embedding import MapOfLatents
-from mvae.modality import Batch, Modality
-from mvae.pictures import picture_shape, pictures
+from mvae.analysis.embedding import MapOfLatents
+from mvae.batch import Batch
+from mvae.images.tiling import picture_shape, pictures
+from mvae.modality import Modality
 from pages.parts.assets import pictures_path
-from pages.parts.modules import files_of
+from pages.parts.js_bundle import files_of
 from pages.parts.pictures import inked
 from pages.parts.view import View
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from mvae.pictures import Framing
-from pages.parts.modules import files_of
+from mvae.images.tiling import Framing
+from pages.parts.js_bundle import files_of
 
 __all__ = ["pad"]
 
@@ -22,7 +22,7 @@ def pad(
 ) -> str | None:
     """Show a pad to draw on and give the drawing as text, anew whenever the pen is lifted.
 
-    Strokes are framed as :func:`mvae.intake.normalise_ink` does, and cut at 0.5.
+    Strokes are framed as :func:`mvae.images.preprocessing.normalise_ink` does, and cut at 0.5.
 
     Args:
         key: names the pad; its drawing stays while this name is shown.
@@ -33,8 +33,8 @@ def pad(
             changes of it are not looked at: use another key.
 
     Returns:
-        Text for :func:`mvae.intake.unpack_bits`, which is not to be trusted, as nothing that a
-        browser sends is; None while nothing is drawn.
+        Text for :func:`mvae.images.preprocessing.unpack_bits`, which is not to be trusted, as
+        nothing that a browser sends is; None while nothing is drawn.
     """
     # a browser that lost the strokes, but not the session, begins with the last drawing
     known = st.session_state.get(key)

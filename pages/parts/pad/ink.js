@@ -1,7 +1,7 @@
 /*
  * From strokes to the picture that a model sees, and to text: pure functions, no page.
  *
- * The same as normalise_ink, pack_bits and unpack_bits of mvae/intake.py. A drawing is
+ * The same as normalise_ink, pack_bits and unpack_bits of mvae/images/preprocessing.py. A drawing is
  * { pixels, strokes }: strokes are lists of points [x, y] in units of the pad's width, and
  * pixels is null or a restored picture { bits, height, width } that fills the pad.
  */

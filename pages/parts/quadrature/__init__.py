@@ -8,8 +8,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from mvae.gaussian import Gaussian
-from mvae.theory import (
+from mvae.analysis.theory import (
     GRID,
     NOISE,
     PAIRS,
@@ -21,9 +20,10 @@ from mvae.theory import (
     moments,
     solve,
 )
+from mvae.distributions.gaussian import Gaussian
 from pages.parts.colours import LABELS, OTHERS, PRIOR
-from pages.parts.modules import files_of
-from pages.parts.quadrature.sentences import (
+from pages.parts.js_bundle import files_of
+from pages.parts.quadrature.captions import (
     MIXTURES,
     announce,
     nearness,

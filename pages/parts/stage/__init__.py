@@ -10,14 +10,14 @@ from typing import Any
 import streamlit as st
 from torch import Tensor
 
-from mvae.gaussian import Gaussian
-from mvae.inference import DRAWS, Belief
+from mvae.analysis.inference import DRAWS, Belief
+from mvae.distributions.gaussian import Gaussian
+from mvae.images.tiling import SPAN, picture_shape, pictures, tiles
 from mvae.modality import Modality
-from mvae.model import ExpertModel, noise
-from mvae.pictures import SPAN, picture_shape, pictures, tiles
+from mvae.models.base import ExpertModel, noise
 from pages.parts.colours import PRIOR, colours_of
+from pages.parts.js_bundle import files_of
 from pages.parts.lesson import Witnesses
-from pages.parts.modules import files_of
 from pages.parts.pictures import inked
 
 __all__ = ["Plane", "describe", "describe_witnesses", "show_stage"]
@@ -94,7 +94,8 @@ def describe(
         plane: through latent space, or None where there is none to show.
         at: the latent held, in coordinates of the plane.
         panels: those that are shown.
-        exact: the exact posterior for the same evidence; see :func:`pages.parts.exact.exact_of`.
+        exact: the exact posterior for the same evidence; see
+            :func:`pages.parts.exact_posterior.exact_of`.
     """
     colours = colours_of(model.modalities)
 

@@ -1,5 +1,5 @@
 /*
- * The algebra of Gaussians and their products, as mvae/gaussian.py has it. A diagonal Gaussian is
+ * The algebra of Gaussians and their products, as mvae/distributions/gaussian.py has it. A diagonal Gaussian is
  * {mean, logvar}, arrays of D numbers. Nothing here knows of a page.
  */
 

@@ -1,6 +1,6 @@
 /* The column of what the model generates, decoded here from the latents. */
-import { title } from "./heading.js";
-import { decisions, label, tags } from "./named.js";
+import { title } from "./column_headings.js";
+import { decisions, label, tags } from "./probability_bars.js";
 import { furtherPicture, picture } from "./pictures.js";
 import { text } from "./texts.js";
 import { vector } from "./vectors.js";

@@ -1,6 +1,6 @@
 /* What is generated of images, and of vectors on a grid: pictures, whole or put together from tiles. */
 import { averaged } from "./average.js";
-import { title } from "./heading.js";
+import { title } from "./column_headings.js";
 import { make } from "../web/dom.js";
 import { paintColours, paintInk } from "../web/picture.js";
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mvae.embedding import posterior_means, principal_axes
-from mvae.modality import Batch, Modality
+from mvae.analysis.embedding import posterior_means, principal_axes
+from mvae.batch import Batch
+from mvae.modality import Modality
 from pages.parts.loading import MODELS, load, of_samples, samples_of
 from pages.parts.stage import Plane
 from pages.parts.versions import kept

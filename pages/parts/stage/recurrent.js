@@ -1,4 +1,4 @@
-/* Texts by gated recurrent units that hear the latents at every step, as mvae/text.py has them. */
+/* Texts by gated recurrent units that hear the latents at every step, as mvae/distributions/autoregressive.py has them. */
 import { largest, logistic, softmax } from "./activations.js";
 import { linear, multiply } from "./dense.js";
 

@@ -4,7 +4,7 @@
  */
 import { beliefScene } from "./belief.js";
 import { lightUp } from "../web/dom.js";
-import { witnessScene } from "./witnesses.js";
+import { witnessScene } from "./draggable_experts.js";
 
 const SCENES = { belief: beliefScene, witnesses: witnessScene };
 

@@ -1,6 +1,6 @@
 /* What is generated of a text: what the draws say, or one text with how sure each token is. */
 import { largest } from "./activations.js";
-import { percent, title } from "./heading.js";
+import { percent, title } from "./column_headings.js";
 import { END } from "./recurrent.js";
 import { make } from "../web/dom.js";
 
@@ -21,7 +21,7 @@ function spoken(probabilities, categories) {
   return found;
 }
 
-/** The text itself, as mvae/tokens.py reads it. */
+/** The text itself, as mvae/kinds/tokens.py reads it. */
 const joined = (tokens) => tokens.map(({ words }) => words).join("").replace(/\s+/g, " ").trim().normalize() || "(empty)";
 
 /** The different texts with how many say them, most frequent first. */

@@ -1,5 +1,5 @@
 /* What is generated of a vector: its numbers as bars, and how far they spread. */
-import { title } from "./heading.js";
+import { title } from "./column_headings.js";
 import { draw, number } from "../web/dom.js";
 
 const BROAD = 240, HIGH = 72;

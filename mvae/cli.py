@@ -1,0 +1,349 @@
+"""The command line: ``python -m mvae``."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from pydantic import ValidationError
+from tqdm import tqdm
+
+from mvae.analysis.embedding import write_map
+from mvae.analysis.inference import believe, conflict_percentile
+from mvae.analysis.posterior_summary import as_dict, tell
+from mvae.batch import Batch
+from mvae.checkpoint import (
+    CHECKPOINTS,
+    ModelConfig,
+    load_metrics,
+    load_model,
+    load_samples,
+)
+from mvae.cli_arguments import (
+    CheckpointName,
+    Commands,
+    DatasetName,
+    Root,
+    Seed,
+    Threads,
+    fail,
+    finite,
+    one_of,
+)
+from mvae.data import DATASETS, DatasetError, data_folder
+from mvae.data.samples import write_samples
+from mvae.evaluation.classifier import FILE, train_classifier
+from mvae.evaluation.importance import FEWEST
+from mvae.evaluation.report import MEASURES
+from mvae.evaluation.report import evaluate as evaluate_checkpoint
+from mvae.files import writing
+from mvae.models.base import ExpertModel
+from mvae.models.objectives import Covering
+from mvae.training.recipes import RECIPES
+from mvae.training.search import quality, weighted
+from mvae.training.search import search as search_weights
+from mvae.training.weak_supervision import curves
+from mvae.training.weak_supervision import supervise as run_supervision
+from mvae.training.zoo import ZOO, Run, state_of
+from mvae.training.zoo import train as train_to_the_end
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def start() -> None:
+    """Train, evaluate and question multimodal variational autoencoders."""
+    warnings.showwarning = warn  # type: ignore[assignment]  # it takes whatever else there is
+
+
+def warn(message: Warning | str, *_: object) -> None:
+    """Print a warning as the sentence that it is, without the line of code it comes from."""
+    typer.echo(f"warning: {message}", err=True)
+
+
+@app.command(
+    epilog="Example: python -m mvae train mnist --recipe mvae-cover; "
+    "python -m mvae train mnist --recipe mvae --label-weight 50 --epochs 12 --root trial; "
+    "python -m mvae train --recipe zoo"
+)
+def train(
+    *,
+    dataset: Annotated[
+        str | None,
+        typer.Argument(
+            help=f"One of {', '.join(DATASETS)}; only zoo does without.",
+            callback=one_of("data set", DATASETS),
+        ),
+    ] = None,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe",
+            "--model",
+            help=f"One of {', '.join(RECIPES)}, classifier; zoo for all.",
+            callback=one_of("recipe", (*RECIPES, "classifier", "zoo")),
+        ),
+    ],
+    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    label_weight: Annotated[
+        float | None, typer.Option(callback=finite, help="λ of labels, instead.")
+    ] = None,
+    gamma: Annotated[
+        float | None, typer.Option(callback=finite, help="γ of a covering objective, instead.")
+    ] = None,
+    kappa: Annotated[
+        float | None, typer.Option(callback=finite, help="κ of a covering objective, instead.")
+    ] = None,
+    rho: Annotated[
+        float | None, typer.Option(callback=finite, help="ρ of a covering objective, instead.")
+    ] = None,
+    seed: Seed = 0,
+    threads: Threads = None,
+    root: Root = CHECKPOINTS,
+) -> None:
+    """Train a model of a data set, or all that is missing; an interrupted run goes on."""
+    if threads:
+        torch.set_num_threads(threads)
+    own = {"label-weight": label_weight, "gamma": gamma, "kappa": kappa, "rho": rho}
+    settings = {"epochs": epochs, "seed": seed or None, **own}
+    chosen = [name for name, value in settings.items() if value is not None]
+    if recipe in ("zoo", "classifier") and chosen:
+        raise fail(f"The {recipe} has settings of its own: leave out --{chosen[0]}.")
+    if recipe == "zoo":
+        make_zoo(dataset, root)
+        return
+    if dataset is None:
+        raise fail(f"Say which data set {recipe} is for: {', '.join(DATASETS)}.")
+    if recipe == "classifier":
+        with writing(root / dataset):
+            accuracy = train_classifier(dataset, root / dataset / FILE)
+        typer.echo(f"validation accuracy: {accuracy:.4f}")
+        return
+    run = Run(dataset, recipe, seed)
+    config = run.config
+    objective = {name: own[name] for name in ("gamma", "kappa", "rho") if own[name] is not None}
+    if objective and not isinstance(config.objective, Covering):
+        raise fail(f"{recipe} is not trained with a covering objective: it has no γ, κ or ρ.")
+    training = {} if epochs is None else {"epochs": epochs}
+    config = config.model_copy(
+        update={
+            "training": config.training.model_copy(update=training),
+            "objective": config.objective.model_copy(update=objective),
+        }
+    )
+    if label_weight is not None:
+        config = weighted(config, label_weight)
+    try:
+        config = ModelConfig.model_validate(config.model_dump())
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+    try:
+        valid = train_with_bar(config, run, root)
+    except ValueError as error:  # of data that cannot be learned from
+        raise fail(error) from None
+    criterion, value = quality(config, load_model(dataset, run.name, root)[0], valid)
+    typer.echo(f"validation {criterion}: {value:.2f}")
+
+
+def train_with_bar(config: ModelConfig, run: Run, root: Path) -> Batch:
+    """Train with a bar of progress; return the validation split."""
+    config.build()  # what cannot be built is refused before the data are read
+    source = DATASETS[run.dataset]
+    data, valid = source.load("train", False), source.load("valid", False)
+    best = -float("inf")
+    with tqdm(total=config.training.epochs, unit="epoch", desc=f"{run.dataset}/{run.name}") as bar:
+        for progress in train_to_the_end(config, data, valid, root / run.dataset / run.name):
+            best = progress.score if progress.best else best
+            bar.update(progress.epoch - bar.n)
+            bar.set_postfix(loss=f"{progress.loss:.2f}", best=f"{best:.2f}")
+    return valid
+
+
+def evaluate_with_bar(
+    dataset: str,
+    model: str,
+    n: int | None,
+    k: int,
+    seed: int,
+    root: Path,
+    only: Collection[str] = (),
+) -> None:
+    """Evaluate with a bar of progress and the time left."""
+    progress = evaluate_checkpoint(dataset, model, n, k, seed, root, only)
+    start = next(progress)
+    with tqdm(
+        total=start.total,
+        initial=start.size,
+        desc=f"{dataset}/{model}",
+        bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}",
+    ) as bar:
+        for done in progress:
+            bar.set_postfix_str(done.what, refresh=False)
+            bar.update(done.size)
+
+
+def make_zoo(dataset: str | None, root: Path) -> None:
+    """Train, measure and map what is missing of the zoo, one run after the other."""
+    runs = [run for run in ZOO if dataset in (None, run.dataset)]
+    if not runs:
+        raise fail(f"The zoo has no model of {dataset}.")
+    for number, run in enumerate(runs, 1):
+        state = state_of(run, root)
+        typer.echo(f"{number}/{len(runs)} {run.dataset}/{run.name}: {state}")
+        if state == "missing":
+            train_with_bar(run.config, run, root)
+        if state != "measured":
+            # All by as many samples: models, and seeds, are compared on the same ones.
+            evaluate_with_bar(run.dataset, run.name, None, 1000, 0, root)
+
+
+@app.command(epilog="Example: python -m mvae search mnist --recipe jmvae")
+def search(
+    dataset: DatasetName,
+    recipe: Annotated[
+        str,
+        typer.Option(help="Whose λ of the labels is searched.", callback=one_of("recipe", RECIPES)),
+    ],
+    root: Root = CHECKPOINTS,
+) -> None:
+    """Try the same few λ for a recipe, each in full, and keep the results in search.csv."""
+    for trial in search_weights(dataset, recipe, root):
+        typer.echo(
+            f"{recipe}, λ = {trial.weight:g}: validation {trial.criterion} {trial.value:.2f} "
+            f"after {trial.epochs} epochs"
+        )
+
+
+@app.command(epilog="Example: python -m mvae evaluate mnist/mvae-cover")
+def evaluate(
+    checkpoint: CheckpointName,
+    n: Annotated[
+        int | None, typer.Option(min=2, help="Test samples scored by log-likelihood.")
+    ] = None,
+    k: Annotated[
+        int, typer.Option(min=FEWEST, max=10**6, help="Importance draws a sample.")
+    ] = 1000,
+    seed: Seed = 0,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MEASURE",
+            help="Compute this measure alone and keep all other figures; may be repeated. "
+            f"One of {', '.join(MEASURES)}.",
+            callback=one_of("measure", MEASURES),
+        ),
+    ] = None,
+    root: Root = CHECKPOINTS,
+) -> None:
+    """Measure a checkpoint on the test split and write its metrics.json; it can be interrupted."""
+    dataset, _, model = checkpoint.partition("/")
+    evaluate_with_bar(dataset, model, n, k, seed, root, only or ())
+    typer.echo((root / dataset / model / "metrics.json").read_text("utf-8"))
+
+
+@app.command(epilog="Example: python -m mvae supervise mnist --threads 1")
+def supervise(dataset: DatasetName, threads: Threads = None, root: Root = CHECKPOINTS) -> None:
+    """Train with few labels, many ways, and keep the accuracies in supervision.csv."""
+    if threads:
+        torch.set_num_threads(threads)
+    with tqdm(unit="run", desc=dataset) as bar:
+        for point, bar.total in run_supervision(dataset, root):
+            bar.update(len(curves(root / dataset / "supervision.csv")) - bar.n)
+            bar.set_postfix_str(f"{point.method}, {point.labels} labels: {point.accuracy:.3f}")
+
+
+@app.command("map", epilog="Example: python -m mvae map mnist/mvae-cover")
+def map_(checkpoint: CheckpointName, seed: Seed = 0, root: Root = CHECKPOINTS) -> None:
+    """Lay the bundled examples' beliefs out by UMAP and write the checkpoint's map.safetensors."""
+    dataset, _, model = checkpoint.partition("/")
+    load_model(dataset, model, root)  # a wrong name makes no folder
+    with writing(root / dataset / model):
+        points = write_map(dataset, model, root, seed)
+    typer.echo(f"wrote {dataset}/{model}/map.safetensors: {points:,} points")
+
+
+@app.command(
+    epilog="Example: python -m mvae infer mnist/mvae-cover --sample 3 --supply image,label --json"
+)
+def infer(
+    checkpoint: CheckpointName,
+    sample: Annotated[int, typer.Option(help="Which of the bundled test examples.")] = 0,
+    supply: Annotated[
+        str, typer.Option(help="Modalities, separated by commas, in order; empty for the prior.")
+    ] = "",
+    seed: Seed = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
+    root: Root = CHECKPOINTS,
+) -> None:
+    """Show what a model believes and generates, given some modalities of a test example."""
+    dataset, _, name = checkpoint.partition("/")
+    evidence = [part.strip() for part in supply.split(",") if part.strip()]
+    model, _ = load_model(dataset, name, root)
+    samples = load_samples(dataset, model.modalities, root)
+    if not 0 <= sample < len(samples):
+        raise fail(f"There is no example {sample}: they are numbered 0 to {len(samples) - 1}.")
+    if not isinstance(model, ExpertModel):
+        raise fail(f"{checkpoint} has no belief of this kind. {model.no_experts}")
+    try:
+        belief = believe(model, samples[slice(sample, sample + 1)], evidence, seed=seed)
+    except ValueError as error:
+        raise fail(error) from None
+    metrics = load_metrics(dataset, name, root)
+    names = [m.name for m in model.modalities]
+    quantiles = metrics.test.get("disagreement", {}) if metrics else {}
+    place = conflict_percentile(belief, quantiles, names)
+    if as_json:
+        typer.echo(json.dumps(as_dict(belief) | {"conflict_percentile": place}))
+        return
+    typer.echo(f"{checkpoint}, test example {sample}, given {' and '.join(evidence) or 'nothing'}")
+    for line in tell(belief, place):
+        typer.echo(line)
+
+
+@app.command(
+    epilog="Example: python -m mvae data mnist; python -m mvae data quadrants --write-samples"
+)
+def data(
+    dataset: Annotated[
+        str | None,
+        typer.Argument(help="Leave out for all.", callback=one_of("data set", DATASETS)),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write-samples", help="Write the bundled test examples.")
+    ] = False,
+    root: Root = CHECKPOINTS,
+) -> None:
+    """Say where a data set lies and how large it is; fetch or make it if it is not there."""
+    typer.echo(f"data folder: {data_folder()} (set MVAE_DATA to change it)")
+    for name in [dataset] if dataset else DATASETS:
+        source = DATASETS[name]
+        try:
+            # Making takes minutes: only what is asked for by name is made.
+            if source.make and dataset:
+                with tqdm(unit="", desc=name) as bar:
+                    for done, bar.total in source.make():
+                        bar.update(done - bar.n)
+            counts = {split: len(source.load(split, True)) for split in ("train", "valid", "test")}
+        except DatasetError as error:
+            if dataset:
+                raise
+            typer.echo(f"{name}: {source.title}; {error}")
+            continue
+        parts = ", ".join(f"{count:,} {split}" for split, count in counts.items())
+        modalities = " · ".join(m.name for m in source.modalities)
+        typer.echo(f"{name}: {source.title}; {modalities}; {parts}\n  {source.source}")
+        for fact in source.facts:
+            typer.echo(f"  {fact}")
+        if write:
+            typer.echo(f"  wrote {write_samples(name, root)} examples")

@@ -1,0 +1,1 @@
+"""Distributions: Gaussians over latents and their products, and likelihoods of observations."""

@@ -1,0 +1,1 @@
+"""Images: decoding and preprocessing uploads, and images split into tiles."""

@@ -1,0 +1,1 @@
+"""Kinds of modalities: how their values are read, encoded and decoded."""

@@ -1,0 +1,1 @@
+"""Boltzmann machines: sampling, and estimates of their normalisers."""

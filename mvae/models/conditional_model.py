@@ -1,0 +1,41 @@
+"""What models share that have a network for each direction: from all other modalities to one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from mvae.modality import Modality
+from mvae.models.base import MultimodalModel
+
+__all__ = ["DirectedModel"]
+
+
+class DirectedModel(MultimodalModel):
+    r"""A model of each modality given all the others, :math:`p(x_j|x_{-j})`, and of no joint.
+
+    Args:
+        modalities: at least two.
+        latents: D of each direction.
+
+    Raises:
+        ValueError: for fewer than two modalities.
+    """
+
+    no_experts = "It has a network for each direction, and no experts on common latents."
+    no_likelihood = (
+        "It models each modality given the others, never all together: it has no joint log p."
+    )
+
+    def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
+        super().__init__(modalities, latents)
+        if len(self.modalities) < 2:
+            raise ValueError("a model of directions needs at least two modalities")
+
+    def cannot(self, given: Collection[str], wanted: str) -> str:
+        """It generates a modality from all the others and from nothing else."""
+        if wanted in given:
+            return f"It goes from the other modalities to the {wanted} and does not reconstruct it."
+        others = [m.name for m in self.modalities if m.name != wanted]
+        if set(given) != set(others):
+            return f"It was trained to generate the {wanted} from {' and '.join(others)} only."
+        return ""

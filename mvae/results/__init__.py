@@ -1,0 +1,1 @@
+"""Results: measured figures of training runs, as tables and rankings."""

@@ -1,0 +1,145 @@
+"""The zoo: every run whose figures this project shows, and how to make what is missing of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvae.batch import Batch
+from mvae.checkpoint import (
+    CheckpointError,
+    ModelConfig,
+    folder_name,
+    load_config,
+    load_metrics,
+    save_model,
+    write_atomically,
+)
+from mvae.files import writing
+from mvae.training.recipes import config_for
+from mvae.training.trainer import RESUME, Progress, Trainer
+
+__all__ = ["ZOO", "Run", "state_of", "train"]
+
+BASELINES = (
+    *("vae", "cvae", "bivcca", "jmvae", "mvae-q", "mmvae", "mopoe", "mvtcae", "dae"),
+    *("rbm", "dbm", "deep-rbm"),
+)
+#: Ways to train one network; those without a page of their own are rows of a table only.
+WAYS = (
+    *("mvae-joint", "mvae-singles", "mvae-denoising", "mvae-cover-short"),
+    *("mvae-lambda-10", "mvae-lambda-50"),
+)
+#: Recipes that are trained with three seeds, and the further seeds.
+REPEATED = ("mvae", "mvae-cover", "mvae-cover-short", "jmvae", "mopoe")
+SEEDS = (1, 2)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe trained on a data set with a seed.
+
+    Args:
+        dataset: name of the data set.
+        recipe: name of the recipe.
+        seed: of weights, order and draws.
+    """
+
+    dataset: str
+    recipe: str
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of its folder, and of its checkpoint.
+
+        Example:
+            >>> Run("mnist", "mvae").name, Run("mnist", "mvae", seed=2).name
+            ('mvae', 'mvae-seed-2')
+        """
+        return folder_name(self.recipe, self.seed)
+
+    @property
+    def config(self) -> ModelConfig:
+        """Its recipe's configuration, with its seed."""
+        config = config_for(self.dataset, self.recipe)
+        training = config.training.model_copy(update={"seed": self.seed})
+        return config.model_copy(update={"training": training})
+
+
+OWN = ("mvae", "mvae-cover", "mvae-2d")
+#: Further data sets, and what stands beside MVAE on each: what its modalities allow for.
+FURTHER = {
+    "multimnist": ("mvae", "mvae-cover", "jmvae"),
+    "faces": ("mvae", "mvae-cover", "jmvae", "cvae"),
+    "faces19": ("mvae", "mvae-cover", "mvtcae"),
+    "vision": ("mvae", "mvae-cover", "mvtcae"),
+    "clipart": ("mvae", "mvae-cover", "jmvae", "dae", "dbm", "deep-rbm"),
+    "translation": ("mvae", "mvae-cover", "jmvae", "cvae", "encoder-decoder"),
+    "views": ("mvae", "mvae-k0", "mvae-k2", "mvae-k4", "mvae-cover", "mvtcae", "mmvae"),
+}
+ZOO: tuple[Run, ...] = (
+    *(Run(dataset, name) for dataset in ("mnist", "fashion", "quadrants") for name in OWN),
+    *(Run("mnist", name) for name in (*BASELINES, *WAYS)),
+    *(Run("mnist", name, seed) for name in REPEATED for seed in SEEDS),
+    *(Run("fashion", name) for name in BASELINES),
+    *(Run("quadrants", f"mvae-k{k}") for k in (0, 2, 4)),
+    *(Run(dataset, name) for dataset, names in FURTHER.items() for name in names),
+    *(
+        Run("clipart", f"{name}-missing-{percent}")
+        for name in ("mvae", "mvae-cover", "jmvae")
+        for percent in (50, 90)
+    ),
+)
+
+
+def state_of(run: Run, root: Path) -> str:
+    """Say how far a run is: "missing", "trained" or "measured".
+
+    A run with other settings than its recipe's is missing. The weights of some runs are not kept
+    in the repository; then their figures, which name the weights, are enough.
+
+    Raises:
+        CheckpointError: if its files are damaged.
+    """
+    folder = root / run.dataset / run.name
+    try:
+        config = load_config(folder)
+    except CheckpointError:
+        return "missing"
+    if config.model_copy(update={"summary": "", "limitations": ()}) != run.config.model_copy(
+        update={"summary": "", "limitations": ()}
+    ):
+        return "missing"
+    if load_metrics(run.dataset, run.name, root):
+        return "measured"
+    return "trained" if (folder / "weights.safetensors").exists() else "missing"
+
+
+def train(config: ModelConfig, data: Batch, valid: Batch, folder: Path) -> Iterator[Progress]:
+    """Train to the end, yielding progress, and write the checkpoint; go on where it stopped.
+
+    Args:
+        config: the model, its objective and its budget.
+        data: the training split.
+        valid: the validation split.
+        folder: of the checkpoint.
+
+    Raises:
+        FloatingPointError: if the loss is no longer finite.
+        CheckpointError: if the folder keeps an unfinished run with other settings, or another
+            command is writing into it, or nothing can be written there.
+    """
+    with writing(folder):
+        trainer = Trainer(config, data, valid, folder)
+        yield from trainer
+        save_model(folder, config, trainer.best)
+        table = io.StringIO()
+        rows = csv.writer(table, lineterminator="\n")
+        rows.writerow(("epoch", "loss", "validation_score", "beta", "seconds"))
+        rows.writerows(trainer.history)
+        write_atomically(folder / "history.csv", table.getvalue().encode())
+        (folder / RESUME).unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+/* What is generated of labels and tags: probabilities as bars. */
+import { largest } from "./activations.js";
+import { averaged } from "./average.js";
+import { percent, title } from "./column_headings.js";
+import { bar } from "./panels.js";
+import { make } from "../web/dom.js";
+
+/** So many names are all shown; of more, so many of the likeliest. */
+const ALL = 20, LIKELIEST = 12;
+/** So many tags are said in words. */
+const SAID = 5;
+
+/** A row for a probability. */
+function row(colour, of) {
+  const [words, stack, amount] = bar("", [{ width: 0, colour, of }], { text: "" });
+  return {
+    parts: [words, stack, amount],
+    set(name, p) {
+      words.textContent = name;
+      stack.firstChild.style.width = `${(100 * p).toFixed(3)}%`;
+      amount.textContent = percent(p);
+      stack.setAttribute("aria-label", `${name}: ${amount.textContent}`);
+    },
+  };
+}
+
+/** Bars of all names in their order or, where there are many, of the likeliest, sorted. */
+function bars({ name, colour, categories }) {
+  const count = categories.length > ALL ? LIKELIEST : categories.length;
+  const rows = Array.from({ length: count }, () => row(colour, name));
+  const element = make("div", { class: "bars" }, ...rows.flatMap(({ parts }) => parts));
+  function show(p) {
+    const order = Array.from(categories.keys());
+    if (count < order.length) order.sort((a, b) => p[b] - p[a] || a - b);
+    rows.forEach(({ set }, i) => set(categories[order[i]], p[order[i]]));
+  }
+  return { element, show };
+}
+
+/** A label's distribution. */
+export function label(modality, index) {
+  const { name, colour, categories } = modality;
+  const [heading, { element, show }] = [title(name, colour, name), bars(modality)];
+  const likeliest = (p, digits) => {
+    const c = largest(p);
+    return `${categories[c]}, ${percent(p[c], digits)}`;
+  };
+  return averaged([index], {
+    parts: [heading.element, element],
+    show({ [index]: p }) {
+      show(p);
+      heading.say(likeliest(p));
+    },
+    words: ({ [index]: p }) => `${name} ${likeliest(p, 0)}`,
+  });
+}
+
+/** Names of what is likelier than not, the likeliest first. */
+function likely(names, p) {
+  const found = names.map((name, i) => [name, p[i]]).filter(([, value]) => value > 0.5);
+  return found.sort((a, b) => b[1] - a[1]).map(([name]) => name);
+}
+
+function listed(names) {
+  if (!names.length) return "none";
+  return names.length > SAID ? `${names.slice(0, SAID).join(", ")} and ${names.length - SAID} more` : names.join(", ");
+}
+
+/** The probability of each tag. */
+export function tags(modality, index) {
+  const { name, colour, categories } = modality;
+  const [heading, { element, show }] = [title(name, colour, name), bars(modality)];
+  return averaged([index], {
+    parts: [heading.element, element],
+    show({ [index]: p }) {
+      show(p);
+      heading.say(`${likely(categories, p).length} of ${categories.length} likelier than not`);
+    },
+    words: ({ [index]: p }) => `${name}: ${listed(likely(categories, p))}`,
+  });
+}
+
+/** Many labels of two categories: the probability of the second one, a row for each label. */
+export function decisions(labels) {
+  const indices = labels.map(([index]) => index);
+  const seconds = new Set(labels.map(([, { categories }]) => categories[1]));
+  const what = seconds.size === 1 ? `p(${[...seconds][0]})` : "the second of two";
+  const heading = title(what, null, null);
+  const names = labels.map(([, { name, categories }]) => (seconds.size === 1 ? name : `${name}: ${categories[1]}`));
+  const rows = labels.map(([, { name, colour }]) => row(colour, name));
+  rows.forEach(({ parts }, i) => parts[0].setAttribute("data-of", labels[i][1].name));
+  const grid = make("div", { class: "bars decisions" }, ...rows.flatMap(({ parts }) => parts));
+  const second = (means) => indices.map((index) => means[index][1]);
+  return averaged(indices, {
+    parts: [heading.element, grid],
+    show(means) {
+      const p = second(means);
+      rows.forEach(({ set }, i) => set(names[i], p[i]));
+      heading.say(`${likely(names, p).length} of ${p.length} likelier than not`);
+    },
+    words: (means) => `${what}: ${listed(likely(names, second(means)))}`,
+  });
+}
