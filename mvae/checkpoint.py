@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from torch import Tensor, nn
 
 from mvae.batch import Batch
@@ -65,9 +73,9 @@ class Training(BaseModel):
     Args:
         epochs: passes over the training split.
         batch: samples a step.
-        rate: Adam's learning rate; a tenth of it from 70 % on, three hundredths from 90 % on.
-        energy_rate: that of stochastic gradient descent with momentum ½, by which the weights of
-            a Boltzmann machine's energy learn; None where there is none.
+        learning_rate: of Adam; multiplied by 0.1 after 70 % of training and by 0.03 after 90 %.
+        energy_learning_rate: of stochastic gradient descent with momentum ½, which trains the
+            weights of a Boltzmann machine's energy; None where there is none.
         warmup: fraction of the steps over which β rises linearly from 0 to 1.
         missing: share of the training samples that lack their labels, tags or texts.
         seed: of weights, order and draws, and of which samples lack something.
@@ -77,8 +85,15 @@ class Training(BaseModel):
 
     epochs: int = Field(gt=0, le=10**6)
     batch: int = Field(default=128, gt=0, le=10**6)
-    rate: float = Field(default=1e-3, gt=0, le=100)
-    energy_rate: float | None = Field(default=None, gt=0, le=100)
+    learning_rate: float = Field(
+        default=1e-3, gt=0, le=100, validation_alias=AliasChoices("learning_rate", "rate")
+    )
+    energy_learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        validation_alias=AliasChoices("energy_learning_rate", "energy_rate"),
+    )
     warmup: float = Field(default=0.2, ge=0, le=1)
     missing: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=0, ge=0, le=SEEDS)

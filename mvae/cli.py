@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from mvae.analysis.embedding import write_map
-from mvae.analysis.inference import believe, conflict_percentile
+from mvae.analysis.inference import conflict_percentile
+from mvae.analysis.inference import infer as infer_posterior
 from mvae.analysis.posterior_summary import as_dict, tell
 from mvae.batch import Batch
 from mvae.checkpoint import (
@@ -265,7 +266,7 @@ def supervise(dataset: DatasetName, threads: Threads = None, root: Root = CHECKP
 
 @app.command("map", epilog="Example: python -m mvae map mnist/mvae-cover")
 def map_(checkpoint: CheckpointName, seed: Seed = 0, root: Root = CHECKPOINTS) -> None:
-    """Lay the bundled examples' beliefs out by UMAP and write the checkpoint's map.safetensors."""
+    """Embed the bundled examples' posterior means by UMAP and write map.safetensors."""
     dataset, _, model = checkpoint.partition("/")
     load_model(dataset, model, root)  # a wrong name makes no folder
     with writing(root / dataset / model):
@@ -294,20 +295,20 @@ def infer(
     if not 0 <= sample < len(samples):
         raise fail(f"There is no example {sample}: they are numbered 0 to {len(samples) - 1}.")
     if not isinstance(model, ExpertModel):
-        raise fail(f"{checkpoint} has no belief of this kind. {model.no_experts}")
+        raise fail(f"{checkpoint} has no posterior of this kind. {model.no_experts}")
     try:
-        belief = believe(model, samples[slice(sample, sample + 1)], evidence, seed=seed)
+        inference = infer_posterior(model, samples[slice(sample, sample + 1)], evidence, seed=seed)
     except ValueError as error:
         raise fail(error) from None
     metrics = load_metrics(dataset, name, root)
     names = [m.name for m in model.modalities]
     quantiles = metrics.test.get("disagreement", {}) if metrics else {}
-    place = conflict_percentile(belief, quantiles, names)
+    place = conflict_percentile(inference, quantiles, names)
     if as_json:
-        typer.echo(json.dumps(as_dict(belief) | {"conflict_percentile": place}))
+        typer.echo(json.dumps(as_dict(inference) | {"conflict_percentile": place}))
         return
     typer.echo(f"{checkpoint}, test example {sample}, given {' and '.join(evidence) or 'nothing'}")
-    for line in tell(belief, place):
+    for line in tell(inference, place):
         typer.echo(line)
 
 

@@ -42,7 +42,7 @@ def short(path: Path) -> str:
     """Name a checkpoint's file without saying where this machine keeps it.
 
     Example:
-        >>> short(Path("work/checkpoints/mnist/mvae/config.json"))
+        >>> short(Path("cache/checkpoints/mnist/mvae/config.json"))
         'mnist/mvae/config.json'
     """
     return "/".join(path.parts[-3:])

@@ -131,7 +131,7 @@ class Modality(BaseModel):
         return torch.long if self.kind in OWN_LIKELIHOOD else torch.get_default_dtype()
 
     @property
-    def named(self) -> bool:
+    def is_annotation(self) -> bool:
         """Whether it says in words what something is: a label, tags or a text."""
         return self.kind in ("label", "tags", "text")
 

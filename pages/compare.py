@@ -151,8 +151,8 @@ def explain(pinned: str, modalities: tuple[Modality, ...], named: bool) -> None:
         "all alike, a mean of the class, reach 100 %, so look at the draws too. "
     )
     st.caption(
-        f"{PROTOCOL}. **Belief**: σ of each latent, the {AXIS} sharpest from left to right, on a "
-        f"logarithmic axis, the prior’s is 1; dashed: {plain(pinned)}’s. "
+        f"{PROTOCOL}. **Posterior**: σ of each latent, the {AXIS} sharpest from left to right, on "
+        f"a logarithmic axis, the prior’s is 1; dashed: {plain(pinned)}’s. "
         + "".join(words for kind, words in KINDS.items() if kind in kinds)
         + (coherence if named else "")
         + "**log p**: predictive log-likelihood of what is held out, in nats. **KL to the prior**: "

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from mvae.analysis.inference import Belief, believe
+from mvae.analysis.inference import Inference, infer
 from pages.parts.about import reached, show_limitations
 from pages.parts.assets import decoders_path
 from pages.parts.code import experts_code, show_code
@@ -23,23 +23,23 @@ from pages.parts.widget_sync import follow
 
 
 def page() -> None:
-    """Show the evidence, the belief and what is generated, from left to right."""
+    """Show the evidence, the posterior and what is generated, from left to right."""
     view: View = st.session_state["view"]
     model, config = load(view.data, view.model)
     samples, metrics = samples_of(view.data, view.model), metrics_of(view.data, view.model)
     colours = colours_of(config.modalities)
     sample = gather(view, config.modalities, samples)
     evidence = supplied(view, sample)
-    belief = believe(model, sample, evidence, seed=view.seed)
+    inference = infer(model, sample, evidence, seed=view.seed)
 
     remarks = [
-        agreement(belief, metrics.test if metrics else {}),
-        _what_happened(view, evidence, belief.sharpness[-1]),
+        agreement(inference, metrics.test if metrics else {}),
+        _what_happened(view, evidence, inference.sharpness[-1]),
     ]
-    st.markdown(f"### {headline(belief)}", help=NATS)
+    st.markdown(f"### {headline(inference)}", help=NATS)
     st.markdown(
         " ".join(filter(None, remarks)) or "Throw a switch to drop or supply evidence.",
-        help=about_conflict(belief) if len(evidence) > 1 else None,
+        help=about_conflict(inference) if len(evidence) > 1 else None,
     )
     if words := reached(view.model, records_of(view.data)):
         st.caption(words)
@@ -50,25 +50,27 @@ def page() -> None:
     with right:
         plane = plane_of(view.data, view.model, view.plane)
         decoders = decoders_path(view.data, view.model)
-        exact = exact_of(view.data, view.model, sample, belief)
-        data = describe(belief, model, decoders, view.seed, view.dims, plane, view.at, exact=exact)
+        exact = exact_of(view.data, view.model, sample, inference)
+        data = describe(
+            inference, model, decoders, view.seed, view.dims, plane, view.at, exact=exact
+        )
         show_stage("stage", data, _take)
         with st.container(horizontal=True):
             with st.popover("Choose dimensions"):
-                _choose_dimensions(view, belief)
+                _choose_dimensions(view, inference)
             if config.latents > 2:
                 with st.popover("Choose the plane"):
-                    _choose_plane(view, belief)
+                    _choose_plane(view, inference)
             st.button("Draw other samples", key="draw", on_click=lambda: change(seed=view.seed + 1))
-        show_products(view.data, view.model, sample, belief)
+        show_products(view.data, view.model, sample, inference)
         show_code(experts_code(view, config.modalities, evidence, exact is not None))
         show_limitations(view, config)
 
 
-def _take(deed: Mapping[str, Any]) -> None:
+def _take(event: Mapping[str, Any]) -> None:
     """Follow what was done on the stage: evidence supplied or dropped, a latent held or let go."""
     view: View = st.session_state["view"]
-    at, supply = place(deed.get("at")), deed.get("supply")
+    at, supply = place(event.get("at")), event.get("supply")
     if isinstance(supply, list):
         names = [m.name for m in load(view.data, view.model)[1].modalities]
         wanted = [name for name in dict.fromkeys(map(str, supply)) if name in names]
@@ -77,35 +79,35 @@ def _take(deed: Mapping[str, Any]) -> None:
         change(at=at)
 
 
-def _choose_plane(view: View, belief: Belief) -> None:
+def _choose_plane(view: View, inference: Inference) -> None:
     """Let a visitor choose the two dimensions of the plane."""
-    nats = belief.posterior.information()
+    nats = inference.posterior.information()
     # One dimension is not yet a plane: it stands in the box until there is another.
-    situation = (view.data, view.model, view.plane)
+    identity = (view.data, view.model, view.plane)
     of, half = st.session_state.get("half a plane", (None, None))
 
     def chosen(dims: list[int]) -> None:
-        st.session_state["half a plane"] = (situation, dims if len(dims) == 1 else None)
+        st.session_state["half a plane"] = (identity, dims if len(dims) == 1 else None)
         if len(dims) != 1:
             change(plane=tuple(dims))
 
     st.multiselect(
         "Two latent dimensions; none for the directions in which the examples vary most",
-        belief.informative(),
+        inference.informative(),
         format_func=lambda d: f"z{d} · {nats[d]:.1f} nats",
         placeholder="the principal directions",
         max_selections=2,
         key="plane",
-        on_change=follow("plane", (of == situation and half) or list(view.plane), chosen),
+        on_change=follow("plane", (of == identity and half) or list(view.plane), chosen),
     )
 
 
-def _choose_dimensions(view: View, belief: Belief) -> None:
+def _choose_dimensions(view: View, inference: Inference) -> None:
     """Let a visitor choose the latent dimensions whose curves are shown."""
-    nats = belief.posterior.information()
+    nats = inference.posterior.information()
     st.multiselect(
         "Latent dimensions, by their KL to the prior",
-        belief.informative(),
+        inference.informative(),
         format_func=lambda d: f"z{d} · {nats[d]:.1f} nats",
         placeholder="the most informative",
         max_selections=MAX_DIMS,
@@ -116,10 +118,10 @@ def _choose_dimensions(view: View, belief: Belief) -> None:
 
 def _what_happened(view: View, evidence: tuple[str, ...], nats: float) -> str:
     """Compare with the run before, if only what is supplied differs."""
-    situation = (view.data, view.model, view.source, view.sample, view.drawing)
+    identity = (view.data, view.model, view.source, view.sample, view.drawing)
     before = st.session_state.get("before")
-    st.session_state["before"] = (situation, view.entries, evidence, nats)
-    if before is None or before[0] != situation:
+    st.session_state["before"] = (identity, view.entries, evidence, nats)
+    if before is None or before[0] != identity:
         return ""
     _, entries, supplied_before, nats_before = before
     both = set(evidence) & set(supplied_before)

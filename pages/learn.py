@@ -8,28 +8,28 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from mvae.analysis.inference import Belief, believe
+from mvae.analysis.inference import Inference, infer
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
 from mvae.images.tiling import assemble, picture_shape
 from pages.parts.assets import decoders_path
-from pages.parts.code import experts_code, show_code, witnesses_code
+from pages.parts.code import draggable_experts_code, experts_code, show_code
 from pages.parts.colours import OTHERS
 from pages.parts.exact_posterior import exact_of
-from pages.parts.lesson import STEPS, Scene, Step, Witnesses
+from pages.parts.lesson import STEPS, DraggableExperts, Scene, Step
 from pages.parts.lesson_scenes import (
     checkpoints_for,
     example,
     label_of,
-    read_witnesses,
+    read_experts,
     supplied,
-    write_witnesses,
+    write_experts,
 )
 from pages.parts.loading import load, metrics_of, records_of, samples_of
 from pages.parts.pictures import as_image
 from pages.parts.plain import plain
 from pages.parts.sentences import agreement, listing
-from pages.parts.stage import describe, describe_witnesses, show_stage
+from pages.parts.stage import describe, describe_experts, show_stage
 from pages.parts.stage.planes import plane_of
 from pages.parts.trainings import best_elbo, comparable, differences, table
 from pages.parts.view import View, change, place
@@ -47,10 +47,10 @@ def page() -> None:
         st.markdown(step.text)
         st.markdown(f"**Do:** {step.task}")
     with right:
-        if isinstance(step.scene, Witnesses):
-            _witnesses(view, step.scene)
+        if isinstance(step.scene, DraggableExperts):
+            _draggable_experts(view, step.scene)
         else:
-            _belief(view, step.scene, left)
+            _inference(view, step.scene, left)
     with left:
         _question(view, step)
 
@@ -96,23 +96,23 @@ def _question(view: View, step: Step) -> None:
         st.warning(f"Not quite. {chosen.reply}")
 
 
-def _witnesses(view: View, scene: Witnesses) -> None:
+def _draggable_experts(view: View, scene: DraggableExperts) -> None:
     """Show Gaussians that can be grabbed, where the link or the visitor left them."""
-    now = read_witnesses(view.lesson, scene)
+    now = read_experts(view.lesson, scene)
     if view.lesson is not None and now is None:
         st.warning("The link places witnesses that this step does not have; they stand as usual.")
 
-    def take(deed: Mapping[str, Any]) -> None:
-        text = write_witnesses(deed.get("witnesses"))
-        if read_witnesses(text, scene) is not None:
+    def take(event: Mapping[str, Any]) -> None:
+        text = write_experts(event.get("experts"))
+        if read_experts(text, scene) is not None:
             change(lesson=text)
 
-    show_stage(f"lesson {view.step}", describe_witnesses(now or scene, OTHERS), take)
-    show_code(witnesses_code(now or scene))
+    show_stage(f"lesson {view.step}", describe_experts(now or scene, OTHERS), take)
+    show_code(draggable_experts_code(now or scene))
 
 
-def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
-    """Show a model's belief, and beside it what it is told."""
+def _inference(view: View, scene: Scene, aside: DeltaGenerator) -> None:
+    """Show a model's posterior, and beside it what it is told."""
     found = checkpoints_for(scene)
     if not found:
         st.info("This step needs a checkpoint that is not here; README says how to train one.")
@@ -121,10 +121,10 @@ def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
     model, config = load(data, name)
     sample = example(scene, config, samples_of(data, name))
     evidence = supplied(scene, view.lesson, config)
-    belief = believe(model, sample, evidence, seed=view.seed)
+    inference = infer(model, sample, evidence, seed=view.seed)
 
-    def take(deed: Mapping[str, Any]) -> None:
-        at, supply = place(deed.get("at")), deed.get("supply")
+    def take(event: Mapping[str, Any]) -> None:
+        at, supply = place(event.get("at")), event.get("supply")
         if isinstance(supply, list):
             names = dict.fromkeys(n for n in map(str, supply) if n in sample.names)
             change(lesson=",".join(names), at=at)
@@ -132,20 +132,20 @@ def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
             change(at=at)
 
     with aside:
-        _told(belief, data, name, config, sample)
+        _told(inference, data, name, config, sample)
     if len(found) > 1:
         _trainings(view, found)
     show_stage(
         f"lesson {view.step}",
         describe(
-            belief,
+            inference,
             model,
             decoders_path(data, name),
             seed=view.seed,
             panels=scene.panels,
             plane=plane_of(data, name, ()) if "plane" in scene.panels else None,
             at=view.at,
-            exact=exact_of(data, name, sample, belief) if scene.flat else None,
+            exact=exact_of(data, name, sample, inference) if scene.flat else None,
         ),
         take,
     )
@@ -156,7 +156,7 @@ def _belief(view: View, scene: Scene, aside: DeltaGenerator) -> None:
     show_code(experts_code(shown, config.modalities, evidence, scene.flat))
 
 
-def _told(belief: Belief, data: str, name: str, config: ModelConfig, sample: Batch) -> None:
+def _told(inference: Inference, data: str, name: str, config: ModelConfig, sample: Batch) -> None:
     """Show the evidence, and say whether it agrees."""
     if picture_shape(config.modalities) is not None:
         picture = assemble(config.modalities, sample.values)[0]
@@ -167,7 +167,7 @@ def _told(belief: Belief, data: str, name: str, config: ModelConfig, sample: Bat
         if m.kind == "label"
     ]
     metrics = metrics_of(data, name)
-    words = agreement(belief, metrics.test if metrics else {})
+    words = agreement(inference, metrics.test if metrics else {})
     st.caption(f"The example: this picture, {listing(labels)}. {words}")
 
 

@@ -1,4 +1,4 @@
-"""Map: where the examples' beliefs lie in latent space, and where the current one stands."""
+"""Map: where the examples' posteriors lie in latent space, and where the current one stands."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ TOGETHER = "all modalities together"
 
 
 def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]) -> Shade | None:
-    """Let a visitor choose whose beliefs are shown, and what colours them."""
+    """Let a visitor choose whose posteriors are shown, and what colours them."""
     names = [m.name for m in modalities]
     st.selectbox(
-        "Beliefs given",
+        "Posteriors given",
         ["", *names],
         format_func=lambda name: name or TOGETHER,
         key="given",
@@ -61,7 +61,7 @@ def switches(view: View, sample: Batch) -> None:
 
 
 def page() -> None:
-    """Show the two layouts, and say in words where the belief stands."""
+    """Show the two layouts, and say in words where the posterior stands."""
     view: View = st.session_state["view"]
     model, config = load(view.data, view.model)
     samples = samples_of(view.data, view.model)
@@ -80,7 +80,7 @@ def page() -> None:
         known = samples.values[label.name][nearest].tolist()
         sentence.markdown(neighbourhood(evidence, label, known))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("The belief is given", width="content")
+        st.markdown("The posterior is given", width="content")
         switches(view, sample)
     show_number("evidence")
     words = (view.given or TOGETHER, told(evidence).replace("**", ""))
@@ -90,10 +90,10 @@ def page() -> None:
         change(sample=opened, source="example", entries={})
         st.switch_page("experts.py")
     st.caption(
-        "Each dot is the mean of the belief about a bundled test example. One UMAP holds the means "
+        "Each dot is the posterior mean of a bundled test example. One UMAP holds the means "
         "given each single modality and given all together, so a place on it means the same "
         "whichever is shown; how far apart groups lie on it, and how large they are, means little. "
-        "There the belief is put between its nearest neighbours, on PCA exactly where it is. "
+        "There the posterior is put between its nearest neighbours, on PCA exactly where it is. "
         "Nearest means in all latent dimensions, where each example is given all it has."
     )
     show_code(map_code(view, config.modalities, evidence))

@@ -23,8 +23,8 @@ from pages.parts.view import View
 #: Coherence, with labels inferred right beside it.
 RIGHT = "right or coherent"
 
-#: How to read situations that are told apart by what is supplied.
-LINKED = " ● stands for what is supplied. A click on a cell opens that situation on Experts."
+#: How to read conditioning sets that are told apart by what is supplied.
+LINKED = " ● stands for what is supplied. A click on a cell opens that conditioning set on Experts."
 
 #: With more labels than this, their mean stands for them.
 MANY = 4
@@ -55,7 +55,7 @@ STYLE = """<style>
 
 
 def page() -> None:
-    """Show a cell for every situation and target."""
+    """Show a cell for every conditioning set and target."""
     view: View = st.session_state["view"]
     _, config = load(view.data, view.model)
     metrics = metrics_of(view.data, view.model)
@@ -74,15 +74,15 @@ def page() -> None:
     }
     shown = choose_kind(view, "shown", titles, kinds)
     cells = table_of(found, shown, config.modalities)
-    situations = list(dict.fromkeys(given for given, _ in cells))
+    conditioning_sets = list(dict.fromkeys(given for given, _ in cells))
     targets = list(dict.fromkeys(asked for _, asked in cells))
     beside = table_of(found, BESIDE[shown], config.modalities) if shown in BESIDE else {}
-    st.html(STYLE + heat(view, cells, situations, targets, config.modalities, beside))
+    st.html(STYLE + heat(view, cells, conditioning_sets, targets, config.modalities, beside))
     there = {f.kind for f in (*cells.values(), *beside.values())}
     shows = [kind_of(key, config.modalities) for key in KINDS if key in there]
     st.caption(
         " ".join(f"**{kind.title}**: {kind.means}" for kind in shows)
-        + ("" if counted(situations) else LINKED)
+        + ("" if counted(conditioning_sets) else LINKED)
         + f" n = {samples(cells.values())}; the protocol and the standard error show on hover."
     )
 
@@ -94,15 +94,15 @@ def samples(found: Iterable[Figure]) -> str:
     return f"{low:,} in each cell" if low == high else f"{low:,} to {high:,}"
 
 
-def counted(situations: Iterable[str]) -> bool:
+def counted(conditioning_sets: Iterable[str]) -> bool:
     """Whether it is told how many modalities are supplied, and not which."""
-    return any(" of " in key for key in situations)
+    return any(" of " in key for key in conditioning_sets)
 
 
 def table_of(
     found: list[Figure], shown: str, modalities: tuple[Modality, ...]
 ) -> dict[tuple[str, str], Figure]:
-    """Give the figure of each situation and target; all tiles of a picture are one target.
+    """Give the figure of each conditioning set and target; all tiles of a picture are one target.
 
     Many labels are one target too: their mean.
     """
@@ -111,7 +111,7 @@ def table_of(
     labels = {m.name for m in modalities if m.kind == "label"}
     for f in found:
         if f.kind == shown or (shown == "coherence" and f.kind == "accuracy"):
-            asked = f.asked or "belief"
+            asked = f.asked or "posterior"
             if f.kind in ("coherence", BESIDE["coherence"]):
                 asked = "the rest of the picture" if tiled else spoken(f.asked, modalities)
             elif f.asked in labels and len(labels) > MANY:
@@ -131,7 +131,7 @@ def mean_of(each: list[Figure]) -> Figure:
 def heat(
     view: View,
     cells: dict[tuple[str, str], Figure],
-    situations: list[str],
+    conditioning_sets: list[str],
     targets: list[str],
     modalities: tuple[Modality, ...],
     beside: dict[tuple[str, str], Figure],
@@ -139,8 +139,8 @@ def heat(
     """Write the heat map as a table of links; figures beside others stand small below them."""
     names = [m.name for m in modalities]
     colours = colours_of(modalities)
-    situations = sorted(
-        situations,
+    conditioning_sets = sorted(
+        conditioning_sets,
         key=lambda key: (
             int(key.split()[0]) if " of " in key else key.count("+") + bool(key),
             [n not in key.split("+") for n in names],
@@ -149,14 +149,14 @@ def heat(
     limits = limits_of(cells)
     head = (
         "<th></th>"
-        if counted(situations)
+        if counted(conditioning_sets)
         else "".join(f'<th class="dot">{escape(n)}</th>' for n in names)
     )
     head += "".join(f"<th>→ {escape(t)}</th>" for t in targets)
     lines = []
-    for key in situations:
+    for key in conditioning_sets:
         given = key.split("+") if key else []
-        if counted(situations):
+        if counted(conditioning_sets):
             left = f'<th class="row">{escape(key) or "nothing"} supplied</th>'
         else:
             left = "".join(

@@ -137,7 +137,7 @@ def likelihood(kind: str) -> bool:
 def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tuple[int, int]:
     """Rank a column: whole pictures, labels, everything and nothing come before some tiles.
 
-    Where situations are told apart by number, all modalities come first, all but one, then one.
+    Where only the number supplied is known, all modalities come first, all but one, then one.
     """
     count, _, of = (column[0] or column[1]).partition(" of ")
     if of.isdecimal() and count.isdecimal():
@@ -186,7 +186,7 @@ def draw(columns: Columns, title: str) -> None:
 
 
 def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:
-    """Show where true latents lie within the belief that their own data give."""
+    """Show where true latents lie within the posterior that their own data give."""
     there = {
         r.name: r.metrics.test for r in records if r.metrics and r.metrics.test.get("rank_band")
     }

@@ -85,9 +85,9 @@ def elsewhere(points: list[Point], records: list[Record]) -> list[str]:
             training = run.config.training
             sentences.append(
                 f"With all labels **{plain(run.name)}** names {100 * statistics.mean(here):.1f} % "
-                f"here and {100 * there['mean']:.1f} % on Results. There it learned from labels in "
-                f"each of {training.epochs} passes, at a rate of {training.rate:g}; here in the "
-                f"last {labelled} of {alone + labelled} passes, at {RATE:g}."
+                f"here and {100 * there['mean']:.1f} % on Results. There it learned from labels "
+                f"in each of {training.epochs} passes, at a rate of {training.learning_rate:g}; "
+                f"here in the last {labelled} of {alone + labelled} passes, at {RATE:g}."
             )
     return sentences
 

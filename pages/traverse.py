@@ -8,7 +8,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from mvae.analysis.inference import Belief, believe
+from mvae.analysis.inference import Inference, infer
 from mvae.images.tiling import assemble, grey, pictures
 from mvae.kinds.tokens import decode
 from mvae.modality import Modality
@@ -54,7 +54,7 @@ def show(
     """Decode latents ``(R, C, D)`` and show what they are of every kind."""
     expected = model.expected(z)
     strip = len(z) == 1
-    named = [m for m in model.modalities if m.named]
+    named = [m for m in model.modalities if m.is_annotation]
     group = chosen_picture(model.modalities)
     grids = [m for m in model.modalities if m.grid]
     if group or grids:
@@ -171,10 +171,10 @@ def choose_picture(modalities: Iterable[Modality]) -> None:
         )
 
 
-def choose_dimensions(view: View, belief: Belief) -> tuple[int, int | None]:
+def choose_dimensions(view: View, inference: Inference) -> tuple[int, int | None]:
     """Let a visitor pick one dimension or two, sorted by what the evidence told about them."""
-    nats = belief.posterior.information()
-    order = belief.informative()
+    nats = inference.posterior.information()
+    order = inference.informative()
 
     def words(d: int | None) -> str:
         return "none: a strip" if d is None else f"z{d} · {nats[d]:.1f} nats"
@@ -211,21 +211,21 @@ def choose_dimensions(view: View, belief: Belief) -> tuple[int, int | None]:
 
 
 def page() -> None:
-    """Show a strip or a grid around the belief, and a path between two examples."""
+    """Show a strip or a grid around the posterior, and a path between two examples."""
     view: View = st.session_state["view"]
     model, config = load(view.data, view.model)
     samples = samples_of(view.data, view.model)
     sample = gather(view, config.modalities, samples)
     evidence = supplied(view, sample)
-    belief = believe(model, sample, evidence, seed=view.seed)
-    q = belief.posterior
+    inference = infer(model, sample, evidence, seed=view.seed)
+    q = inference.posterior
     st.markdown("### Change one latent, or two, and see what follows")
     st.markdown(
-        f"The belief is that of the Experts page, given {told(evidence)}. Everything else stays "
+        f"The posterior is that of the Experts page, given {told(evidence)}. Everything else stays "
         "where the start puts it; what is shown is the mean that the latents decode to."
     )
     choose_picture(config.modalities)
-    across, down = choose_dimensions(view, belief)
+    across, down = choose_dimensions(view, inference)
     start = q.mean if view.start == "posterior" else torch.zeros_like(q.mean)
     ticks = [f"{value:+.2g}" if value else "0" for value in values().tolist()]
     interval = None
@@ -250,12 +250,12 @@ def page() -> None:
         on_change=follow("other", other, lambda number: change(other=number)),
         width=380,
     )
-    end = believe(model, samples[slice(other, other + 1)], samples.names).posterior.mean
+    end = infer(model, samples[slice(other, other + 1)], samples.names).posterior.mean
     weights = torch.linspace(0, 1, STEPS).unsqueeze(-1)
     path = ((1 - weights) * q.mean + weights * end).unsqueeze(0)
     show(model, path, [f"{w:.0%}" for w in weights.flatten().tolist()], [""], ("of the way", ""))
     st.caption(
-        "A straight line from the mean of the belief above to the mean of the other example's, "
+        "A straight line from the mean of the posterior above to the mean of the other example's, "
         "which is given everything."
     )
     show_code(traverse_code(view, config.modalities, evidence, across, down))

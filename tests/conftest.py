@@ -144,7 +144,7 @@ def toy_config() -> Callable[..., ModelConfig]:
             latents=2,
             modalities=TOYS,
             objective=objective or SubSampled(),
-            training=Training(**{"epochs": 4, "batch": 8, "rate": 1e-2, **training}),
+            training=Training(**{"epochs": 4, "batch": 8, "learning_rate": 1e-2, **training}),
         )
 
     return make

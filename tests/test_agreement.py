@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Categorical, Independent
 
-from mvae.distributions.autoregressive import Autoregressive, Speaker
+from mvae.distributions.autoregressive import Autoregressive, TextDecoder
 from mvae.evaluation.accuracy import agreement, coherence, likeliest, told
 from mvae.evaluation.retrieval import average_precision, expected_by_chance
 from mvae.modality import Modality
@@ -46,7 +46,7 @@ def test_draws_vote_by_their_probabilities_and_not_one_by_one():
 
 def test_the_text_that_is_told_is_the_likeliest_of_the_draws_texts():
     torch.manual_seed(3)
-    speaker = Speaker(latents=2, width=8, vocabulary=3)
+    speaker = TextDecoder(latents=2, width=8, vocabulary=3)
     with torch.no_grad():
         for weight in speaker.parameters():
             weight.mul_(6)

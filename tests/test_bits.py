@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvae.images.preprocessing import IntakeError, pack_bits, picture_from_upload, unpack_bits
+from mvae.images.preprocessing import InputError, pack_bits, picture_from_upload, unpack_bits
 from tests.drawn import FRAME, file_of, five
 
 
@@ -45,5 +45,5 @@ GOOD = pack_bits(picture_from_upload(file_of(five()), FRAME))
     ],
 )
 def test_damaged_links(text: str, sentence: str) -> None:
-    with pytest.raises(IntakeError, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         unpack_bits(text, FRAME)

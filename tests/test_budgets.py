@@ -15,7 +15,7 @@ DATASETS = sorted(path.name for path in CHECKPOINTS.iterdir() if path.is_dir())
 COLUMNS = {
     "epochs": lambda config: f"{config.training.epochs}",
     "batch": lambda config: f"{config.training.batch}",
-    "rate": lambda config: f"{config.training.rate:g}",
+    "learning_rate": lambda config: f"{config.training.learning_rate:g}",
     "λ": lambda config: weight_of(config) or "none",
 }
 

@@ -31,4 +31,4 @@ def test_coverage_is_what_the_exact_posterior_says(subset):
     torch.testing.assert_close(covered, ((z - q.mean).abs() <= half).double())
     apart = covered - exact
     assert (apart.mean(0).abs() <= 4 * apart.std(0) / SIMULATED**0.5).all()
-    assert exact.mean() < 0.9  # its beliefs are too sure
+    assert exact.mean() < 0.9  # its posteriors are too sure

@@ -256,7 +256,7 @@ def test_config_with_impossible_sizes_is_refused_before_anything_is_made(
     [
         {"training": {"epochs": 10**23}},
         {"training": {"epochs": 1, "batch": 10**12}},
-        {"training": {"epochs": 1, "rate": math.inf}},
+        {"training": {"epochs": 1, "learning_rate": math.inf}},
         {"training": {"epochs": 1, "seed": -1}},
         {"training": {"epochs": 1, "seed": 10**23}},
     ],

@@ -20,13 +20,13 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from mvae.analysis.inference import believe
+from mvae.analysis.inference import infer
 from mvae.checkpoint import load_metrics, load_model, load_samples, sha256
 from mvae.cli import app
 from mvae.data import DATASETS, multimnist, torchvision_datasets
 from mvae.evaluation.classifier import classifier_of
 from mvae.evaluation.report import evaluate
-from mvae.evaluation.step_cache import WORKING, Work
+from mvae.evaluation.step_cache import WORKING, StepCache
 from mvae.training.trainer import RESUME, Trainer
 
 pytestmark = pytest.mark.usefixtures("few_label_draws")
@@ -124,10 +124,10 @@ def test_inference_as_json_holds_the_belief(trained_root):
     told = json.loads(out)
     model, _ = load_model("mnist", "mvae-2d", trained_root)
     sample = load_samples("mnist", model.modalities, trained_root)[slice(3, 4)]
-    belief = believe(model, sample, ["label", "image"])
+    inference = infer(model, sample, ["label", "image"])
     assert told["evidence"] == ["label", "image"]
-    assert told["posterior"]["mean"] == pytest.approx(belief.posterior.mean.tolist())
-    assert told["posterior"]["logvar"] == pytest.approx(belief.posterior.logvar.tolist())
+    assert told["posterior"]["mean"] == pytest.approx(inference.posterior.mean.tolist())
+    assert told["posterior"]["logvar"] == pytest.approx(inference.posterior.logvar.tolist())
     assert told["sharpness"][0] == 0
     assert all(one <= other for one, other in pairwise(told["sharpness"]))
     assert set(told["experts"]) == {"image", "label"}
@@ -203,20 +203,20 @@ def test_an_interrupted_evaluation_goes_on_and_ends_as_if_it_had_not_been(
     few_digits, root, monkeypatch
 ):
     command, folder = "evaluate mnist/mvae --n 5 --k 30", root / "mnist/mvae"
-    do, done = Work.do, []
+    do, done = StepCache.do, []
 
-    def interrupted(work, step, seed):
+    def interrupted(cache, step, seed):
         done.append((step.what, step.part))
         if len(done) == 6:
             raise KeyboardInterrupt
-        do(work, step, seed)
+        do(cache, step, seed)
 
-    monkeypatch.setattr(Work, "do", interrupted)
+    monkeypatch.setattr(StepCache, "do", interrupted)
     assert run(command, root).exit_code != 0
     assert not (folder / "metrics.json").exists()
     assert (folder / WORKING).exists()
     first, done = done, []
-    monkeypatch.setattr(Work, "do", lambda *args: (done.append(args[1].what), do(*args)))
+    monkeypatch.setattr(StepCache, "do", lambda *args: (done.append(args[1].what), do(*args)))
     succeed(command, root)
     assert first[5][0] == done[0]
     assert not {what for what, _ in first[:5]} & set(done)
@@ -257,8 +257,8 @@ def test_one_measure_can_be_computed_alone_beside_the_figures_that_stay(
     altered = {"protocol": {**whole["protocol"], "gone": "a"}, "test": {**whole["test"]}}
     altered["test"] |= {"probe": {}, "elbo": {"kept": 1}, "log_partition": {}, "gone": 1}
     path.write_text(json.dumps(altered), "utf-8")
-    done, do = [], Work.do
-    monkeypatch.setattr(Work, "do", lambda *args: (done.append(args[1].what), do(*args)))
+    done, do = [], StepCache.do
+    monkeypatch.setattr(StepCache, "do", lambda *args: (done.append(args[1].what), do(*args)))
     (path.parent / WORKING).unlink()
     succeed(f"{command} --only probe --only accuracy", root)
     # No other step ran, and what no measure computes any more is gone.

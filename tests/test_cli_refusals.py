@@ -93,10 +93,10 @@ def root(trained_root: Path, tmp_path: Path) -> Path:
 def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be trained: what is refused is refused before."""
 
-    def work(*_: object) -> None:
+    def cache(*_: object) -> None:
         raise AssertionError("it began to work")
 
-    monkeypatch.setattr(Trainer, "_run_epoch", work)
+    monkeypatch.setattr(Trainer, "_run_epoch", cache)
 
 
 def files(folder: Path) -> dict[Path, bytes]:
@@ -198,7 +198,7 @@ def test_too_little_memory_gets_a_sentence(root, monkeypatch):
     def greedy(*_: object, **__: object) -> None:
         torch.empty(2**62, dtype=torch.uint8)
 
-    monkeypatch.setattr("mvae.cli.believe", greedy)
+    monkeypatch.setattr("mvae.cli.infer", greedy)
     result = CliRunner().invoke(app, ["infer", "mnist/mvae", "--root", str(root)])
     assert "memory" in assert_refused(result, status=1)
 
@@ -207,7 +207,7 @@ def test_a_fault_of_the_program_is_not_called_one_of_the_input(root, monkeypatch
     def faulty(*_: object, **__: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr("mvae.cli.believe", faulty)
+    monkeypatch.setattr("mvae.cli.infer", faulty)
     result = CliRunner().invoke(app, ["infer", "mnist/mvae", "--root", str(root)])
     assert isinstance(result.exception, RuntimeError)
 

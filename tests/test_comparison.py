@@ -37,7 +37,7 @@ TILES = tuple(
 class Naming:
     """Names pictures by their brightest column, which is known; columns beyond are no name."""
 
-    named = (LABEL,)
+    annotations = (LABEL,)
 
     def name(self, pictures):
         return {"label": pictures.sum((1, 2)).argmax(-1)}
@@ -193,7 +193,7 @@ def test_what_is_no_log_likelihood_is_called_a_score(toy_batch):
 @pytest.mark.parametrize("given", [["image"], ["point", "label", "colour"]])
 def test_several_samples_are_answered_as_each_is_alone(toys, toy_batch, kind, given, monkeypatch):
     # Each sample of several has random numbers of its own; let all have those of one alone.
-    for module in ("model", "comparison", "baselines.cvae"):
+    for module in ("models.base", "analysis.comparison", "models.cvae"):
         monkeypatch.setattr(
             f"mvae.{module}.noise",
             lambda draws, samples, latents, seed: noise(draws, 1, latents, seed).expand(

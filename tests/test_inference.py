@@ -8,7 +8,7 @@ from itertools import permutations
 import pytest
 import torch
 
-from mvae.analysis.inference import believe, conflict_percentile, percentile
+from mvae.analysis.inference import conflict_percentile, infer, percentile
 from mvae.analysis.posterior_summary import as_dict, tell
 from mvae.batch import Batch
 from mvae.distributions.disagreement import disagreement
@@ -20,61 +20,61 @@ ALL = ("image", "label", "point", "colour")
 
 
 def test_empty_evidence_gives_the_prior(toy_model, toy_batch):
-    belief = believe(toy_model(), toy_batch(n=1), [])
-    assert (belief.posterior.mean == 0).all()
-    assert (belief.posterior.logvar == 0).all()
-    assert belief.sharpness == (0.0,)
-    assert belief.conflict == 0
-    assert list(belief.shares) == ["prior"]
-    assert (belief.shares["prior"] == 1).all()
-    assert set(belief.expected) == set(ALL)
+    inference = infer(toy_model(), toy_batch(n=1), [])
+    assert (inference.posterior.mean == 0).all()
+    assert (inference.posterior.logvar == 0).all()
+    assert inference.sharpness == (0.0,)
+    assert inference.conflict == 0
+    assert list(inference.shares) == ["prior"]
+    assert (inference.shares["prior"] == 1).all()
+    assert set(inference.expected) == set(ALL)
 
 
 def test_belief_is_the_models_posterior_whatever_the_order_of_supply(toy_model, toy_batch):
     model, sample = toy_model(), toy_batch(n=1)
     q = model.posterior(sample.supply(["colour", "image", "point"]))[0]
     for order in permutations(["colour", "image", "point"]):
-        belief = believe(model, sample, order)
-        assert belief.evidence == order
-        assert list(belief.shares) == ["prior", *order]
-        torch.testing.assert_close(belief.posterior.mean, q.mean)
-        torch.testing.assert_close(belief.posterior.logvar, q.logvar)
-        torch.testing.assert_close(sum(belief.shares.values()), torch.ones(2))
+        inference = infer(model, sample, order)
+        assert inference.evidence == order
+        assert list(inference.shares) == ["prior", *order]
+        torch.testing.assert_close(inference.posterior.mean, q.mean)
+        torch.testing.assert_close(inference.posterior.logvar, q.logvar)
+        torch.testing.assert_close(sum(inference.shares.values()), torch.ones(2))
 
 
 def test_shares_belong_to_the_modality_that_they_are_named_after(toy_model, toy_batch):
-    belief = believe(toy_model(), toy_batch(n=1), ["colour", "image"])
-    precision = {name: (-belief.experts[name].logvar).exp() for name in belief.evidence}
+    inference = infer(toy_model(), toy_batch(n=1), ["colour", "image"])
+    precision = {name: (-inference.experts[name].logvar).exp() for name in inference.evidence}
     total = 1 + sum(precision.values())
     for name, value in precision.items():
-        torch.testing.assert_close(belief.shares[name], value / total)
+        torch.testing.assert_close(inference.shares[name], value / total)
 
 
 def test_every_modality_supplied_sharpens_the_belief(toy_model, toy_batch):
     for seed in range(20):
-        belief = believe(toy_model(seed=seed, scale=3.0), toy_batch(n=1, seed=seed), ALL)
-        assert len(belief.sharpness) == 5
-        assert belief.sharpness[0] == 0
-        steps = zip(belief.sharpness, belief.sharpness[1:], strict=False)
+        inference = infer(toy_model(seed=seed, scale=3.0), toy_batch(n=1, seed=seed), ALL)
+        assert len(inference.sharpness) == 5
+        assert inference.sharpness[0] == 0
+        steps = zip(inference.sharpness, inference.sharpness[1:], strict=False)
         assert all(before <= after for before, after in steps)
-        prior_entropy = believe(toy_model(), toy_batch(n=1), []).entropy
-        assert belief.sharpness[-1] == pytest.approx(prior_entropy - belief.entropy)
+        prior_entropy = infer(toy_model(), toy_batch(n=1), []).entropy
+        assert inference.sharpness[-1] == pytest.approx(prior_entropy - inference.entropy)
 
 
 def test_sharpness_follows_the_order_of_supply(toy_model, toy_batch):
     model, sample = toy_model(), toy_batch(n=1)
-    belief = believe(model, sample, ["point", "label"])
-    alone = believe(model, sample, ["point"])
-    assert belief.sharpness[:2] == pytest.approx(alone.sharpness)
+    inference = infer(model, sample, ["point", "label"])
+    alone = infer(model, sample, ["point"])
+    assert inference.sharpness[:2] == pytest.approx(alone.sharpness)
 
 
 def test_the_same_seed_gives_the_same_noise_for_any_evidence(toy_model, toy_batch):
     model, sample = toy_model(), toy_batch(n=1)
 
     def noise(evidence, seed):
-        belief = believe(model, sample, evidence, draws=7, seed=seed)
-        assert belief.draws.shape == (7, 2)
-        return (belief.draws - belief.posterior.mean) / belief.posterior.std
+        inference = infer(model, sample, evidence, draws=7, seed=seed)
+        assert inference.draws.shape == (7, 2)
+        return (inference.draws - inference.posterior.mean) / inference.posterior.std
 
     torch.testing.assert_close(noise(["image"], 4), noise(["label", "point"], 4))
     torch.testing.assert_close(noise(["image"], 4), noise([], 4))
@@ -83,18 +83,18 @@ def test_the_same_seed_gives_the_same_noise_for_any_evidence(toy_model, toy_batc
 
 def test_generated_values_are_the_means_of_the_draws(toy_model, toy_batch):
     model = toy_model()
-    belief = believe(model, toy_batch(n=1), ["image"], draws=6)
+    inference = infer(model, toy_batch(n=1), ["image"], draws=6)
     for m in model.modalities:
-        assert belief.samples[m.name].shape == (6, *m.shape)
-        torch.testing.assert_close(belief.expected[m.name], belief.samples[m.name].mean(0))
-        one = model.expected(belief.draws[2])[m.name]
-        torch.testing.assert_close(belief.samples[m.name][2], one)
+        assert inference.samples[m.name].shape == (6, *m.shape)
+        torch.testing.assert_close(inference.expected[m.name], inference.samples[m.name].mean(0))
+        one = model.expected(inference.draws[2])[m.name]
+        torch.testing.assert_close(inference.samples[m.name][2], one)
 
 
 def test_modalities_that_were_not_supplied_change_nothing(toy_model, toy_batch):
     model, sample = toy_model(), toy_batch(n=1)
-    only = believe(model, sample.supply(["label"]), ["label"])
-    whole = believe(model, sample, ["label"])
+    only = infer(model, sample.supply(["label"]), ["label"])
+    whole = infer(model, sample, ["label"])
     assert torch.equal(only.posterior.mean, whole.posterior.mean)
     assert torch.equal(only.draws, whole.draws)
     assert set(whole.experts) == set(ALL)
@@ -105,20 +105,20 @@ def test_conflict_is_the_gauge_of_the_factors_supplied(toy_model, toy_batch):
     model, sample = toy_model(), toy_batch(n=1)
     experts = model.experts(sample)
     product = model.product(experts, sample.supply(["image", "point"]).present)
-    belief = believe(model, sample, ["point", "image"])
-    assert belief.conflict == pytest.approx(conflict(experts, product).item())
+    inference = infer(model, sample, ["point", "image"])
+    assert inference.conflict == pytest.approx(conflict(experts, product).item())
     parts = disagreement(experts, product.present)
-    assert belief.disagreement == pytest.approx(parts.among.item())
-    assert belief.conflict == pytest.approx(parts.among.item() + parts.prior.item(), rel=1e-5)
+    assert inference.disagreement == pytest.approx(parts.among.item())
+    assert inference.conflict == pytest.approx(parts.among.item() + parts.prior.item(), rel=1e-5)
 
 
 def test_informative_dimensions_come_first(toy_model, toy_batch):
-    belief = believe(toy_model(latents=6), toy_batch(n=1), ALL)
-    told = belief.posterior.information()
-    order = belief.informative()
+    inference = infer(toy_model(latents=6), toy_batch(n=1), ALL)
+    told = inference.posterior.information()
+    order = inference.informative()
     assert sorted(order) == list(range(6))
     assert told[order].tolist() == sorted(told.tolist(), reverse=True)
-    assert belief.informative(2) == order[:2]
+    assert inference.informative(2) == order[:2]
 
 
 @pytest.mark.parametrize(
@@ -132,18 +132,18 @@ def test_informative_dimensions_come_first(toy_model, toy_batch):
 def test_impossible_evidence_is_refused_with_a_sentence(toy_model, toy_batch, evidence, message):
     sample = toy_batch(n=1).supply(["image", "label"])
     with pytest.raises(ValueError, match="^" + message):
-        believe(toy_model(), sample, evidence)
+        infer(toy_model(), sample, evidence)
 
 
 def test_several_samples_are_believed_as_each_is_alone(toy_model, toy_batch):
     present = torch.tensor([[1, 0, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1]], dtype=torch.bool)
     model, batch = toy_model(), toy_batch(n=3, present=present)
-    together = believe(model, batch, ["point", "image"], draws=7, seed=4)
+    together = infer(model, batch, ["point", "image"], draws=7, seed=4)
     assert together.draws.shape == (7, 3, 2)
     assert together.expected["image"].shape == (3, 1, 2, 2)
     assert set(together.experts) == set(ALL)
     for b in range(3):
-        alone = believe(model, batch[b : b + 1], ["point", "image"], draws=7, seed=4)
+        alone = infer(model, batch[b : b + 1], ["point", "image"], draws=7, seed=4)
         torch.testing.assert_close(together.posterior.mean[b], alone.posterior.mean)
         torch.testing.assert_close(together.posterior.logvar[b], alone.posterior.logvar)
         torch.testing.assert_close(together.draws[:, b], alone.draws)
@@ -175,14 +175,14 @@ def test_several_samples_are_believed_as_each_is_alone(toy_model, toy_batch):
 def test_what_one_of_several_samples_lacks_is_said(toy_model, toy_batch):
     present = torch.tensor([[True] * 4, [True, False, True, True]])
     with pytest.raises(ValueError, match="sample 1 has no label"):
-        believe(toy_model(), toy_batch(n=2, present=present), ["image", "label"])
+        infer(toy_model(), toy_batch(n=2, present=present), ["image", "label"])
 
 
 def test_no_sample_and_no_draw_are_refused(toy_model, toy_batch, toys):
     with pytest.raises(ValueError, match="at least one sample and one draw, not 0 and 64"):
-        believe(toy_model(), Batch.empty(toys, 0), [])
+        infer(toy_model(), Batch.empty(toys, 0), [])
     with pytest.raises(ValueError, match="at least one sample and one draw, not 2 and 0"):
-        believe(toy_model(), toy_batch(n=2), [], draws=0)
+        infer(toy_model(), toy_batch(n=2), [], draws=0)
 
 
 @pytest.mark.parametrize("quantiles", [[], [1.0], [2.0, 1.0], [0.0, float("nan")]])
@@ -211,12 +211,12 @@ def test_percentile_bears_ties_and_its_own_ends():
 
 def test_conflict_is_placed_only_among_samples_of_the_same_evidence(toy_model, toy_batch):
     model, sample = toy_model(), toy_batch(n=1)
-    belief = believe(model, sample, ["point", "image"])
-    value = belief.disagreement
+    inference = infer(model, sample, ["point", "image"])
+    value = inference.disagreement
     quantiles = {"image+point": [value - 1, value + 1], "image+label": [0.0, 0.1]}
-    assert conflict_percentile(belief, quantiles, ALL) == pytest.approx(50)
-    assert conflict_percentile(believe(model, sample, ["image"]), quantiles, ALL) is None
-    assert conflict_percentile(believe(model, sample, []), quantiles, ALL) is None
+    assert conflict_percentile(inference, quantiles, ALL) == pytest.approx(50)
+    assert conflict_percentile(infer(model, sample, ["image"]), quantiles, ALL) is None
+    assert conflict_percentile(infer(model, sample, []), quantiles, ALL) is None
 
 
 def test_what_is_generated_is_decoded_once_and_only_when_asked(toy_model, toy_batch, monkeypatch):
@@ -225,9 +225,9 @@ def test_what_is_generated_is_decoded_once_and_only_when_asked(toy_model, toy_ba
     monkeypatch.setattr(
         model, "expected", lambda z, usual=model.expected: decoded.append(len(z)) or usual(z)
     )
-    belief = believe(model, toy_batch(n=1), ["label"], draws=8)
-    assert belief.sharpness[-1] > 0
+    inference = infer(model, toy_batch(n=1), ["label"], draws=8)
+    assert inference.sharpness[-1] > 0
     assert not decoded
-    assert torch.equal(belief.expected["image"], belief.samples["image"].mean(0))
-    assert not belief.samples["image"].requires_grad
+    assert torch.equal(inference.expected["image"], inference.samples["image"].mean(0))
+    assert not inference.samples["image"].requires_grad
     assert decoded == [8]

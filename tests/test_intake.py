@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from torch import Tensor
 
-from mvae.images.preprocessing import IntakeError, normalise_ink, picture_from_upload
+from mvae.images.preprocessing import InputError, normalise_ink, picture_from_upload
 from tests.drawn import FRAME, file_of, five
 
 
@@ -269,9 +269,9 @@ def test_tiny_and_plain_pictures_in_colour(size: tuple[int, int]) -> None:
 
 
 def test_a_file_that_is_no_picture_in_colour() -> None:
-    with pytest.raises(IntakeError, match="not a picture"):
+    with pytest.raises(InputError, match="not a picture"):
         picture_from_upload(b"This is a text.", (3, 8, 8))
-    with pytest.raises(IntakeError, match="damaged"):
+    with pytest.raises(InputError, match="damaged"):
         picture_from_upload(file_of(halves())[:-60], (3, 8, 8))
 
 
@@ -285,7 +285,7 @@ def test_extremely_thin_ink(size: tuple[int, int], wanted: tuple[int, int]) -> N
 @pytest.mark.parametrize("size", [(1, 1), (1, 28), (5000, 1), (3, 3)])
 def test_tiny_blank_pictures(size: tuple[int, int]) -> None:
     for tone in (0, 255):
-        with pytest.raises(IntakeError, match="no ink"):
+        with pytest.raises(InputError, match="no ink"):
             read(Image.new("L", size, tone))
 
 
@@ -306,13 +306,13 @@ def test_other_frames() -> None:
         picture_from_upload(file_of(five()), (2, 28, 28))
     with pytest.raises(ValueError, match="one channel"):
         normalise_ink(torch.ones(2, 2), (3, 28, 28))
-    with pytest.raises(IntakeError, match="no ink"):
+    with pytest.raises(InputError, match="no ink"):
         normalise_ink(torch.zeros(9, 9), FRAME)
 
 
 def test_noise_alone_is_blank() -> None:
     noise = np.random.default_rng(0).normal(200, 8, (300, 300)).clip(0, 255).astype(np.uint8)
-    with pytest.raises(IntakeError, match="no ink"):
+    with pytest.raises(InputError, match="no ink"):
         read(Image.fromarray(noise))
 
 
@@ -329,6 +329,6 @@ def test_damage_gives_a_picture_or_a_sentence(kind: str) -> None:
             picture = picture_from_upload(
                 bytes(damaged[: source.integers(1, len(whole) + 1)]), FRAME
             )
-        except IntakeError:
+        except InputError:
             continue
         assert picture.isfinite().all()

@@ -16,14 +16,14 @@ from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.likelihood import LIKELIHOODS
 from mvae.evaluation.classifier import Classifier
 from mvae.evaluation.importance import LogLikelihood
-from mvae.evaluation.measures import OTHERS, Likelihoods, Subject
+from mvae.evaluation.measures import OTHERS, EvaluationContext, Likelihoods
 from mvae.evaluation.measures.accuracy import Accuracy
-from mvae.evaluation.measures.base import Measure, figure, situations, subsets_of
-from mvae.evaluation.measures.calibration import Honesty, Probe
+from mvae.evaluation.measures.base import Measure, conditioning_sets, figure, subsets_of
+from mvae.evaluation.measures.calibration import CalibrationMeasure, Probe
 from mvae.evaluation.measures.conflict_and_cost import disagreement_quantiles, noticed
 from mvae.evaluation.measures.frechet import Frechet
-from mvae.evaluation.measures.generation import Generated
-from mvae.evaluation.step_cache import Work
+from mvae.evaluation.measures.generation import Generation
+from mvae.evaluation.step_cache import StepCache
 from mvae.modality import Modality
 from mvae.models.base import ExpertModel, MultimodalModel
 from tests.by_hand import seeded
@@ -85,7 +85,7 @@ def measured(tmp_path, toy_config):
     def run(measure: Measure, model, batch: Batch, **settings):
         torch.manual_seed(0)  # the classifier's features are random ones
         config = toy_config().model_dump() | {"modalities": model.modalities}
-        subject = Subject(
+        context = EvaluationContext(
             model=model,
             config=ModelConfig.model_validate(config),
             test=batch,
@@ -94,10 +94,10 @@ def measured(tmp_path, toy_config):
             classifier=Brightness() if PICTURE in model.modalities else None,
             **{"n": len(batch), "k": 100, "seed": 0} | settings,
         )
-        work = Work(tmp_path / "working.safetensors", {})
-        for step in measure.steps(subject):
-            work.do(step, 0)
-        return measure.figures(subject, work)
+        cache = StepCache(tmp_path / "working.safetensors", {})
+        for step in measure.steps(context):
+            cache.do(step, 0)
+        return measure.figures(context, cache)
 
     return run
 
@@ -115,7 +115,7 @@ def test_accuracy_counts_the_samples_named_right(measured):
 
 def test_a_faithful_model_is_coherent_and_as_diverse_as_the_data(measured):
     model = Code()
-    found = measured(Generated(), model, coded_samples(model, 150))
+    found = measured(Generation(), model, coded_samples(model, 150))
     assert found["coherence"]["digit->picture"]["mean"] == 1
     assert found["coherence"]["digit->picture"]["n"] == 450
     assert found["coherence"]["->picture"]["mean"] > 0.9  # now and then z lies between classes
@@ -125,7 +125,7 @@ def test_a_faithful_model_is_coherent_and_as_diverse_as_the_data(measured):
 
 
 def test_a_model_that_draws_another_class_is_not_coherent(measured):
-    found = measured(Generated(), Code(shift=1.0), coded_samples(Code()))
+    found = measured(Generation(), Code(shift=1.0), coded_samples(Code()))
     assert found["coherence"]["digit->picture"]["mean"] == pytest.approx(1 / 3, abs=1e-3)
 
 
@@ -133,16 +133,16 @@ def test_a_model_that_repeats_itself_is_not_diverse(measured):
     batch = coded_samples(Code())
     noisy = batch.values["picture"] + torch.randn(batch.values["picture"].shape, generator=seeded())
     batch = Batch.of((PICTURE, DIGIT), {**batch.values, "picture": noisy})
-    found = measured(Generated(), Code(), batch)
+    found = measured(Generation(), Code(), batch)
     assert found["diversity"]["digit->picture"]["mean"] < 0.05
 
 
 def test_what_is_missing_is_scored_by_the_models_own_belief(measured):
     model = Code()
     batch = coded_samples(model, 5)
-    found = measured(Generated(), model, batch)
+    found = measured(Generation(), model, batch)
     assert set(found["predictive"]) == {"->picture", "->digit", "picture->digit", "digit->picture"}
-    # By a fine grid of the belief, instead of by draws of it.
+    # By a fine grid of the posterior, instead of by draws of it.
     q = model.posterior(batch.supply(["picture"]))
     z = q.at(torch.linspace(-5, 5, 801)[:, None, None].expand(-1, 15, 1))
     log_p = model.decode(z, "digit").log_prob(batch.values["digit"]) + q.log_prob(z)
@@ -168,7 +168,7 @@ def test_a_probe_reads_the_label_off_the_belief(measured):
 
 
 def test_honesty_sees_that_a_belief_is_too_sure(measured):
-    found = measured(Honesty(), Code(), coded_samples(Code()))
+    found = measured(CalibrationMeasure(), Code(), coded_samples(Code()))
     assert set(found["coverage_50%"]) == {"picture", "digit", "picture+digit"}
     # Its label's expert has a standard deviation of 0.05, and its decoder tells far less.
     assert found["coverage_90%"]["digit"]["mean"] < 0.5
@@ -243,10 +243,10 @@ def test_with_many_modalities_a_situation_is_how_many_are_supplied(toy_batch):
         Modality(name=f"spot {i}", kind="vector", shape=(1,), likelihood="gaussian")
         for i in range(20)
     ]
-    found = situations(toy_batch(*many, n=30))
+    found = conditioning_sets(toy_batch(*many, n=30))
     assert [s.key for s in found] == ["", *(f"{m} of 20" for m in range(1, 21))]
-    for m, situation in enumerate(found):
-        assert (situation.supplied.sum(-1) == m).all()
+    for m, conditioning_set in enumerate(found):
+        assert (conditioning_set.supplied.sum(-1) == m).all()
     assert not (found[3].supplied == found[3].supplied[0]).all()  # each sample its own
     for before, after in pairwise(found):
         assert (after.supplied | ~before.supplied).all()  # one more, and those before

@@ -9,11 +9,11 @@ from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.likelihood import LIKELIHOODS
-from mvae.evaluation.measures import Subject
+from mvae.evaluation.measures import EvaluationContext
 from mvae.evaluation.measures.accuracy import Accuracy
 from mvae.evaluation.measures.retrieval import Retrieval
-from mvae.evaluation.measures.text_quality import Texts, corpus_scores
-from mvae.evaluation.step_cache import Work
+from mvae.evaluation.measures.text_quality import TextQuality, corpus_scores
+from mvae.evaluation.step_cache import StepCache
 from mvae.kinds.tokens import encode
 from mvae.modality import Modality
 from mvae.models.base import ExpertModel, MultimodalModel
@@ -58,7 +58,7 @@ class Lamps(ExpertModel):
 
 def measured(measure, model, batch, toy_config, folder):
     config = toy_config().model_dump() | {"modalities": model.modalities}
-    subject = Subject(
+    context = EvaluationContext(
         model=model,
         config=ModelConfig.model_validate(config),
         test=batch,
@@ -69,10 +69,10 @@ def measured(measure, model, batch, toy_config, folder):
         k=50,
         seed=0,
     )
-    work = Work(folder / "working.safetensors", {})
-    for step in measure.steps(subject):
-        work.do(step, 0)
-    return measure.figures(subject, work)
+    cache = StepCache(folder / "working.safetensors", {})
+    for step in measure.steps(context):
+        cache.do(step, 0)
+    return measure.figures(context, cache)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def translated() -> tuple[EncoderDecoder, Batch]:
 
 def test_a_model_that_has_learned_its_texts_says_them(translated, toy_config, tmp_path):
     model, batch = translated
-    found = measured(Texts(), model, batch, toy_config, tmp_path)
+    found = measured(TextQuality(), model, batch, toy_config, tmp_path)
     for direction in ("numbers->letters", "letters->numbers"):
         assert found["chrf"][direction] == {"mean": 100.0, "se": 0.0, "n": 6}
         assert -0.1 < found["per_token"][direction]["mean"] < 0
@@ -146,7 +146,9 @@ def test_a_model_that_has_learned_its_texts_says_them(translated, toy_config, tm
 def test_per_token_counts_the_end_as_a_token(translated, toy_config, tmp_path):
     model, batch = translated
     other = Batch({**batch.values, "letters": batch.values["letters"].roll(1, 0)}, batch.present)
-    found = measured(Texts(), model, other, toy_config, tmp_path)["per_token"]["numbers->letters"]
+    found = measured(TextQuality(), model, other, toy_config, tmp_path)["per_token"][
+        "numbers->letters"
+    ]
     p = model.generate(other.supply(["numbers"]), 1)["letters"]
     lengths = torch.tensor([5, 2, 3, 4, 3, 5])  # of the rolled texts, with their ends
     expected = (p.log_prob(other.values["letters"])[0] / lengths).mean()

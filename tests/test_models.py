@@ -190,7 +190,7 @@ def test_what_is_in_words_has_its_weight_in_every_recipe_and_other_modalities_no
         recipe = RECIPES[name]
         chosen = recipe.weights.get(dataset, BUDGETS[dataset].weight) if recipe.weighted else 1.0
         for m in config_for(dataset, name).modalities:
-            assert m.weight == (chosen if m.named else 1.0)
+            assert m.weight == (chosen if m.is_annotation else 1.0)
 
 
 def test_posterior_multiplies_the_experts_of_the_modalities_present(toy_model, toy_batch):

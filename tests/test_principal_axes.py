@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvae.analysis.embedding import posterior_means, principal_axes
-from mvae.analysis.inference import believe
+from mvae.analysis.inference import infer
 from mvae.checkpoint import load_model, load_samples
 
 
@@ -32,7 +32,7 @@ def test_means_are_those_that_are_believed_one_by_one(evidence):
     assert means.shape == (5, model.latents)
     assert not means.requires_grad
     for i in range(5):
-        wanted = believe(model, samples[slice(i, i + 1)], evidence).posterior.mean
+        wanted = infer(model, samples[slice(i, i + 1)], evidence).posterior.mean
         assert (means[i] - wanted).abs().max() < 1e-5
 
 

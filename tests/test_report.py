@@ -130,7 +130,7 @@ def test_an_autoencoder_generates_but_knows_no_probabilities_and_nothing_from_no
     # It draws the same picture every time.
     assert test["diversity"]["label->image"]["mean"] == pytest.approx(0, abs=1e-3)
 
-    # There is no belief to show, and none to lay out: each says so in a sentence.
+    # There is no posterior to show, and none to lay out: each says so in a sentence.
     model, _ = load_model("mnist", "dae", root)
     for command in ("infer mnist/dae --sample 1 --supply image", "map mnist/dae"):
         line = refusal(command, root)

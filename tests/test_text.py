@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mvae.distributions.autoregressive import END, Autoregressive, Reader, Speaker, said
+from mvae.distributions.autoregressive import END, Autoregressive, TextDecoder, TextEncoder, said
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -19,10 +19,10 @@ LATENTS, WIDTH, VOCABULARY, LENGTH = 2, 6, 3, 4
 Vector = NDArray[np.float64]
 
 
-def speaker(seed: int = 0, vocabulary: int = VOCABULARY, scale: float = 2.0) -> Speaker:
+def speaker(seed: int = 0, vocabulary: int = VOCABULARY, scale: float = 2.0) -> TextDecoder:
     """Make one with weights large enough to prefer some texts by far."""
     torch.manual_seed(seed)
-    network = Speaker(LATENTS, WIDTH, vocabulary)
+    network = TextDecoder(LATENTS, WIDTH, vocabulary)
     with torch.no_grad():
         for weight in network.parameters():
             weight.mul_(scale)
@@ -59,7 +59,7 @@ def step(w: dict[str, Vector], x: Vector, h: Vector, way: str = "") -> Vector:
     return (1 - update) * np.tanh(xn + sigmoid(xr + hr) * hn) + update * h
 
 
-def probabilities(network: Speaker, z: Vector, before: list[int]) -> Vector:
+def probabilities(network: TextDecoder, z: Vector, before: list[int]) -> Vector:
     """Give p(next token | those before, z)."""
     w = weights(network)
     h = np.tanh(w["start.weight"] @ z + w["start.bias"])
@@ -69,7 +69,7 @@ def probabilities(network: Speaker, z: Vector, before: list[int]) -> Vector:
     return np.exp(logits) / np.exp(logits).sum()
 
 
-def log_p(network: Speaker, z: Vector, text: list[int]) -> float:
+def log_p(network: TextDecoder, z: Vector, text: list[int]) -> float:
     total = 0.0
     for t, token in enumerate(text):
         total += math.log(probabilities(network, z, text[:t])[token])
@@ -101,7 +101,7 @@ def test_what_stands_after_the_end_has_no_say():
     p = Autoregressive(speaker()(z), LENGTH).log_prob(texts.unsqueeze(1))
     assert torch.equal(p[0], p[1])
     assert torch.equal(p[0], p[2])
-    read = Reader(VOCABULARY, WIDTH)(texts)
+    read = TextEncoder(VOCABULARY, WIDTH)(texts)
     assert torch.equal(read[0], read[1])
     assert torch.equal(read[0], read[2])
 
@@ -170,7 +170,7 @@ def test_mean_follows_the_likeliest_tokens_and_is_silent_after_the_end():
 
 def test_reader_is_the_average_of_both_directions():
     torch.manual_seed(4)
-    reader = Reader(VOCABULARY, WIDTH)
+    reader = TextEncoder(VOCABULARY, WIDTH)
     w, texts = weights(reader), torch.tensor([[1, 2, 0, 0], [2, 1, 0, 0], [2, 1, 1, 2]])
     for text, got in zip(texts.tolist(), reader(texts), strict=True):
         states = np.zeros((LENGTH, WIDTH))
@@ -188,7 +188,7 @@ def test_reader_is_the_average_of_both_directions():
 
 @pytest.mark.parametrize("scale", [1.0, 100.0])
 def test_gradients_are_finite_and_reach_every_weight(scale):
-    network, reader = speaker(scale=scale), Reader(VOCABULARY, LATENTS)
+    network, reader = speaker(scale=scale), TextEncoder(VOCABULARY, LATENTS)
     texts = every_text(VOCABULARY, LENGTH)
     Autoregressive(network(reader(texts)), LENGTH).log_prob(texts).sum().backward()
     for weight in (*network.parameters(), *reader.parameters()):
@@ -199,6 +199,9 @@ def test_gradients_are_finite_and_reach_every_weight(scale):
 
 def test_no_texts_are_no_texts():
     p = Autoregressive(speaker()(latents(0)), LENGTH)
-    assert Reader(VOCABULARY, WIDTH)(torch.zeros(0, LENGTH, dtype=torch.long)).shape == (0, WIDTH)
+    assert TextEncoder(VOCABULARY, WIDTH)(torch.zeros(0, LENGTH, dtype=torch.long)).shape == (
+        0,
+        WIDTH,
+    )
     assert p.log_prob(torch.zeros(0, LENGTH, dtype=torch.long)).shape == (0,)
     assert p.sample().shape == (0, LENGTH)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvae.images.preprocessing import IntakeError
+from mvae.images.preprocessing import InputError
 from mvae.kinds.tokens import UNKNOWN, WORD, decode, encode, split
 from mvae.modality import Modality
 
@@ -126,7 +126,7 @@ def test_digits(text):
     ],
 )
 def test_what_cannot_be_written_is_said(text, modality, sentence):
-    with pytest.raises(IntakeError) as caught:
+    with pytest.raises(InputError) as caught:
         encode(text, modality)
     assert str(caught.value) == sentence
 

@@ -135,7 +135,7 @@ def test_resuming_a_machine_keeps_its_chains_and_both_optimisers(
 ):
     modalities = [m.model_copy(update={"hidden": (4, 4)}) for m in toys[:2]]
     data = toy_batch(*modalities, n=40)
-    config = toy_config(objective, epochs=4, warmup=0.3, energy_rate=0.1)
+    config = toy_config(objective, epochs=4, warmup=0.3, energy_learning_rate=0.1)
     config = config.model_copy(update={"modalities": tuple(modalities)})
     whole = Trainer(config, data, data)
     list(whole)
@@ -149,7 +149,7 @@ def test_resuming_a_machine_keeps_its_chains_and_both_optimisers(
 
 def test_weights_inside_a_deep_machine_learn_slowly(toy_config, toys, toy_batch):
     modalities = [m.model_copy(update={"hidden": (4, 4)}) for m in toys[:2]]
-    config = toy_config(DBMObjective(), epochs=2, warmup=0.0, energy_rate=0.1)
+    config = toy_config(DBMObjective(), epochs=2, warmup=0.0, energy_learning_rate=0.1)
     config = config.model_copy(update={"modalities": tuple(modalities)})
     data = toy_batch(*modalities, n=40)
     trainer = Trainer(config, data, data)
@@ -205,7 +205,7 @@ def test_damaged_state_is_reported_by_name(toy_config, data, valid, tmp_path):
         Trainer(toy_config(), data, valid, tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"seed": 9}, {"batch": 4}, {"rate": 0.5}])
+@pytest.mark.parametrize("change", [{"seed": 9}, {"batch": 4}, {"learning_rate": 0.5}])
 def test_state_of_another_configuration_is_not_continued(toy_config, data, valid, tmp_path, change):
     list(islice(Trainer(toy_config(), data, valid, tmp_path), 2))
     config = toy_config(**change)
@@ -239,7 +239,7 @@ def test_of_a_machine_no_epoch_is_kept_before_its_chains_have_settled(
     scores = iter([-1.0, -5.0, -6.0, -4.0])  # the first one would be the best
     monkeypatch.setattr(mvae.training.trainer, "validation_score", lambda *_: next(scores))
     modalities = [m for m in toys if m.likelihood != "gaussian"]
-    settings = toy_config(energy_rate=0.01).model_dump() | {
+    settings = toy_config(energy_learning_rate=0.01).model_dump() | {
         "modalities": modalities,
         "objective": {"name": "rbm"},
     }
@@ -285,7 +285,7 @@ def test_annealing_rises_linearly_to_one(toy_config, data, valid):
 
 
 def test_learning_rate_falls_at_70_and_90_percent(toy_config, data, valid):
-    trainer = Trainer(toy_config(epochs=10, batch=40, rate=0.01), data, valid)
+    trainer = Trainer(toy_config(epochs=10, batch=40, learning_rate=0.01), data, valid)
     rates = [trainer.optimisers[0].param_groups[0]["lr"] for _ in trainer]
     assert rates == pytest.approx([0.01] * 7 + [0.001] * 2 + [0.0003])
 
@@ -329,7 +329,7 @@ def test_a_value_that_is_no_number_is_named(toy_config, data, valid):
 
 
 def test_weights_that_are_no_numbers_are_blamed_on_the_learning_rate(toy_config, data, valid):
-    trainer = Trainer(toy_config(rate=0.02), data, valid)
+    trainer = Trainer(toy_config(learning_rate=0.02), data, valid)
     with torch.no_grad():
         next(trainer.model.decoders[0].parameters()).fill_(math.nan)
     with pytest.raises(FloatingPointError, match=r"term of image is not finite\. Lower .*0\.02"):

@@ -8,7 +8,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from mvae.images.preprocessing import IntakeError, picture_from_upload
+from mvae.images.preprocessing import InputError, picture_from_upload
 from tests.drawn import FRAME, file_of, five
 
 
@@ -45,7 +45,7 @@ def png_header(width: int, height: int) -> bytes:
     ],
 )
 def test_unusable_files_are_told_apart(data: bytes, sentence: str) -> None:
-    with pytest.raises(IntakeError, match=sentence) as caught:
+    with pytest.raises(InputError, match=sentence) as caught:
         picture_from_upload(data, FRAME)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
@@ -54,5 +54,5 @@ def test_bomb_warning_turned_into_an_error_elsewhere(recwarn: pytest.WarningsRec
     import warnings
 
     warnings.simplefilter("error")
-    with pytest.raises(IntakeError, match="25 million"):
+    with pytest.raises(InputError, match="25 million"):
         picture_from_upload(png_header(10_000, 10_000), FRAME)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mvae.images.decoding import _pixels_of_webp
-from mvae.images.preprocessing import IntakeError, picture_from_upload
+from mvae.images.preprocessing import InputError, picture_from_upload
 from tests.drawn import FRAME, file_of, five
 
 ROOT = Path(__file__).parents[1]
@@ -86,7 +86,7 @@ def test_what_nobody_uses_is_refused_with_what_is_taken(kind):
         data = file_of(five(64).convert("RGB"), kind)
     except (KeyError, OSError):
         pytest.skip(f"this Pillow writes no {kind}")
-    with pytest.raises(IntakeError, match="Choose a PNG, JPEG, WebP, GIF or BMP"):
+    with pytest.raises(InputError, match="Choose a PNG, JPEG, WebP, GIF or BMP"):
         picture_from_upload(data, FRAME)
 
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from mvae.images.preprocessing import IntakeError, picture_from_upload
+from mvae.images.preprocessing import InputError, picture_from_upload
 from pages.parts.allocator import return_freed_memory
 from tests.drawn import FRAME, file_of, five
 
@@ -28,7 +28,7 @@ def read(path: str, before: float) -> None:
         try:
             picture_from_upload(Path(path).read_bytes(), shape)
             said = "read"
-        except IntakeError as error:
+        except InputError as error:
             said = str(error)
     print(Path(path).name, f"{peak() - before:.1f}", said, sep="\t")
 

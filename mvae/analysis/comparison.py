@@ -193,7 +193,7 @@ def _coherence(
     """Compare what a classifier sees in each draw with what is supplied or generated, ``(B,)``."""
     if pictures is None:
         return None
-    named = classifier.named
+    named = classifier.annotations
     there = {m.name: given.there(m.name) for m in named}
     if not any(x.any() for x in there.values()):
         if any(m.name not in means for m in named):

@@ -77,25 +77,25 @@ def principal_axes(means: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Pool:
-    """The beliefs that one map shows: each single modality's, and that of all together.
+    """The posteriors that one map shows: each single modality's, and that of all together.
 
-    Equal evidence gives equal beliefs, so it stands here once: a label alone has as many beliefs
-    as it has categories, however many samples there are.
+    Equal evidence gives equal posteriors, so it is kept once: a label alone has one posterior for
+    each category, however many samples there are.
 
     Args:
         subsets: S, each single modality in the order of the model, then all of them together.
-        rows: which belief is sample b's given subset s, ``(S, B)``; a number below P.
-        beliefs: the different posteriors, ``(P, D)``.
+        rows: which posterior is sample b's given subset s, ``(S, B)``; a number below P.
+        posteriors: the different posteriors, ``(P, D)``.
     """
 
     subsets: tuple[tuple[str, ...], ...]
     rows: Tensor
-    beliefs: Gaussian
+    inferences: Gaussian
 
 
 @torch.no_grad()
 def pool_means(model: ExpertModel, samples: Batch) -> Pool:
-    """Infer every sample's belief given each single modality, and given all of them together.
+    """Infer every sample's posterior given each single modality, and given all of them together.
 
     Args:
         model: any model with experts.
@@ -107,7 +107,7 @@ def pool_means(model: ExpertModel, samples: Batch) -> Pool:
     Example:
         >>> model, _ = load_model("mnist", "mvae-cover")
         >>> pool = pool_means(model, load_samples("mnist", model.modalities))
-        >>> pool.subsets, pool.beliefs.shape  # 500 images, 10 labels, 500 pairs
+        >>> pool.subsets, pool.posteriors.shape  # 500 images, 10 labels, 500 pairs
         ((('image',), ('label',), ('image', 'label')), torch.Size([1010, 64]))
     """
     if not len(samples):
@@ -201,10 +201,10 @@ def place(means: Tensor, known: Tensor, positions: Tensor, neighbours: int = NEI
 
 @dataclass(frozen=True)
 class MapOfLatents:
-    """A model's pooled beliefs, laid out twice: by UMAP, and along the principal axes.
+    """A model's pooled posteriors, laid out twice: by UMAP, and along the principal axes.
 
     Args:
-        pool: the beliefs, P of them.
+        pool: the posteriors, P of them.
         umap: their places by UMAP, ``(P, 2)``; the units mean nothing.
         axes: principal axes of the pooled means, ``(2, D)``.
     """
@@ -216,7 +216,7 @@ class MapOfLatents:
     @property
     def pca(self) -> Tensor:
         """Coordinates of the pooled means along the principal axes, ``(P, 2)``."""
-        return self._project(self.pool.beliefs.mean)
+        return self._project(self.pool.inferences.mean)
 
     def place(self, means: Tensor) -> tuple[Tensor, Tensor]:
         """Place posterior means ``(B, D)`` on both layouts, ``(B, 2)`` each.
@@ -225,14 +225,14 @@ class MapOfLatents:
 
         Example:
             >>> chart = load_map("mnist", "mvae-cover")
-            >>> umap, pca = chart.place(chart.pool.beliefs.mean[:2])
+            >>> umap, pca = chart.place(chart.pool.posteriors.mean[:2])
             >>> bool((umap == chart.umap[:2]).all()), torch.allclose(pca, chart.pca[:2], atol=1e-5)
             (True, True)
         """
-        return place(means, self.pool.beliefs.mean, self.umap), self._project(means)
+        return place(means, self.pool.inferences.mean, self.umap), self._project(means)
 
     def _project(self, means: Tensor) -> Tensor:
-        return (means - self.pool.beliefs.mean.mean(0)) @ self.axes.T
+        return (means - self.pool.inferences.mean.mean(0)) @ self.axes.T
 
 
 def _made_of(dataset: str, model: str, root: Path) -> Tensor:
@@ -257,7 +257,7 @@ def write_map(dataset: str, model: str, root: Path = CHECKPOINTS, seed: int = 0)
     built = _with_experts(dataset, model, root)
     pool = pool_means(built, load_samples(dataset, built.modalities, root))
     tensors = {
-        "umap": fit_umap(pool.beliefs.mean, seed),
+        "umap": fit_umap(pool.inferences.mean, seed),
         "made of": _made_of(dataset, model, root),
     }
     save_listed(root / dataset / model / "map.safetensors", tensors)
@@ -286,9 +286,9 @@ def load_map(dataset: str, model: str, root: Path = CHECKPOINTS) -> MapOfLatents
             f"The map of {dataset}/{model} was made of other weights or examples; {command} again."
         )
     pool = pool_means(built, samples)
-    if umap.shape != (len(pool.beliefs.mean), 2) or not umap.isfinite().all():
+    if umap.shape != (len(pool.inferences.mean), 2) or not umap.isfinite().all():
         raise CheckpointError(f"The map of {dataset}/{model} is damaged; {command} again.")
     try:
-        return MapOfLatents(pool, umap.float(), principal_axes(pool.beliefs.mean))
+        return MapOfLatents(pool, umap.float(), principal_axes(pool.inferences.mean))
     except ValueError as error:
         raise CheckpointError(f"There is no map of {dataset}/{model}: {error}.") from None

@@ -15,14 +15,14 @@ from mvae.distributions.disagreement import disagreement
 from mvae.distributions.gaussian import Gaussian, conflict
 from mvae.models.base import ExpertModel, noise
 
-__all__ = ["DRAWS", "Belief", "believe", "conflict_percentile", "percentile"]
+__all__ = ["DRAWS", "Inference", "conflict_percentile", "infer", "percentile"]
 
 #: Draws of z behind every expectation.
 DRAWS = 64
 
 
 @dataclass(frozen=True)
-class Belief:
+class Inference:
     """A model's posterior given some modalities, what each of them contributed, and draws.
 
     Of one sample, shapes are as they stand here. Of B samples there is a dimension B more: first,
@@ -83,13 +83,13 @@ def _number(x: Tensor) -> float | Tensor:
 
 
 @torch.no_grad()
-def believe(
+def infer(
     model: ExpertModel,
     sample: Batch,
     evidence: Sequence[str],
     draws: int = DRAWS,
     seed: int = 0,
-) -> Belief:
+) -> Inference:
     """Infer the latents from some modalities of one or several samples, and generate all of them.
 
     Args:
@@ -107,10 +107,11 @@ def believe(
         >>> from mvae.checkpoint import load_model, load_samples
         >>> model, _ = load_model("mnist", "mvae-cover")
         >>> samples = load_samples("mnist", model.modalities)
-        >>> belief = believe(model, samples[3:4], ["label", "image"])
-        >>> belief.sharpness[0], belief.sharpness[0] < belief.sharpness[1] < belief.sharpness[2]
+        >>> inference = infer(model, samples[3:4], ["label", "image"])
+        >>> first, second, third = inference.sharpness
+        >>> first, first < second < third
         (0.0, True)
-        >>> believe(model, samples[:5], ["image"]).posterior.mean.shape
+        >>> infer(model, samples[:5], ["image"]).posterior.mean.shape
         torch.Size([5, 64])
     """
     batch = sample.align(model.modalities)
@@ -130,7 +131,7 @@ def believe(
     q = product.posterior
     shares = dict(zip(("prior", *batch.names), product.shares, strict=True))
     at: int | slice = 0 if len(batch) == 1 else slice(None)
-    return Belief(
+    return Inference(
         evidence=tuple(evidence),
         experts={
             name: _where(batch.there(name), experts[i])[at]
@@ -176,21 +177,21 @@ def percentile(value: float, quantiles: Sequence[float]) -> float:
 
 
 def conflict_percentile(
-    belief: Belief, quantiles: Mapping[str, Sequence[float]], names: Sequence[str]
+    inference: Inference, quantiles: Mapping[str, Sequence[float]], names: Sequence[str]
 ) -> float | Tensor | None:
     """Return the percentage of matched test samples that disagree less, ``(B,)`` of B samples.
 
     Args:
-        belief: of one sample or of several.
+        inference: of one sample or of several.
         quantiles: of the disagreement of matched samples, evenly spaced, by what is supplied.
         names: of the modalities, in the order in which the keys name them.
 
     Returns:
         None where no quantiles are known for this evidence: it takes two modalities to disagree.
     """
-    key = "+".join(name for name in names if name in belief.evidence)
+    key = "+".join(name for name in names if name in inference.evidence)
     if key not in quantiles:
         return None
-    if isinstance(belief.disagreement, float):
-        return percentile(belief.disagreement, quantiles[key])
-    return torch.tensor([percentile(x, quantiles[key]) for x in belief.disagreement.tolist()])
+    if isinstance(inference.disagreement, float):
+        return percentile(inference.disagreement, quantiles[key])
+    return torch.tensor([percentile(x, quantiles[key]) for x in inference.disagreement.tolist()])

@@ -14,7 +14,7 @@ import torch
 
 from mvae.batch import Batch
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, few
-from mvae.images.preprocessing import IntakeError
+from mvae.images.preprocessing import InputError
 from mvae.kinds.tokens import TooLongError, encode
 from mvae.modality import Modality
 
@@ -88,7 +88,7 @@ def pairs(
                 rows.append([encode(text, m) for text, m in zip(pair, modalities, strict=True)])
             except TooLongError:
                 long.append(" – ".join(pair))
-            except IntakeError as error:
+            except InputError as error:
                 strange.append(str(error).partition(":")[0])
         left_out = _left_out(split, title, len(found), long, strange)
         if not rows:

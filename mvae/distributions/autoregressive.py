@@ -8,7 +8,7 @@ from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
 from torch.nn import functional
 
-__all__ = ["END", "Autoregressive", "Reader", "Speaker", "said"]
+__all__ = ["END", "Autoregressive", "TextDecoder", "TextEncoder", "said"]
 
 #: The token that ends a text, that fills what is left of it, and that a text begins after.
 END = 0
@@ -25,7 +25,7 @@ def said(tokens: Tensor) -> Tensor:
     return (ends.cumsum(-1) - ends.long()) == 0
 
 
-class Reader(nn.Module):
+class TextEncoder(nn.Module):
     """Read a text in both directions: gated recurrent units, their states averaged over it.
 
     Cho et al. 2014, https://arxiv.org/abs/1406.1078.
@@ -49,7 +49,7 @@ class Reader(nn.Module):
         return mean
 
 
-class Speaker(nn.Module):
+class TextDecoder(nn.Module):
     r"""Say a text token by token: gated recurrent units that hear z at every step.
 
     .. math:: h_0 = \tanh(A z + a), \qquad h_t = \mathrm{GRU}([e(x_{t-1}), z], h_{t-1}), \qquad
@@ -73,7 +73,7 @@ class Speaker(nn.Module):
         self.units = nn.GRU(width // 2 + latents, width, batch_first=True)
         self.say = nn.Linear(width, vocabulary)
 
-    def forward(self, z: Tensor) -> tuple[Speaker, Tensor]:
+    def forward(self, z: Tensor) -> tuple[TextDecoder, Tensor]:
         """Give itself and what it is to speak of, of which `Autoregressive` makes p(x|z)."""
         return self, z
 
@@ -101,7 +101,7 @@ class Autoregressive(Distribution):
         length: L.
 
     Example:
-        >>> speaker = Speaker(latents=2, width=4, vocabulary=3)
+        >>> speaker = TextDecoder(latents=2, width=4, vocabulary=3)
         >>> p = Autoregressive(speaker(torch.zeros(5, 2)), length=2)
         >>> every = torch.tensor([[0, 0], [1, 0], [2, 0], [1, 1], [1, 2], [2, 1], [2, 2]])
         >>> total = p.log_prob(every.unsqueeze(1)).exp().sum(0)  # over all texts there are
@@ -111,7 +111,7 @@ class Autoregressive(Distribution):
 
     arg_constraints: dict[str, Constraint] = {}  # noqa: RUF012  torch's own name and type
 
-    def __init__(self, spoken: tuple[Speaker, Tensor], length: int) -> None:
+    def __init__(self, spoken: tuple[TextDecoder, Tensor], length: int) -> None:
         self.speaker, self.z = spoken
         super().__init__(self.z.shape[:-1], torch.Size((length,)), validate_args=False)
 

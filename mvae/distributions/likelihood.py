@@ -20,7 +20,7 @@ from torch.distributions import (
 )
 from torch.distributions.constraints import Constraint
 
-from mvae.distributions.autoregressive import Autoregressive, Speaker
+from mvae.distributions.autoregressive import Autoregressive, TextDecoder
 
 __all__ = ["LIKELIHOODS", "Likelihood"]
 
@@ -109,7 +109,7 @@ def gaussian(output: Tensor, shape: tuple[int, ...]) -> Distribution:
     )
 
 
-def autoregressive(output: tuple[Speaker, Tensor], shape: tuple[int, ...]) -> Distribution:
+def autoregressive(output: tuple[TextDecoder, Tensor], shape: tuple[int, ...]) -> Distribution:
     """Texts of up to ``shape[0]`` tokens, each given those before it; data are indices."""
     return Autoregressive(output, shape[0])
 

@@ -63,7 +63,7 @@ def told(m: Modality, p: Distribution) -> Tensor:
 
 
 def coherence(
-    named: Iterable[Modality],
+    annotations: Iterable[Modality],
     seen: Mapping[str, Tensor],
     wanted: Mapping[str, Tensor],
     counted: Mapping[str, Tensor],
@@ -71,7 +71,7 @@ def coherence(
     """Average over named modalities how far what is seen in pictures agrees with what is wanted.
 
     Args:
-        named: labels, tags and texts.
+        annotations: labels, tags and texts.
         seen: in each of N draws for B samples, ``(N, B, *event shape)`` by modality.
         wanted: the same or without N, ``(B, *event shape)``.
         counted: whether a sample's modality counts, bool ``(B,)``; at least one of them.
@@ -83,7 +83,7 @@ def coherence(
         ValueError: if nothing counts for a sample.
     """
     total, weight = torch.zeros(()), torch.zeros(())
-    for m in named:
+    for m in annotations:
         counts = counted[m.name].float()
         total = total + counts * agreement(m, seen[m.name], wanted[m.name])
         weight = weight + counts

@@ -33,16 +33,16 @@ class Classifier(nn.Module):
 
     Args:
         shape: (channels, height, width) of a picture.
-        named: what it tells: labels, tags and texts.
+        annotations: what it predicts: labels, tags and texts.
     """
 
-    def __init__(self, shape: tuple[int, int, int], named: Iterable[Modality]) -> None:
+    def __init__(self, shape: tuple[int, int, int], annotations: Iterable[Modality]) -> None:
         super().__init__()
-        self.named = tuple(named)
+        self.annotations = tuple(annotations)
         #: How many logits it gives for each.
-        self.sizes = [m.outputs * (m.shape[0] if m.kind == "text" else 1) for m in self.named]
+        self.sizes = [m.outputs * (m.shape[0] if m.kind == "text" else 1) for m in self.annotations]
         channels, height, width = shape
-        self.reads = any(m.kind == "text" for m in self.named)
+        self.reads = any(m.kind == "text" for m in self.annotations)
         layers: list[nn.Module] = []
         for found in CHANNELS:
             if layers and max(height, width) <= WIDEST:
@@ -73,23 +73,23 @@ class Classifier(nn.Module):
         parts = self.net(pictures).split(self.sizes, -1)
         return {
             m.name: x.unflatten(-1, (m.shape[0], -1)) if m.kind == "text" else x
-            for m, x in zip(self.named, parts, strict=True)
+            for m, x in zip(self.annotations, parts, strict=True)
         }
 
     @torch.no_grad()
     def name(self, pictures: Tensor) -> dict[str, Tensor]:
         """Give what is likeliest of each picture, ``(B, *event shape)`` by modality."""
         parts = [self(part) for part in pictures.split(1000)]
-        whole = {m.name: torch.cat([x[m.name] for x in parts]) for m in self.named}
+        whole = {m.name: torch.cat([x[m.name] for x in parts]) for m in self.annotations}
         return {
             m.name: likeliest(m, whole[m.name].sigmoid() if m.kind == "tags" else whole[m.name])
-            for m in self.named
+            for m in self.annotations
         }
 
     def loss(self, pictures: Tensor, values: Mapping[str, Tensor]) -> Tensor:
         """Give the cross-entropy of what is known of the pictures, summed over modalities."""
         total, found = pictures.new_zeros(()), self(pictures)
-        for m in self.named:
+        for m in self.annotations:
             logits, known = found[m.name], values[m.name]
             if m.kind == "tags":
                 total = total + binary_cross_entropy_with_logits(logits, known)
@@ -99,8 +99,8 @@ class Classifier(nn.Module):
 
     def right(self, pictures: Tensor, values: Mapping[str, Tensor]) -> Tensor:
         """Say how far it agrees with what is known of each picture, from 0 to 1, ``(B,)``."""
-        named = self.name(pictures)
-        each = [agreement(m, named[m.name], values[m.name]) for m in self.named]
+        predicted = self.name(pictures)
+        each = [agreement(m, predicted[m.name], values[m.name]) for m in self.annotations]
         return torch.stack(each).mean(0)
 
 
@@ -158,7 +158,7 @@ def _task(
 ) -> tuple[tuple[int, int, int], list[Modality]]:
     """Give the shape of a data set's picture, and what is said of it in words."""
     modalities = tuple(modalities)
-    shape, named = picture_shape(modalities), [m for m in modalities if m.named]
-    if shape is None or not named:
+    shape, annotations = picture_shape(modalities), [m for m in modalities if m.is_annotation]
+    if shape is None or not annotations:
         raise CheckpointError(f"{dataset} has no pictures with words for a classifier to find.")
-    return shape, named
+    return shape, annotations

@@ -44,5 +44,5 @@ def linear_probe(model: LatentModel, train: Batch, test: Batch, label: str) -> T
 
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=ITERATIONS))
     probe.fit(means(train).numpy(), train.values[label].numpy())
-    named = torch.from_numpy(probe.predict(means(test).numpy()))
-    return (named == test.values[label]).float()
+    predicted = torch.from_numpy(probe.predict(means(test).numpy()))
+    return (predicted == test.values[label]).float()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,13 @@ from mvae.checkpoint import (
 )
 from mvae.data import dataset_of
 from mvae.evaluation.classifier import FILE, classifier_of
-from mvae.evaluation.measures import OTHERS, Likelihoods, Measure, Subject, estimates
+from mvae.evaluation.measures import OTHERS, EvaluationContext, Likelihoods, Measure, estimates
 from mvae.evaluation.measures.base import costly
 from mvae.evaluation.paired import PAIRED, keep_values, paired_errors, with_kept
-from mvae.evaluation.step_cache import WORKING, Step, Work
+from mvae.evaluation.step_cache import WORKING, Step, StepCache
 from mvae.files import writing
 
-__all__ = ["MEASURES", "REFERENCE", "Done", "evaluate"]
+__all__ = ["MEASURES", "REFERENCE", "EvaluationProgress", "evaluate"]
 
 #: Names of all measures.
 MEASURES = tuple(measure.name for measure in (Likelihoods(), *OTHERS))
@@ -41,7 +41,7 @@ SCORED, SUBSETS, FEWER = 1000, 3, 250
 
 
 @dataclass(frozen=True)
-class Done:
+class EvaluationProgress:
     """How far an evaluation is.
 
     Args:
@@ -63,7 +63,7 @@ def evaluate(
     seed: int = 0,
     root: Path = CHECKPOINTS,
     only: Collection[str] = (),
-) -> Iterator[Done]:
+) -> Iterator[EvaluationProgress]:
     """Measure a checkpoint on the test split and write its metrics.json; yield what is done.
 
     What is computed is kept beside the checkpoint at once: interrupted, the next call goes on.
@@ -92,30 +92,30 @@ def evaluate(
         raise ValueError(f"no measure is called {min(unknown)!r}; there are {', '.join(MEASURES)}")
     load_model(dataset, name, root)  # so that a wrong name makes no folder
     with writing(root / dataset / name):
-        subject = subject_of(dataset, name, n, k, seed, root)
-        yield from measure_all(subject, dataset, name, root, only)
+        context = context_of(dataset, name, n, k, seed, root)
+        yield from measure_all(context, dataset, name, root, only)
 
 
 def measure_all(
-    subject: Subject, dataset: str, name: str, root: Path, only: Collection[str]
-) -> Iterator[Done]:
+    context: EvaluationContext, dataset: str, name: str, root: Path, only: Collection[str]
+) -> Iterator[EvaluationProgress]:
     """Measure a subject, and write its metrics.json."""
-    kept = kept_figures(subject, dataset, name, root) if only else ({}, {})
-    work = work_of(subject, dataset, name, root)
+    kept = kept_figures(context, dataset, name, root) if only else ({}, {})
+    cache = cache_of(context, dataset, name, root)
     measures: list[Measure] = [m for m in (Likelihoods(), *OTHERS) if not only or m.name in only]
-    todo = [(subject, work, step) for m in measures for step in m.steps(subject)]
+    todo = [(context, cache, step) for m in measures for step in m.steps(context)]
     reference = None
-    scored = isinstance(measures[0], Likelihoods) and any(measures[0].steps(subject))
+    scored = isinstance(measures[0], Likelihoods) and any(measures[0].steps(context))
     if (
         scored
         and name != REFERENCE
         and (root / dataset / REFERENCE / "weights.safetensors").exists()
     ):
         model, config = load_model(dataset, REFERENCE, root)
-        reference = replace(subject, model=model, config=config)
-        theirs = work_of(reference, dataset, REFERENCE, root)
+        reference = replace(context, model=model, config=config)
+        theirs = cache_of(reference, dataset, REFERENCE, root)
         todo += [(reference, theirs, step) for step in Likelihoods().steps(reference)]
-    yield from run(todo, subject.seed)
+    yield from run(todo, context.seed)
 
     if reference:
         measures[0] = Likelihoods((REFERENCE, estimates(reference, theirs)))
@@ -125,22 +125,22 @@ def measure_all(
         for found in (test, paired["paired"]):
             found.pop(kind, None)
     for measure in measures:
-        figures = measure.figures(subject, work)
+        figures = measure.figures(context, cache)
         assert figures.keys() <= {*measure.kinds}, f"{measure.name} does not list all of its kinds"
         test |= figures
-        protocol |= measure.protocol(subject)
+        protocol |= measure.protocol(context)
     if reference and "loglik_above" in test:
         version = sha256(root / dataset / REFERENCE / "weights.safetensors")
         test["loglik_above"][REFERENCE]["weights_sha256"] = version
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    settings = f"--n {subject.n} --k {subject.k} --seed {subject.seed}"
+    settings = f"--n {context.n} --k {context.k} --seed {context.seed}"
     command = f"python -m mvae evaluate {dataset}/{name} {settings}"
     if only:
         for measure in measures:
             protocol[f"date_{measure.name}"] = today
             protocol[f"command_{measure.name}"] = f"{command} --only {measure.name}"
     else:
-        protocol = {"split": "test", "n": len(subject.test), "seed": subject.seed} | protocol
+        protocol = {"split": "test", "n": len(context.test), "seed": context.seed} | protocol
         protocol |= {
             "date": today,
             "version": torch.__version__.split("+")[0],
@@ -156,7 +156,7 @@ def measure_all(
 
 
 def kept_figures(
-    subject: Subject, dataset: str, name: str, root: Path
+    context: EvaluationContext, dataset: str, name: str, root: Path
 ) -> tuple[dict[str, Any], dict[str, str | int | float]]:
     """Return the figures and the protocol that stay; kinds that no measure has any more go.
 
@@ -167,7 +167,7 @@ def kept_figures(
     again = f"`python -m mvae evaluate {dataset}/{name}` without --only computes all"
     if metrics is None:
         raise CheckpointError(f"There are no figures of these weights to add to; {again}.")
-    for what, ours in (("n", len(subject.test)), ("seed", subject.seed)):
+    for what, ours in (("n", len(context.test)), ("seed", context.seed)):
         if (theirs := metrics.protocol.get(what)) != ours:
             raise CheckpointError(
                 f"The figures of {dataset}/{name} have {what} = {theirs}, not {ours}; {again}."
@@ -176,25 +176,29 @@ def kept_figures(
     kinds = {kind for m in every for kind in m.kinds}
     facts = {"split", "n", "seed", "date", "version", "weights_sha256", "command"}
     facts |= {f"{what}_{m.name}" for m in every for what in ("date", "command")}
-    facts |= {key for m in every for key in m.protocol(subject)}
+    facts |= {key for m in every for key in m.protocol(context)}
     return (
         {kind: found for kind, found in metrics.test.items() if kind in {*kinds, *PAIRED}},
         {key: fact for key, fact in metrics.protocol.items() if key in facts},
     )
 
 
-def run(todo: list[tuple[Subject, Work, Step]], seed: int) -> Iterator[Done]:
+def run(
+    todo: list[tuple[EvaluationContext, StepCache, Step]], seed: int
+) -> Iterator[EvaluationProgress]:
     """Run the steps that were not done before."""
     total = sum(step.size for _, _, step in todo)
-    before = sum(step.size for _, work, step in todo if work.has(step))
-    yield Done("what was done before", before, total)
-    for _, work, step in todo:
-        if not work.has(step):
-            work.do(step, seed)
-            yield Done(step.what, step.size, total)
+    before = sum(step.size for _, cache, step in todo if cache.has(step))
+    yield EvaluationProgress("what was done before", before, total)
+    for _, cache, step in todo:
+        if not cache.has(step):
+            cache.do(step, seed)
+            yield EvaluationProgress(step.what, step.size, total)
 
 
-def subject_of(dataset: str, name: str, n: int | None, k: int, seed: int, root: Path) -> Subject:
+def context_of(
+    dataset: str, name: str, n: int | None, k: int, seed: int, root: Path
+) -> EvaluationContext:
     """Load a model and what it is measured on."""
     model, config = load_model(dataset, name, root)
     source = dataset_of(dataset)
@@ -204,15 +208,15 @@ def subject_of(dataset: str, name: str, n: int | None, k: int, seed: int, root: 
     many = 2 ** len(config.modalities) - 1 > SUBSETS
     some = min(FEWER if many or costly(config.modalities) else SCORED, len(test))
 
-    @cache
+    @lru_cache
     def train() -> Batch:
         return source.load("train", False)
 
-    @cache
+    @lru_cache
     def valid() -> Batch:
         return source.load("valid", False)
 
-    return Subject(
+    return EvaluationContext(
         model=model,
         config=config,
         test=test[order],
@@ -225,15 +229,15 @@ def subject_of(dataset: str, name: str, n: int | None, k: int, seed: int, root: 
     )
 
 
-def work_of(subject: Subject, dataset: str, name: str, root: Path) -> Work:
+def cache_of(context: EvaluationContext, dataset: str, name: str, root: Path) -> StepCache:
     """Give what was computed before with the same weights and the same protocol."""
     folder = root / dataset / name
     settings: dict[str, str | int | float] = {
         "weights": sha256(folder / "weights.safetensors"),
-        "seed": subject.seed,
-        "samples": len(subject.test),
+        "seed": context.seed,
+        "samples": len(context.test),
     }
     for measure in (Likelihoods(), *OTHERS):
-        settings |= measure.protocol(subject)
+        settings |= measure.protocol(context)
     settings.pop("n_loglik", None)  # more samples are more parts
-    return Work(folder / WORKING, settings)
+    return StepCache(folder / WORKING, settings)

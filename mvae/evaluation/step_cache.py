@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mvae.checkpoint import write_atomically
 
-__all__ = ["WORKING", "Step", "Work"]
+__all__ = ["WORKING", "Step", "StepCache"]
 
 #: The file beside a checkpoint in which the results of the steps are kept.
 WORKING = "working.safetensors"
@@ -38,7 +38,7 @@ class Step:
     run: Callable[[torch.Generator], Mapping[str, Tensor]]
 
 
-class Work:
+class StepCache:
     """Results of steps, on disk as they come.
 
     What was computed under other settings, or of other weights, is forgotten.
@@ -51,8 +51,8 @@ class Work:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / WORKING
         >>> step = Step("zeros", 0, 1, lambda generator: {"value": torch.zeros(2)})
-        >>> Work(path, {"seed": 0}).do(step, seed=0)
-        >>> Work(path, {"seed": 0}).has(step), Work(path, {"seed": 1}).has(step)
+        >>> StepCache(path, {"seed": 0}).do(step, seed=0)
+        >>> StepCache(path, {"seed": 0}).has(step), StepCache(path, {"seed": 1}).has(step)
         (True, False)
     """
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-__all__ = ["CONTRAST", "Grey", "IntakeError", "border", "colours", "greys"]
+__all__ = ["CONTRAST", "Grey", "InputError", "border", "colours", "greys"]
 
 #: One channel, (h, w), or several, (C, h, w).
 Grey = NDArray[np.float32]
@@ -39,7 +39,7 @@ WORKING = 512
 CONTRAST = 0.06
 
 
-class IntakeError(Exception):
+class InputError(Exception):
     """What a visitor gave cannot be used; the message says what was wrong and what to do."""
 
 
@@ -47,7 +47,7 @@ def greys(data: bytes) -> Grey:
     """Read a file's greys, (h, w) in [0, 1], flattened, at most :data:`WORKING` a side.
 
     Raises:
-        IntakeError: if the file is too large, not a picture or damaged.
+        InputError: if the file is too large, not a picture or damaged.
     """
     return _decode(data, _tone)
 
@@ -58,7 +58,7 @@ def colours(data: bytes) -> Grey:
     What is transparent shows white.
 
     Raises:
-        IntakeError: if the file is too large, not a picture or damaged.
+        InputError: if the file is too large, not a picture or damaged.
     """
     return _decode(data, _colours)
 
@@ -71,14 +71,14 @@ PngImagePlugin.MAX_TEXT_MEMORY = 2**20
 def _decode(data: bytes, read: Callable[[Image.Image], Grey]) -> Grey:
     """Read a file: its header is judged before a single pixel is decoded."""
     if not data:
-        raise IntakeError("This file is empty. Choose a picture.")
+        raise InputError("This file is empty. Choose a picture.")
     if len(data) > MAX_BYTES:
-        raise IntakeError("This file is larger than 10 MB. Choose a smaller picture.")
-    large = IntakeError(
+        raise InputError("This file is larger than 10 MB. Choose a smaller picture.")
+    large = InputError(
         "This picture has more pixels than can be read here. Make it smaller, or save it as a JPEG "
         "of up to 25 million pixels, not progressive."
     )
-    broken = IntakeError("This picture is damaged or not complete. Save it again, or take another.")
+    broken = InputError("This picture is damaged or not complete. Save it again, or take another.")
     try:
         if _pixels_of_webp(data) * WEBP_BYTES > MAX_DECODED:  # Pillow would make room at once
             raise large
@@ -92,11 +92,11 @@ def _decode(data: bytes, read: Callable[[Image.Image], Grey]) -> Grey:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise large from None
     except UnidentifiedImageError:
-        raise IntakeError(
+        raise InputError(
             "This file is not a picture that can be read here. Choose a PNG, JPEG, WebP, GIF or "
             "BMP; save other pictures as one of these first."
         ) from None
-    except IntakeError:
+    except InputError:
         raise
     except Exception:  # Pillow's readers raise errors of many kinds on damaged headers and pixels
         raise broken from None

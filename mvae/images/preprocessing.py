@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from mvae.images.decoding import CONTRAST, Grey, IntakeError, border, colours, greys
+from mvae.images.decoding import CONTRAST, Grey, InputError, border, colours, greys
 from mvae.images.tiling import Framing
 
-__all__ = ["IntakeError", "normalise_ink", "pack_bits", "picture_from_upload", "unpack_bits"]
+__all__ = ["InputError", "normalise_ink", "pack_bits", "picture_from_upload", "unpack_bits"]
 
 Shape = tuple[int, int, int]
 
@@ -54,7 +54,7 @@ def picture_from_upload(data: bytes, shape: Shape, framing: Framing = "centred")
         A float tensor (C, H, W) in [0, 1].
 
     Raises:
-        IntakeError: if the file is too large, not a picture, damaged, or, for one channel, blank.
+        InputError: if the file is too large, not a picture, damaged, or, for one channel, blank.
         ValueError: if the shape has another number of channels.
 
     Example:
@@ -99,7 +99,7 @@ def normalise_ink(ink: Tensor, shape: Shape, framing: Framing = "centred") -> Te
         A float tensor (C, H, W) in [0, 1] whose lightest value is 1.
 
     Raises:
-        IntakeError: if there is no ink.
+        InputError: if there is no ink.
         ValueError: if the shape has more than one channel.
 
     Example:
@@ -157,7 +157,7 @@ def unpack_bits(text: str, shape: Shape) -> Tensor:
         shape: (C, H, W) of the picture.
 
     Raises:
-        IntakeError: if the text is not that of a picture of this shape.
+        InputError: if the text is not that of a picture of this shape.
 
     Example:
         >>> picture = (torch.rand(1, 28, 28) > 0.5).float()
@@ -167,10 +167,10 @@ def unpack_bits(text: str, shape: Shape) -> Tensor:
     size = math.prod(shape)
     whole = math.ceil(size / 8)
     if len(text) != math.ceil(whole * 4 / 3):
-        raise IntakeError(
+        raise InputError(
             "The drawing in this link is not complete. Copy the whole link, or draw anew."
         )
-    damaged = IntakeError("The drawing in this link is damaged. Copy the link again, or draw anew.")
+    damaged = InputError("The drawing in this link is damaged. Copy the link again, or draw anew.")
     if not re.fullmatch(r"[A-Za-z0-9_-]*", text, re.ASCII):
         raise damaged
     try:
@@ -201,7 +201,7 @@ def _written(tone: Grey) -> Grey:
     near = 3 if min(tone.shape) > 100 else 1  # where there are pixels to spare, one may be a speck
     peak = float(avg_pool2d(torch.from_numpy(difference)[None], near, stride=1).max())
     if peak < max(CONTRAST, 5 * noise):
-        raise IntakeError(BLANK)
+        raise InputError(BLANK)
     # nothing below the noise, and where there is noise (a photograph) nothing below a quarter of
     # the strongest ink either, which is where shadows lie; JPEG's ripples are below a tenth
     floor, full = min(max(5 * noise / peak, 0.25), 0.5) if noise > 1e-3 else 0.1, 0.85
@@ -219,7 +219,7 @@ def _shown(tone: Grey) -> Grey:
         difference = -difference
     peak = float(difference.max())
     if peak < CONTRAST:
-        raise IntakeError(BLANK)
+        raise InputError(BLANK)
     shown: Grey = np.clip(difference / peak, 0, 1)
     return shown
 
@@ -294,7 +294,7 @@ def _bounds(grey: Grey, framing: Framing) -> tuple[int, int, int, int]:
     """Give top, bottom, left and right of the ink, or of all where it is to stay in its place."""
     there = grey > 0.02 * max(float(grey.max(initial=0)), 0)
     if not there.any():
-        raise IntakeError(BLANK)
+        raise InputError(BLANK)
     if framing == "free":
         return 0, grey.shape[0], 0, grey.shape[1]
     rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))

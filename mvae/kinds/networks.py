@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from mvae.batch import Batch
-from mvae.distributions.autoregressive import Reader, Speaker
+from mvae.distributions.autoregressive import TextDecoder, TextEncoder
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.likelihood import elements
 from mvae.modality import Modality
@@ -53,7 +53,7 @@ def first_layer(modality: Modality, width: int) -> nn.Module:
         # A row of a table: a linear layer on a one-hot vector.
         return nn.Embedding(modality.shape[0], width)
     if modality.kind == "text":
-        return Reader(len(modality.categories), width)
+        return TextEncoder(len(modality.categories), width)
     if not modality.convolutions:
         return nn.Sequential(nn.Flatten(), nn.Linear(elements(modality.shape), width))
     sizes = convolved(modality.shape, modality.convolutions)
@@ -127,7 +127,7 @@ class JointEncoder(nn.Module):
         return numbers
 
 
-class Painter(nn.Module):
+class ConvDecoder(nn.Module):
     """Latents to an image: linear layers, then transposed convolutions, each twice as large.
 
     Args:
@@ -160,9 +160,9 @@ class Painter(nn.Module):
 def last_layers(modality: Modality, latents: int) -> nn.Module:
     """Make the network that gives the numbers of a modality's likelihood."""
     if modality.kind == "text":
-        return Speaker(latents, modality.hidden[0], len(modality.categories), modality.dropout)
+        return TextDecoder(latents, modality.hidden[0], len(modality.categories), modality.dropout)
     if modality.convolutions:
-        return Painter(modality, latents)
+        return ConvDecoder(modality, latents)
     return mlp(latents, *reversed(modality.hidden), modality.outputs)
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mvae.distributions.autoregressive import END, said
-from mvae.images.preprocessing import IntakeError
+from mvae.images.preprocessing import InputError
 from mvae.modality import Modality
 
 __all__ = ["UNKNOWN", "WORD", "TooLongError", "decode", "encode", "split", "tally"]
@@ -24,7 +24,7 @@ WORD = "▁"
 UNKNOWN = "<unk>"
 
 
-class TooLongError(IntakeError):
+class TooLongError(InputError):
     """A text takes more tokens than a modality has room for."""
 
 
@@ -40,7 +40,7 @@ def split(text: str, modality: Modality) -> list[str]:
         modality: a text; its categories are the vocabulary, composed likewise.
 
     Raises:
-        IntakeError: if a character can't be written in this vocabulary.
+        InputError: if a character can't be written in this vocabulary.
 
     Example:
         >>> words = ("", "▁", "▁the", "▁them", "e", "h", "m", "t")
@@ -62,7 +62,7 @@ def encode(text: str, modality: Modality) -> Tensor:
 
     Raises:
         TooLongError: if the text takes more tokens than there is room for.
-        IntakeError: if a character can't be written in this vocabulary.
+        InputError: if a character can't be written in this vocabulary.
 
     Example:
         >>> m = Modality(
@@ -163,7 +163,7 @@ def _cut(text: str, modality: Modality) -> list[int]:
             tokens.append(modality.categories.index(UNKNOWN))
         else:
             character = text[place:].lstrip(WORD if marked else "")[0]
-            raise IntakeError(
+            raise InputError(
                 f"{character!r} is not in the vocabulary of {modality.name}: "
                 f"use {_listed(word.removeprefix(WORD) for word in ids)}."
             )

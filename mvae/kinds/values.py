@@ -207,12 +207,12 @@ def _written(m: Modality, text: str) -> Tensor:
     if m.kind != "text":
         raise ValueError(f"{_shown(text)} is a string, and {m.name} is made of numbers")
     # Imported here: both know what a modality is.
-    from mvae.images.preprocessing import IntakeError
+    from mvae.images.preprocessing import InputError
     from mvae.kinds.tokens import encode
 
     try:
         return encode(text, m)
-    except IntakeError as error:
+    except InputError as error:
         raise ValueError(str(error)) from None
 
 

@@ -79,7 +79,7 @@ class BiVCCAObjective(Objective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
-        done: float = 1.0,
+        progress: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
         return -self.bound(model, batch, beta, generator, weighted=True).mean()

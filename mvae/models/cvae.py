@@ -82,7 +82,7 @@ class CVAE(DirectedModel):
 
     reference = "Sohn et al. 2015, https://papers.nips.cc/paper/5775"
     no_posterior = (
-        "Each direction has latents of its own, given the evidence; there is no belief that the "
+        "Each direction has latents of its own, given the evidence; there is no posterior that the "
         "modalities share."
     )
 
@@ -135,7 +135,7 @@ class CVAEObjective(Objective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
-        done: float = 1.0,
+        progress: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
         return -self.bounds(model, batch, beta, generator, weighted=True).mean()

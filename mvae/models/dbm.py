@@ -141,7 +141,7 @@ class DBMObjective(BoltzmannObjective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
-        done: float = 1.0,
+        progress: float = 1.0,
     ) -> Tensor:
         """Give the contrast, a scalar, in nats a sample."""
         batch = batch.align(model.modalities)

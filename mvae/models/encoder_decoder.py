@@ -79,7 +79,7 @@ class EncoderDecoderObjective(Objective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
-        done: float = 1.0,
+        progress: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample; β has nothing to weigh."""
         return -self.score(model, batch).mean()

@@ -101,7 +101,7 @@ class JMVAEObjective(Objective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
-        done: float = 1.0,
+        progress: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
         batch = batch.align(model.modalities)

@@ -26,6 +26,7 @@ class MVAE(ExpertModel):
         ValueError: if two modalities have the same name, or there are none.
 
     Example:
+        >>> from mvae.modality import Modality
         >>> label = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
         >>> model = MVAE([label], latents=2)
         >>> q = model.posterior(Batch.empty(model.modalities))

@@ -155,7 +155,7 @@ class Objective(BaseModel):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
-        done: float = 1.0,
+        progress: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample.
 
@@ -164,7 +164,7 @@ class Objective(BaseModel):
             batch: may miss any modality of any sample.
             beta: the annealed weight of the KL term, from 0 to 1 over the first part of training.
             generator: the source of randomness.
-            done: the fraction of training that is done.
+            progress: the fraction of training that is done, from 0 to 1.
         """
         raise NotImplementedError
 
@@ -199,7 +199,7 @@ class ElboTerms(Objective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
-        done: float = 1.0,
+        progress: float = 1.0,
     ) -> Tensor:
         """Give the loss, a scalar, in nats a sample."""
         batch = batch.align(model.modalities)
@@ -211,7 +211,9 @@ class ElboTerms(Objective):
         wanted = self.wanted(subsets, batch.present) & counts.unsqueeze(-1)
         log_p = log_likelihoods(model, z, wanted, batch, weighted=True)
         bound = torch.where(counts, log_p - beta * q.kl_to_prior(), 0.0)
-        return -bound.sum(0).mean() + beta * self.regulariser(q, z, model, batch, generator, done)
+        return -bound.sum(0).mean() + beta * self.regulariser(
+            q, z, model, batch, generator, progress
+        )
 
     def regulariser(
         self,
@@ -220,7 +222,7 @@ class ElboTerms(Objective):
         model: ExpertModel,
         batch: Batch,
         generator: torch.Generator | None = None,
-        done: float = 1.0,
+        progress: float = 1.0,
     ) -> Tensor:
         """Give what is added to the loss; the paper adds nothing."""
         return q.mean.new_zeros(())
@@ -328,7 +330,7 @@ class Covering(SubSampled):
         model: ExpertModel,
         batch: Batch,
         generator: torch.Generator | None = None,
-        done: float = 1.0,
+        progress: float = 1.0,
     ) -> Tensor:
         """Give γ KL + κ cross-reconstruction + ρ reading back, averaged over the samples."""
         batch, n = batch.align(model.modalities), len(model.modalities)
@@ -337,13 +339,13 @@ class Covering(SubSampled):
         held = Gaussian(joint.mean.detach(), joint.logvar.detach())
         loss = self.gamma * torch.where(complete, held.kl(single), 0.0).sum(0)
 
-        cheap = torch.tensor([m.named for m in model.modalities])
+        cheap = torch.tensor([m.is_annotation for m in model.modalities])
         others = cheap & ~torch.eye(n, dtype=torch.bool)  # (M, M): from i to j ≠ i
         wanted = others.to(complete.device).unsqueeze(1) & complete.unsqueeze(-1)  # (M, B, M)
         log_p = log_likelihoods(model, z[1 : n + 1], wanted, batch, weighted=False)
         loss = (loss - self.kappa * log_p.sum(0)).mean()
         both = bool(cheap.any()) and not cheap.all()  # somebody generates, and something is read
-        if self.rho and done >= self.reading and complete.any() and both:
+        if self.rho and progress >= self.reading and complete.any() and both:
             share = complete.double().mean().to(loss.dtype)
             named = cheap.nonzero().flatten()
             j = int(named[0])
@@ -376,7 +378,7 @@ def read_back(
     generated = {
         m.name: m.distribution.expected(model.decode(z, m.name))
         for m in model.modalities
-        if not m.named
+        if not m.is_annotation
     }
     # Means, and not data: between black and white, where data are either.
     evidence = Batch(generated, torch.ones(len(z), len(generated), dtype=torch.bool))

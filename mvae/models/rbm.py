@@ -75,7 +75,7 @@ class RBMObjective(BoltzmannObjective):
         batch: Batch,
         beta: float = 1.0,
         generator: torch.Generator | None = None,
-        done: float = 1.0,
+        progress: float = 1.0,
     ) -> Tensor:
         """Give the contrast, a scalar, in nats a sample; β has nothing to weigh."""
         batch = batch.align(model.modalities)

@@ -108,8 +108,8 @@ KINDS = {
     ),
     "predictive": Kind(
         "predictive log p",
-        "Log-likelihood of what is missing under the model's own belief, in nats; the mean of few "
-        "draws, hence too low on average.",
+        "Log-likelihood of what is missing under the model's own posterior, in nats; the mean of "
+        "few draws, hence too low on average.",
         "high",
         ("predictive", "n_generated"),
         2,
@@ -136,7 +136,7 @@ KINDS = {
         ("frechet",),
         1,
     ),
-    "entropy": Kind("entropy", "Entropy of the belief, in nats.", "", ("n_generated",), 1),
+    "entropy": Kind("entropy", "Entropy of the posterior, in nats.", "", ("n_generated",), 1),
     "coverage_50%": Kind(
         "coverage at 50 %",
         "Share of true latents within the posterior's central 50 %, over the latents in use: a "
@@ -186,7 +186,7 @@ def kind_of(key: str, modalities: Iterable[Modality]) -> Kind:
 
 #: Kinds that say little without another kind, which is shown beside them.
 BESIDE = {"coherence": "diversity"}
-#: Kinds that there is one of for each situation and, some, each target: cells of a heat map.
+#: Kinds that there is one of for each conditioning set and, some, each target: cells of a heat map.
 CELLS = ("coherence", "predictive", "entropy", "coverage_90%")
 
 
@@ -199,7 +199,7 @@ class Figure:
         kind: a key of KINDS.
         what: its key among the figures of this kind.
         given: names of what was supplied, joined by "+"; empty for nothing.
-        asked: names of what was scored or generated; empty where the figure is of the belief.
+        asked: names of what was scored or generated; empty where the figure is of the posterior.
         mean: over the samples.
         se: its standard error.
         n: samples.

@@ -19,7 +19,7 @@ from mvae.checkpoint import (
     load_config,
     load_metrics,
 )
-from mvae.evaluation.measures.base import situations
+from mvae.evaluation.measures.base import conditioning_sets
 from mvae.evaluation.reliability import doubt
 from mvae.files import read_if_there
 from mvae.images.tiling import tiles
@@ -156,7 +156,7 @@ def weight_of(config: ModelConfig) -> str:
         >>> weight_of(config_for("mnist", "mvae-2d")), weight_of(config_for("vision", "mvae"))
         ('50', '')
     """
-    return ", ".join({f"{m.weight:g}": None for m in config.modalities if m.named})
+    return ", ".join({f"{m.weight:g}": None for m in config.modalities if m.is_annotation})
 
 
 def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, Measured | None]:
@@ -175,11 +175,14 @@ def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, Measured
     picture = images[0] if len(images) == 1 else "picture"
     few = [picture] * bool(images) + [name for name in names if name not in images]
     told = ", ".join(few) if len(few) <= FEW else f"{len(few)} modalities"
-    keys = [situation.key for situation in situations(Batch.empty(config.modalities))]
+    keys = [
+        conditioning_set.key
+        for conditioning_set in conditioning_sets(Batch.empty(config.modalities))
+    ]
     one, all_but_one = keys[1], keys[-2]
     wanted = {f"{log_p}({told})": ("loglik", keys[-1])}
-    named = [m for m in config.modalities if m.named]
-    if one not in names:  # situations are told apart by how many modalities are supplied
+    named = [m for m in config.modalities if m.is_annotation]
+    if one not in names:  # conditioning sets are told apart by how many modalities are supplied
         wanted[f"{log_p}(the next | one)"] = ("loglik", f"the next|{one}")
         for m in named if len(named) == 1 else []:
             wanted[f"one→{m.name}"] = ("accuracy", f"{one}->{m.name}")

@@ -21,7 +21,7 @@ class Budget:
     """
 
     epochs: int
-    rate: float = 1e-3
+    learning_rate: float = 1e-3
     weight: float = 1.0
     latents: int = 64
     batch: int = 128

@@ -76,7 +76,10 @@ def warn_of_scales(modalities: Iterable[Modality], batch: Batch) -> None:
 
 @torch.no_grad()
 def cause(
-    modalities: Iterable[Modality], batch: Batch, loss: Callable[[Batch], Tensor], rate: float
+    modalities: Iterable[Modality],
+    batch: Batch,
+    loss: Callable[[Batch], Tensor],
+    learning_rate: float,
 ) -> str:
     """Find in a sentence or two why a loss is not finite.
 
@@ -84,7 +87,7 @@ def cause(
         modalities: of the model.
         batch: the samples that gave such a loss.
         loss: of a batch; asked of each modality alone, which shows whose term is not finite.
-        rate: the learning rate.
+        learning_rate: of the optimiser.
     """
     found = [m for m in modalities if len(there(batch, m.name))]
     for m in found:
@@ -106,7 +109,7 @@ def cause(
     term = (
         f"the term of {names} is not finite" if names else "no single modality's term is to blame"
     )
-    return f"Training diverged: {term}. Lower the learning rate, now {rate:g}."
+    return f"Training diverged: {term}. Lower the learning rate, now {learning_rate:g}."
 
 
 def _finite(loss: Callable[[Batch], Tensor], batch: Batch) -> bool:

@@ -60,12 +60,11 @@ class Recipe:
         weighted: whether λ changes anything; not where each modality has a bound of its own.
         weights: λ of labels, tags and texts, by data set.
         epochs: passes over the training split, by data set.
-        rates: learning rate, by data set.
+        learning_rates: learning rate, by data set.
         warmup: fraction of training over which β rises; where it rules pre-training, its share.
         missing: share of the training samples that lack their labels, tags or texts.
-        energy_rate: learning rate of an energy's weights, which learn by stochastic gradient
-            descent: Adam moves every weight as fast, those whose gradient is only noise of the
-            chains too.
+        energy_learning_rate: of an energy's weights, trained by stochastic gradient descent: Adam
+            takes steps of equal size also where a gradient is only the noise of the chains.
     """
 
     summary: str
@@ -76,10 +75,10 @@ class Recipe:
     weighted: bool = True
     weights: Mapping[str, float] = field(default_factory=dict)
     epochs: Mapping[str, int] = field(default_factory=dict)
-    rates: Mapping[str, float] = field(default_factory=dict)
+    learning_rates: Mapping[str, float] = field(default_factory=dict)
     warmup: float = 0.2
     missing: float = 0.0
-    energy_rate: float | None = None
+    energy_learning_rate: float | None = None
 
 
 RECIPES: dict[str, Recipe] = {
@@ -124,7 +123,7 @@ RECIPES: dict[str, Recipe] = {
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0),
         weights=FIFTY,
         epochs={"quadrants": 10},
-        rates={"mnist": 1e-3},
+        learning_rates={"mnist": 1e-3},
     ),
     "mvae-joint": Recipe(
         summary="MVAE trained on the joint ELBO alone.",
@@ -261,7 +260,7 @@ RECIPES: dict[str, Recipe] = {
         latents=512,
         objective=RBMObjective(),
         weighted=False,
-        energy_rate=0.05,
+        energy_learning_rate=0.05,
     ),
     "dbm": Recipe(
         summary="A deep Boltzmann machine: two hidden layers a modality, and one that they share.",
@@ -280,7 +279,7 @@ RECIPES: dict[str, Recipe] = {
         # Short: longer pre-training ended in a machine with one overwhelming mode, whose upper
         # layers then saturated. With moving offsets the layers learn together well.
         warmup=0.01,
-        energy_rate=0.02,
+        energy_learning_rate=0.02,
     ),
     "deep-rbm": Recipe(
         summary="MVAE's networks with binary codes, tied together by an RBM in place of experts.",
@@ -292,7 +291,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         objective=DeepRBMObjective(),
         weighted=False,
-        energy_rate=0.05,
+        energy_learning_rate=0.05,
         warmup=0.5,
     ),
 }
@@ -338,7 +337,7 @@ def config_for(dataset: str, model: str) -> ModelConfig:
     recipe, budget = RECIPES[model], BUDGETS[dataset]
     weight = recipe.weights.get(dataset, budget.weight) if recipe.weighted else 1.0
     modalities = tuple(
-        m.model_copy(update={"weight": weight}) if m.named else m
+        m.model_copy(update={"weight": weight}) if m.is_annotation else m
         for m in DATASETS[dataset].modalities
     )
     return ModelConfig(
@@ -354,7 +353,7 @@ def config_for(dataset: str, model: str) -> ModelConfig:
             batch=budget.batch,
             warmup=recipe.warmup,
             missing=recipe.missing,
-            energy_rate=recipe.energy_rate,
-            rate=recipe.rates.get(dataset, budget.rate),
+            energy_learning_rate=recipe.energy_learning_rate,
+            learning_rate=recipe.learning_rates.get(dataset, budget.learning_rate),
         ),
     )

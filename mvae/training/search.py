@@ -49,7 +49,7 @@ class Trial:
 def weighted(config: ModelConfig, weight: float) -> ModelConfig:
     """Give a configuration another λ of its labels, tags and texts."""
     modalities = tuple(
-        m.model_copy(update={"weight": weight}) if m.named else m for m in config.modalities
+        m.model_copy(update={"weight": weight}) if m.is_annotation else m for m in config.modalities
     )
     return config.model_copy(update={"modalities": modalities})
 

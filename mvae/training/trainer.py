@@ -47,9 +47,9 @@ class Progress:
     seconds: float
 
 
-def rate_factor(done: float) -> float:
+def rate_factor(progress: float) -> float:
     """Learning rate relative to its start, by the fraction of training that is done."""
-    return 1.0 if done < 0.7 else 0.1 if done < 0.9 else 0.03
+    return 1.0 if progress < 0.7 else 0.1 if progress < 0.9 else 0.03
 
 
 @torch.no_grad()
@@ -80,15 +80,15 @@ def optimisers(model: MultimodalModel, settings: Training) -> list[torch.optim.O
     The gradient of an energy is noisy with its chains; Adam would move weights by that noise as
     fast as by what the data say.
     """
-    energy = model.energy_weights() if settings.energy_rate else {}
+    energy = model.energy_weights() if settings.energy_learning_rate else {}
     mine = {id(w) for weights in energy.values() for w in weights}
     networks = [w for w in model.parameters() if id(w) not in mine]
     found: list[torch.optim.Optimizer] = []
     if networks:
-        found.append(torch.optim.Adam(networks, settings.rate, fused=True))
-    if settings.energy_rate:
+        found.append(torch.optim.Adam(networks, settings.learning_rate, fused=True))
+    if settings.energy_learning_rate:
         groups = [{"params": w, "speed": speed} for speed, w in energy.items()]
-        found.append(torch.optim.SGD(groups, settings.energy_rate, momentum=0.5))
+        found.append(torch.optim.SGD(groups, settings.energy_learning_rate, momentum=0.5))
     return found
 
 
@@ -120,7 +120,7 @@ class Trainer:
         self.config, self.folder = config, folder
         self.data, self.valid = data, usable(valid, "validation")
         for m in config.modalities if config.training.missing else ():
-            if m.named:
+            if m.is_annotation:
                 share, seed = config.training.missing, config.training.seed
                 self.data = with_missing(self.data, m.name, share, seed)
         self.data = usable(self.data, "training")
@@ -164,7 +164,7 @@ class Trainer:
         def loss(part: Batch) -> Tensor:
             return objective(self.model, part, 1.0, self.generator)
 
-        why = cause(self.config.modalities, batch, loss, self.config.training.rate)
+        why = cause(self.config.modalities, batch, loss, self.config.training.learning_rate)
         return FloatingPointError(f"The {what} is {value} in epoch {self.epoch + 1}. {why}")
 
     def _run_epoch(self) -> tuple[float, float]:

@@ -175,7 +175,7 @@ def run(
         hits = linear_probe(model, learned, test.supply(given), label.name)
     else:
         config = config_for(dataset, method)
-        settings = {"epochs": PASSES[method][1], "rate": RATE, "warmup": 0.0, "seed": seed}
+        settings = {"epochs": PASSES[method][1], "learning_rate": RATE, "warmup": 0.0, "seed": seed}
         config = config.model_copy(update={"training": config.training.model_copy(update=settings)})
         trainer = Trainer(config, mixed(train, paired, label.name, seed), held_out)
         begin = pretrained(images_alone(dataset, seed), train, valid, image.name, folder)

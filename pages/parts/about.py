@@ -67,7 +67,7 @@ def apart(config: ModelConfig, metrics: Metrics | None) -> str:
     figure = metrics.test.get("coherence", {}).get(f"->{images}") if metrics else None
     if figure is None:
         return ""
-    named = [m.name for m in config.modalities if m.named]
+    named = [m.name for m in config.modalities if m.is_annotation]
     what = listing(named) if len(named) <= FEW else f"{len(named)} labels"
     return (
         f"Measured, given nothing: a picture and the {plain(what)} of the same draw agree in "

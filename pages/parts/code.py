@@ -7,7 +7,7 @@ import streamlit as st
 from mvae.data import DATASETS
 from mvae.images.tiling import picture_shape
 from mvae.modality import Modality
-from pages.parts.lesson import Witnesses
+from pages.parts.lesson import DraggableExperts
 from pages.parts.manual_values import expression_of
 from pages.parts.source import framing_of
 from pages.parts.view import View
@@ -16,25 +16,25 @@ __all__ = [
     "REACH",
     "STEPS",
     "compare_code",
+    "draggable_experts_code",
     "experts_code",
     "map_code",
     "show_code",
     "theory_code",
     "traverse_code",
-    "witnesses_code",
 ]
 
 #: Steps of a traversal, from −REACH to REACH standard deviations of the prior.
 STEPS, REACH = 9, 3.0
 
 
-def belief_lines(
+def inference_lines(
     view: View, modalities: tuple[Modality, ...], evidence: tuple[str, ...]
 ) -> list[str]:
-    """Write the lines that compute the belief of a view."""
+    """Write the lines that compute the posterior of a view."""
     return [
-        *sample_lines(view, modalities, view.model, "from mvae.analysis.inference import believe"),
-        f"belief = believe(model, sample, {list(evidence)}, seed={view.seed})",
+        *sample_lines(view, modalities, view.model, "from mvae.analysis.inference import infer"),
+        f"posterior = infer(model, sample, {list(evidence)}, seed={view.seed})",
     ]
 
 
@@ -104,11 +104,11 @@ def experts_code(
 ) -> str:
     """Write the lines behind the Experts page, and behind a step of the lesson like it."""
     lines = [
-        *belief_lines(view, modalities, evidence),
+        *inference_lines(view, modalities, evidence),
         "",
-        "print(belief.entropy, belief.sharpness, belief.conflict)",
-        "print(belief.posterior.mean, belief.posterior.std, belief.shares)",
-        "print(belief.expected)  # the mean of every modality, supplied or not",
+        "print(posterior.entropy, posterior.sharpness, posterior.conflict)",
+        "print(posterior.posterior.mean, posterior.posterior.std, posterior.shares)",
+        "print(posterior.expected)  # the mean of every modality, supplied or not",
     ]
     if exact:
         lines += [
@@ -116,15 +116,15 @@ def experts_code(
             "from mvae.evaluation.exact_posterior import ExactInference",
             "",
             f"exact = ExactInference(model)(sample, {list(evidence)})",
-            "print(exact.log_evidence, exact.entropy(), exact.kl_from(belief.posterior))",
+            "print(exact.log_evidence, exact.entropy(), exact.kl_from(posterior.posterior))",
         ]
     return "\n".join(lines)
 
 
-def witnesses_code(scene: Witnesses) -> str:
+def draggable_experts_code(scene: DraggableExperts) -> str:
     """Write the lines behind Gaussians that are grabbed."""
-    heard = [w for w in scene.witnesses if w.on]
-    dims = len(scene.witnesses[0].mean)
+    heard = [w for w in scene.experts if w.on]
+    dims = len(scene.experts[0].mean)
     mean, std = [list(w.mean) for w in heard], [list(w.std) for w in heard]
     lines = [
         "import torch",
@@ -178,11 +178,11 @@ def traverse_code(
     down: int | None,
 ) -> str:
     """Write the lines behind the Traverse page's strip or grid."""
-    mean = "belief.posterior.mean"
+    mean = "posterior.posterior.mean"
     start = mean if view.start == "posterior" else f"torch.zeros_like({mean})"
     values = f"torch.linspace(-{REACH}, {REACH}, {STEPS})"
     lines = [
-        *belief_lines(view, modalities, evidence),
+        *inference_lines(view, modalities, evidence),
         "",
         f"z = ({start}).expand({STEPS if down is not None else 1}, {STEPS}, -1).clone()",
         f"z[..., {across}] = {values}",
@@ -195,19 +195,19 @@ def traverse_code(
         "# between two examples",
         f'samples = load_samples("{view.data}", model.modalities)',
         f"other = samples[slice({view.other}, {view.other + 1})]",
-        "end = believe(model, other, other.names).posterior.mean",
+        "end = infer(model, other, other.names).posterior.mean",
         f"weights = torch.linspace(0, 1, {STEPS}).unsqueeze(-1)",
-        "path = (1 - weights) * belief.posterior.mean + weights * end",
+        "path = (1 - weights) * posterior.posterior.mean + weights * end",
         "print(model.expected(path))",
     ]
     return "\n".join(lines)
 
 
 def map_code(view: View, modalities: tuple[Modality, ...], evidence: tuple[str, ...]) -> str:
-    """Write the lines that place the belief on the Map page, and all its dots."""
-    lines = belief_lines(view, modalities, evidence)
+    """Write the lines that place the posterior on the Map page, and all its dots."""
+    lines = inference_lines(view, modalities, evidence)
     lines.insert(
-        lines.index("from mvae.analysis.inference import believe"),
+        lines.index("from mvae.analysis.inference import infer"),
         "from mvae.analysis.embedding import load_map",
     )
     subset = f'("{view.given}",)' if view.given else "sample.names"
@@ -216,12 +216,12 @@ def map_code(view: View, modalities: tuple[Modality, ...], evidence: tuple[str, 
             *lines,
             "",
             f'chart = load_map("{view.data}", "{view.model}")',
-            "umap, pca = chart.place(belief.posterior.mean.unsqueeze(0))",
-            "print(umap, pca)  # where the belief stands",
+            "umap, pca = chart.place(posterior.posterior.mean.unsqueeze(0))",
+            "print(umap, pca)  # where the posterior stands",
             "",
-            "# where the examples lie, and how broad the beliefs about them are, in nats",
+            "# where the examples lie, and how broad the posteriors about them are, in nats",
             f"rows = chart.pool.rows[chart.pool.subsets.index({subset})]",
-            "print(chart.umap[rows], chart.pca[rows], chart.pool.beliefs.entropy()[rows])",
+            "print(chart.umap[rows], chart.pca[rows], chart.pool.posteriors.entropy()[rows])",
         ]
     )
 

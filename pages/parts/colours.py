@@ -33,7 +33,7 @@ def colours_of(modalities: Iterable[Modality]) -> dict[str, str]:
     names = {True: [], False: []}
     order = []
     for m in modalities:
-        names[m.named].append(m.name)
+        names[m.is_annotation].append(m.name)
         order.append(m.name)
     colours = dict(zip(names[True], LABELS, strict=False))
     colours |= dict(zip(names[False], OTHERS, strict=False))

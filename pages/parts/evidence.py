@@ -67,7 +67,11 @@ def own_entries(view: View, modalities: tuple[Modality, ...], samples: Batch) ->
     """Say what the test example's own labels, tags and texts are; nothing of one's own picture."""
     if view.source != "example":
         return {}
-    return {m.name: entry_of(samples.values[m.name][view.sample], m) for m in modalities if m.named}
+    return {
+        m.name: entry_of(samples.values[m.name][view.sample], m)
+        for m in modalities
+        if m.is_annotation
+    }
 
 
 def arranged(modalities: Sequence[Modality]) -> list[list[Modality]]:

@@ -1,4 +1,4 @@
-"""The exact posterior behind a belief, for models that allow it: a heat map, a gap, a check."""
+"""The exact posterior behind a posterior, for models that allow it: a heat map, a gap, a check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from mvae.analysis.inference import Belief
+from mvae.analysis.inference import Inference
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.exact_posterior import ExactInference, ExactPosterior, possible
@@ -29,7 +29,7 @@ SHARP = 0.3
 
 
 @kept(version_of, max_entries=2)
-def _inference(data: str, name: str) -> ExactInference | None:
+def _exact_inference(data: str, name: str) -> ExactInference | None:
     """Decode a model's coarse grid once; each holds some 25 MB, so only a few are kept."""
     model, _ = load(data, name)
     return ExactInference(model) if possible(model) else None
@@ -48,36 +48,36 @@ def _key(data: str, name: str, sample: Batch, evidence: tuple[str, ...]) -> obje
     return (version_of(data, name), evidence, values)
 
 
-def exact_of(data: str, name: str, sample: Batch, belief: Belief) -> dict[str, Any] | None:
-    """Describe p(z|X_S) for the evidence of a belief, or None where it cannot be known.
+def exact_of(data: str, name: str, sample: Batch, inference: Inference) -> dict[str, Any] | None:
+    """Describe p(z|X_S) for the evidence of a posterior, or None where it cannot be known.
 
     Args:
         data: the data set.
         name: the model.
         sample: whose evidence it is, a batch of one.
-        belief: the model's own posterior, from which the gap is measured.
+        inference: the model's own posterior, from which the gap is measured.
     """
-    inference, plane = _inference(data, name), plane_of(data, name, ())
-    if inference is None or plane is None:
+    infer_exactly, plane = _exact_inference(data, name), plane_of(data, name, ())
+    if infer_exactly is None or plane is None:
         return None
 
     def work() -> dict[str, Any]:
-        found = inference(sample, belief.evidence)
+        found = infer_exactly(sample, inference.evidence)
         reach = (plane.reach * ASPECT, plane.reach)
         model, _ = load(data, name)
-        exact = all(model.modality(n).distribution.exact for n in belief.evidence)
-        given = ", ".join(belief.evidence)
+        exact = all(model.modality(n).distribution.exact for n in inference.evidence)
+        given = ", ".join(inference.evidence)
         return {
-            "evidence": list(belief.evidence),
+            "evidence": list(inference.evidence),
             "sharpness": (Gaussian.standard((2,)).entropy() - found.entropy()).item(),
-            "gap": found.kl_from(belief.posterior),
+            "gap": found.kl_from(inference.posterior),
             "evidenceNats": found.log_evidence,
             "title": f"log p({given})" if exact else f"score of {given} by cross-entropy",
-            "inset": _inset(found, belief),
+            "inset": _inset(found, inference),
             **_heat(found, (-reach[0], -reach[1]), reach, SIZE),
         }
 
-    result: dict[str, Any] = _remember("exact", _key(data, name, sample, belief.evidence), work)
+    result: dict[str, Any] = _remember("exact", _key(data, name, sample, inference.evidence), work)
     return result
 
 
@@ -96,9 +96,9 @@ def _heat(
     }
 
 
-def _inset(found: ExactPosterior, belief: Belief) -> dict[str, Any] | None:
-    """Magnify where the exact posterior and the belief are, if that is small."""
-    q, p = belief.posterior, found.moments()
+def _inset(found: ExactPosterior, inference: Inference) -> dict[str, Any] | None:
+    """Magnify where the exact posterior and the posterior are, if that is small."""
+    q, p = inference.posterior, found.moments()
     if max(p.std.max().item(), q.std.max().item()) > SHARP:
         return None
     ends = torch.stack(
@@ -111,20 +111,20 @@ def _inset(found: ExactPosterior, belief: Belief) -> dict[str, Any] | None:
     return _heat(found, a, b, INSET_SIZE)
 
 
-def show_products(data: str, name: str, sample: Batch, belief: Belief) -> None:
+def show_products(data: str, name: str, sample: Batch, inference: Inference) -> None:
     """Check on this example what a product does exactly, and what Gaussians miss."""
-    inference = _inference(data, name)
-    if inference is None or len(belief.evidence) < 2:
+    infer_exactly = _exact_inference(data, name)
+    if infer_exactly is None or len(inference.evidence) < 2:
         return
-    *first, last = belief.evidence
+    *first, last = inference.evidence
     title = "Is the product right here? Checked against the exact posterior"
     # The check takes a third of a second, so it waits until somebody looks.
     with st.expander(title, key="products", on_change="rerun") as look:
         if not look.open:
             return
-        key = _key(data, name, sample, belief.evidence)
+        key = _key(data, name, sample, inference.evidence)
         found: ProductComparison = _remember(
-            "products checked", key, lambda: compare_products(inference, sample, first, [last])
+            "products checked", key, lambda: compare_products(infer_exactly, sample, first, [last])
         )
         x, y = listing(first), last
         st.markdown(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mvae.batch import Batch
 from mvae.distributions.autoregressive import said
-from mvae.images.preprocessing import IntakeError
+from mvae.images.preprocessing import InputError
 from mvae.images.tiling import grey
 from mvae.kinds.tokens import WORD
 from mvae.modality import Modality
@@ -151,16 +151,16 @@ def _text(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> N
     key, kept = f"text {m.name}", f"refused {m.name}"
     there = view.entries.get(m.name, own)
     # What is refused stands in the box until there is other evidence.
-    situation = (view.data, view.model, view.source, view.sample, view.drawing, there)
+    identity = (view.data, view.model, view.source, view.sample, view.drawing, there)
     refused = st.session_state.get(kept)
-    if refused is not None and refused[0] != situation:
+    if refused is not None and refused[0] != identity:
         refused = None
 
     def take(typed: str) -> None:
         try:
             tensor_of(typed, m)
-        except IntakeError as error:
-            st.session_state[kept] = (situation, typed, str(error))
+        except InputError as error:
+            st.session_state[kept] = (identity, typed, str(error))
         else:
             st.session_state[kept] = None
             say(m, typed, own)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["files_of"]
 
-IMPORT = re.compile(r'^import [^;]*? from "(\.\.?/[a-z/]+\.js)";\n', re.MULTILINE)
+IMPORT = re.compile(r'^import [^;]*? from "(\.\.?/[a-z/_]+\.js)";\n', re.MULTILINE)
 
 
 def script(module: Path, seen: set[Path] | None = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["STEPS", "Option", "Scene", "Step", "Witness", "Witnesses"]
+__all__ = ["STEPS", "DraggableExpert", "DraggableExperts", "Option", "Scene", "Step"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Witness:
+class DraggableExpert:
     """A Gaussian that can be grabbed: mean and standard deviation in each dimension."""
 
     name: str
@@ -27,23 +27,23 @@ class Witness:
 
 
 @dataclass(frozen=True)
-class Witnesses:
+class DraggableExperts:
     """A scene of Gaussians that can be grabbed.
 
     Args:
-        witnesses: as they stand at first, all of them in one dimension or in two.
+        experts: as they stand at first, all of them in one dimension or in two.
         prior: whether the prior N(0, I) is one of the factors.
         mixture: whether an equal mixture is drawn beside the product.
     """
 
-    witnesses: tuple[Witness, ...]
+    experts: tuple[DraggableExpert, ...]
     prior: bool = True
     mixture: bool = False
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A scene of a model's belief; which model, its properties say.
+    """A scene of a model's posterior; which model, its properties say.
 
     Args:
         objectives: names of training objectives, the first one shown first.
@@ -84,7 +84,7 @@ class Step:
     task: str
     question: str
     options: tuple[Option, ...]
-    scene: Witnesses | Scene
+    scene: DraggableExperts | Scene
 
 
 STEPS = (
@@ -104,7 +104,7 @@ STEPS = (
             ),
             Option("It halves.", "A narrower witness is surer, so its precision grows."),
         ),
-        Witnesses((Witness("witness", (1.0,), (1.0,)),), prior=False),
+        DraggableExperts((DraggableExpert("witness", (1.0,), (1.0,)),), prior=False),
     ),
     Step(
         "Two witnesses: multiply",
@@ -118,8 +118,11 @@ STEPS = (
             Option("At 3", "Yes: (1·0 + 3·4) / (1 + 3) = 3.", right=True),
             Option("At 4", "The surer witness pulls harder, but the other one is heard too."),
         ),
-        Witnesses(
-            (Witness("first witness", (-1.5,), (1.0,)), Witness("second witness", (1.5,), (0.6,))),
+        DraggableExperts(
+            (
+                DraggableExpert("first witness", (-1.5,), (1.0,)),
+                DraggableExpert("second witness", (1.5,), (0.6,)),
+            ),
             prior=False,
         ),
     ),
@@ -127,16 +130,19 @@ STEPS = (
         "The prior is a witness too",
         "Before anyone speaks, something is believed already: z comes from N(0, 1). This **prior** "
         "enters the product like a witness at 0 with precision 1, so T = 1 + T₁ + T₂. Therefore "
-        "the belief is a proper distribution even when nobody has spoken.",
+        "the posterior is a proper distribution even when nobody has spoken.",
         "Switch both witnesses off with the buttons under the curves, then on again, one by one.",
-        "One witness says 2 with T = 1. With the prior, where is the belief?",
+        "One witness says 2 with T = 1. With the prior, where is the posterior?",
         (
             Option("At 0", "That is the prior alone; the witness is heard as well."),
             Option("At 1", "Yes: (1·0 + 1·2) / (1 + 1) = 1.", right=True),
             Option("At 2", "That is the witness alone; the prior pulls towards 0."),
         ),
-        Witnesses(
-            (Witness("first witness", (2.0,), (1.0,)), Witness("second witness", (1.0,), (0.7,)))
+        DraggableExperts(
+            (
+                DraggableExpert("first witness", (2.0,), (1.0,)),
+                DraggableExpert("second witness", (1.0,), (0.7,)),
+            )
         ),
     ),
     Step(
@@ -152,25 +158,25 @@ STEPS = (
             Option("A small round spot", "Yes: each direction has one sure witness.", right=True),
             Option("As long and thin as one of them", "Where one is unsure, the other is sure."),
         ),
-        Witnesses(
+        DraggableExperts(
             (
-                Witness("first witness", (0.8, 0.0), (0.3, 1.4)),
-                Witness("second witness", (0.0, 1.0), (1.4, 0.3)),
+                DraggableExpert("first witness", (0.8, 0.0), (0.3, 1.4)),
+                DraggableExpert("second witness", (0.0, 1.0), (1.4, 0.3)),
             )
         ),
     ),
     Step(
         "A missing modality is a factor left out",
         "Now the witnesses are networks. Each quarter of this picture, and its label, has an "
-        "encoder of its own, an **expert**, that answers with a Gaussian over z. The belief is the "
-        "prior times the experts at hand. For a quarter that is missing nothing is filled in: its "
-        "factor is left out.",
-        "Switch on one quarter after another. Watch the belief sharpen and the digit settle.",
-        "All switches are off. What is the belief?",
+        "encoder of its own, an **expert**, that answers with a Gaussian over z. The posterior is "
+        "the prior times the experts at hand. For a quarter that is missing nothing is filled in: "
+        "its factor is left out.",
+        "Switch on one quarter after another. Watch the posterior sharpen and the digit settle.",
+        "All switches are off. What is the posterior?",
         (
             Option("Undefined", "One factor is always there, even when nobody has spoken."),
             Option("The prior", "Yes, and what it generates may be any digit.", right=True),
-            Option("The average of all beliefs", "Nothing is averaged: factors are left out."),
+            Option("The average of all posteriors", "Nothing is averaged: factors are left out."),
         ),
         Scene(tiles=True, sample=48, supply=("image",), limit=1),
     ),
@@ -188,10 +194,10 @@ STEPS = (
             Option("It stays the same.", "Yes. Only the conflict gauge rises.", right=True),
             Option("It shrinks.", "Look at the precisions: none of them has changed."),
         ),
-        Witnesses(
+        DraggableExperts(
             (
-                Witness("first witness", (-1.5,), (0.45,)),
-                Witness("second witness", (1.5,), (0.45,)),
+                DraggableExpert("first witness", (-1.5,), (0.45,)),
+                DraggableExpert("second witness", (1.5,), (0.45,)),
             ),
             mixture=True,
         ),

@@ -9,7 +9,7 @@ import torch
 from mvae import checkpoint
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
-from pages.parts.lesson import Scene, Witness, Witnesses
+from pages.parts.lesson import DraggableExpert, DraggableExperts, Scene
 from pages.parts.loading import load, of_models
 from pages.parts.versions import kept
 
@@ -17,9 +17,9 @@ __all__ = [
     "checkpoints_for",
     "example",
     "label_of",
-    "read_witnesses",
+    "read_experts",
     "supplied",
-    "write_witnesses",
+    "write_experts",
 ]
 
 
@@ -64,13 +64,13 @@ def supplied(scene: Scene, text: str | None, config: ModelConfig) -> tuple[str, 
     return tuple(m.name for m in config.modalities if m.kind in scene.supply)[: scene.limit]
 
 
-def write_witnesses(rows: object) -> str:
+def write_experts(rows: object) -> str:
     """Write where witnesses stand: means, standard deviations and 1 or 0, for each of them.
 
     What a browser sent may be anything; what is no list of such numbers is written as nothing.
 
     Example:
-        >>> write_witnesses([[1.5, 0.25, 1], [-2, 1, 0]])
+        >>> write_experts([[1.5, 0.25, 1], [-2, 1, 0]])
         '1.5,0.25,1;-2,1,0'
     """
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
@@ -81,22 +81,22 @@ def write_witnesses(rows: object) -> str:
     return ";".join(",".join(f"{round(x, 3):g}" for x in row) for row in rows)
 
 
-def read_witnesses(text: str | None, scene: Witnesses) -> Witnesses | None:
+def read_experts(text: str | None, scene: DraggableExperts) -> DraggableExperts | None:
     """Read where witnesses stand; None if that does not fit the scene."""
     if text is None:
         return None
-    dims = len(scene.witnesses[0].mean)
+    dims = len(scene.experts[0].mean)
     try:
         rows = [[float(part) for part in row.split(",")] for row in text.split(";")]
     except ValueError:
         return None
-    if [len(row) for row in rows] != [2 * dims + 1] * len(scene.witnesses):
+    if [len(row) for row in rows] != [2 * dims + 1] * len(scene.experts):
         return None
     placed = []
-    for witness, row in zip(scene.witnesses, rows, strict=True):
+    for expert, row in zip(scene.experts, rows, strict=True):
         mean, std = tuple(row[:dims]), tuple(row[dims : 2 * dims])
         # written so that what is not a number fails it too
         if not all(abs(m) <= 5 for m in mean) or not all(0.1 <= s <= 5 for s in std):
             return None
-        placed.append(Witness(witness.name, mean, std, row[-1] == 1))
-    return replace(scene, witnesses=tuple(placed))
+        placed.append(DraggableExpert(expert.name, mean, std, row[-1] == 1))
+    return replace(scene, experts=tuple(placed))

@@ -10,7 +10,7 @@ import streamlit as st
 
 from mvae import checkpoint
 from mvae.analysis.theory import BESTS, NOISE, PAIRS
-from mvae.images.preprocessing import IntakeError, unpack_bits
+from mvae.images.preprocessing import InputError, unpack_bits
 from mvae.images.tiling import picture_shape, pictures
 from mvae.modality import Modality
 from mvae.results.figures import CELLS, KINDS
@@ -53,7 +53,7 @@ def open_view() -> tuple[View, list[str]]:
 
     The URL is read when a session begins and whenever it is not what this session wrote last:
     someone followed a link, or went back. What someone just did on the page goes before it, since
-    the browser may have sent that before it had the URL of the deed before.
+    the browser may have sent that before it had the URL of the event before.
     """
     params = st.query_params.to_dict()
     state = st.session_state
@@ -225,7 +225,7 @@ def _place(text: str | None, problems: list[str]) -> tuple[float, float] | None:
     if found is None:
         problems.append(
             f"The link holds a latent at “{text[:40]}”, which is not two numbers "
-            f"between −{FARTHEST} and {FARTHEST}; shown is the belief."
+            f"between −{FARTHEST} and {FARTHEST}; shown is the posterior."
         )
     return found
 
@@ -247,7 +247,7 @@ def _drawing(text: str | None, modalities: tuple[Modality, ...], problems: list[
         return None
     try:
         unpack_bits(text, shape)
-    except IntakeError as error:
+    except InputError as error:
         problems.append(f"The drawing in the link could not be read. {error}")
         return None
     return text
@@ -259,7 +259,7 @@ def _entries(
     found = {
         m.name: read(params[f"set-{m.name}"], m, problems)
         for m in modalities
-        if m.named and f"set-{m.name}" in params
+        if m.is_annotation and f"set-{m.name}" in params
     }
     return {name: entry for name, entry in found.items() if entry is not None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mvae.images.preprocessing import IntakeError
+from mvae.images.preprocessing import InputError
 from mvae.kinds.tokens import decode, encode
 from mvae.modality import Modality
 
@@ -45,7 +45,7 @@ def tensor_of(entry: Entry, m: Modality) -> Tensor:
     """Make a batch of one of an entry, ``(1, *event shape)``.
 
     Raises:
-        IntakeError: if it is a text that cannot be written in the modality's tokens.
+        InputError: if it is a text that cannot be written in the modality's tokens.
         ValueError: if it is of another kind than the modality, or out of its range.
     """
     match m.kind, entry:
@@ -55,7 +55,7 @@ def tensor_of(entry: Entry, m: Modality) -> Tensor:
             return torch.tensor([[float(tag in entry) for tag in m.categories]])
         case "text", str():
             if len(entry) > LONGEST:
-                raise IntakeError(
+                raise InputError(
                     f"This text has {len(entry):,} characters, and {m.name} takes {LONGEST:,} at "
                     "most: shorten it."
                 )
@@ -117,7 +117,7 @@ def read(text: str, m: Modality, problems: list[str]) -> Entry | None:
         return tuple(tag for tag in m.categories if tag in wanted)
     try:
         tensor_of(text, m)
-    except IntakeError as error:
+    except InputError as error:
         problems.append(f"The link sets a text of {m.name} that cannot be used. {error}")
         return None
     return text

@@ -1,4 +1,4 @@
-"""Sentences: what a belief says, in words."""
+"""Sentences: what a posterior says, in words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvae.analysis.inference import Belief, conflict_percentile
+from mvae.analysis.inference import Inference, conflict_percentile
 from mvae.distributions.disagreement import UNUSUAL
 from mvae.kinds.tokens import decode
 from mvae.modality import Modality
@@ -114,18 +114,18 @@ def with_error(mean: float, error: float) -> str:
 
 
 @torch.no_grad()
-def inferred(belief: Belief) -> str:
+def inferred(inference: Inference) -> str:
     """Name the likeliest of what is inferred: a category, what is present, or a text.
 
     Of several named modalities those that were not supplied come first; empty where there is none.
     """
-    modalities = [m for m in belief.model.modalities if m.named]
+    modalities = [m for m in inference.model.modalities if m.is_annotation]
     # One modality is decoded, not all of them: pictures are the browser's.
 
     def probabilities(m: Modality) -> Tensor:
-        return m.distribution.expected(belief.model.decode(belief.draws, m.name)).mean(0)
+        return m.distribution.expected(inference.model.decode(inference.draws, m.name)).mean(0)
 
-    left = [m for m in modalities if m.name not in belief.evidence] or modalities
+    left = [m for m in modalities if m.name not in inference.evidence] or modalities
     together = decided(left)
     if together:
         told_of = [(m, probabilities(m)) for m in together]
@@ -133,7 +133,7 @@ def inferred(belief: Belief) -> str:
         return _some([name for _, name in present], f"none of the {len(together)} labels")
     for m in left[:1]:
         if m.kind == "text":
-            at = belief.model.decode(belief.posterior.mean, m.name)
+            at = inference.model.decode(inference.posterior.mean, m.name)
             text = decode(m.distribution.expected(at).argmax(-1), m)
             which = f"{plain(m.name)} " if len(modalities) > 1 else ""
             return f"{which}**{plain(text)}**" if text else f"{which}nothing"
@@ -151,34 +151,36 @@ def _some(names: Sequence[str], none: str) -> str:
     return f"**{plain(', '.join(names[:FEW]))}**{more}" if names else none
 
 
-def headline(belief: Belief) -> str:
+def headline(inference: Inference) -> str:
     """Return what is inferred, how sharp the posterior is, and what the last modality changed."""
-    if not belief.evidence:
+    if not inference.evidence:
         return "Given nothing, the posterior is the prior: anything the model knows may follow."
-    total = belief.sharpness[-1]
-    reads = inferred(belief)
-    sentence = f"Given {told(belief.evidence)}" + (f" it reads {reads}. The" if reads else ", the")
+    total = inference.sharpness[-1]
+    reads = inferred(inference)
+    sentence = f"Given {told(inference.evidence)}" + (
+        f" it reads {reads}. The" if reads else ", the"
+    )
     sentence += f" posterior is **{nats(total)} nats** sharper than the prior"
-    if len(belief.evidence) > 1:
-        brought = total - belief.sharpness[-2]
-        last = plain(belief.evidence[-1])
+    if len(inference.evidence) > 1:
+        brought = total - inference.sharpness[-2]
+        last = plain(inference.evidence[-1])
         sentence += f"; **{last}**, supplied last, brought **{nats(brought)}** of them"
     return sentence + "."
 
 
-def agreement(belief: Belief, test: Mapping[str, Any]) -> str:
+def agreement(inference: Inference, test: Mapping[str, Any]) -> str:
     """Return whether supplied modalities are unusually in conflict, and what that is worth.
 
     Args:
-        belief: whose evidence it is.
+        inference: whose evidence it is.
         test: measured figures of its model; "disagreement" of matched samples, and how many
             mismatched ones that "detects".
     """
-    names = [m.name for m in belief.model.modalities]
-    percentile = conflict_percentile(belief, test.get("disagreement", {}), names)
+    names = [m.name for m in inference.model.modalities]
+    percentile = conflict_percentile(inference, test.get("disagreement", {}), names)
     if percentile is None:
         return ""
-    two = len(belief.evidence) == 2
+    two = len(inference.evidence) == 2
     these, real = ("These two", "real pairs") if two else ("These", "real examples")
     if percentile > UNUSUAL:
         shown = "all" if percentile >= 100 else f"{min(percentile, 99.9):.1f} %"
@@ -188,20 +190,20 @@ def agreement(belief: Belief, test: Mapping[str, Any]) -> str:
             "sharp and wrong."
         )
     usual = f"{these} are no more in conflict than usual."
-    detects = test.get("detects", {}).get("+".join(n for n in names if n in belief.evidence), {})
+    detects = test.get("detects", {}).get("+".join(n for n in names if n in inference.evidence), {})
     noticed = [f"a wrong {plain(name)} in {100 * x['mean']:.0f} %" for name, x in detects.items()]
     if not noticed:
         return usual
     return f"{usual} This model’s gauge would notice {listing(noticed)} of test examples."
 
 
-def about_conflict(belief: Belief) -> str:
+def about_conflict(inference: Inference) -> str:
     """Return both terms of the conflict, and what each of them means."""
     return (
         "How far the factors of the product stand apart, in squared standard deviations: "
-        f"**{belief.disagreement:.1f}** between the modalities, which is what is compared with "
-        f"test examples; **{belief.conflict - belief.disagreement:.1f}** between all of them and "
-        "the prior, which is large wherever evidence says much, whether it agrees or not."
+        f"**{inference.disagreement:.1f}** between the modalities, which is what is compared with "
+        f"test examples; **{inference.conflict - inference.disagreement:.1f}** between all of them "
+        "and the prior, which is large wherever evidence says much, whether it agrees or not."
     )
 
 
@@ -222,16 +224,16 @@ def what_changed(before: tuple[str, ...], after: tuple[str, ...], gain: float) -
 
 
 def neighbourhood(evidence: Sequence[str], label: Modality, nearest: Sequence[int]) -> str:
-    """Say of which categories the examples nearest to a belief are, the commonest first.
+    """Say of which categories the examples nearest to a posterior are, the commonest first.
 
     Example:
         >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
         >>> neighbourhood([], digit, [3, 5, 3])
-        'Of the 3 examples nearest to the belief given nothing, 2 have label **3** and 1 has 5.'
+        'Of the 3 examples nearest to the posterior given nothing, 2 have label **3** and 1 has 5.'
     """
     counts = sorted({(-nearest.count(c), c) for c in nearest})
     (most, first), *others = [(-n, plain(label.category(c))) for n, c in counts]
-    whose = f"{len(nearest)} examples nearest to the belief given {told(evidence)}"
+    whose = f"{len(nearest)} examples nearest to the posterior given {told(evidence)}"
     if not others:
         return f"All {whose} have {label.name} **{first}**."
     commonest = f"{most} {'has' if most == 1 else 'have'} {label.name} **{first}**"

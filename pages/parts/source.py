@@ -8,7 +8,7 @@ import streamlit as st
 from torch import Tensor
 
 from mvae.data import DATASETS
-from mvae.images.preprocessing import IntakeError, picture_from_upload, unpack_bits
+from mvae.images.preprocessing import InputError, picture_from_upload, unpack_bits
 from mvae.images.tiling import Framing, cut, picture_shape
 from mvae.modality import Modality
 from pages.parts.pad import pad
@@ -99,7 +99,7 @@ def _drawing(view: View, modalities: tuple[Modality, ...]) -> None:
     try:
         if drawn is not None:
             unpack_bits(drawn, (1, height, width))
-    except IntakeError as error:
+    except InputError as error:
         st.warning(plain(error))
         return
     change(drawing=drawn)
@@ -122,7 +122,7 @@ def _upload(view: View, modalities: tuple[Modality, ...]) -> None:
 
 def _choose(modalities: tuple[Modality, ...], source: str) -> None:
     """Take data from elsewhere; nothing is said of a picture of one's own."""
-    supply = tuple(m.name for m in modalities if source == "example" or not m.named)
+    supply = tuple(m.name for m in modalities if source == "example" or not m.is_annotation)
     change(source=source, supply=supply, entries={})
 
 
@@ -145,5 +145,5 @@ def _take_upload(data: str, modalities: tuple[Modality, ...]) -> None:
     try:
         picture = picture_from_upload(file.getvalue(), shape, framing_of(data))
         st.session_state[f"uploaded {data}"] = picture.unsqueeze(0)
-    except IntakeError as error:
+    except InputError as error:
         st.session_state[f"upload problem {data}"] = str(error)

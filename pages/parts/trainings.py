@@ -19,7 +19,7 @@ __all__ = ["best_elbo", "comparable", "differences", "table"]
 def budget(config: ModelConfig) -> tuple[object, ...]:
     """Return what has to be equal for two trainings to be compared."""
     t = config.training
-    return t.epochs, t.batch, t.rate, t.seed, t.missing, config.latents, weight_of(config)
+    return t.epochs, t.batch, t.learning_rate, t.seed, t.missing, config.latents, weight_of(config)
 
 
 def comparable(records: Sequence[Record], shown: Sequence[str]) -> list[Record]:

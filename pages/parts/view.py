@@ -10,7 +10,7 @@ import streamlit as st
 
 from mvae import checkpoint
 from mvae.checkpoint import load_config
-from mvae.images.preprocessing import IntakeError
+from mvae.images.preprocessing import InputError
 from mvae.images.tiling import picture_shape
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
@@ -41,7 +41,7 @@ MAX_MODELS, USUAL_MODELS = 6, 4
 #: How far on a plane a latent may be held.
 FARTHEST = 20
 #: Where a traversal starts.
-STARTS = {"posterior": "the belief", "prior": "the prior"}
+STARTS = {"posterior": "the posterior", "prior": "the prior"}
 #: What colours the examples on a map.
 COLOURINGS = {"label": "label", "entropy": "entropy"}
 
@@ -70,7 +70,7 @@ class View:
         step: of the lesson, from 1.
         lesson: how the stage of that step was left; None as it begins.
         training: which of the trainings that a step compares.
-        given: the modality whose beliefs a map shows; empty for all modalities together.
+        given: the modality whose posteriors a map shows; empty for all modalities together.
         colour: what colours the examples on a map, a key of COLOURINGS.
         shade: the label or the tag whose categories are those colours; empty for the first.
         picture: the one that a traversal shows, by its first modality; empty for the first.
@@ -185,7 +185,7 @@ def sources(modalities: tuple[Modality, ...]) -> tuple[str, ...]:
 def _fits(entry: Entry, m: Modality) -> bool:
     try:
         tensor_of(entry, m)
-    except (ValueError, IntakeError):
+    except (ValueError, InputError):
         return False
     return True
 

@@ -1,9 +1,9 @@
 """Widgets that follow the view, whoever changes it.
 
-With each deed a browser sends the values of all widgets. Of one that the server has changed and the
-browser not yet, the older value looks as if somebody had set it back. So runs are numbered, and
+With each event a browser sends the values of all widgets. Of one that the server has changed and
+the browser not yet, the older value looks as if somebody had set it back. So runs are numbered, and
 right after some widgets a run shows its number, in a widget that nobody sees: what a browser sends
-tells by it of which run it knows them, and a value that this run had shown is no deed.
+tells by it of which run it knows them, and a value that this run had shown is no event.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def show_number(place: str) -> None:
         st.text_input("run", key=f"known {place}", label_visibility="collapsed")
 
 
-def follow(key: str, value: object, deed: Callable[[Any], None]) -> Callable[[], None]:
+def follow(key: str, value: object, event: Callable[[Any], None]) -> Callable[[], None]:
     """Let the widget of a key show a value, and give its ``on_change``; a number is to follow it.
 
     Args:
         key: the widget's.
         value: what it shows.
-        deed: what is done with a value that somebody chose there.
+        event: what is done with a value that somebody chose there.
     """
     state = st.session_state
     state[key] = value
@@ -69,7 +69,7 @@ def follow(key: str, value: object, deed: Callable[[Any], None]) -> Callable[[],
         before = [run for run in shown if run <= known]
         if before and known < state["run"] and chosen == shown[max(before)]:
             return
-        shown[known] = chosen  # what the browser shows from now on, so that a way back is a deed
-        deed(chosen)
+        shown[known] = chosen  # what the browser shows from now on, so that a way back is a event
+        event(chosen)
 
     return heard

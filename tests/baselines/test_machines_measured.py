@@ -9,8 +9,8 @@ import pytest
 
 from mvae.checkpoint import ModelConfig
 from mvae.evaluation import boltzmann_likelihood
-from mvae.evaluation.measures import Likelihoods, Subject
-from mvae.evaluation.step_cache import Work
+from mvae.evaluation.measures import EvaluationContext, Likelihoods
+from mvae.evaluation.step_cache import StepCache
 from mvae.models.dbm import DBM
 from mvae.models.rbm import RBM
 from tests.baselines.machines import PAIR, Enumeration, opinionated, pairs
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.usefixtures("float64")
 
 
 @pytest.fixture
-def subject(toy_config, monkeypatch):
+def context(toy_config, monkeypatch):
     """Make the subject of a machine, whose test split is all that there could be."""
     for name in ("TEMPERATURES", "SWEEPS"):
         monkeypatch.setattr(boltzmann_likelihood, name, 200)
 
-    def make(kind) -> Subject:
+    def make(kind) -> EvaluationContext:
         config = toy_config().model_dump() | {"modalities": PAIR}
-        return Subject(
+        return EvaluationContext(
             model=opinionated(kind(PAIR, 3), 0.7),
             config=ModelConfig.model_validate(config),
             test=pairs(),
@@ -42,12 +42,12 @@ def subject(toy_config, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", [RBM, DBM])
-def test_log_p_is_that_of_all_states_or_below_it(subject, kind, tmp_path):
-    machine = subject(kind)
-    work, likelihoods = Work(tmp_path / "working", {}), Likelihoods()
+def test_log_p_is_that_of_all_states_or_below_it(context, kind, tmp_path):
+    machine = context(kind)
+    cache, likelihoods = StepCache(tmp_path / "working", {}), Likelihoods()
     for step in likelihoods.steps(machine):
-        work.do(step, 0)
-    found = likelihoods.figures(machine, work)
+        cache.do(step, 0)
+    found = likelihoods.figures(machine, cache)
     every = Enumeration(machine.model.machine)
     visible = machine.model.visible(machine.test)
     for name in ("stroke", "label", "stroke+label"):
@@ -65,31 +65,31 @@ def test_log_p_is_that_of_all_states_or_below_it(subject, kind, tmp_path):
     assert ("exact" if kind is RBM else "two mean-field bounds") in protocol["conditional"]
 
 
-def test_an_evaluation_goes_on_where_it_was_interrupted(subject, tmp_path):
-    machine, likelihoods = subject(RBM), Likelihoods()
-    whole = Work(tmp_path / "whole", {})
+def test_an_evaluation_goes_on_where_it_was_interrupted(context, tmp_path):
+    machine, likelihoods = context(RBM), Likelihoods()
+    whole = StepCache(tmp_path / "whole", {})
     steps = list(likelihoods.steps(machine))
     assert [step.part for step in steps if step.what == "log Z"] == [0, 1]
     for step in steps:
         whole.do(step, 0)
     for step in islice(steps, 1):
-        Work(tmp_path / "parts", {}).do(step, 0)
-    rest = Work(tmp_path / "parts", {})
+        StepCache(tmp_path / "parts", {}).do(step, 0)
+    rest = StepCache(tmp_path / "parts", {})
     for step in reversed(steps):  # in whichever order
         if not rest.has(step):
             rest.do(step, 0)
-    figures = likelihoods.figures(machine, Work(tmp_path / "parts", {}))
+    figures = likelihoods.figures(machine, StepCache(tmp_path / "parts", {}))
     assert figures == likelihoods.figures(machine, whole)
 
 
-def test_where_the_estimates_cross_no_point_is_reliable(subject, tmp_path):
-    machine, likelihoods = subject(RBM), Likelihoods()
-    work = Work(tmp_path / "working", {})
+def test_where_the_estimates_cross_no_point_is_reliable(context, tmp_path):
+    machine, likelihoods = context(RBM), Likelihoods()
+    cache = StepCache(tmp_path / "working", {})
     for step in likelihoods.steps(machine):
-        work.do(step, 0)
-    for key in work.kept:
+        cache.do(step, 0)
+    for key in cache.kept:
         if key.endswith("#reverse"):
-            work.kept[key] = work.kept[key] - 5  # as from starts with little of the mass
-    found = likelihoods.figures(machine, work)
+            cache.kept[key] = cache.kept[key] - 5  # as from starts with little of the mass
+    found = likelihoods.figures(machine, cache)
     assert found["log_partition"]["crossed"] is True
     assert found["loglik"]["stroke+label"]["k_hat_over_0.7"] == 48

@@ -35,10 +35,10 @@ WARM_UP, REPEATS, MODELS = 10, 100, 6
 DATASET = "mnist"
 
 
-def milliseconds(work: Callable[[], object]) -> float:
+def milliseconds(cache: Callable[[], object]) -> float:
     """Measure one call."""
     begun = time.perf_counter()
-    work()
+    cache()
     return 1000 * (time.perf_counter() - begun)
 
 

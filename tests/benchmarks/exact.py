@@ -1,7 +1,7 @@
 """Time of an exact posterior and its gap, an input: ``python tests/benchmarks/exact.py``.
 
 Every bundled model with two latents, over bundled test examples and all subsets of modalities,
-after the coarse grid is decoded. Beside it, in the same run, the model's own belief.
+after the coarse grid is decoded. Beside it, in the same run, the model's own posterior.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mvae.analysis.inference import believe
+from mvae.analysis.inference import infer
 from mvae.batch import Batch
 from mvae.checkpoint import available, load_model, load_samples
 from mvae.evaluation.exact_posterior import ExactInference, possible
@@ -26,15 +26,15 @@ from mvae.evaluation.measures.base import subsets_of
 WARM_UP, REPEATS = 20, 150
 
 
-def milliseconds(work: Callable[[], object]) -> float:
+def milliseconds(cache: Callable[[], object]) -> float:
     """Measure one call."""
     begun = time.perf_counter()
-    work()
+    cache()
     return 1000 * (time.perf_counter() - begun)
 
 
 def gap(exact: ExactInference, sample: Batch, evidence: tuple[str, ...]) -> float:
-    """Infer, and measure how far the model's belief is from it."""
+    """Infer, and measure how far the model's posterior is from it."""
     found = exact(sample, evidence)
     return found.kl_from(found.q)
 
@@ -54,7 +54,7 @@ def measure() -> None:
                 sample, evidence = samples[slice(i, i + 1)], subsets[i % len(subsets)]
 
                 times.append(milliseconds(partial(gap, exact, sample, evidence)))
-                own.append(milliseconds(partial(believe, model, sample, evidence)))
+                own.append(milliseconds(partial(infer, model, sample, evidence)))
             times, own = times[WARM_UP:], own[WARM_UP:]
             label = f"exact_{dataset}_{name}"
             print(f"{label}_median_ms: {statistics.median(times):.1f}")

@@ -44,10 +44,10 @@ def theirs(model: MVAE) -> Callable[[Batch], Tensor]:
     return score
 
 
-def seconds(work: Callable[[], object]) -> float:
+def seconds(cache: Callable[[], object]) -> float:
     """Measure one call."""
     begun = time.perf_counter()
-    work()
+    cache()
     return time.perf_counter() - begun
 
 
@@ -72,8 +72,8 @@ def main() -> None:
     }
     times: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(WARM_UP + REPEATS):
-        for name, work in turns.items():
-            times[name].append(seconds(work))
+        for name, cache in turns.items():
+            times[name].append(seconds(cache))
     medians = {name: statistics.median(each[WARM_UP:]) for name, each in times.items()}
     for name in ("mvae", "multivae"):
         print(f"{name}_points_per_second: {POINTS / medians[name]:.1f}")

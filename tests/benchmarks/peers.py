@@ -130,7 +130,7 @@ def train_theirs(config: ModelConfig, pixels: str) -> dict[str, Tensor]:
                 per_device_train_batch_size=settings.batch,
                 per_device_eval_batch_size=1000,
                 num_epochs=settings.epochs,
-                learning_rate=settings.rate,
+                learning_rate=settings.learning_rate,
                 scheduler_cls="LambdaLR",
                 scheduler_params={"lr_lambda": lambda epoch: rate_factor(epoch / settings.epochs)},
                 seed=settings.seed,

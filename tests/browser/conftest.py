@@ -204,11 +204,11 @@ class Stage:
         self.status = self.root.get_by_role("status")
         self.curves = page.locator(".curves path.curve")
         self.product = page.locator(".curves path.curve.product").first
-        self.back = page.get_by_role("button", name="Back to the belief")
+        self.back = page.get_by_role("button", name="Back to the posterior")
         self.headline = page.get_by_role("heading", level=3).first
 
     def believed(self) -> Stage:
-        """Wait until the belief has come to rest and is generated from, to its last draw."""
+        """Wait until the posterior has come to rest and is generated from, to its last draw."""
         expect(self.root.locator(".believed")).to_have_attribute("aria-busy", "false")
         expect(self.page.locator(".made[data-draws='64']:not(.held)")).to_be_attached()
         return self

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mvae.images.preprocessing import IntakeError, unpack_bits
+from mvae.images.preprocessing import InputError, unpack_bits
 from pages.parts.pad import pad
 
 st.title("Pad")
@@ -20,5 +20,5 @@ st.code(drawing or "nothing")
 try:
     if drawing:
         st.markdown(f"Ink {int(unpack_bits(drawing, (1, 28, 28)).sum())}")
-except IntakeError as error:
+except InputError as error:
     st.error(str(error))

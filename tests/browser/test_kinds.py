@@ -13,7 +13,7 @@ import torch
 from playwright.sync_api import Page, expect
 
 from mvae.analysis.embedding import posterior_means, principal_axes
-from mvae.analysis.inference import Belief, believe
+from mvae.analysis.inference import Inference, infer
 from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
 from mvae.distributions.autoregressive import said
@@ -44,10 +44,10 @@ def load(root: Path, data: str) -> tuple[ExpertModel, Batch]:
     return model, load_samples(data, model.modalities, root)
 
 
-def library(data: str, root: Path) -> tuple[Belief, ExpertModel]:
+def library(data: str, root: Path) -> tuple[Inference, ExpertModel]:
     """Ask the library what is believed, given everything."""
     model, samples = load(root, data)
-    return believe(model, samples[slice(3, 4)], samples.names), model
+    return infer(model, samples[slice(3, 4)], samples.names), model
 
 
 def pixels(page: Page, name: str) -> np.ndarray:
@@ -99,11 +99,11 @@ def compare_vector(page: Page, m: Modality, mean: torch.Tensor, std: torch.Tenso
 @pytest.mark.parametrize("data", TOYS)
 def test_what_is_generated_is_what_the_library_generates(open_, toy_root, data):
     page = open_(data).believed().page
-    belief, model = library(data, toy_root)
+    inference, model = library(data, toy_root)
     colours = any(m.kind == "image" and m.shape[0] == 3 for m in TOYS[data])
     decided = [m for m in TOYS[data] if m.kind == "label" and m.shape[0] == 2]
     for m in TOYS[data]:
-        mean = belief.expected[m.name]
+        mean = inference.expected[m.name]
         if m.grid:
             # The mean over draws, in standard deviations: 2.5 above it is as dark as can be.
             compare_image(page, m, (0.5 + mean / 5).clamp(0, 1).view(1, *m.grid), inked=True)
@@ -117,7 +117,7 @@ def test_what_is_generated_is_what_the_library_generates(open_, toy_root, data):
             names = [m.categories[int(i)] for i in order]
             compare_probabilities(bars(page, m.name), names, [mean[int(i)].item() for i in order])
         elif m.kind == "text":
-            draws = belief.samples[m.name][:TEXTS].argmax(-1)
+            draws = inference.samples[m.name][:TEXTS].argmax(-1)
             texts = Counter(decode(tokens, m) or "(empty)" for tokens in draws)
             shown = page.locator(f".texts[data-of={m.name}] li").all_inner_texts()
             counts = [re.fullmatch(r"(.*?)\s*(\d+) of 16", x, re.DOTALL).groups() for x in shown]
@@ -126,12 +126,12 @@ def test_what_is_generated_is_what_the_library_generates(open_, toy_root, data):
             assert [int(n) for _, n in counts] == sorted(texts.values(), reverse=True)[:5]
         elif m.kind == "vector":
             with torch.no_grad():
-                std = model.decode(belief.draws, m.name).stddev
-            samples = belief.samples[m.name]
+                std = model.decode(inference.draws, m.name).stddev
+            samples = inference.samples[m.name]
             spread = (std.square() + samples.square()).mean(0) - mean.square()
             compare_vector(page, m, mean, spread.sqrt())
     if decided:
-        means = [belief.expected[m.name][1].item() for m in decided]
+        means = [inference.expected[m.name][1].item() for m in decided]
         compare_probabilities(bars(page, "p(yes)"), [m.name for m in decided], means)
     # Headings say by their line what was supplied.
     assert page.locator(".made .title[data-of]:not(.given)").count() == 0
@@ -200,9 +200,9 @@ def supplied_in(url: str) -> list[str]:
     return [x for x in parse_qs(urlsplit(url).query).get("supply", [""])[0].split(",") if x]
 
 
-def greedy(belief: Belief) -> tuple[list[str], list[float]]:
+def greedy(inference: Inference) -> tuple[list[str], list[float]]:
     """Order experts by information gained, by adding precisions; gives the sharpness after each."""
-    precision = {name: (-q.logvar.double()).exp() for name, q in belief.experts.items()}
+    precision = {name: (-q.logvar.double()).exp() for name, q in inference.experts.items()}
     total, order, sharp = torch.ones_like(next(iter(precision.values()))), [], []
     while len(order) < len(precision):
         left = [name for name in precision if name not in order]

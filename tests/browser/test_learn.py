@@ -111,7 +111,7 @@ def test_switched_off_witnesses_are_left_out_and_the_prior_remains(lesson):
 
 def test_without_prior_and_witnesses_there_is_no_belief(lesson):
     page = lesson(2, lesson="0,1,0;1,1,0")
-    expect(page.locator(".readings")).to_have_text("No witness is heard, so there is no belief.")
+    expect(page.locator(".readings")).to_have_text("No witness is heard, so there is no posterior.")
 
 
 def test_keys_reach_and_move_every_handle(lesson, settled):

@@ -52,7 +52,7 @@ TOYS = [
 def prepare(page: Page, path: str) -> None:
     """Bring forth what a visitor does on the page."""
     if "at=" in path:
-        expect(page.get_by_role("button", name="Back to the belief")).to_be_visible()
+        expect(page.get_by_role("button", name="Back to the posterior")).to_be_visible()
         expect(page.locator(".made.held")).to_be_visible()
     if "/map" in path:
         page.locator("canvas.chart").first.focus()

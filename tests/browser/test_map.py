@@ -155,7 +155,7 @@ def test_pointing_at_an_example_shows_its_picture_on_the_map(visit, chart):
     expect(tip).to_be_visible()
     samples = load_samples("mnist", load("mnist", "mvae-cover")[1].modalities)
     expect(tip).to_contain_text(f"Example {number}label {int(samples.values['label'][number])}")
-    entropy = chart.pool.beliefs.entropy()[chart.pool.rows[-1, number]].item()
+    entropy = chart.pool.inferences.entropy()[chart.pool.rows[-1, number]].item()
     expect(tip).to_contain_text(f"entropy {entropy:.1f} nats".replace("-", "−"))
     picture = tip.locator("canvas")
     expect(picture).to_have_js_property("width", 28)
@@ -226,7 +226,7 @@ def test_a_switch_moves_the_mark_to_where_the_new_belief_is(visit, chart, page, 
         }"""
     )
     switch(page, "image").click()
-    expect(page.get_by_text("the belief, given label")).to_be_visible()
+    expect(page.get_by_text("the posterior, given label")).to_be_visible()
     row = chart.pool.rows[chart.pool.subsets.index(("label",)), 3]
     x, y = spots(page, chart.umap)[row].tolist()
     page.wait_for_function(
@@ -247,7 +247,7 @@ def test_labels_alone_can_be_chosen_and_are_told_of(visit):
     page.keyboard.press("ArrowUp")
     expect(said(page)).to_contain_text("50 examples lie here")
     expect(canvas(page)).to_have_attribute(
-        "aria-label", "UMAP of 500 examples given label; the belief is given image and label"
+        "aria-label", "UMAP of 500 examples given label; the posterior is given image and label"
     )
 
 

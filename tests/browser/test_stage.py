@@ -11,7 +11,7 @@ import torch
 from playwright.sync_api import Page, Route, expect
 
 from mvae.analysis.embedding import posterior_means, principal_axes
-from mvae.analysis.inference import believe
+from mvae.analysis.inference import infer
 from mvae.checkpoint import load_model, load_samples
 from tests.browser.line import Line
 
@@ -39,8 +39,8 @@ def free(page: Page) -> None:
 
 @torch.no_grad()
 def decoded_at(at: list[float], evidence: list[str]) -> dict[str, np.ndarray]:
-    """Decode the latent that is at a place of the oblique plane through the belief's mean."""
-    mean = believe(MODEL, SAMPLES[slice(3, 4)], evidence).posterior.mean
+    """Decode the latent that is at a place of the oblique plane through the posterior's mean."""
+    mean = infer(MODEL, SAMPLES[slice(3, 4)], evidence).posterior.mean
     axes = principal_axes(posterior_means(MODEL, SAMPLES, SAMPLES.names))
     z = mean + axes.T @ (torch.tensor(at) - axes @ mean)
     return {name: x.numpy() for name, x in MODEL.expected(z).items()}

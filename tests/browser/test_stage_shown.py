@@ -9,7 +9,7 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from mvae.analysis.inference import Belief, believe
+from mvae.analysis.inference import Inference, infer
 from mvae.checkpoint import load_model, load_samples
 from mvae.evaluation.exact_posterior import ExactInference
 from mvae.images.tiling import assemble
@@ -21,17 +21,17 @@ INSIDE = """(name) => [...document.querySelectorAll('[data-testid=stBidiComponen
     .map((host) => host.shadowRoot?.querySelector(name)).find(Boolean)"""
 
 
-def compare(shown, belief: Belief, modalities) -> None:
-    """Everything that is drawn of a belief agrees with the library's."""
+def compare(shown, inference: Inference, modalities) -> None:
+    """Everything that is drawn of a posterior agrees with the library's."""
     page = shown.page
-    assert shown.amounts(".growth") == pytest.approx(list(belief.sharpness), abs=0.0501)
+    assert shown.amounts(".growth") == pytest.approx(list(inference.sharpness), abs=0.0501)
     names = page.locator(".growth > span:not(.stack):not(.amount)").all_inner_texts()
-    assert names == ["prior", *(f"+ {name}" for name in belief.evidence)]
+    assert names == ["prior", *(f"+ {name}" for name in inference.evidence)]
 
-    nats = belief.posterior.information()
+    nats = inference.posterior.information()
     captions = page.locator(".curves figcaption").all_inner_texts()
     assert len(captions) == 6
-    for caption, d in zip(captions, belief.informative(6), strict=True):
+    for caption, d in zip(captions, inference.informative(6), strict=True):
         name, amount, unit = caption.split()
         assert (name, unit) == (f"z{d}", "nats")
         assert float(amount) == pytest.approx(nats[d].item(), abs=0.0501)
@@ -40,19 +40,19 @@ def compare(shown, belief: Belief, modalities) -> None:
         "rows => rows.map(row => row.getAttribute('aria-label'))"
     )
     assert len(rows) == 10
-    for row, d in zip(rows, belief.informative(10), strict=True):
-        wanted = [(name, 100 * share[d].item()) for name, share in belief.shares.items()]
+    for row, d in zip(rows, inference.informative(10), strict=True):
+        wanted = [(name, 100 * share[d].item()) for name, share in inference.shares.items()]
         parts = [part.rsplit(" ", 2)[:2] for part in row.removeprefix(f"z{d}: ").split(", ")]
         assert [name for name, _ in parts] == [name for name, _ in wanted]
         assert [float(p) for _, p in parts] == pytest.approx([p for _, p in wanted], abs=0.0501)
 
-    label = belief.expected["label"]
+    label = inference.expected["label"]
     assert shown.percentages() == pytest.approx((100 * label).tolist(), abs=0.0501)
     likeliest = modalities[-1].category(int(label.argmax()))
     expect(page.locator(".made .title[data-of=label]")).to_contain_text(f"{likeliest}, ")
 
-    pictures = [assemble(modalities, belief.expected)]
-    pictures += list(assemble(modalities, {n: x[:6] for n, x in belief.samples.items()}))
+    pictures = [assemble(modalities, inference.expected)]
+    pictures += list(assemble(modalities, {n: x[:6] for n, x in inference.samples.items()}))
     for i, picture in enumerate(pictures):
         wanted = picture.reshape(28, 28).numpy()
         assert np.abs(shown.picture(i) - wanted).max() <= 2.5 / 255
@@ -71,13 +71,13 @@ def test_numbers_and_pictures_are_those_of_the_library(guest, stage, data, first
     sample = load_samples(data, model.modalities)[slice(12, 13)]
     page = guest(viewport=TALL).open(f"/?data={data}&sample=12&seed=5&supply={','.join(first)}")
     shown = stage(page).believed()
-    compare(shown, believe(model, sample, first, seed=5), model.modalities)
+    compare(shown, infer(model, sample, first, seed=5), model.modalities)
     shown.expert(dropped).click()
     expect(shown.headline).not_to_contain_text(f"{dropped},")
     rest = [name for name in first if name != dropped]
     expect(page.locator(".growth .stack")).to_have_count(1 + len(rest))
     shown.believed()
-    compare(shown, believe(model, sample, rest, seed=5), model.modalities)
+    compare(shown, infer(model, sample, rest, seed=5), model.modalities)
 
 
 def test_what_is_pointed_at_or_focused_lights_up_in_every_panel(guest, stage):

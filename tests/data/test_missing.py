@@ -47,12 +47,12 @@ def test_a_model_learns_nothing_from_what_is_missing(toy_batch, toy_model):
     few = with_missing(batch, "label", 0.5, seed=0)
     changed = few.values | {"label": (few.values["label"] + 1) % 3}
     model = toy_model()
-    belief = model.posterior(few).mean
+    inference = model.posterior(few).mean
     other = model.posterior(type(few)(changed, few.present)).mean
     lacking = torch.zeros(6, dtype=torch.bool)
     lacking[list(missing(few, "label"))] = True
-    assert torch.equal(belief[lacking], other[lacking])
-    assert not torch.isclose(belief[~lacking], other[~lacking]).all(1).any()
+    assert torch.equal(inference[lacking], other[lacking])
+    assert not torch.isclose(inference[~lacking], other[~lacking]).all(1).any()
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])

@@ -15,7 +15,7 @@ from mvae.data import DatasetError
 from mvae.data import translation as translation_module
 from mvae.data.pairs import divide, learn, pairs, read_pairs
 from mvae.data.translation import LANGUAGES, TRANSLATION, read_vocabulary, write_vocabularies
-from mvae.images.preprocessing import IntakeError
+from mvae.images.preprocessing import InputError
 from mvae.kinds.tokens import UNKNOWN, WORD, decode, encode, split
 from mvae.modality import Modality
 
@@ -372,7 +372,7 @@ def test_sentences_are_written_in_words_and_parts_of_words(english, vietnamese):
 def test_rare_characters_are_refused_rather_than_lost():
     english, vietnamese = TRANSLATION.modalities
     for text, m in (("naïve", english), ("日本", vietnamese)):
-        with pytest.raises(IntakeError, match="is not in the vocabulary of") as caught:
+        with pytest.raises(InputError, match="is not in the vocabulary of") as caught:
             encode(text, m)
         assert "a–z" in str(caught.value)
 

@@ -126,7 +126,7 @@ class Visit:
         return product_of_experts(Gaussian(mean, logvar), present)
 
     @property
-    def belief(self) -> Shown:
+    def inference(self) -> Shown:
         """What the stage makes of it; tests in a browser see to it that it does."""
         data, product = self.stage, self.products
         q = product.posterior[-1, 0]
@@ -143,9 +143,9 @@ class Visit:
             expected={name: x.mean(0) for name, x in samples.items()},
         )
 
-    def deed(self, done: object) -> Visit:
+    def event(self, done: object) -> Visit:
         """Do something on the stage."""
-        return self.message("mvae_stage", {"deed": done})
+        return self.message("mvae_stage", {"event": done})
 
     def message(self, component: str, content: object) -> Visit:
         """Send what a browser would of a component, so that callbacks run.

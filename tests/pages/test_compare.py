@@ -210,7 +210,7 @@ def test_where_a_model_cannot_its_sentence_stands_in_the_cell(visit, many):
     models = {name: load_model("mnist", name, many)[0] for name in FRESH}
     shown = cards(page)
     both = ("image", "label")
-    assert shown["bivcca"].count("none for several together") == 3  # belief, image and label
+    assert shown["bivcca"].count("none for several together") == 3  # posterior, image and label
     for name in ("cvae", "dae"):
         assert models[name].no_posterior.replace("'", "&#x27;") in shown[name]
     for wanted in both:
@@ -234,7 +234,7 @@ def test_one_part_of_a_picture_speaks_for_the_others(visit, many):
         "compare.py", data="quadrants", models="cvae", supply="top left,top right,bottom left,label"
     )
     card = cards(page)["cvae"]
-    assert card.count('class="cannot"') == 3  # belief, the supplied parts, the label
+    assert card.count('class="cannot"') == 3  # posterior, the supplied parts, the label
     assert "1 of 4 parts missing" in card
     assert "log p(bottom right | …)" in numbers(card)
 

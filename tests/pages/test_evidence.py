@@ -99,7 +99,7 @@ def test_all_attributes_are_dropped_and_supplied_together(visit):
 
 
 def test_the_stage_drops_an_attribute_and_its_chip_follows(visit):
-    page = visit(data="traits", sample="0").deed({"supply": ["trait 5"], "n": 1})
+    page = visit(data="traits", sample="0").event({"supply": ["trait 5"], "n": 1})
     off = [name for name, state in states_of(page).items() if state == "off"]
     assert off == [name for name in TRAITS if name != "trait 5"]
 

@@ -7,7 +7,7 @@ import base64
 import numpy as np
 import pytest
 
-from mvae.analysis.inference import believe
+from mvae.analysis.inference import infer
 from mvae.checkpoint import load_model, load_samples
 from mvae.evaluation.exact_posterior import ExactInference
 
@@ -23,7 +23,7 @@ def test_the_shading_and_the_gap_are_those_of_the_library(visit, data, supply):
     evidence = supply.split(",")
     found = ExactInference(model)(sample, evidence)
     assert exact["evidence"] == evidence
-    assert exact["gap"] == pytest.approx(found.kl_from(believe(model, sample, evidence).posterior))
+    assert exact["gap"] == pytest.approx(found.kl_from(infer(model, sample, evidence).posterior))
     assert exact["evidenceNats"] == pytest.approx(found.log_evidence)
     assert ("score" in exact["title"]) == (data == "fashion")
     shade = np.frombuffer(base64.b64decode(exact["bytes"]), np.uint8).reshape(exact["size"], -1)

@@ -50,15 +50,15 @@ def test_every_data_set_and_model_opens_with_everything_supplied(visit, data):
 
 def test_dropping_the_label_widens_the_belief_and_supplying_it_sharpens_it_again(visit):
     page = visit(sample="3")
-    both = page.belief.sharpness
+    both = page.inference.sharpness
     assert f"**{both[-1]:.1f} nats** sharper" in page.remarks
     page.switch("label", False)
-    assert page.belief.sharpness == both[:2]
+    assert page.inference.sharpness == both[:2]
     assert f"**{both[1]:.1f} nats** sharper" in page.remarks
     assert "Dropping the label widened the posterior" in page.remarks
     assert page.url["supply"] == "image"
     page.switch("label", True)
-    assert page.belief.sharpness == both
+    assert page.inference.sharpness == both
     assert "Supplying the label sharpened the posterior" in page.remarks
     assert "prior; label, supplied last, brought" in page.headline
 
@@ -75,15 +75,15 @@ def test_without_evidence_the_belief_is_the_prior(visit):
     assert "the posterior is the prior" in page.headline
     assert page.stage["evidence"] == []
     assert list(page.stage["experts"]) == ["image", "label"]  # to be supplied without asking
-    belief = page.belief
-    assert belief.sharpness == [0.0]
-    assert not belief.posterior.mean.any()
-    assert not belief.posterior.logvar.any()
-    assert (belief.shares == 1).all()
+    inference = page.inference
+    assert inference.sharpness == [0.0]
+    assert not inference.posterior.mean.any()
+    assert not inference.posterior.logvar.any()
+    assert (inference.shares == 1).all()
 
 
 def test_shares_of_every_dimension_sum_to_one(visit):
-    shares = visit(data="quadrants").belief.shares
+    shares = visit(data="quadrants").inference.shares
     assert shares.shape == (1 + 5, 64)
     assert (shares > 0).all()
     assert (shares.sum(0) - 1).abs().max() < 1e-9
@@ -133,9 +133,9 @@ def test_both_kinds_of_nats_are_named_once_beside_the_headline(visit):
 @pytest.mark.parametrize("evidence", ["image", "label", "image,label"])
 def test_the_headline_says_what_is_inferred_and_how_sure_it_is(visit, evidence):
     page = visit(sample="3", supply=evidence)
-    p = page.belief.expected["label"]
+    p = page.inference.expected["label"]
     assert f"it reads {p.argmax()}, {100 * p.max():.0f}\u00a0%. The posterior is " in page.headline
-    assert f"{page.belief.sharpness[-1]:.1f} nats" in page.headline
+    assert f"{page.inference.sharpness[-1]:.1f} nats" in page.headline
 
 
 def test_choosing_a_label_supplies_it(visit):
@@ -154,9 +154,9 @@ def test_another_example_brings_its_own_label_back(visit):
 
 def test_other_samples_keep_the_belief(visit):
     page = visit(supply="label")
-    before = page.belief
+    before = page.inference
     page.app.button(key="draw").click().run()
-    after = page.check().belief
+    after = page.check().inference
     assert page.url["seed"] == "1"
     assert after.sharpness == before.sharpness
     assert (after.draws != before.draws).all()
@@ -180,14 +180,14 @@ def test_another_data_set_supplies_all_that_it_has(visit):
 def test_another_model_keeps_the_evidence(visit):
     page = visit(sample="4", supply="label").set("selectbox", "model", "mvae-2d")
     assert (page.url["sample"], page.url["supply"]) == ("4", "label")
-    assert page.belief.posterior.mean.shape == (2,)
+    assert page.inference.posterior.mean.shape == (2,)
 
 
 def test_a_drawing_is_evidence_and_stands_in_the_link(visit):
     page = visit(source="drawing", drawing=drawing(), supply="image")
     assert not page.problems
     assert page.url["drawing"] == drawing()
-    assert page.belief.expected["label"][1] > 0.5
+    assert page.inference.expected["label"][1] > 0.5
     assert page.app.toggle(key="supply label").disabled
 
 
@@ -207,7 +207,7 @@ def test_a_drawing_on_the_pad_reaches_the_belief(visit):
     page.app.session_state["pad mnist"] = {"drawing": drawing()}
     page.app.run()
     assert page.check().url["drawing"] == drawing()
-    assert page.belief.sharpness[-1] > 5
+    assert page.inference.sharpness[-1] > 5
 
 
 def upload(page, content: bytes, name: str = "picture.png"):
@@ -219,7 +219,7 @@ def upload(page, content: bytes, name: str = "picture.png"):
 def test_an_uploaded_picture_is_evidence_of_this_session_only(visit):
     page = upload(visit().set("button_group", "source", "upload"), png("RGBA"))
     assert not page.problems
-    assert page.belief.expected["label"][1] > 0.5
+    assert page.inference.expected["label"][1] > 0.5
     assert "drawing" not in page.url
 
 
@@ -228,10 +228,10 @@ def test_an_uploaded_picture_is_evidence_of_this_session_only(visit):
 )
 def test_a_bad_upload_gets_a_sentence_and_the_picture_before_stays(visit, content):
     page = upload(visit().set("button_group", "source", "upload"), png())
-    before = page.belief.sharpness
+    before = page.inference.sharpness
     upload(page, content)
     assert page.problems.strip()
-    assert page.belief.sharpness == before
+    assert page.inference.sharpness == before
 
 
 def test_a_link_made_with_an_upload_says_that_it_leaves_it_out(visit):
@@ -253,15 +253,15 @@ def test_the_code_shown_gives_the_numbers_shown(visit, params):
     page = visit(**params)
     scope: dict[str, object] = {}
     exec(page.app.code[0].value, scope)
-    belief = scope["belief"]
-    shown = page.belief
-    assert list(belief.evidence) == page.stage["evidence"]
-    assert belief.sharpness == pytest.approx(shown.sharpness, abs=1e-3)
-    assert (belief.posterior.mean - shown.posterior.mean).abs().max() < 1e-5
-    assert (belief.posterior.std - shown.posterior.std).abs().max() < 1e-5
-    for name, share in zip(belief.shares, shown.shares, strict=True):
-        assert (belief.shares[name] - share).abs().max() < 1e-5
-    for name, expected in belief.expected.items():
+    inference = scope["inference"]
+    shown = page.inference
+    assert list(inference.evidence) == page.stage["evidence"]
+    assert inference.sharpness == pytest.approx(shown.sharpness, abs=1e-3)
+    assert (inference.posterior.mean - shown.posterior.mean).abs().max() < 1e-5
+    assert (inference.posterior.std - shown.posterior.std).abs().max() < 1e-5
+    for name, share in zip(inference.shares, shown.shares, strict=True):
+        assert (inference.shares[name] - share).abs().max() < 1e-5
+    for name, expected in inference.expected.items():
         assert (expected - shown.expected[name]).abs().max() < 1e-4
 
 

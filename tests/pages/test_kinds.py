@@ -79,11 +79,11 @@ def test_much_evidence_is_counted_and_little_is_named(visit):
     assert "Given image and trait 3 it reads" in page.headline
 
 
-def test_a_place_on_the_way_and_a_held_latent_are_one_deed(visit):
-    page = visit(data="traits").deed({"supply": ["trait 3", "image"], "at": [0.5, 1], "n": 1})
+def test_a_place_on_the_way_and_a_held_latent_are_one_event(visit):
+    page = visit(data="traits").event({"supply": ["trait 3", "image"], "at": [0.5, 1], "n": 1})
     assert page.url["supply"] == "trait 3,image"
     assert page.url["at"] == "0.5,1"
-    page.deed({"supply": ["image"], "n": 2})
+    page.event({"supply": ["image"], "n": 2})
     assert "at" not in page.url
 
 
@@ -317,7 +317,7 @@ def test_a_map_is_coloured_by_any_label_or_tag(visit, toy_pages):
     assert data["label"] == {"name": "tag 0", "categories": ["no", "yes"]}
     assert data["picture"]["channels"] == 3
     assert not data["picture"]["inked"]
-    assert "nearest to the belief" not in page.remarks.split("Each dot")[0]
+    assert "nearest to the posterior" not in page.remarks.split("Each dot")[0]
     page.set("selectbox", "shade", "tag 7")
     data = drawn(page)
     assert data["label"]["name"] == "tag 7"

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mvae.checkpoint import load_metrics
-from pages.parts.lesson import STEPS, Scene, Witnesses
-from pages.parts.lesson_scenes import read_witnesses, write_witnesses
+from pages.parts.lesson import STEPS, DraggableExperts, Scene
+from pages.parts.lesson_scenes import read_experts, write_experts
 
 NUMBERS = range(1, len(STEPS) + 1)
 
@@ -51,10 +51,10 @@ def test_every_answer_of_every_step_is_checked(visit, number):
 def test_every_step_drives_the_stage(visit, number):
     data = visit("learn.py", step=str(number)).stage
     scene = STEPS[number - 1].scene
-    if isinstance(scene, Witnesses):
-        assert [w["name"] for w in data["witnesses"]] == [w.name for w in scene.witnesses]
+    if isinstance(scene, DraggableExperts):
+        assert [w["name"] for w in data["experts"]] == [w.name for w in scene.experts]
         assert (data["prior"], data["mixture"]) == (scene.prior, scene.mixture)
-        assert len({w["colour"] for w in data["witnesses"]}) == len(scene.witnesses)
+        assert len({w["colour"] for w in data["experts"]}) == len(scene.experts)
     else:
         assert data["panels"] == list(scene.panels)
         assert data["experts"]
@@ -77,7 +77,7 @@ def test_the_way_through_the_lesson(visit):
 
 def test_a_link_places_the_witnesses(visit):
     page = visit("learn.py", step="3", lesson="-1,0.5,1;2,1.5,0")
-    first, second = page.stage["witnesses"]
+    first, second = page.stage["experts"]
     assert (first["mean"], first["std"], first["on"]) == ([-1.0], [0.5], True)
     assert (second["mean"], second["std"], second["on"]) == ([2.0], [1.5], False)
     assert page.url["lesson"] == "-1,0.5,1;2,1.5,0"
@@ -92,7 +92,7 @@ def test_a_link_places_the_witnesses(visit):
 def test_a_link_that_places_them_wrongly_gets_a_sentence(visit, text):
     page = visit("learn.py", step="3", lesson=text)
     assert "places witnesses that this step does not have" in page.problems
-    assert page.stage["witnesses"][0]["mean"] == [2.0]
+    assert page.stage["experts"][0]["mean"] == [2.0]
 
 
 @pytest.mark.parametrize("step", ["0", "9", "x", "-1", "1.5", "²"])
@@ -110,8 +110,8 @@ width = st.integers(200, 3000).map(lambda n: n / 1000)
 @given(st.tuples(number, width, st.sampled_from([0, 1])), st.tuples(number, width, st.just(1)))
 def test_what_is_written_of_witnesses_is_read_again(first, second):
     scene = STEPS[2].scene
-    found = read_witnesses(write_witnesses([list(first), list(second)]), scene)
-    assert [(w.mean[0], w.std[0], w.on) for w in found.witnesses] == [
+    found = read_experts(write_experts([list(first), list(second)]), scene)
+    assert [(w.mean[0], w.std[0], w.on) for w in found.experts] == [
         (first[0], first[1], bool(first[2])),
         (second[0], second[1], True),
     ]
@@ -119,14 +119,14 @@ def test_what_is_written_of_witnesses_is_read_again(first, second):
 
 @given(st.recursive(st.none() | st.floats() | st.text(max_size=3), st.lists, max_leaves=8))
 def test_whatever_a_browser_sends_witnesses_are_read_or_refused(sent):
-    found = read_witnesses(write_witnesses(sent), STEPS[2].scene)
-    assert found is None or len(found.witnesses) == 2
+    found = read_experts(write_experts(sent), STEPS[2].scene)
+    assert found is None or len(found.experts) == 2
 
 
 @pytest.mark.parametrize("number", [10**400, float("nan"), float("inf"), "1", None, [1]])
 def test_numbers_that_are_none_are_refused_and_not_replaced(number):
-    assert write_witnesses([[number, 1, 1], [0, 1, 1]]) == ""
-    assert read_witnesses("", STEPS[2].scene) is None
+    assert write_experts([[number, 1, 1], [0, 1, 1]]) == ""
+    assert read_experts("", STEPS[2].scene) is None
 
 
 def test_evidence_of_a_step_is_what_the_link_says(visit):
@@ -194,16 +194,16 @@ def test_the_code_of_every_step_gives_what_the_stage_is_given(visit, number):
     scope: dict = {}
     exec(page.app.code[0].value, scope)
     data = page.stage
-    if "witnesses" not in data:
-        assert list(scope["belief"].evidence) == data["evidence"]
+    if data["scene"] == "posterior":
+        assert list(scope["inference"].evidence) == data["evidence"]
         wanted = page.products.posterior[-1, 0]
-        assert (scope["belief"].posterior.mean - wanted.mean).abs().max() < 1e-4
-        assert (scope["belief"].posterior.logvar - wanted.logvar).abs().max() < 1e-4
+        assert (scope["inference"].posterior.mean - wanted.mean).abs().max() < 1e-4
+        assert (scope["inference"].posterior.logvar - wanted.logvar).abs().max() < 1e-4
         if data["exact"]:
-            gap = scope["exact"].kl_from(scope["belief"].posterior)
+            gap = scope["exact"].kl_from(scope["inference"].posterior)
             assert gap == pytest.approx(data["exact"]["gap"])
         return
-    precision = sum(torch.tensor(w["std"]) ** -2 for w in data["witnesses"]) + data["prior"]
+    precision = sum(torch.tensor(w["std"]) ** -2 for w in data["experts"]) + data["prior"]
     assert torch.allclose(scope["T"], precision)
     if data["prior"]:
         assert torch.allclose(scope["product"].posterior.std[0], precision**-0.5)

@@ -79,7 +79,7 @@ def test_a_link_restores_the_view(view):
         ({"plane": "3", "at": "1,2"}, "A plane needs two different dimensions", {}),
         ({"at": "1"}, "holds a latent at “1”", {}),
         ({"at": "1,2,3"}, "holds a latent at “1,2,3”", {}),
-        ({"at": "a,b"}, "not two numbers between −20 and 20; shown is the belief", {}),
+        ({"at": "a,b"}, "not two numbers between −20 and 20; shown is the posterior", {}),
         ({"at": "1,nan"}, "holds a latent at “1,nan”", {}),
         ({"at": "nan,1"}, "holds a latent at “nan,1”", {}),
         ({"at": "inf,0"}, "holds a latent at “inf,0”", {}),
@@ -198,14 +198,14 @@ def test_whoever_goes_back_to_an_upload_sees_it_again(visit):
         ("red.png", file_of(Image.new("RGB", (40, 40), "red")), "image/png")
     )
     page.app.run()
-    before, sharpness = dict(page.app.query_params), page.belief.sharpness
+    before, sharpness = dict(page.app.query_params), page.inference.sharpness
     page.set("button_group", "source", "example")
-    assert page.belief.sharpness != sharpness
+    assert page.inference.sharpness != sharpness
     address(page, before)
     page.app.run()
     page.check()
     assert not page.problems
-    assert page.belief.sharpness == sharpness
+    assert page.inference.sharpness == sharpness
 
 
 def test_whoever_goes_back_sees_what_was_there(visit):

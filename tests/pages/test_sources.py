@@ -157,11 +157,11 @@ def run(monkeypatch, toy_pages):
 
 
 def check_code(page, run) -> None:
-    belief, shown = run(page)["belief"], page.belief
-    assert list(belief.evidence) == heard(page)
-    assert belief.sharpness == pytest.approx(shown.sharpness, abs=1e-3)
-    assert (belief.posterior.mean - shown.posterior.mean).abs().max() < 1e-5
-    for name, expected in belief.expected.items():
+    inference, shown = run(page)["posterior"], page.inference
+    assert list(inference.evidence) == heard(page)
+    assert inference.sharpness == pytest.approx(shown.sharpness, abs=1e-3)
+    assert (inference.posterior.mean - shown.posterior.mean).abs().max() < 1e-5
+    for name, expected in inference.expected.items():
         assert (expected - shown.expected[name]).abs().max() < 1e-4
 
 

@@ -107,29 +107,29 @@ def test_a_modality_without_data_is_said_not_to_be_there(visit):
 
 
 def test_a_switch_on_the_stage_is_followed(visit):
-    page = visit(sample="3").deed({"supply": ["label"], "n": 1})
+    page = visit(sample="3").event({"supply": ["label"], "n": 1})
     assert page.url["supply"] == "label"
     assert page.app.toggle(key="supply image").value is False
     assert "Given label" in page.headline
     assert "Dropping the image widened the posterior" in page.remarks
-    page.deed({"supply": ["label", "image"], "n": 2})
+    page.event({"supply": ["label", "image"], "n": 2})
     assert page.url["supply"] == "label,image"
     assert page.stage["evidence"] == ["label", "image"]
-    page.deed({"supply": [], "n": 3})
+    page.event({"supply": [], "n": 3})
     assert "the posterior is the prior" in page.headline
 
 
 def test_a_latent_is_held_and_let_go(visit):
-    page = visit(sample="3").deed({"at": [1.23456, -0.5], "n": 1})
+    page = visit(sample="3").event({"at": [1.23456, -0.5], "n": 1})
     assert page.url["at"] == "1.235,-0.5"
     assert page.stage["at"] == [1.235, -0.5]
-    page.deed({"at": None, "n": 2})
+    page.event({"at": None, "n": 2})
     assert "at" not in page.url
     assert page.stage["at"] is None
 
 
 def test_a_deed_is_heard_once(visit):
-    page = visit(sample="3").deed({"supply": ["label"], "n": 1})
+    page = visit(sample="3").event({"supply": ["label"], "n": 1})
     page.switch("image", True)
     assert page.url["supply"] == "label,image"
     page.set("number_input", "sample", 7)
@@ -186,7 +186,7 @@ NAN, INFINITE = float("nan"), float("inf")
     ],
 )
 def test_a_place_that_is_none_is_no_latent(visit, at):
-    page = visit(sample="3", supply="label,image").deed({"at": at, "n": 1})
+    page = visit(sample="3", supply="label,image").event({"at": at, "n": 1})
     assert not page.problems
     assert page.url == {
         "data": "mnist",
@@ -209,7 +209,7 @@ def test_a_place_that_is_none_is_no_latent(visit, at):
     ],
 )
 def test_unknown_names_are_left_out_and_doubled_ones_counted_once(visit, supply):
-    page = visit(sample="3").deed({"supply": supply, "n": 1})
+    page = visit(sample="3").event({"supply": supply, "n": 1})
     assert not page.problems
     assert page.url["supply"] == ("" if supply == ["smell"] else "label")
 
@@ -217,16 +217,16 @@ def test_unknown_names_are_left_out_and_doubled_ones_counted_once(visit, supply)
 @pytest.mark.parametrize(
     "done", [None, 7, "supply", ["supply"], [], True, NAN, {}, {"n": 1}, {"supply": "image"}]
 )
-def test_what_is_no_deed_changes_nothing(visit, done):
+def test_what_is_no_event_changes_nothing(visit, done):
     page = visit(sample="3", supply="label")
     before = page.url
-    page.deed(done)
+    page.event(done)
     assert not page.problems
     assert page.url == before
 
 
 def test_what_has_no_data_is_not_supplied(visit):
-    page = visit(source="drawing").deed({"supply": ["image", "label"], "n": 1})
+    page = visit(source="drawing").event({"supply": ["image", "label"], "n": 1})
     assert not page.problems
     assert page.stage["evidence"] == []
     assert "the posterior is the prior" in page.headline

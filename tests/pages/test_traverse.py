@@ -29,7 +29,7 @@ def test_the_mark_spans_what_the_belief_holds_likely(visit):
     page = visit("traverse.py", across="12")
     scope: dict[str, object] = {}
     exec(page.app.code[0].value, scope)
-    q = scope["belief"].posterior
+    q = scope["inference"].posterior
     edges = [(q.mean[12] + side * 2 * q.std[12]).item() for side in (-1, 1)]
     (mark,) = chart(page)["layout"]["shapes"]
     # Nine columns, 0 to 8, stand for −3 to 3.

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mvae import checkpoint
-from mvae.analysis.inference import believe
+from mvae.analysis.inference import infer
 from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_model
 from pages.parts import loading
 from pages.parts.versions import one_version
@@ -41,15 +41,15 @@ def root(tmp_path, monkeypatch) -> Path:
 def test_a_replaced_checkpoint_is_shown_as_a_whole(visit, root):
     """Encoders, decoders, plane and figures are all of the new one, or all of the old one."""
     shown = visit(data="mnist", model="mvae-2d", sample="3")
-    before, decoders = shown.belief, shown.stage["decoders"]
+    before, decoders = shown.inference, shown.stage["decoders"]
     put(root, "fashion/mvae-2d")
     shown.app.run()
     shown.check()
     model, _ = load_model("fashion", "mvae-2d")
     sample = loading.samples_of("mnist", "mvae-2d")[slice(3, 4)]
-    wanted = believe(model, sample, ["image", "label"])
-    assert torch.allclose(shown.belief.posterior.mean.float(), wanted.posterior.mean, atol=1e-4)
-    assert not torch.allclose(before.posterior.mean, shown.belief.posterior.mean, atol=0.1)
+    wanted = infer(model, sample, ["image", "label"])
+    assert torch.allclose(shown.inference.posterior.mean.float(), wanted.posterior.mean, atol=1e-4)
+    assert not torch.allclose(before.posterior.mean, shown.inference.posterior.mean, atol=0.1)
     assert shown.stage["decoders"] != decoders
     assert (
         loading.metrics_of("mnist", "mvae-2d").protocol

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from mvae.evaluation.measures.accuracy import Accuracy
-from mvae.evaluation.measures.base import Measure, Subject
-from mvae.evaluation.measures.calibration import Honesty, Probe
-from mvae.evaluation.measures.conflict_and_cost import Facts
+from mvae.evaluation.measures.base import EvaluationContext, Measure
+from mvae.evaluation.measures.calibration import CalibrationMeasure, Probe
+from mvae.evaluation.measures.conflict_and_cost import ConflictAndCost
 from mvae.evaluation.measures.frechet import Frechet
-from mvae.evaluation.measures.generation import Generated
+from mvae.evaluation.measures.generation import Generation
 from mvae.evaluation.measures.likelihoods import Likelihoods, estimates
 from mvae.evaluation.measures.retrieval import Retrieval
-from mvae.evaluation.measures.text_quality import Texts
+from mvae.evaluation.measures.text_quality import TextQuality
 
-__all__ = ["OTHERS", "Likelihoods", "Measure", "Subject", "estimates"]
+__all__ = ["OTHERS", "EvaluationContext", "Likelihoods", "Measure", "estimates"]
 
 #: All but the likelihoods, which another model's may stand beside.
 OTHERS: tuple[Measure, ...] = (
-    *(Facts(), Accuracy(), Generated(), Frechet(), Retrieval(), Texts(), Probe(), Honesty()),
+    *(
+        ConflictAndCost(),
+        Accuracy(),
+        Generation(),
+        Frechet(),
+        Retrieval(),
+        TextQuality(),
+        Probe(),
+        CalibrationMeasure(),
+    ),
 )

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.accuracy import agreement, told
-from mvae.evaluation.measures.base import SOME, Measure, Situation, Subject, figure
-from mvae.evaluation.step_cache import Step, Work
+from mvae.evaluation.measures.base import SOME, ConditioningSet, EvaluationContext, Measure, figure
+from mvae.evaluation.step_cache import Step, StepCache
 from mvae.modality import Modality
 
 __all__ = ["TEXTS", "Accuracy"]
@@ -26,25 +26,26 @@ class Accuracy(Measure):
     So for each label, for each text; of tags it is the share that is right.
     """
 
+    name = "accuracy"
     kinds = ("accuracy", "accuracy_by_number")
 
-    def steps(self, subject: Subject) -> Iterator[Step]:
+    def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Infer each modality in words wherever it is not supplied."""
-        for m, situation in asked(subject):
-            for part, rows in enumerate(subject.parts(samples(subject, m))):
-                run = partial(infer, subject, m, situation, rows, part)
-                yield Step(f"accuracy {key(subject, m, situation)}", part, 4, run)
+        for m, conditioning_set in asked(context):
+            for part, rows in enumerate(context.parts(samples(context, m))):
+                run = partial(infer, context, m, conditioning_set, rows, part)
+                yield Step(f"accuracy {key(context, m, conditioning_set)}", part, 4, run)
 
-    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
-        """Give accuracy by situation, and by how many tiles of the picture are supplied."""
+    def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
+        """Give accuracy by conditioning set, and by how many tiles of the picture are supplied."""
         found = {}
         by_number: dict[str, list[Tensor]] = {}
-        for m, situation in asked(subject):
-            right = work.of(f"accuracy {key(subject, m, situation)}")["value"]
-            given = set(situation.key.split("+")) - {""}
-            if situation.key and (~right.isnan()).sum() > 1:
-                found[f"{situation.key}->{m.name}"] = figure(right)
-            if m == subject.label and given <= {*subject.images}:
+        for m, conditioning_set in asked(context):
+            right = cache.of(f"accuracy {key(context, m, conditioning_set)}")["value"]
+            given = set(conditioning_set.key.split("+")) - {""}
+            if conditioning_set.key and (~right.isnan()).sum() > 1:
+                found[f"{conditioning_set.key}->{m.name}"] = figure(right)
+            if m == context.label and given <= {*context.images}:
                 by_number.setdefault(str(len(given)), []).append(right)
         result: dict[str, Any] = {"accuracy": found} if found else {}
         if by_number:
@@ -54,47 +55,55 @@ class Accuracy(Measure):
             }
         return result
 
-    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+    def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Say how words are inferred."""
-        if not subject.named:
+        if not context.annotations:
             return {}
-        said = f"argmax of E p(label|hidden), {subject.draws} draws a sample"
-        if any(m.kind == "tags" for m in subject.named):
+        said = f"argmax of E p(label|hidden), {context.draws} draws a sample"
+        if any(m.kind == "tags" for m in context.annotations):
             said += "; of tags the share that is right"
-        if any(m.kind == "text" for m in subject.named):
+        if any(m.kind == "text" for m in context.annotations):
             said += f"; a text is right as a whole, the likeliest of {TEXTS} draws' texts"
-        return {"accuracy": said, "n_accuracy": max(samples(subject, m) for m in subject.named)}
+        return {
+            "accuracy": said,
+            "n_accuracy": max(samples(context, m) for m in context.annotations),
+        }
 
 
-def samples(subject: Subject, m: Modality) -> int:
+def samples(context: EvaluationContext, m: Modality) -> int:
     """Say of how many test samples a modality is inferred."""
-    costly = subject.model.sampler or m.kind == "text"
-    return min(SOME, len(subject.test)) if costly else len(subject.test)
+    costly = context.model.sampler or m.kind == "text"
+    return min(SOME, len(context.test)) if costly else len(context.test)
 
 
-def asked(subject: Subject) -> Iterator[tuple[Modality, Situation]]:
-    """List each modality in words with the situations in which it is inferred."""
-    for m in subject.named:
-        place = subject.test.names.index(m.name)
-        for situation in subject.situations:
-            told = situation.supplied[:, place].all()
-            if not told and subject.model.possible(situation.of(subject.test), [m.name]):
-                yield m, situation
+def asked(context: EvaluationContext) -> Iterator[tuple[Modality, ConditioningSet]]:
+    """List each modality in words with the conditioning sets in which it is inferred."""
+    for m in context.annotations:
+        place = context.test.names.index(m.name)
+        for conditioning_set in context.conditioning_sets:
+            told = conditioning_set.supplied[:, place].all()
+            if not told and context.model.possible(conditioning_set.of(context.test), [m.name]):
+                yield m, conditioning_set
 
 
-def key(subject: Subject, m: Modality, situation: Situation) -> str:
+def key(context: EvaluationContext, m: Modality, conditioning_set: ConditioningSet) -> str:
     """Name a step; where there is one label its name goes without saying."""
-    return situation.key if m == subject.label else f"{situation.key}->{m.name}"
+    return conditioning_set.key if m == context.label else f"{conditioning_set.key}->{m.name}"
 
 
 @torch.no_grad()
 def infer(
-    subject: Subject, m: Modality, situation: Situation, rows: slice, part: int, _: torch.Generator
+    context: EvaluationContext,
+    m: Modality,
+    conditioning_set: ConditioningSet,
+    rows: slice,
+    part: int,
+    _: torch.Generator,
 ) -> dict[str, Tensor]:
     """Say for which samples what is inferred is right; NaN where it was supplied."""
-    whole = subject.test[rows]
-    given = situation[rows].of(whole)
-    draws = TEXTS if m.kind == "text" else subject.draws
-    p = subject.model.generate(given, draws, subject.seed + part, [m.name])[m.name]
+    whole = context.test[rows]
+    given = conditioning_set[rows].of(whole)
+    draws = TEXTS if m.kind == "text" else context.draws
+    p = context.model.generate(given, draws, context.seed + part, [m.name])[m.name]
     right = agreement(m, told(m, p), whole.values[m.name])
     return {"value": right.masked_fill(given.present[:, given.names.index(m.name)], torch.nan)}

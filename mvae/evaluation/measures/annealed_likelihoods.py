@@ -18,8 +18,8 @@ from mvae.evaluation.boltzmann_likelihood import (
     anneal_both_ways,
     boltzmann_log_likelihood,
 )
-from mvae.evaluation.measures.base import Situation, Subject
-from mvae.evaluation.step_cache import Step, Work
+from mvae.evaluation.measures.base import ConditioningSet, EvaluationContext
+from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.boltzmann.model import BoltzmannModel
 
 __all__ = ["ANNEALING", "annealed", "conditional_protocol", "log_partition", "normalised"]
@@ -44,39 +44,46 @@ def conditional_protocol(model: BoltzmannModel) -> str:
     )
 
 
-def annealed(subject: Subject, scored: Iterable[Situation]) -> Iterator[Step]:
+def annealed(context: EvaluationContext, scored: Iterable[ConditioningSet]) -> Iterator[Step]:
     """List the steps for a Boltzmann machine: log Z in parts, shared by all samples, and the rest.
 
     Args:
-        subject: whose model is a Boltzmann machine over the data.
-        scored: the situations in which log p is estimated.
+        context: whose model is a Boltzmann machine over the data.
+        scored: the conditioning sets in which log p is estimated.
     """
-    for part in range(math.ceil(subject.k / 10 / PART)):
-        yield Step("log Z", part, 5 * subject.k, partial(anneal, subject))
-    for situation in scored:
-        yield Step(f"log p {situation.key}", 0, 5 * subject.k, partial(score, subject, situation))
+    for part in range(math.ceil(context.k / 10 / PART)):
+        yield Step("log Z", part, 5 * context.k, partial(anneal, context))
+    for conditioning_set in scored:
+        yield Step(
+            f"log p {conditioning_set.key}",
+            0,
+            5 * context.k,
+            partial(score, context, conditioning_set),
+        )
 
 
-def anneal(subject: Subject, generator: torch.Generator) -> dict[str, Tensor]:
+def anneal(context: EvaluationContext, generator: torch.Generator) -> dict[str, Tensor]:
     """Anneal both ways, a part of the runs."""
-    assert isinstance(subject.model, BoltzmannModel)
-    return anneal_both_ways(subject.model.machine, generator)
+    assert isinstance(context.model, BoltzmannModel)
+    return anneal_both_ways(context.model.machine, generator)
 
 
-def score(subject: Subject, situation: Situation, generator: torch.Generator) -> dict[str, Tensor]:
+def score(
+    context: EvaluationContext, conditioning_set: ConditioningSet, generator: torch.Generator
+) -> dict[str, Tensor]:
     """Estimate log p(x_S) + log Z of the first n samples."""
-    assert isinstance(subject.model, BoltzmannModel)
-    rows = slice(0, subject.n)
-    batch, runs = situation[rows].of(subject.test[rows]), subject.k // 10
-    found = boltzmann_log_likelihood(subject.model, batch, runs, generator, UNNORMALISED)
+    assert isinstance(context.model, BoltzmannModel)
+    rows = slice(0, context.n)
+    batch, runs = conditioning_set[rows].of(context.test[rows]), context.k // 10
+    found = boltzmann_log_likelihood(context.model, batch, runs, generator, UNNORMALISED)
     return {"value": found.value, "k_hat": found.k_hat}
 
 
 def normalised(
-    found: Mapping[str, Mapping[str, Tensor]], work: Work
+    found: Mapping[str, Mapping[str, Tensor]], cache: StepCache
 ) -> dict[str, dict[str, Tensor]]:
     """Subtract the upper estimate of log Z, if there is one; k̂ is ∞ where no bound follows."""
-    log_z = partition_of(work)
+    log_z = partition_of(cache)
     if log_z is None:
         return {key: dict(x) for key, x in found.items()}
     k_hat = torch.tensor(math.inf if log_z.crossed else log_z.k_hat)
@@ -86,9 +93,9 @@ def normalised(
     }
 
 
-def log_partition(work: Work) -> dict[str, Any]:
+def log_partition(cache: StepCache) -> dict[str, Any]:
     """Return both estimates of log Z and whether they cross; nothing without a machine."""
-    log_z, runs = partition_of(work), work.of("log Z")
+    log_z, runs = partition_of(cache), cache.of("log Z")
     if log_z is None:
         return {}
     ways = {"forward": log_z.forward_se, "reverse": log_z.reverse_se}
@@ -99,7 +106,7 @@ def log_partition(work: Work) -> dict[str, Any]:
     return {"log_partition": {**found, "crossed": log_z.crossed}}
 
 
-def partition_of(work: Work) -> LogPartition | None:
+def partition_of(cache: StepCache) -> LogPartition | None:
     """Return the estimates of all parts together."""
-    parts = work.of("log Z")
+    parts = cache.of("log Z")
     return LogPartition.of(parts["forward"], parts["reverse"]) if parts else None

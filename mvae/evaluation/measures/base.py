@@ -1,4 +1,4 @@
-"""What is evaluated, on which samples and in which situations; and what every measure is."""
+"""What is evaluated, on which samples and in which conditioning sets; and what every measure is."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from torch import Tensor
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
 from mvae.evaluation.classifier import Classifier
-from mvae.evaluation.step_cache import Step, Work
+from mvae.evaluation.step_cache import Step, StepCache
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
 from mvae.models.base import LatentModel, MultimodalModel
 
 __all__ = [
+    "ConditioningSet",
+    "EvaluationContext",
     "Measure",
     "Scored",
-    "Situation",
-    "Subject",
+    "conditioning_sets",
     "costly",
     "figure",
-    "situations",
     "subsets_of",
 ]
 
 #: Samples of a part: a few seconds of importance weighting with K = 1,000; and of a part where
-#: draws cost much and situations are many.
+#: draws cost much and conditioning sets are many.
 ROWS, FEW_ROWS = 250, 50
 #: With more modalities than this, how many are supplied stands for which.
 FEW = 5
-#: With more situations than this, log p of a part of the modalities is that of fewer samples.
+#: With more conditioning sets than this, log p of some of the modalities uses fewer samples.
 WHOLE = 4
 #: Test samples of what takes many draws of each.
 SOME = 1000
@@ -80,7 +80,7 @@ def figure(values: Tensor) -> Scored:
 
 
 @dataclass(frozen=True)
-class Situation:
+class ConditioningSet:
     """What is supplied.
 
     Args:
@@ -95,36 +95,36 @@ class Situation:
         """Keep of a batch what is supplied."""
         return Batch(batch.values, batch.present & self.supplied)
 
-    def __getitem__(self, rows: slice) -> Situation:
+    def __getitem__(self, rows: slice) -> ConditioningSet:
         """Take some of the samples."""
-        return Situation(self.key, self.supplied[rows])
+        return ConditioningSet(self.key, self.supplied[rows])
 
 
-def situations(batch: Batch, seed: int = 0) -> list[Situation]:
+def conditioning_sets(batch: Batch, seed: int = 0) -> list[ConditioningSet]:
     """List what may be supplied of M modalities: each subset, or with many how many of them.
 
     With more than five there are too many subsets. Each sample then gets its modalities in a random
-    order of its own, and a situation is the first m of them.
+    order of its own, and a conditioning set is the first m of them.
 
     Example:
         >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
-        >>> [s.key for s in situations(Batch.empty([digit]))]
+        >>> [s.key for s in conditioning sets(Batch.empty([digit]))]
         ['', 'label']
     """
     names = batch.names
     if len(names) <= FEW:
-        return [Situation("+".join(s), batch.mask([s])[0]) for s in subsets_of(names)]
+        return [ConditioningSet("+".join(s), batch.mask([s])[0]) for s in subsets_of(names)]
     order = torch.rand(batch.present.shape, generator=torch.Generator().manual_seed(seed))
     place = order.argsort(-1).argsort(-1)
     several = [
-        Situation(f"{m} of {len(names)}", batch.present & (place < m))
+        ConditioningSet(f"{m} of {len(names)}", batch.present & (place < m))
         for m in range(1, len(names) + 1)
     ]
-    return [Situation("", torch.zeros_like(batch.present)), *several]
+    return [ConditioningSet("", torch.zeros_like(batch.present)), *several]
 
 
 @dataclass(frozen=True)
-class Subject:
+class EvaluationContext:
     """A model, and what it is measured on.
 
     Args:
@@ -159,9 +159,9 @@ class Subject:
         return labels[0] if len(labels) == 1 else None
 
     @property
-    def named(self) -> tuple[Modality, ...]:
+    def annotations(self) -> tuple[Modality, ...]:
         """Labels, tags and texts."""
-        return tuple(m for m in self.config.modalities if m.named)
+        return tuple(m for m in self.config.modalities if m.is_annotation)
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -184,39 +184,39 @@ class Subject:
         return 200 if self.model.sampler else 1
 
     @cached_property
-    def situations(self) -> list[Situation]:
+    def conditioning_sets(self) -> list[ConditioningSet]:
         """What may be supplied of the test samples."""
-        return situations(self.test, self.seed)
+        return conditioning_sets(self.test, self.seed)
 
     @property
     def rows(self) -> int:
         """Samples of a part that is scored by log p."""
-        many = len(self.situations) > WHOLE
+        many = len(self.conditioning_sets) > WHOLE
         return FEW_ROWS if many and costly(self.config.modalities) else ROWS
 
-    def scored(self, situation: Situation) -> int:
+    def scored(self, conditioning_set: ConditioningSet) -> int:
         """How many test samples are scored by log p: of many subsets only the whole by n."""
-        whole = situation.key == self.situations[-1].key
-        return self.n if whole or len(self.situations) <= WHOLE else min(self.n, self.rows)
+        whole = conditioning_set.key == self.conditioning_sets[-1].key
+        return self.n if whole or len(self.conditioning_sets) <= WHOLE else min(self.n, self.rows)
 
-    def believes(self, situation: Situation) -> bool:
-        """Say whether the model has a posterior in a situation, as a sample tells."""
+    def has_posterior(self, conditioning_set: ConditioningSet) -> bool:
+        """Say whether the model has a posterior in a conditioning set, as a sample tells."""
         one = slice(0, 1)
         if not isinstance(self.model, LatentModel):
             return False
         try:
-            self.model.posterior(situation[one].of(self.test[one]))
+            self.model.posterior(conditioning_set[one].of(self.test[one]))
         except ValueError:
             return False
         return True
 
-    def told(self, kind: str) -> Iterator[tuple[Modality, Situation]]:
-        """List modalities of a kind, and the situations from which the model tells them."""
+    def told(self, kind: str) -> Iterator[tuple[Modality, ConditioningSet]]:
+        """List modalities of a kind, and the conditioning sets from which the model tells them."""
         for i, m in enumerate(self.config.modalities):
-            for situation in self.situations if m.kind == kind else ():
-                given = bool(situation.key) and not situation.supplied[:, i].any()
-                if given and self.model.possible(situation.of(self.test), [m.name]):
-                    yield m, situation
+            for conditioning_set in self.conditioning_sets if m.kind == kind else ():
+                given = bool(conditioning_set.key) and not conditioning_set.supplied[:, i].any()
+                if given and self.model.possible(conditioning_set.of(self.test), [m.name]):
+                    yield m, conditioning_set
 
     def parts(self, n: int, rows: int = ROWS) -> list[slice]:
         """Cut the first n test samples, and the rest of the last part, into parts."""
@@ -226,22 +226,19 @@ class Subject:
 class Measure(abc.ABC):
     """A measure: which steps compute it, and how its figures follow from their results."""
 
+    #: Its name on the command line, ``evaluate --only``.
+    name: ClassVar[str]
     #: Every kind of figure that it may have, the keys of :meth:`figures`.
     kinds: ClassVar[tuple[str, ...]]
 
-    @property
-    def name(self) -> str:
-        """Its name on the command line, ``evaluate --only``."""
-        return type(self).__name__.lower()
-
     @abc.abstractmethod
-    def steps(self, subject: Subject) -> Iterator[Step]:
+    def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """List the steps, none where the model has no such figures."""
 
     @abc.abstractmethod
-    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
+    def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Give the figures once all steps are done, by kind and by what is given and asked."""
 
     @abc.abstractmethod
-    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+    def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Say how they come about."""

@@ -1,4 +1,4 @@
-"""Whether beliefs are as sure as they may be, and what a linear probe can read off them."""
+"""Whether posteriors are as sure as they may be, and what a linear probe can read off them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.calibration import USED, Calibration, calibrate
-from mvae.evaluation.measures.base import WHOLE, Measure, Situation, Subject, figure
+from mvae.evaluation.measures.base import WHOLE, ConditioningSet, EvaluationContext, Measure, figure
 from mvae.evaluation.probe import linear_probe
-from mvae.evaluation.step_cache import Step, Work
+from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.base import LatentModel
 
-__all__ = ["Honesty", "Probe"]
+__all__ = ["CalibrationMeasure", "Probe"]
 
 #: Simulated samples; and bins of a rank histogram.
 SIMULATED, BINS = 2000, 20
@@ -27,54 +27,57 @@ BAND = 0.99
 LEARNED = 10_000
 
 
-def believing(subject: Subject) -> list[Situation]:
-    """List the situations in which something is supplied and the model has a belief."""
-    return [s for s in subject.situations if s.key and subject.believes(s)]
+def with_posterior(context: EvaluationContext) -> list[ConditioningSet]:
+    """List the conditioning sets in which something is supplied and the model has a posterior."""
+    return [s for s in context.conditioning_sets if s.key and context.has_posterior(s)]
 
 
-class Honesty(Measure):
+class CalibrationMeasure(Measure):
     """Simulation-based calibration of q(z|x_S); see :mod:`mvae.evaluation.calibration`."""
 
+    name = "calibration"
     kinds = (*(f"coverage_{level:.0%}" for level in LEVELS), "used_latents", "ranks", "rank_band")
 
-    def steps(self, subject: Subject) -> Iterator[Step]:
-        """Simulate anew for each situation: all of them see the same samples."""
-        for situation in believing(subject):
-            run = partial(rank, subject, situation)
-            yield Step(f"ranks {situation.key}", 0, 8, run)
+    def steps(self, context: EvaluationContext) -> Iterator[Step]:
+        """Simulate anew for each conditioning set: all of them see the same samples."""
+        for conditioning_set in with_posterior(context):
+            run = partial(rank, context, conditioning_set)
+            yield Step(f"ranks {conditioning_set.key}", 0, 8, run)
 
-    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
-        """Return coverage and rank histograms of the dimensions in use, by situation.
+    def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
+        """Return coverage and rank histograms of the dimensions in use, by conditioning set.
 
-        A situation in which no dimension is in use has none: its posterior is the prior.
+        A conditioning set in which no dimension is in use has none: its posterior is the prior.
         """
         coverage: dict[str, dict[str, Any]] = {f"coverage_{level:.0%}": {} for level in LEVELS}
         used, ranks, bands = {}, {}, {}
-        for situation in believing(subject):
-            found = work.of(f"ranks {situation.key}")
+        for conditioning_set in with_posterior(context):
+            found = cache.of(f"ranks {conditioning_set.key}")
             whole = Calibration(found["value"], found["information"])
             kept = whole.used
             samples, count = kept.ranks.shape
-            used[situation.key] = {"mean": count, "se": 0.0, "n": samples}
+            used[conditioning_set.key] = {"mean": count, "se": 0.0, "n": samples}
             if not count:
                 continue
             for level in LEVELS:
                 # Dimensions share the samples, so the standard error is over samples.
-                coverage[f"coverage_{level:.0%}"][situation.key] = figure(
+                coverage[f"coverage_{level:.0%}"][conditioning_set.key] = figure(
                     kept.covered(level).double().mean(1)
                 ) | {"by_dimension": [round(c, 3) for c in whole.coverage(level).tolist()]}
             counts = kept.histogram(BINS).T  # (D, BINS)
-            if len(subject.situations) > WHOLE:
-                counts = counts.sum(0, keepdim=True)  # of many situations all dimensions together
-            ranks[situation.key] = counts.tolist()
-            source = torch.Generator().manual_seed(subject.seed)
+            if len(context.conditioning_sets) > WHOLE:
+                counts = counts.sum(
+                    0, keepdim=True
+                )  # of many conditioning sets all dimensions together
+            ranks[conditioning_set.key] = counts.tolist()
+            source = torch.Generator().manual_seed(context.seed)
             band = kept.band(BINS, BAND, generator=source)
-            bands[situation.key] = [round(height, 3) for height in band]
+            bands[conditioning_set.key] = [round(height, 3) for height in band]
         if not used:
             return {}
         return {**coverage, "used_latents": used, "ranks": ranks, "rank_band": bands}
 
-    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+    def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Say how samples are simulated."""
         return {
             "coverage": f"{SIMULATED:,} simulated samples, z ~ p(z), x ~ p(x|z), not of the test "
@@ -84,37 +87,45 @@ class Honesty(Measure):
 
 
 @torch.no_grad()
-def rank(subject: Subject, situation: Situation, _: torch.Generator) -> dict[str, Tensor]:
-    """Rank simulated latents within the belief that their own data give."""
-    assert isinstance(subject.model, LatentModel)
+def rank(
+    context: EvaluationContext, conditioning_set: ConditioningSet, _: torch.Generator
+) -> dict[str, Tensor]:
+    """Rank simulated latents within the posterior that their own data give."""
+    assert isinstance(context.model, LatentModel)
     # The n-th simulated sample is given what the n-th test sample is given, from the first again.
-    supplied = situation.supplied[torch.arange(SIMULATED) % len(situation.supplied)]
-    source = torch.Generator().manual_seed(subject.seed)
-    found = calibrate(subject.model, supplied, source)
+    supplied = conditioning_set.supplied[torch.arange(SIMULATED) % len(conditioning_set.supplied)]
+    source = torch.Generator().manual_seed(context.seed)
+    found = calibrate(context.model, supplied, source)
     return {"value": found.ranks, "information": found.information}
 
 
 class Probe(Measure):
-    """Accuracy of a linear probe on the mean of the belief; see :mod:`mvae.evaluation.probe`."""
+    """Accuracy of a linear probe on the mean of the posterior; see :mod:`mvae.evaluation.probe`."""
 
+    name = "probe"
     kinds = ("probe",)
 
-    def steps(self, subject: Subject) -> Iterator[Step]:
-        """Learn a probe for each situation that does not tell the label itself."""
-        if subject.label is None:
+    def steps(self, context: EvaluationContext) -> Iterator[Step]:
+        """Learn a probe for each conditioning set that does not tell the label itself."""
+        if context.label is None:
             return
-        place = subject.test.names.index(subject.label.name)
-        for situation in believing(subject):
-            if not situation.supplied[:, place].any():
-                yield Step(f"probe {situation.key}", 0, 60, partial(probe, subject, situation))
+        place = context.test.names.index(context.label.name)
+        for conditioning_set in with_posterior(context):
+            if not conditioning_set.supplied[:, place].any():
+                yield Step(
+                    f"probe {conditioning_set.key}",
+                    0,
+                    60,
+                    partial(probe, context, conditioning_set),
+                )
 
-    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
-        """Give the accuracy by situation."""
-        right = {s.key: work.of(f"probe {s.key}").get("value") for s in subject.situations}
+    def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
+        """Give the accuracy by conditioning set."""
+        right = {s.key: cache.of(f"probe {s.key}").get("value") for s in context.conditioning_sets}
         found = {key: figure(x) for key, x in right.items() if x is not None}
         return {"probe": found} if found else {}
 
-    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+    def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Say what the probe is."""
         return {
             "probe": f"logistic regression on the mean of q(z|x_S), learned from {LEARNED:,} "
@@ -122,13 +133,17 @@ class Probe(Measure):
         }
 
 
-def probe(subject: Subject, situation: Situation, generator: torch.Generator) -> dict[str, Tensor]:
+def probe(
+    context: EvaluationContext, conditioning_set: ConditioningSet, generator: torch.Generator
+) -> dict[str, Tensor]:
     """Say for which test samples the probe is right."""
-    model = subject.model
+    model = context.model
     assert isinstance(model, LatentModel)
-    assert subject.label is not None
-    train = subject.train()
+    assert context.label is not None
+    train = context.train()
     some = train[torch.randperm(len(train), generator=generator)[:LEARNED]]
-    rows = torch.arange(len(some)) % len(situation.supplied)
-    learned = Situation(situation.key, situation.supplied[rows]).of(some)
-    return {"value": linear_probe(model, learned, situation.of(subject.test), subject.label.name)}
+    rows = torch.arange(len(some)) % len(conditioning_set.supplied)
+    learned = ConditioningSet(conditioning_set.key, conditioning_set.supplied[rows]).of(some)
+    return {
+        "value": linear_probe(model, learned, conditioning_set.of(context.test), context.label.name)
+    }

@@ -13,11 +13,11 @@ from mvae.batch import Batch
 from mvae.distributions.disagreement import UNUSUAL, disagreement
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.cost import decoder_evaluations
-from mvae.evaluation.measures.base import FEW, Measure, Subject, figure, subsets_of
-from mvae.evaluation.step_cache import Step, Work
+from mvae.evaluation.measures.base import FEW, EvaluationContext, Measure, figure, subsets_of
+from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.base import ExpertModel
 
-__all__ = ["Facts", "disagreement_quantiles", "noticed"]
+__all__ = ["ConflictAndCost", "disagreement_quantiles", "noticed"]
 
 #: Percentiles of disagreement that are stored: 0, ½, 1, … 100 %.
 QUANTILES = 201
@@ -25,32 +25,33 @@ QUANTILES = 201
 WRONG = "; wrong "
 
 
-class Facts(Measure):
+class ConflictAndCost(Measure):
     """How far modalities disagree, when that is noticed, and decoder evaluations of a step."""
 
+    name = "conflict-and-cost"
     kinds = ("decoder_evaluations", "disagreement", "detects")
 
-    def steps(self, subject: Subject) -> Iterator[Step]:
+    def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Take all test samples at once."""
-        if isinstance(subject.model, ExpertModel) and len(subject.test.names) <= FEW:
-            yield Step("disagreement", 0, 20, partial(measure_quantiles, subject))
-            yield Step("detects", 0, 20, partial(measure_noticed, subject))
+        if isinstance(context.model, ExpertModel) and len(context.test.names) <= FEW:
+            yield Step("disagreement", 0, 20, partial(measure_quantiles, context))
+            yield Step("detects", 0, 20, partial(measure_noticed, context))
 
-    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
+    def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return evenly spaced quantiles by subset; shares noticed; and evaluations by modality."""
         result: dict[str, Any] = {
-            "decoder_evaluations": decoder_evaluations(subject.config, subject.test[slice(0, 8)])
+            "decoder_evaluations": decoder_evaluations(context.config, context.test[slice(0, 8)])
         }
-        if found := work.of("disagreement"):
+        if found := cache.of("disagreement"):
             result["disagreement"] = {
                 key: [round(point, 3) for point in points.tolist()] for key, points in found.items()
             }
-        for key, hits in work.of("detects").items():
+        for key, hits in cache.of("detects").items():
             subset, _, wrong = key.partition(WRONG)
             result.setdefault("detects", {}).setdefault(subset, {})[wrong] = figure(hits)
         return result
 
-    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+    def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Say what the quantiles are of, and what is to be noticed."""
         return {
             "disagreement": f"{QUANTILES} evenly spaced quantiles over matched test samples",
@@ -59,16 +60,16 @@ class Facts(Measure):
         }
 
 
-def measure_quantiles(subject: Subject, _: torch.Generator) -> dict[str, Tensor]:
+def measure_quantiles(context: EvaluationContext, _: torch.Generator) -> dict[str, Tensor]:
     """Return the quantiles as a step's results."""
-    assert isinstance(subject.model, ExpertModel)
-    return disagreement_quantiles(subject.model, subject.test)
+    assert isinstance(context.model, ExpertModel)
+    return disagreement_quantiles(context.model, context.test)
 
 
-def measure_noticed(subject: Subject, generator: torch.Generator) -> dict[str, Tensor]:
+def measure_noticed(context: EvaluationContext, generator: torch.Generator) -> dict[str, Tensor]:
     """Return what is noticed as a step's results."""
-    assert isinstance(subject.model, ExpertModel)
-    found = noticed(subject.model, subject.test, generator)
+    assert isinstance(context.model, ExpertModel)
+    found = noticed(context.model, context.test, generator)
     return {f"{'+'.join(subset)}{WRONG}{name}": hits for (subset, name), hits in found.items()}
 
 
@@ -111,8 +112,8 @@ def noticed(
         mask = batch.mask([subset])[0]
         there = torch.stack([batch.there(name) for name in subset]).all(0)
         limit = disagreement(experts, mask).among.quantile(UNUSUAL / 100)
-        named = [m.name for m in model.modalities if m.named and m.name in subset]
-        for name in named or subset[:1]:
+        annotations = [m.name for m in model.modalities if m.is_annotation and m.name in subset]
+        for name in annotations or subset[:1]:
             row, x = batch.names.index(name), batch.values[name]
             mean, logvar = experts.mean.clone(), experts.logvar.clone()
             mean[row], logvar[row] = mean[row, other], logvar[row, other]

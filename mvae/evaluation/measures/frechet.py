@@ -1,4 +1,4 @@
-"""Fréchet distance of the pictures that a model generates from each situation to real ones."""
+"""Fréchet distance to real pictures of those generated from each conditioning set."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.frechet import features, pseudo_values
-from mvae.evaluation.measures.base import SOME, Measure, Scored, Situation, Subject
-from mvae.evaluation.step_cache import Step, Work
+from mvae.evaluation.measures.base import SOME, ConditioningSet, EvaluationContext, Measure, Scored
+from mvae.evaluation.step_cache import Step, StepCache
 from mvae.images.tiling import completed
 
 __all__ = ["Frechet"]
@@ -20,41 +20,45 @@ __all__ = ["Frechet"]
 class Frechet(Measure):
     """The distance between generated pictures, one for a test sample, and the real ones."""
 
+    name = "frechet"
     kinds = ("frechet",)
 
-    def steps(self, subject: Subject) -> Iterator[Step]:
+    def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Generate a picture for each sample, wherever one is missing and can be generated."""
-        if subject.classifier is None:
+        if context.classifier is None:
             return
-        size = len(subject.parts(generated(subject))) * (1 + subject.steps // 3)
-        for situation in subject.situations:
-            if missing(subject, situation):
+        size = len(context.parts(generated(context))) * (1 + context.steps // 3)
+        for conditioning_set in context.conditioning_sets:
+            if missing(context, conditioning_set):
                 yield Step(
-                    f"frechet {situation.key}", 0, size, partial(measure, subject, situation)
+                    f"frechet {conditioning_set.key}",
+                    0,
+                    size,
+                    partial(measure, context, conditioning_set),
                 )
 
-    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
+    def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Give the distance by what is given and what is asked."""
         found = {}
-        for situation in subject.situations:
-            if result := work.of(f"frechet {situation.key}"):
-                key = f"{situation.key}->{'+'.join(missing(subject, situation))}"
+        for conditioning_set in context.conditioning_sets:
+            if result := cache.of(f"frechet {conditioning_set.key}"):
+                key = f"{conditioning_set.key}->{'+'.join(missing(context, conditioning_set))}"
                 each = result["value"]
                 error = each.std().item() / len(each) ** 0.5
                 found[key] = Scored(
                     {
                         "mean": round(each.mean().item(), 3),
                         "se": round(error, 3),
-                        "n": generated(subject),
+                        "n": generated(context),
                     },
                     each,
                 )
         return {"frechet": found} if found else {}
 
-    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+    def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Say in which features, and of how many pictures."""
-        n = generated(subject)
-        whose = "each test sample" if n == len(subject.test) else f"each of {n:,} test samples"
+        n = generated(context)
+        whose = "each test sample" if n == len(context.test) else f"each of {n:,} test samples"
         return {
             "frechet": "squared Fréchet distance in the last hidden layer of the classifier, one "
             f"generated picture (pixel means) for {whose}; standard error by a jackknife over the "
@@ -62,32 +66,34 @@ class Frechet(Measure):
         }
 
 
-def missing(subject: Subject, situation: Situation) -> list[str]:
-    """Name the tiles that are generated in a situation; none if it cannot generate them all."""
-    supplied = situation.supplied
-    names = [n for i, n in enumerate(subject.test.names) if not supplied[:, i].all()]
-    wanted = [n for n in names if n in subject.images]
-    possible = subject.model.possible(situation.of(subject.test), wanted)
+def missing(context: EvaluationContext, conditioning_set: ConditioningSet) -> list[str]:
+    """Return the names of the tiles to generate; none if the model cannot generate them all."""
+    supplied = conditioning_set.supplied
+    names = [n for i, n in enumerate(context.test.names) if not supplied[:, i].all()]
+    wanted = [n for n in names if n in context.images]
+    possible = context.model.possible(conditioning_set.of(context.test), wanted)
     return wanted if len(possible) == len(wanted) else []
 
 
-def generated(subject: Subject) -> int:
+def generated(context: EvaluationContext) -> int:
     """Say how many pictures are generated: with few of them the distance is larger."""
-    n = len(subject.test)
-    return min(SOME, n) if subject.model.sampler else n
+    n = len(context.test)
+    return min(SOME, n) if context.model.sampler else n
 
 
 @torch.no_grad()
-def measure(subject: Subject, situation: Situation, _: torch.Generator) -> dict[str, Tensor]:
+def measure(
+    context: EvaluationContext, conditioning_set: ConditioningSet, _: torch.Generator
+) -> dict[str, Tensor]:
     """Generate the pictures in parts; return the pseudo-values of their distance to real ones."""
-    assert subject.classifier is not None
-    model, wanted = subject.model, missing(subject, situation)
+    assert context.classifier is not None
+    model, wanted = context.model, missing(context, conditioning_set)
     seen = []
-    for part, rows in enumerate(subject.parts(generated(subject))):
-        given = situation[rows].of(subject.test[rows])
-        drawn = model.generate(given, 1, subject.seed + part, wanted)
+    for part, rows in enumerate(context.parts(generated(context))):
+        given = conditioning_set[rows].of(context.test[rows])
+        drawn = model.generate(given, 1, context.seed + part, wanted)
         means = {n: model.modality(n).distribution.expected(p) for n, p in drawn.items()}
-        seen.append(features(subject.classifier, completed(model.modalities, given, means)[0]))
-    real = features(subject.classifier, completed(model.modalities, subject.test, {})[0])
+        seen.append(features(context.classifier, completed(model.modalities, given, means)[0]))
+    real = features(context.classifier, completed(model.modalities, context.test, {})[0])
     made = torch.cat(seen)
     return {"value": pseudo_values(made, real)}

@@ -25,9 +25,9 @@ from mvae.evaluation.measures.annealed_likelihoods import (
     log_partition,
     normalised,
 )
-from mvae.evaluation.measures.base import FEW, Measure, Situation, Subject, figure
+from mvae.evaluation.measures.base import FEW, ConditioningSet, EvaluationContext, Measure, figure
 from mvae.evaluation.measures.matching_proposals import posteriors_alike
-from mvae.evaluation.step_cache import Step, Work
+from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.base import LatentModel
 from mvae.models.boltzmann.model import BoltzmannModel
 from mvae.models.cvae import CVAE
@@ -37,7 +37,7 @@ __all__ = ["Likelihoods", "estimates"]
 
 #: Above this Pareto shape an estimate is not to be trusted.
 RELIABLE = 0.7
-#: Samples of a step, and the name of the steps that score all situations of these together.
+#: Samples of a step, and the name of the steps that score all conditioning sets of these together.
 ROWS, TOGETHER = 25, "log p"
 #: Draws for each distinct value of labels: few values are shared by all samples, and so would
 #: their error be.
@@ -51,6 +51,7 @@ class Likelihoods(Measure):
         reference: another model's name, and its estimates of as many samples.
     """
 
+    name = "likelihoods"
     kinds = ("loglik", "variance_of_log_weights", "elbo", "log_partition", "loglik_above")
 
     def __init__(
@@ -58,43 +59,45 @@ class Likelihoods(Measure):
     ) -> None:
         self.reference = reference
 
-    def steps(self, subject: Subject) -> Iterator[Step]:
+    def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Score the first n samples in parts, each subset by itself."""
-        if isinstance(subject.model, BoltzmannModel):
-            yield from annealed(subject, scored(subject))
+        if isinstance(context.model, BoltzmannModel):
+            yield from annealed(context, scored(context))
             return
-        possible = scored(subject)
-        for situation in possible:
-            if labels_alone(subject, situation):
-                for part, rows in enumerate(subject.parts(subject.scored(situation))):
-                    run = partial(score_labels, subject, situation, rows)
-                    yield Step(f"log p {situation.key}", part, 1, run)
-            if subject.believes(situation):
-                yield Step(f"elbo {situation.key}", 0, 10, partial(bound, subject, situation))
-        for part, rows in enumerate(subject.parts(subject.n, ROWS) if possible else ()):
-            several = [s for s in possible if subject.scored(s) > rows.start]
-            size = len(several) * ROWS * subject.k // 500 + 1
-            yield Step(TOGETHER, part, size, partial(score, subject, several, rows))
-        if isinstance(subject.model, CVAE):
-            for _, wanted, evidence in conditionals(subject):
+        possible = scored(context)
+        for conditioning_set in possible:
+            if labels_alone(context, conditioning_set):
+                for part, rows in enumerate(context.parts(context.scored(conditioning_set))):
+                    run = partial(score_labels, context, conditioning_set, rows)
+                    yield Step(f"log p {conditioning_set.key}", part, 1, run)
+            if context.has_posterior(conditioning_set):
+                yield Step(
+                    f"elbo {conditioning_set.key}", 0, 10, partial(bound, context, conditioning_set)
+                )
+        for part, rows in enumerate(context.parts(context.n, ROWS) if possible else ()):
+            several = [s for s in possible if context.scored(s) > rows.start]
+            size = len(several) * ROWS * context.k // 500 + 1
+            yield Step(TOGETHER, part, size, partial(score, context, several, rows))
+        if isinstance(context.model, CVAE):
+            for _, wanted, evidence in conditionals(context):
                 if "+" not in wanted:
-                    for part, rows in enumerate(subject.parts(subject.n, ROWS)):
-                        run = partial(score_direction, subject, wanted, rows)
-                        size = ROWS * subject.k // 500 + 1
+                    for part, rows in enumerate(context.parts(context.n, ROWS)):
+                        run = partial(score_direction, context, wanted, rows)
+                        size = ROWS * context.k // 500 + 1
                         yield Step(f"log p {wanted}|{evidence}", part, size, run)
 
-    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
+    def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Give loglik, elbo, the variance of the log weights, and loglik_above the reference."""
-        found = estimates(subject, work)
+        found = estimates(context, cache)
         result: dict[str, Any] = {}
         if found:
             result["loglik"] = {key: judged(x["value"], x["k_hat"]) for key, x in found.items()}
-        bounds = {s.key: work.of(f"elbo {s.key}").get("value") for s in subject.situations}
+        bounds = {s.key: cache.of(f"elbo {s.key}").get("value") for s in context.conditioning_sets}
         variances = {key: x.get("variance") for key, x in found.items()}
         for kind, each in (("variance_of_log_weights", variances), ("elbo", bounds)):
             if known := {key: figure(x) for key, x in each.items() if x is not None}:
                 result[kind] = known
-        result |= log_partition(work)
+        result |= log_partition(cache)
         if self.reference:
             name, theirs = self.reference
             above = {key: difference(x, theirs[key]) for key, x in found.items() if key in theirs}
@@ -102,13 +105,13 @@ class Likelihoods(Measure):
                 result["loglik_above"] = {name: above}
         return result
 
-    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+    def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Say how log p was estimated."""
-        model = subject.model
+        model = context.model
         facts: dict[str, str | int | float] = {
             "estimator": ESTIMATOR,
-            "n_loglik": subject.n,
-            "K": subject.k,
+            "n_loglik": context.n,
+            "K": context.k,
         }
         if isinstance(model, BoltzmannModel):
             conditional = conditional_protocol(model)
@@ -131,29 +134,29 @@ class Likelihoods(Measure):
         }
 
 
-def estimates(subject: Subject, work: Work) -> dict[str, dict[str, Tensor]]:
+def estimates(context: EvaluationContext, cache: StepCache) -> dict[str, dict[str, Tensor]]:
     """Give value and k̂ of the scored samples, for each subset and each conditional."""
     found: dict[str, dict[str, Tensor]] = {}
-    together = work.of(TOGETHER)
-    for key in [s.key for s in subject.situations] + [
-        f"{wanted}|{given}" for _, wanted, given in conditionals(subject)
+    together = cache.of(TOGETHER)
+    for key in [s.key for s in context.conditioning_sets] + [
+        f"{wanted}|{given}" for _, wanted, given in conditionals(context)
     ]:
         apart = {name: together.get(f"{key} {name}") for name in ("value", "k_hat", "variance")}
         # Where labels are all there is, there are more draws for each of their values.
-        each = work.of(f"log p {key}") or {n: x for n, x in apart.items() if x is not None}
+        each = cache.of(f"log p {key}") or {n: x for n, x in apart.items() if x is not None}
         if each:
-            found[key] = {name: x[: subject.n] for name, x in each.items()}
-    if not isinstance(subject.model, BoltzmannModel):
+            found[key] = {name: x[: context.n] for name, x in each.items()}
+    if not isinstance(context.model, BoltzmannModel):
         return found
     differences = {
         f"{wanted}|{given}": {
             "value": found[both]["value"] - found[given]["value"],
             "k_hat": torch.maximum(found[both]["k_hat"], found[given]["k_hat"]),
         }
-        for both, wanted, given in conditionals(subject)
+        for both, wanted, given in conditionals(context)
         if both in found and given in found
     }  # in which log Z cancels out
-    return normalised(found, work) | differences
+    return normalised(found, cache) | differences
 
 
 def judged(values: Tensor, k_hat: Tensor) -> dict[str, Any]:
@@ -168,57 +171,59 @@ def difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict
     return judged(ours["value"][:rows] - theirs["value"][:rows], worse)
 
 
-def conditionals(subject: Subject) -> list[tuple[str, str, str]]:
+def conditionals(context: EvaluationContext) -> list[tuple[str, str, str]]:
     """List joint, wanted and given: every split of all modalities in two; with many, one more."""
-    keys = [s.key for s in subject.situations]
-    if len(subject.test.names) > FEW:
+    keys = [s.key for s in context.conditioning_sets]
+    if len(context.test.names) > FEW:
         return [(after, "the next", before) for before, after in pairwise(keys[1:])]
     return [
-        (keys[-1], "+".join(n for n in subject.test.names if n not in given.split("+")), given)
+        (keys[-1], "+".join(n for n in context.test.names if n not in given.split("+")), given)
         for given in keys[1:-1]
     ]
 
 
-def scored(subject: Subject) -> list[Situation]:
-    """List the situations in which log p(x_S) is estimated, as a sample tells."""
-    if subject.model.no_likelihood:
+def scored(context: EvaluationContext) -> list[ConditioningSet]:
+    """List the conditioning sets in which log p(x_S) is estimated, as a sample tells."""
+    if context.model.no_likelihood:
         return []
     one = slice(0, 1)
 
-    def possible(situation: Situation) -> bool:
-        batch = situation[one].of(subject.test[one])
+    def possible(conditioning_set: ConditioningSet) -> bool:
+        batch = conditioning_set[one].of(context.test[one])
         try:
-            if isinstance(subject.model, LatentModel):
-                subject.model.proposal(batch)
-            elif isinstance(subject.model, BoltzmannModel) and not labels_alone(subject, situation):
-                subject.model.bound(batch)
+            if isinstance(context.model, LatentModel):
+                context.model.proposal(batch)
+            elif isinstance(context.model, BoltzmannModel) and not labels_alone(
+                context, conditioning_set
+            ):
+                context.model.bound(batch)
         except ValueError:
             return False
         return True
 
-    return [s for s in subject.situations if s.key and possible(s)]
+    return [s for s in context.conditioning_sets if s.key and possible(s)]
 
 
-def labels_alone(subject: Subject, situation: Situation) -> bool:
+def labels_alone(context: EvaluationContext, conditioning_set: ConditioningSet) -> bool:
     """Say whether nothing but labels is supplied, to any sample."""
-    kinds = torch.tensor([m.kind == "label" for m in subject.config.modalities])
-    return not (situation.supplied & ~kinds).any()
+    kinds = torch.tensor([m.kind == "label" for m in context.config.modalities])
+    return not (conditioning_set.supplied & ~kinds).any()
 
 
 def score(
-    subject: Subject, several: list[Situation], rows: slice, _: torch.Generator
+    context: EvaluationContext, several: list[ConditioningSet], rows: slice, _: torch.Generator
 ) -> dict[str, Tensor]:
-    """Estimate log p(x_S) and log p(x_A|x_B) of some samples in several situations at once."""
-    assert isinstance(subject.model, LatentModel)
-    test = subject.test[rows]
+    """Estimate log p(x_S) and log p(x_A|x_B) of some samples for several sets at once."""
+    assert isinstance(context.model, LatentModel)
+    test = context.test[rows]
     evidence = {s.key: s[rows].of(test) for s in several}
-    alike = {key: x for key, e in evidence.items() if (x := posteriors_alike(subject, e))}
+    alike = {key: x for key, e in evidence.items() if (x := posteriors_alike(context, e))}
     pairs = {
         (both, given): f"{wanted}|{given}"
-        for both, wanted, given in conditionals(subject)
+        for both, wanted, given in conditionals(context)
         if both in evidence and given in evidence
     }
-    found = subset_log_likelihoods(subject.model, evidence, pairs, subject.k, subject.seed, alike)
+    found = subset_log_likelihoods(context.model, evidence, pairs, context.k, context.seed, alike)
     every = torch.arange(len(test))
     return {
         f"{pairs[key] if isinstance(key, tuple) else key} {name}": x
@@ -228,26 +233,26 @@ def score(
 
 
 def score_labels(
-    subject: Subject, situation: Situation, rows: slice, _: torch.Generator
+    context: EvaluationContext, conditioning_set: ConditioningSet, rows: slice, _: torch.Generator
 ) -> dict[str, Tensor]:
     """Estimate log p of labels alone, of each combination once, by many draws."""
-    batch = situation[rows].of(subject.test[rows])
-    labels = [m.name for m in subject.config.modalities if m.kind == "label"]
+    batch = conditioning_set[rows].of(context.test[rows])
+    labels = [m.name for m in context.config.modalities if m.kind == "label"]
     values = torch.stack([batch.filled(name) for name in labels], -1)
     kinds, again = torch.cat((values, batch.present), -1).unique(dim=0, return_inverse=True)
     first = [int((again == i).nonzero()[0]) for i in range(len(kinds))]
     batch = batch[torch.tensor(first)]
-    alike = posteriors_alike(subject, batch)
-    return _kept(log_likelihood(subject.model, batch, CATEGORIES, subject.seed, alike), again)
+    alike = posteriors_alike(context, batch)
+    return _kept(log_likelihood(context.model, batch, CATEGORIES, context.seed, alike), again)
 
 
 def score_direction(
-    subject: Subject, wanted: str, rows: slice, _: torch.Generator
+    context: EvaluationContext, wanted: str, rows: slice, _: torch.Generator
 ) -> dict[str, Tensor]:
     """Estimate log p(x_j|x_-j) of a conditional model."""
-    assert isinstance(subject.model, CVAE)
-    batch = subject.test[rows]
-    estimate = direction_log_likelihood(subject.model, batch, wanted, subject.k, subject.seed)
+    assert isinstance(context.model, CVAE)
+    batch = context.test[rows]
+    estimate = direction_log_likelihood(context.model, batch, wanted, context.k, context.seed)
     return _kept(estimate, torch.arange(len(batch)))
 
 
@@ -256,10 +261,12 @@ def _kept(estimate: LogLikelihood, rows: Tensor) -> dict[str, Tensor]:
     return {name: x[rows] for name, x in kept.items() if x is not None}
 
 
-def bound(subject: Subject, situation: Situation, generator: torch.Generator) -> dict[str, Tensor]:
+def bound(
+    context: EvaluationContext, conditioning_set: ConditioningSet, generator: torch.Generator
+) -> dict[str, Tensor]:
     """Estimate the ELBO of all test samples."""
-    assert isinstance(subject.model, LatentModel)
-    batch = situation.of(subject.test)
+    assert isinstance(context.model, LatentModel)
+    batch = conditioning_set.of(context.test)
     with torch.no_grad():
-        parts = [elbo(subject.model, batch[rows], generator) for rows in subject.parts(len(batch))]
+        parts = [elbo(context.model, batch[rows], generator) for rows in context.parts(len(batch))]
     return {"value": torch.cat(parts)}

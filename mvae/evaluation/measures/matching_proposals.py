@@ -8,7 +8,7 @@ from torch import Tensor
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
-from mvae.evaluation.measures.base import Subject
+from mvae.evaluation.measures.base import EvaluationContext
 from mvae.models.base import LatentModel
 
 __all__ = ["posteriors_alike"]
@@ -17,7 +17,7 @@ __all__ = ["posteriors_alike"]
 EXAMPLES = 20
 
 
-def posteriors_alike(subject: Subject, evidence: Batch) -> Mixture | None:
+def posteriors_alike(context: EvaluationContext, evidence: Batch) -> Mixture | None:
     """Mix, for each sample, the posteriors of validation examples with the same evidence.
 
     The posterior given a label has a lobe for each way to draw it, and no single Gaussian reaches
@@ -25,15 +25,15 @@ def posteriors_alike(subject: Subject, evidence: Batch) -> Mixture | None:
     and a sample without an example has no components.
 
     Args:
-        subject: whose model has posteriors.
+        context: whose model has posteriors.
         evidence: B samples.
     """
-    model, evidence = subject.model, evidence.align(subject.model.modalities)
-    named = {m.name for m in subject.named}
+    model, evidence = context.model, evidence.align(context.model.modalities)
+    annotations = {m.name for m in context.annotations}
     given = [name for name in evidence.names if evidence.there(name).any()]
-    if not isinstance(model, LatentModel) or not given or not named.issuperset(given):
+    if not isinstance(model, LatentModel) or not given or not annotations.issuperset(given):
         return None
-    valid = subject.valid()
+    valid = context.valid()
     same = torch.stack([_same(evidence, valid, name) for name in given]).all(0)  # (B, V)
     rows = [row.nonzero().flatten()[:EXAMPLES] for row in same]
     if not any(len(r) for r in rows):

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvae.evaluation.measures.base import Measure, Situation, Subject, figure
+from mvae.evaluation.measures.base import ConditioningSet, EvaluationContext, Measure, figure
 from mvae.evaluation.retrieval import average_precision, expected_by_chance
-from mvae.evaluation.step_cache import Step, Work
+from mvae.evaluation.step_cache import Step, StepCache
 from mvae.modality import Modality
 
 __all__ = ["Retrieval"]
@@ -31,63 +31,64 @@ class Retrieval(Measure):
       those are relevant that share a tag with it. What is likely anyway is found by no query.
     """
 
+    name = "retrieval"
     kinds = ("average_precision", "average_precision_chance")
 
-    def steps(self, subject: Subject) -> Iterator[Step]:
-        """Rank in every situation in which tags are missing; and from tags alone."""
-        for m, situation in subject.told("tags"):
-            size = subject.draws * subject.steps // 4
-            run = partial(find_tags, subject, m, situation)
-            yield Step(f"tags {situation.key}->{m.name}", 0, size, run)
-        for m, wanted in sought(subject):
-            run = partial(find_others, subject, m, wanted)
-            yield Step(f"by tags {m.name}->{wanted}", 0, subject.draws * subject.steps, run)
+    def steps(self, context: EvaluationContext) -> Iterator[Step]:
+        """Rank in every conditioning set in which tags are missing; and from tags alone."""
+        for m, conditioning_set in context.told("tags"):
+            size = context.draws * context.steps // 4
+            run = partial(find_tags, context, m, conditioning_set)
+            yield Step(f"tags {conditioning_set.key}->{m.name}", 0, size, run)
+        for m, wanted in sought(context):
+            run = partial(find_others, context, m, wanted)
+            yield Step(f"by tags {m.name}->{wanted}", 0, context.draws * context.steps, run)
 
-    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
+    def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return the mean over tags or queries, and what a random ranking is expected to reach."""
         found, chance = {}, {}
-        keys = {f"{s.key}->{m.name}": f"tags {s.key}->{m.name}" for m, s in subject.told("tags")}
-        keys |= {f"{m.name}->{t}": f"by tags {m.name}->{t}" for m, t in sought(subject)}
+        keys = {f"{s.key}->{m.name}": f"tags {s.key}->{m.name}" for m, s in context.told("tags")}
+        keys |= {f"{m.name}->{t}": f"by tags {m.name}->{t}" for m, t in sought(context)}
         for key, what in keys.items():
-            result = work.of(what)
+            result = cache.of(what)
             if result:
                 found[key] = figure(result["value"])
                 chance[key] = figure(result["chance"])
         return {"average_precision": found, "average_precision_chance": chance} if found else {}
 
-    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+    def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Say what is ranked by what."""
-        if not any(m.kind == "tags" for m in subject.named):
+        if not any(m.kind == "tags" for m in context.annotations):
             return {}
-        n = min(ITEMS, len(subject.test))
+        n = min(ITEMS, len(context.test))
         return {
             "average_precision": f"{n} test samples are ranked, by the probability of each tag "
             "that any of them has; or, given the tags of each of them, by how much likelier these "
             "make them than the tags of the others do, those being relevant that share a tag; "
-            f"{subject.draws} draws of what is hidden; by chance: the expectation over all orders, "
+            f"{context.draws} draws of what is hidden; by chance: the expectation over all orders, "
             "averaged over the tags or queries"
         }
 
 
-def sought(subject: Subject) -> Iterator[tuple[Modality, str]]:
+def sought(context: EvaluationContext) -> Iterator[tuple[Modality, str]]:
     """List tags, and the other modalities that are generated from them alone."""
-    for m in subject.named:
-        given = subject.test.supply([m.name])
+    for m in context.annotations:
+        given = context.test.supply([m.name])
         if m.kind == "tags":
-            for name in subject.model.possible(given, None):
+            for name in context.model.possible(given, None):
                 if name != m.name:
                     yield m, name
 
 
 @torch.no_grad()
 def find_tags(
-    subject: Subject, m: Modality, situation: Situation, _: torch.Generator
+    context: EvaluationContext, m: Modality, conditioning_set: ConditioningSet, _: torch.Generator
 ) -> dict[str, Tensor]:
     """Return each tag's average precision, and that expected of a random ranking."""
-    rows = slice(0, min(ITEMS, len(subject.test)))
-    whole = subject.test[rows]
-    given = situation[rows].of(whole)
-    p = subject.model.generate(given, subject.draws, subject.seed, [m.name])[m.name]
+    rows = slice(0, min(ITEMS, len(context.test)))
+    whole = context.test[rows]
+    given = conditioning_set[rows].of(whole)
+    p = context.model.generate(given, context.draws, context.seed, [m.name])[m.name]
     scores = m.distribution.expected(p).mean(0).T  # (tags, B)
     relevant = whole.values[m.name].T > 0.5
     return {
@@ -98,16 +99,16 @@ def find_tags(
 
 @torch.no_grad()
 def find_others(
-    subject: Subject, m: Modality, wanted: str, _: torch.Generator
+    context: EvaluationContext, m: Modality, wanted: str, _: torch.Generator
 ) -> dict[str, Tensor]:
     """Return the average precision of each sample's tags as a query for the other samples."""
-    whole = subject.test[slice(0, min(ITEMS, len(subject.test)))]
+    whole = context.test[slice(0, min(ITEMS, len(context.test)))]
     tags, items = whole.values[m.name] > 0.5, whole.values[wanted]
     queries = whole.supply([m.name])
     scores = []
     for i in range(0, len(whole), TOGETHER):
         some = queries[slice(i, i + TOGETHER)]
-        p = subject.model.generate(some, subject.draws, subject.seed, [wanted])[wanted]
+        p = context.model.generate(some, context.draws, context.seed, [wanted])[wanted]
         # Every item under every query's draws: (N, Q) for each, (Q, B) together.
         scores.append(torch.stack([p.log_prob(x).logsumexp(0) for x in items], -1))
     above = torch.cat(scores)

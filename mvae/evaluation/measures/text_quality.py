@@ -13,19 +13,26 @@ from torch import Tensor
 from mvae.distributions.autoregressive import said
 from mvae.evaluation.accuracy import told
 from mvae.evaluation.measures.accuracy import TEXTS
-from mvae.evaluation.measures.base import SOME, Measure, Scored, Situation, Subject, figure
-from mvae.evaluation.step_cache import Step, Work
+from mvae.evaluation.measures.base import (
+    SOME,
+    ConditioningSet,
+    EvaluationContext,
+    Measure,
+    Scored,
+    figure,
+)
+from mvae.evaluation.step_cache import Step, StepCache
 from mvae.kinds.tokens import decode
 from mvae.modality import Modality
 
-__all__ = ["Texts"]
+__all__ = ["TextQuality"]
 
 #: Times that the samples are drawn anew for the standard error of a score of all of them.
 RESAMPLED = 200
 
 
-class Texts(Measure):
-    r"""For each text that is not supplied, in every situation in which it can be generated.
+class TextQuality(Measure):
+    r"""For each text that is not supplied, in every conditioning set in which it can be generated.
 
     - *BLEU* and *chrF* of all texts together, by sacrebleu: Papineni et al. 2002,
       https://aclanthology.org/P02-1040; Popović 2015, https://aclanthology.org/W15-3049; BLEU
@@ -33,35 +40,38 @@ class Texts(Measure):
     - *per token*: :math:`\frac{1}{T}\log\frac1N\sum_n p(x|h_n)` in nats, the end being a token.
     """
 
+    name = "text-quality"
     kinds = ("per_token", "bleu", "chrf")
 
-    def steps(self, subject: Subject) -> Iterator[Step]:
+    def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Say the texts of some samples in parts."""
-        for m, situation in subject.told("text"):
-            for part, rows in enumerate(subject.parts(SOME)):
-                run = partial(say, subject, m, situation, rows, part)
-                yield Step(f"texts {situation.key}->{m.name}", part, TEXTS * subject.steps, run)
+        for m, conditioning_set in context.told("text"):
+            for part, rows in enumerate(context.parts(SOME)):
+                run = partial(say, context, m, conditioning_set, rows, part)
+                yield Step(
+                    f"texts {conditioning_set.key}->{m.name}", part, TEXTS * context.steps, run
+                )
 
-    def figures(self, subject: Subject, work: Work) -> dict[str, Any]:
+    def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Score what was said, with standard errors by drawing the samples anew."""
         result: dict[str, Any] = {}
-        for m, situation in subject.told("text"):
-            done = work.of(f"texts {situation.key}->{m.name}")
-            key = f"{situation.key}->{m.name}"
+        for m, conditioning_set in context.told("text"):
+            done = cache.of(f"texts {conditioning_set.key}->{m.name}")
+            key = f"{conditioning_set.key}->{m.name}"
             result.setdefault("per_token", {})[key] = figure(done["per_token"])
-            known = [decode(x, m) for x in subject.test.values[m.name][: len(done["said"])]]
+            known = [decode(x, m) for x in context.test.values[m.name][: len(done["said"])]]
             found = [decode(x, m) for x in done["said"]]
             words = any(" " in text for text in known)
-            for kind, x in corpus_scores(found, known, subject.seed).items():
+            for kind, x in corpus_scores(found, known, context.seed).items():
                 if kind != "bleu" or words:
                     result.setdefault(kind, {})[key] = x
         return result
 
-    def protocol(self, subject: Subject) -> dict[str, str | int | float]:
+    def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Say which texts were scored, and how."""
-        if not any(m.kind == "text" for m in subject.named):
+        if not any(m.kind == "text" for m in context.annotations):
             return {}
-        n = min(SOME, len(subject.test))
+        n = min(SOME, len(context.test))
         return {
             "texts": f"{n} test samples; the likeliest of the texts that {TEXTS} draws of what is "
             "hidden say token by token; BLEU and chrF of all together by sacrebleu, its tokens "
@@ -72,13 +82,18 @@ class Texts(Measure):
 
 @torch.no_grad()
 def say(
-    subject: Subject, m: Modality, situation: Situation, rows: slice, part: int, _: torch.Generator
+    context: EvaluationContext,
+    m: Modality,
+    conditioning_set: ConditioningSet,
+    rows: slice,
+    part: int,
+    _: torch.Generator,
 ) -> dict[str, Tensor]:
     """Say texts, and score the samples' own by what a token costs."""
-    whole = subject.test[rows]
-    p = subject.model.generate(situation[rows].of(whole), TEXTS, subject.seed + part, [m.name])[
-        m.name
-    ]
+    whole = context.test[rows]
+    p = context.model.generate(
+        conditioning_set[rows].of(whole), TEXTS, context.seed + part, [m.name]
+    )[m.name]
     own = whole.values[m.name]
     log_p = p.log_prob(own).logsumexp(0) - math.log(TEXTS)
     return {"said": told(m, p), "per_token": log_p / said(own).sum(-1)}

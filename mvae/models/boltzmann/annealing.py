@@ -37,7 +37,7 @@ def annealed_log_weights(
     Gibbs sweep on from x_{k−1} at β_k. The logarithm of the mean exceeds log Z by b nats with
     probability e^{−b} at most, whatever the number of runs and of temperatures: a lower bound, and
     with few temperatures a loose one. Salakhutdinov & Murray, *On the Quantitative Analysis of Deep
-    Belief Networks*, ICML 2008, https://doi.org/10.1145/1390156.1390266.
+    Posterior Networks*, ICML 2008, https://doi.org/10.1145/1390156.1390266.
 
     Args:
         machine: whose Z is wanted.

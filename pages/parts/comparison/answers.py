@@ -42,13 +42,13 @@ def answers(
         classifier: names the generated pictures.
         seed: of the draws, the same for all.
     """
-    situation = (
+    conditioning_set = (
         *(seed, evidence, sample.present.tolist()),
         *((name, tuple(x.shape), x.numpy().tobytes()) for name, x in sample.values.items()),
     )
-    if st.session_state.get("answers", (None,))[0] != situation:
+    if st.session_state.get("answers", (None,))[0] != conditioning_set:
         # Weakly, or a session would hold models that nobody looks at any more.
-        st.session_state["answers"] = (situation, WeakKeyDictionary())
+        st.session_state["answers"] = (conditioning_set, WeakKeyDictionary())
     # Under the model itself and not its name, which another data set may have as well.
     kept: WeakKeyDictionary[MultimodalModel, Answer] = st.session_state["answers"][1]
     order = sorted(models, key=lambda name: name != first)

@@ -24,7 +24,7 @@ AXIS = 32
 def card(name: str, answer: Answer, shared: Shared) -> str:
     """Write one model's answer: what it believes, what it generates, and how good that is."""
     parts = {
-        "belief": _belief(name, answer, shared),
+        "posterior": _inference(name, answer, shared),
         "picture": pictured(answer, shared),
         "rest": "".join(rest(answer, shared)),
     }
@@ -68,16 +68,16 @@ def _steps(stds: Tensor) -> str:
     )
 
 
-def _belief(name: str, answer: Answer, shared: Shared) -> str:
+def _inference(name: str, answer: Answer, shared: Shared) -> str:
     if answer.spread is None:
-        return part("belief") + sentence(answer.no_spread)
+        return part("posterior") + sentence(answer.no_spread)
     reference = shared.reference.spread if shared.reference and name != shared.pinned else None
     svg = spread(answer.spread, reference, shared.latents, shared.ink)
     low, high = answer.spread[0].item(), answer.spread[-1].item()
     words = f"standard deviations of {len(answer.spread)} latents, {low:.2f} to {high:.2f}"
     ticks = "".join(f'<i style="top:{height_of(tick):.0f}%">{tick:g}</i>' for tick in (1.0, 0.1))
     return (
-        part("belief", f"σ of {len(answer.spread)} latents")
+        part("posterior", f"σ of {len(answer.spread)} latents")
         + f'<div class="spread"><span aria-hidden="true">{ticks}</span>'
         + f'<img alt="{words}" src="data:image/svg+xml,{quote(svg)}"></div>'
     )

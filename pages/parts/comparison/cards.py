@@ -50,13 +50,13 @@ def lay_out(
         for name, column in zip(row, st.columns(abreast), strict=False):
             with column, st.container(border=True, key=f"model-{name}", height="stretch"):
                 st.markdown(f"#### {plain(name)}")
-                _deeds(name, names, pinned)
+                _events(name, names, pinned)
                 st.caption(plain(about[name]))
                 places[name] = st.container()
     return places
 
 
-def _deeds(name: str, names: tuple[str, ...], pinned: str) -> None:
+def _events(name: str, names: tuple[str, ...], pinned: str) -> None:
     """Offer to pin a model, to move it, and to take it away."""
     i = names.index(name)
     others = (*names[:i], *names[i + 1 :])
@@ -64,8 +64,8 @@ def _deeds(name: str, names: tuple[str, ...], pinned: str) -> None:
     def put(place: int) -> None:
         change(models=(*others[:place], name, *others[place:]))
 
-    with st.container(horizontal=True, gap=None, key=f"deeds-{name}"):
-        for words, icon, deed, possible in (
+    with st.container(horizontal=True, gap=None, key=f"events-{name}"):
+        for words, icon, event, possible in (
             (f"Pin {name} as the reference", "keep", lambda: change(pinned=name), name != pinned),
             (f"Move {name} forward", "arrow_back", partial(put, i - 1), i > 0),
             (f"Move {name} back", "arrow_forward", partial(put, i + 1), i < len(others)),
@@ -78,7 +78,7 @@ def _deeds(name: str, names: tuple[str, ...], pinned: str) -> None:
                 help=plain(words),
                 type="tertiary",
                 disabled=not possible,
-                on_click=deed,
+                on_click=event,
             )
 
 

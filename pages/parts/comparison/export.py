@@ -24,7 +24,7 @@ __all__ = ["picture", "table"]
 
 #: Pixels: of a column, of its margin, and of the sides of the mean and of a draw.
 COLUMN, MARGIN, MEAN, DRAW = 300, 32, 168, 52
-#: Pixels of a dimension's step on the belief's axis, of that axis, and of a vector's.
+#: Pixels of a dimension's step on the posterior's axis, of that axis, and of a vector's.
 STEP, TALL, FLAT = 8, 70, 44
 #: A column is cut off below what is on it; this is more than anybody compares.
 LONGEST = 8000
@@ -104,7 +104,7 @@ class _Column:
         self.y += max(each.height for each in made) + 8
 
     def spread(self, stds: Tensor) -> None:
-        """Draw a belief's standard deviations as bars that hang from the prior's."""
+        """Draw a posterior's standard deviations as bars that hang from the prior's."""
 
         def y(std: float) -> float:
             return self.y + TALL * height_of(std) / 100

@@ -1,4 +1,4 @@
-"""The map: examples' beliefs as dots on two layouts, and where the current belief stands."""
+"""The map: examples' posteriors as dots on two layouts, and where the current posterior stands."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def shades(modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Shade]
 
 def nearest_samples(chart: MapOfLatents, mean: Tensor, count: int, but: int | None) -> Tensor:
     """List the samples whose means, given all modalities, are nearest in all D dimensions."""
-    known = chart.pool.beliefs.mean[chart.pool.rows[-1]]
+    known = chart.pool.inferences.mean[chart.pool.rows[-1]]
     distances = (known - mean).norm(dim=-1)
     if but is not None:
         distances[but] = torch.inf  # an example is no neighbour of itself
@@ -78,8 +78,8 @@ def describe(
         modalities: of the model.
         samples: the bundled examples.
         chart: where they lie.
-        mean: of the current belief, ``(D,)``.
-        words: what the dots' beliefs are given, and what the current one is given.
+        mean: of the current posterior, ``(D,)``.
+        words: what the dots' posteriors are given, and what the current one is given.
         shade: what may colour the dots.
     """
     subsets = chart.pool.subsets
@@ -90,7 +90,7 @@ def describe(
     dots: dict[str, Any] = {
         "sample": empty.scatter_reduce(0, dot_of, numbers, "amin", include_self=False).tolist(),
         "count": dot_of.bincount().tolist(),
-        "entropy": [round(e, 2) for e in chart.pool.beliefs.entropy()[shown].tolist()],
+        "entropy": [round(e, 2) for e in chart.pool.inferences.entropy()[shown].tolist()],
     }
     if shade is not None:
         least, most = (
@@ -99,7 +99,7 @@ def describe(
         )
         # Examples of several categories may have equal evidence, a blank tile say.
         dots["label"] = least.where(least == most, -1).tolist()
-    share = (chart.pca.var(0).sum() / chart.pool.beliefs.mean.var(0).sum()).item()
+    share = (chart.pca.var(0).sum() / chart.pool.inferences.mean.var(0).sum()).item()
     titles = {
         "UMAP": "neighbours stay together",
         "PCA": f"the two widest directions, {share:.0%} of the variance",
@@ -121,7 +121,7 @@ def describe(
                 "note": titles[name],
                 "points": _rounded(whole[shown]),
                 "mark": _rounded(mark)[0],
-                # Of the whole pool, so that nothing moves when another belief is shown.
+                # Of the whole pool, so that nothing moves when another posterior is shown.
                 "bounds": [*_rounded(torch.stack((whole.amin(0), whole.amax(0))))],
             }
             for name, whole, mark in places

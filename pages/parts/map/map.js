@@ -1,4 +1,4 @@
-/* The map: dots on two canvases with one hover, and the mark of the current belief. */
+/* The map: dots on two canvases with one hover, and the mark of the current posterior. */
 import { arrange, beside, between, ease, isSquare, nearest, onCanvas, qualitative, sequential, towards, viewport } from "./chart.js";
 import { asset } from "../web/assets.js";
 import { make, rgb } from "../web/dom.js";
@@ -161,12 +161,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
       context.stroke();
     }
     const toLeft = x > width / 2;
-    write("the belief", x + (toLeft ? -19 : 19), y, toLeft ? "right" : "left");
+    write("the posterior", x + (toLeft ? -19 : 19), y, toLeft ? "right" : "left");
     if (data.named) {
       const texts = dots.label.map((c) => named(label, c));
       const sizes = texts.map((text) => [context.measureText(text).width + 4, 16]);
-      const belief = toLeft ? [x - 85, y - 9, x + 15, y + 9] : [x - 15, y - 9, x + 85, y + 9];
-      arrange(it.spots, sizes, radius[0] + 1, [width, height], [belief])
+      const posterior = toLeft ? [x - 85, y - 9, x + 15, y + 9] : [x - 15, y - 9, x + 85, y + 9];
+      arrange(it.spots, sizes, radius[0] + 1, [width, height], [posterior])
         .forEach(([a, b], i) => write(texts[i], a, b, "center"));
     }
     chart.dataset.mark = it.mark.map((c) => c.toFixed(1)).join(" ");
@@ -223,7 +223,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const { name } = layouts[l];
     it.note.textContent = layouts[l].note;
     chart.setAttribute("aria-label",
-      `${name} of ${data.dotOf.length} examples given ${data.words}; the belief is given ${data.mark}`);
+      `${name} of ${data.dotOf.length} examples given ${data.words}; the posterior is given ${data.mark}`);
     const at = ({ clientX, clientY }, reach) => {
       const { left, top } = chart.getBoundingClientRect();
       const spot = [clientX - left - chart.clientLeft, clientY - top - chart.clientTop];
@@ -257,7 +257,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       if (event.key === "Escape") choose(l, -1);
       else if (event.key === "Enter" && dot >= 0) open(dot);
       else if (arrow) {
-        // The first arrow finds the example nearest to the belief; at an edge nothing moves.
+        // The first arrow finds the example nearest to the posterior; at an edge nothing moves.
         const next = dot < 0 ? nearest(it.spots, it.mark, Infinity) : towards(it.spots, dot, arrow);
         choose(l, next < 0 ? dot : next);
       } else return;
@@ -282,7 +282,7 @@ function legend(element, { colour, label, dots, mark }, range, nats) {
     square.style.background = background;
     return square;
   };
-  const entries = [make("span", {}, make("i", { class: "mark" }), `the belief, given ${mark}`)];
+  const entries = [make("span", {}, make("i", { class: "mark" }), `the posterior, given ${mark}`)];
   if (colour === "label") {
     label.categories.forEach((_, c) => {
       entries.push(make("span", {}, swatch(qualitative(c), isSquare(c) ? "square" : ""), named(label, c)));

@@ -1,4 +1,4 @@
-"""The stage: the belief, the latent plane and what is generated, live in the browser."""
+"""The stage: the posterior, the latent plane and what is generated, live in the browser."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 import streamlit as st
 from torch import Tensor
 
-from mvae.analysis.inference import DRAWS, Belief
+from mvae.analysis.inference import DRAWS, Inference
 from mvae.distributions.gaussian import Gaussian
 from mvae.images.tiling import SPAN, picture_shape, pictures, tiles
 from mvae.modality import Modality
 from mvae.models.base import ExpertModel, noise
 from pages.parts.colours import PRIOR, colours_of
 from pages.parts.js_bundle import files_of
-from pages.parts.lesson import Witnesses
+from pages.parts.lesson import DraggableExperts
 from pages.parts.pictures import inked
 
-__all__ = ["Plane", "describe", "describe_witnesses", "show_stage"]
+__all__ = ["Plane", "describe", "describe_experts", "show_stage"]
 
-#: What the stage can show of a belief, in this order.
+#: What the stage can show of a posterior, in this order.
 PANELS = ("curves", "plane", "growth", "shares")
 #: Generated samples that are shown.
 SAMPLES = 6
@@ -73,7 +73,7 @@ def pack(x: Tensor) -> str:
 
 
 def describe(
-    belief: Belief,
+    inference: Inference,
     model: ExpertModel,
     decoders: str,
     seed: int = 0,
@@ -83,11 +83,11 @@ def describe(
     panels: Sequence[str] = PANELS,
     exact: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Put a belief into plain data for the stage, which computes the rest itself.
+    """Put a posterior into plain data for the stage, which computes the rest itself.
 
     Args:
-        belief: what is believed; experts of what is not supplied are taken along.
-        model: whose belief it is.
+        inference: what is inferred; experts of what is not supplied are taken along.
+        model: whose posterior it is.
         decoders: where the browser finds the decoders.
         seed: of the draws.
         chosen: dimensions whose curves are wanted; none are the most informative ones.
@@ -103,7 +103,7 @@ def describe(
         return {"mean": pack(q.mean), "logvar": pack(q.logvar)}
 
     return {
-        "scene": "belief",
+        "scene": "posterior",
         "decoders": decoders,
         "latents": model.latents,
         "prior": PRIOR,
@@ -117,12 +117,12 @@ def describe(
                 "categories": [m.category(c) for c in range(m.shape[0])]
                 if m.kind == "label"
                 else list(m.categories),
-                "there": m.name in belief.experts,
+                "there": m.name in inference.experts,
             }
             for m in model.modalities
         ],
-        "experts": {name: gaussian(q) for name, q in belief.experts.items()},
-        "evidence": list(belief.evidence),
+        "experts": {name: gaussian(q) for name, q in inference.experts.items()},
+        "evidence": list(inference.evidence),
         "chosen": list(chosen),
         "noise": pack(noise(DRAWS, 1, model.latents, seed)),
         "draws": DRAWS,
@@ -138,14 +138,14 @@ def describe(
     }
 
 
-def describe_witnesses(scene: Witnesses, colours: Sequence[str]) -> dict[str, Any]:
+def describe_experts(scene: DraggableExperts, colours: Sequence[str]) -> dict[str, Any]:
     """Put Gaussians that can be grabbed into plain data for the stage."""
     return {
-        "scene": "witnesses",
-        "dims": len(scene.witnesses[0].mean),
+        "scene": "experts",
+        "dims": len(scene.experts[0].mean),
         "prior": scene.prior,
         "mixture": scene.mixture,
-        "witnesses": [
+        "experts": [
             {
                 "name": w.name,
                 "colour": colour,
@@ -153,7 +153,7 @@ def describe_witnesses(scene: Witnesses, colours: Sequence[str]) -> dict[str, An
                 "std": list(w.std),
                 "on": w.on,
             }
-            for w, colour in zip(scene.witnesses, colours, strict=False)
+            for w, colour in zip(scene.experts, colours, strict=False)
         ],
     }
 
@@ -202,22 +202,22 @@ def _grid(index: int, m: Modality, colours: Mapping[str, str]) -> dict[str, Any]
 
 
 def show_stage(
-    key: str, data: dict[str, Any], on_deed: Callable[[Mapping[str, Any]], None]
+    key: str, data: dict[str, Any], on_event: Callable[[Mapping[str, Any]], None]
 ) -> None:
     """Show the stage, and hear once of each thing done on it.
 
     Args:
         key: names the stage.
         data: of :func:`describe`.
-        on_deed: gets what was done, which comes from a browser and is not to be trusted.
+        on_event: gets what was done, which comes from a browser and is not to be trusted.
     """
 
     def heard() -> None:
-        deed = st.session_state[key].get("deed")
-        if isinstance(deed, Mapping):
-            on_deed(deed)
+        event = st.session_state[key].get("event")
+        if isinstance(event, Mapping):
+            on_event(event)
 
-    deed = (st.session_state.get(key) or {}).get("deed")
-    number = deed.get("n") if isinstance(deed, Mapping) else None
+    event = (st.session_state.get(key) or {}).get("event")
+    number = event.get("n") if isinstance(event, Mapping) else None
     data = data | {"heard": number if isinstance(number, int) else 0}
-    _component(key=key, data=data, on_deed_change=heard)
+    _component(key=key, data=data, on_event_change=heard)

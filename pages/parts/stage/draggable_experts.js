@@ -1,5 +1,5 @@
 /*
- * The scene of experts that can be grabbed: Gaussian witnesses on a line or in a plane, each with
+ * The scene of experts that can be grabbed: Gaussian experts on a line or in a plane, each with
  * handles on its mean and its width, and their product with its arithmetic.
  */
 import { conflict, density, disagreement, product, sharpness } from "./algebra.js";
@@ -48,12 +48,12 @@ function outline(scale, p, places) {
 
 const around = (mean, std) => Array.from({ length: 31 }, (_, i) => mean + ((i - 15) / 5) * std);
 
-export function witnessScene(root) {
-  const [plot, readings] = [make("div", { class: "witnesses" }), make("div", { class: "readings" })];
+export function draggableExpertsScene(root) {
+  const [plot, readings] = [make("div", { class: "experts" }), make("div", { class: "readings" })];
   const status = make("p", { class: "unseen", role: "status" });
-  const believed = make("section", { class: "wide", "aria-label": "Witnesses" }, plot, readings, status);
+  const believed = make("section", { class: "wide", "aria-label": "Experts" }, plot, readings, status);
   root.replaceChildren(believed);
-  let [data, send, witnesses, scale, svg, parts, grabbed, built] = [];
+  let [data, send, experts, scale, svg, parts, grabbed, built] = [];
 
   /** Everything that is drawn once: axes, curves, handles. */
   function build() {
@@ -62,21 +62,21 @@ export function witnessScene(root) {
     svg = draw("svg", { class: "arena", viewBox: `0 0 ${scale.breadth} ${scale.height}`, role: "group", "aria-label": "Gaussians with handles" });
     axes(dims);
     const shape = (attributes) => draw(dims === 1 ? "path" : "ellipse", { class: "curve", ...attributes });
-    parts = { experts: [] };
+    parts = { drawn: [] };
     if (data.prior) parts.prior = shape({ stroke: "var(--prior)", "stroke-dasharray": "6 5", "data-of": "prior" });
     parts.under = shape({ class: "under", "data-of": "product" });
     parts.product = shape({ class: "curve product", "data-of": "product" });
     if (data.mixture) parts.mixture = shape({ class: "curve mixture", "data-of": "mixture" });
     svg.append(...[parts.prior, parts.under, parts.product, parts.mixture].filter(Boolean));
-    for (const { name, colour } of witnesses) {
+    for (const { name, colour } of experts) {
       const curve = shape({ stroke: colour, fill: "none", "data-of": name });
       svg.append(curve);
-      parts.experts.push({ curve, handles: [] });
+      parts.drawn.push({ curve, handles: [] });
     }
-    witnesses.forEach((witness, i) => {
+    experts.forEach((expert, i) => {
       const kinds = dims === 1 ? ["mean", "width"] : ["mean", "width", "height"];
       for (const kind of kinds) {
-        svg.append(handleOf(witness, i, kind));
+        svg.append(handleOf(expert, i, kind));
       }
     });
     plot.replaceChildren(svg, switches());
@@ -94,13 +94,13 @@ export function witnessScene(root) {
     }
   }
 
-  function handleOf(witness, index, kind) {
+  function handleOf(expert, index, kind) {
     const mark = kind === "mean"
-      ? draw("circle", { r: 9, fill: witness.colour })
-      : draw("rect", { x: -7, y: -7, width: 14, height: 14, fill: "var(--st-background-color)", stroke: witness.colour, "stroke-width": 3, transform: "rotate(45)" });
+      ? draw("circle", { r: 9, fill: expert.colour })
+      : draw("rect", { x: -7, y: -7, width: 14, height: 14, fill: "var(--st-background-color)", stroke: expert.colour, "stroke-width": 3, transform: "rotate(45)" });
     const group = draw("g", {
-      class: "grip", role: "slider", tabindex: 0, "data-of": witness.name,
-      "aria-label": `${witness.name}: ${kind === "mean" ? "mean" : kind === "height" ? "upward standard deviation" : "standard deviation"}`,
+      class: "grip", role: "slider", tabindex: 0, "data-of": expert.name,
+      "aria-label": `${expert.name}: ${kind === "mean" ? "mean" : kind === "height" ? "upward standard deviation" : "standard deviation"}`,
       "aria-valuemin": kind === "mean" ? -scale.range : NARROWEST, "aria-valuemax": kind === "mean" ? scale.range : WIDEST,
     }, draw("circle", { class: "reach", r: 22 }), mark);
     group.onpointerdown = (event) => {
@@ -112,18 +112,18 @@ export function witnessScene(root) {
       event.preventDefault();
     };
     const by = (arrow) => nudge(index, kind, arrow.map((step) => step * NUDGE));
-    parts.experts[index].handles.push({ kind, handle: group, nudging: arrowKeys(group, by, tell) });
+    parts.drawn[index].handles.push({ kind, handle: group, nudging: arrowKeys(group, by, tell) });
     return group;
   }
 
-  /** Turn off and on: a witness that is off is a factor left out. */
+  /** Turn off and on: a expert that is off is a factor left out. */
   function switches() {
     const list = make("ul", { class: "legend" });
     const swatch = (style) => make("span", { class: "swatch", style });
     if (data.prior) list.append(make("li", { "data-of": "prior" }, swatch("border-color:var(--prior);border-top-style:dashed"), "prior"));
-    witnesses.forEach(({ name, colour }, i) => {
+    experts.forEach(({ name, colour }, i) => {
       const turn = () => {
-        witnesses[i].on = !witnesses[i].on;
+        experts[i].on = !experts[i].on;
         refresh();
         status.textContent = summary();
         tell();
@@ -131,7 +131,7 @@ export function witnessScene(root) {
       const button = make("button", {
         type: "button", role: "switch", "data-of": name, "aria-label": name, onclick: turn,
       }, swatch(`border-color:${colour}`), name);
-      parts.experts[i].button = button;
+      parts.drawn[i].button = button;
       list.append(make("li", {}, button));
     });
     list.append(make("li", { "data-of": "product" }, swatch("border-color:currentColor"), "product"));
@@ -140,19 +140,19 @@ export function witnessScene(root) {
   }
 
   function nudge(index, kind, [right, up]) {
-    const { mean, std } = witnesses[index];
+    const { mean, std } = experts[index];
     if (kind !== "mean") set(index, kind, std.map((s) => s + right + up));
     else set(index, kind, data.dims === 1 ? [mean[0] + right + up] : [mean[0] + right, mean[1] + up]);
   }
 
   /** Change a mean or a width, within bounds. */
   function set(index, kind, values) {
-    const witness = witnesses[index];
+    const expert = experts[index];
     const limit = scale.range - 0.3;
-    if (kind === "mean") witness.mean = witness.mean.map((_, d) => clamp(values[d], -limit, limit));
+    if (kind === "mean") expert.mean = expert.mean.map((_, d) => clamp(values[d], -limit, limit));
     else {
       const axis = kind === "height" ? 1 : 0;
-      witness.std[axis] = clamp(values[axis], NARROWEST, WIDEST);
+      expert.std[axis] = clamp(values[axis], NARROWEST, WIDEST);
     }
     refresh();
   }
@@ -162,14 +162,14 @@ export function witnessScene(root) {
     const size = scale.breadth / box.width;
     const place = scale.from((event.clientX - box.left) * size, (event.clientY - box.top) * size);
     const { index, kind } = grabbed;
-    const { mean } = witnesses[index];
+    const { mean } = experts[index];
     const reach = data.dims === 1 ? 1 : DEVIATE;
     if (kind === "mean") set(index, kind, place);
     else set(index, kind, place.map((z, d) => Math.abs(z - mean[d]) / reach));
   }
 
   function believe() {
-    const on = witnesses.filter((w) => w.on);
+    const on = experts.filter((w) => w.on);
     const prior = data.prior || !on.length;
     const q = product(on.map(asGaussian), data.dims, prior);
     return { on, prior, q };
@@ -177,7 +177,7 @@ export function witnessScene(root) {
 
   function summary() {
     const { on, q } = believe();
-    if (!on.length && !data.prior) return "No witness is heard, so there is no belief.";
+    if (!on.length && !data.prior) return "No expert is heard, so there is no posterior.";
     const std = q.logvar.map((v) => Math.exp(0.5 * v));
     const at = [...q.mean].map((m) => number(m, 2)).join(", ");
     return `The product is at ${at} with standard deviation ${[...std].map((s) => number(s, 2)).join(", ")}.`;
@@ -201,7 +201,7 @@ export function witnessScene(root) {
     const heard = on.length > 0 || data.prior;
     const std = q.logvar.map((v) => Math.exp(0.5 * v));
     // The scale gives way to a peak that rises, and follows one that falls when the hand lets go.
-    const peak = 0.5 / Math.min(std[0], ...witnesses.map((w) => w.std[0]));
+    const peak = 0.5 / Math.min(std[0], ...experts.map((w) => w.std[0]));
     if (peak > scale.top || !grabbed) scale.top = Math.max(peak, 0.55);
     if (parts.prior) place(parts.prior, [0, 0], [1, 1]);
     for (const part of [parts.product, parts.under]) {
@@ -211,18 +211,18 @@ export function witnessScene(root) {
     if (data.dims === 1) parts.under.setAttribute("d", `${parts.under.getAttribute("d")}L${scale.breadth} ${scale.y(0)}L0 ${scale.y(0)}Z`);
     if (parts.mixture) mix(on);
     const words = summary();
-    witnesses.forEach((witness, i) => {
-      const { button, curve, handles } = parts.experts[i];
-      button.setAttribute("aria-checked", String(witness.on));
-      place(curve, witness.mean, witness.std);
-      curve.classList.toggle("off", !witness.on);
+    experts.forEach((expert, i) => {
+      const { button, curve, handles } = parts.drawn[i];
+      button.setAttribute("aria-checked", String(expert.on));
+      place(curve, expert.mean, expert.std);
+      curve.classList.toggle("off", !expert.on);
       for (const { kind, handle } of handles) {
         const axis = kind === "height" ? 1 : 0;
-        handle.setAttribute("transform", `translate(${gripOf(witness, kind).map((v) => v.toFixed(1)).join(" ")})`);
-        handle.classList.toggle("off", !witness.on);
-        const value = kind === "mean" ? witness.mean[0] : witness.std[axis];
+        handle.setAttribute("transform", `translate(${gripOf(expert, kind).map((v) => v.toFixed(1)).join(" ")})`);
+        handle.classList.toggle("off", !expert.on);
+        const value = kind === "mean" ? expert.mean[0] : expert.std[axis];
         handle.setAttribute("aria-valuenow", value.toFixed(2));
-        const own = kind === "mean" ? witness.mean.map((m) => number(m, 2)).join(", ") : number(value, 2);
+        const own = kind === "mean" ? expert.mean.map((m) => number(m, 2)).join(", ") : number(value, 2);
         handle.setAttribute("aria-valuetext", `${own}. ${words}`);
       }
     });
@@ -239,7 +239,7 @@ export function witnessScene(root) {
     return [scale.x(mean[0] + DEVIATE * right), scale.y(mean[1] + DEVIATE * up)];
   }
 
-  /** An equal mixture of what each witness alone would make one believe. */
+  /** An equal mixture of what each expert alone would make one believe. */
   function mix(on) {
     const alone = on.map((w) => product([asGaussian(w)], 1, data.prior));
     parts.mixture.style.display = alone.length ? "" : "none";
@@ -250,7 +250,7 @@ export function witnessScene(root) {
   /** The arithmetic of precisions, the shares, sharpness and conflict. */
   function read(on, q) {
     const term = (of, text) => make("span", { class: "term", "data-of": of, style: `color:color-mix(in srgb, ${colourOf(of)} 75%, currentColor)` }, text);
-    const colourOf = (of) => (of === "prior" ? "var(--prior)" : witnesses.find((w) => w.name === of)?.colour ?? "currentColor");
+    const colourOf = (of) => (of === "prior" ? "var(--prior)" : experts.find((w) => w.name === of)?.colour ?? "currentColor");
     const sides = data.dims === 1 ? [""] : ["→ ", "↑ "];
     const rows = sides.map((side, d) => {
       const terms = [...(data.prior ? [term("prior", "1")] : []), ...on.map((w) => term(w.name, number(1 / w.std[d] ** 2)))];
@@ -269,23 +269,23 @@ export function witnessScene(root) {
     const facts = [];
     if (data.prior) {
       facts.push(`${number(sharpness(q), 2)} nats sharper than the prior`);
-      const experts = on.map(asGaussian);
-      const among = disagreement(experts);
-      facts.push(`conflict ${number(among, 1)} between witnesses, ${number(conflict(experts, q) - among, 1)} with the prior`);
+      const heard = on.map(asGaussian);
+      const among = disagreement(heard);
+      facts.push(`conflict ${number(among, 1)} between experts, ${number(conflict(heard, q) - among, 1)} with the prior`);
     }
     return [make("h4", {}, "Precisions add"), ...rows, grid, ...(facts.length ? [make("p", { class: "facts" }, facts.join(" · "))] : [])];
   }
 
   function tell() {
-    send({ witnesses: witnesses.map((w) => [...w.mean, ...w.std, w.on ? 1 : 0]) });
+    send({ experts: experts.map((w) => [...w.mean, ...w.std, w.on ? 1 : 0]) });
   }
 
   function update(next, to, late) {
     [data, send] = [next, to];
-    const nudging = parts?.experts.some(({ handles }) => handles.some((handle) => handle.nudging()));
+    const nudging = parts?.drawn.some(({ handles }) => handles.some((handle) => handle.nudging()));
     if (grabbed || nudging || late) return;
-    witnesses = data.witnesses.map((w) => ({ ...w, mean: [...w.mean], std: [...w.std] }));
-    const layout = JSON.stringify([data.dims, data.prior, data.mixture, witnesses.map((w) => w.name)]);
+    experts = data.experts.map((w) => ({ ...w, mean: [...w.mean], std: [...w.std] }));
+    const layout = JSON.stringify([data.dims, data.prior, data.mixture, experts.map((w) => w.name)]);
     if (layout !== built) build();
     built = layout;
     svg.onpointermove = (event) => event.pointerId === grabbed?.pointer && pull(event);

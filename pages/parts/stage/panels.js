@@ -1,4 +1,4 @@
-/* The belief as curves and bars: densities, shares of precision, sharpness as evidence arrives. */
+/* The posterior as curves and bars: densities, shares of precision, sharpness as evidence arrives. */
 import { density, information, sharpness } from "./algebra.js";
 import { draw, make, number } from "../web/dom.js";
 
@@ -49,7 +49,7 @@ function panel(name, d, factors, range) {
     top.setAttribute("d", curve);
     under.setAttribute("d", `${curve}L${WIDTH} ${HEIGHT}L0 ${HEIGHT}Z`);
     nats.textContent = `${number(information(q)[d])} nats`;
-    const words = `the belief has mean ${number(mean, 2)} and standard deviation ${number(std, 3)}`;
+    const words = `the posterior has mean ${number(mean, 2)} and standard deviation ${number(std, 3)}`;
     svg.setAttribute("aria-label", `${name}: ${words}`);
   }
   return { element, move };
@@ -86,7 +86,7 @@ export function legend(modalities, supplied, toggle) {
     }, swatch(`border-color:${colour}`), words);
     list.append(make("li", {}, button));
   }
-  list.append(make("li", { "data-of": "product" }, swatch("border-color:currentColor"), "product: the belief"));
+  list.append(make("li", { "data-of": "product" }, swatch("border-color:currentColor"), "product: the posterior"));
   return list;
 }
 
@@ -115,7 +115,7 @@ export function shares(dimensions, factors, product) {
 }
 
 /**
- * How sharp the belief is after each modality: `steps` are the products after 0, 1, … of them. Only
+ * How sharp the posterior is after each modality: `steps` are the products after 0, 1, … of them. Only
  * `count` of them are supplied; the others are waited for.
  */
 export function growth(steps, factors, count) {

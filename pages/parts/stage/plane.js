@@ -171,7 +171,7 @@ export function plane({ axes, names, reach, points }, onmove) {
     drawEllipse(context, within, sliced(scene.product), { stroke: colours.text, fill: colours.text, width: 2.4 });
   }
 
-  /** A magnified view of where the belief is, in the corner that is farthest from it. */
+  /** A magnified view of where the posterior is, in the corner that is farthest from it. */
   function inset(context, lit, colours) {
     const product = slice(scene.product, axes, scene.rest);
     const { long } = ellipse(product);

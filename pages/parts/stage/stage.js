@@ -2,11 +2,11 @@
  * The stage: one component for everything that moves under a hand. What it shows is a scene;
  * which one, the data say.
  */
-import { beliefScene } from "./belief.js";
+import { posteriorScene } from "./posterior_scene.js";
 import { lightUp } from "../web/dom.js";
-import { witnessScene } from "./draggable_experts.js";
+import { draggableExpertsScene } from "./draggable_experts.js";
 
-const SCENES = { belief: beliefScene, witnesses: witnessScene };
+const SCENES = { posterior: posteriorScene, experts: draggableExpertsScene };
 
 /* This module's function runs again at every update of the page; a stage outlives that here. */
 const stages = new WeakMap();
@@ -21,11 +21,11 @@ export default function ({ data, parentElement, setStateValue }) {
     // Colours of the theme reach what is painted only by painting it again.
     root.ontransitionend = (event) => event.target === root && event.propertyName === "color" && stage.repaint();
   }
-  // A number makes every deed differ from the one before, or the server would not hear of it; and
+  // A number makes every event differ from the one before, or the server would not hear of it; and
   // by the number that comes back an answer to something older is known.
-  function tell(deed) {
+  function tell(event) {
     stage.sent = Math.max(Date.now(), stage.sent + 1);
-    setStateValue("deed", { ...deed, n: stage.sent });
+    setStateValue("event", { ...event, n: stage.sent });
   }
   stage.update(data, tell, data.heard < stage.sent);
   return () => stage.leave();

@@ -1,5 +1,5 @@
 /*
- * The scene of a model's belief: which modalities are supplied, what follows from it, what is
+ * The scene of a model's posterior: which modalities are supplied, what follows from it, what is
  * generated. All of it is computed here from the experts and the decoders, so that a switch and a
  * moving hand wait for nobody; the server hears of them afterwards.
  */
@@ -12,7 +12,7 @@ import { player } from "./player.js";
 import { asset } from "../web/assets.js";
 import { floats, light, make, number, rgb, still } from "../web/dom.js";
 
-/** Milliseconds of moving from one belief to the next; and of trusting a switch of one's own. */
+/** Milliseconds of moving from one posterior to the next; and of trusting a switch of one's own. */
 const MOVE = 350, TRUST = 500;
 /** Dimensions whose curves are shown, and whose shares are. */
 const CURVES = 6, BARS = 10;
@@ -32,8 +32,8 @@ const same = (a, b) => a.length === b.length && a.every((x, i) => x === b[i]);
 /** The class that Streamlit gives the switch of a modality. */
 const switchClass = (name) => `st-key-supply-${name.replaceAll(" ", "-")}`;
 
-export function beliefScene(root) {
-  const [believed, made] = [make("section", { class: "believed", "aria-label": "Belief" }), make("section", { class: "generated", "aria-label": "Generated" })];
+export function posteriorScene(root) {
+  const [believed, made] = [make("section", { class: "believed", "aria-label": "Posterior" }), make("section", { class: "generated", "aria-label": "Generated" })];
   const status = make("p", { class: "unseen", role: "status" });
   root.replaceChildren(believed, made, status);
   let data, send, behind, experts, noise, exact, decode, axes;
@@ -45,9 +45,9 @@ export function beliefScene(root) {
   const slots = {};
   for (const name of ["curves", "legend", "note", "plane", "exact", "player", "growth", "shares"]) slots[name] = make("div", { class: `of-${name}` });
   const title = (words, hover = null) => make("h4", { title: hover }, words);
-  const letGo = make("button", { type: "button", class: "quiet", onclick: () => hold(null, true) }, "Back to the belief");
+  const letGo = make("button", { type: "button", class: "quiet", onclick: () => hold(null, true) }, "Back to the posterior");
   const panels = {
-    curves: [title("Belief"), slots.curves, slots.note],
+    curves: [title("Posterior"), slots.curves, slots.note],
     plane: [make("div", { class: "heading" }, title("A plane through latent space"), letGo), slots.plane, slots.exact],
     growth: [title("Entropy reduction, as evidence arrives", "H(p(z)) − H(q(z|x)) in nats: how much sharper than the prior, over all dimensions. It depends on widths alone."), slots.player, slots.growth],
     shares: [title("Who decides: share of precision"), slots.shares],
@@ -69,8 +69,8 @@ export function beliefScene(root) {
   slots.player.replaceChildren(evidence.element);
 
   /** Tell the server what was done, and what is supplied if it does not know that. */
-  function say(deed) {
-    send(unheard ? { supply: supplied, ...deed } : deed);
+  function say(event) {
+    send(unheard ? { supply: supplied, ...event } : event);
     unheard = false;
   }
 
@@ -96,7 +96,7 @@ export function beliefScene(root) {
     believed.replaceChildren(first, slots.legend, ...rest);
   }
 
-  /** Draw the belief as it is at one moment of its way from the old to the new one. */
+  /** Draw the posterior as it is at one moment of its way from the old to the new one. */
   function frame() {
     drawn.move(shown);
     if (!map) return;
@@ -159,7 +159,7 @@ export function beliefScene(root) {
   function fallen() {
     const before = (data.latents / 2) * Math.log(2 * Math.PI * Math.E);
     const now = before - sharpness(goal);
-    return `Entropy of the belief: ${number(before)} nats with the prior alone, ${number(now)} now.`;
+    return `Entropy of the posterior: ${number(before)} nats with the prior alone, ${number(now)} now.`;
   }
 
   /** All that what is drawn follows from, but for the exact posterior. */
@@ -178,13 +178,13 @@ export function beliefScene(root) {
   function caption() {
     const { oblique } = data.plane;
     const ellipses = oblique
-      ? "Ellipses are slices through the current latent, at two standard deviations: slices multiply as the experts do. The plane follows the two directions in which the examples’ beliefs vary most"
+      ? "Ellipses are slices through the current latent, at two standard deviations: slices multiply as the experts do. The plane follows the two directions in which the examples’ posteriors vary most"
       : "Ellipses are drawn at two standard deviations";
     const found = exactNow();
     const gap = found && make("p", { class: "gap" },
-      `Shaded: the exact posterior, ${number(found.sharpness)} nats sharper than the prior. The belief misses it by `, make("b", {}, `${number(found.gap, 2)} nats`),
+      `Shaded: the exact posterior, ${number(found.sharpness)} nats sharper than the prior. The posterior misses it by `, make("b", {}, `${number(found.gap, 2)} nats`),
       ` (KL(q‖p)); ${found.title} = ${number(found.evidenceNats, 1)} nats.`);
-    const points = oblique ? "; dots are the projections of these." : "; dots are the test examples’ beliefs.";
+    const points = oblique ? "; dots are the projections of these." : "; dots are the test examples’ posteriors.";
     const crowd = supplied.length < MANY ? "" : " Experts that are wide here are drawn when pointed at.";
     return make("div", {}, ...(gap ? [gap] : []), make("p", { class: "note" }, `Drag anywhere to hold a latent. ${ellipses}${points}${crowd}`));
   }
@@ -195,7 +195,7 @@ export function beliefScene(root) {
     if (held) map.say(column.hold(decode, lift(held, axes, beside(goal.mean, axes))));
     else {
       column.believe(decode, goal, noise, data.draws);
-      map?.say("the mean of the belief");
+      map?.say("the mean of the posterior");
     }
   }
 
