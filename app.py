@@ -27,7 +27,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     # unless everything imported so far is taken out of the collector's sight.
     gc.collect()
     gc.freeze()
-    # Many small inferences at once: one thread each beats two threads that wait for each other.
+    # Many small posteriors at once: one thread each beats two threads that wait for each other.
     torch.set_num_threads(1)
     yield {}
 

@@ -100,8 +100,8 @@ def test_the_pool_has_every_sample_given_each_modality_and_given_all(toy_model, 
     assert pool.subsets == (*((name,) for name in names), tuple(names))
     for subset, rows in zip(pool.subsets, pool.rows, strict=True):
         wanted = model.posterior(samples.supply(subset))
-        assert torch.allclose(pool.inferences.mean[rows], wanted.mean, atol=1e-5)
-        assert torch.allclose(pool.inferences.logvar[rows], wanted.logvar, atol=1e-5)
+        assert torch.allclose(pool.posteriors.mean[rows], wanted.mean, atol=1e-5)
+        assert torch.allclose(pool.posteriors.logvar[rows], wanted.logvar, atol=1e-5)
         assert torch.allclose(wanted.mean, posterior_means(model, samples, subset))
 
 
@@ -109,7 +109,7 @@ def test_equal_evidence_stands_once(toy_model, toy_batch):
     pool = pool_means(toy_model(), toy_batch(n=30))
     different = [len(rows.unique()) for rows in pool.rows]
     assert different == [len(toy_batch(n=30).values["image"].unique(dim=0)), 3, 30, 4, 30]
-    assert len(pool.inferences.mean) == sum(different)
+    assert len(pool.posteriors.mean) == sum(different)
     assert torch.equal(pool.rows.flatten().unique(), torch.arange(sum(different)))
 
 
@@ -120,8 +120,8 @@ def test_what_a_sample_lacks_is_not_looked_at(toy_model, toy_batch):
     values = {**whole.values, "point": whole.values["point"].clone()}
     values["point"][:3] = torch.nan
     pool = pool_means(toy_model(), Batch(values, present))
-    assert pool.inferences.mean.isfinite().all()
-    prior = pool.inferences[pool.rows[pool.subsets.index(("point",))][0]]
+    assert pool.posteriors.mean.isfinite().all()
+    prior = pool.posteriors[pool.rows[pool.subsets.index(("point",))][0]]
     assert prior.mean.abs().max() == 0
     assert len(pool.rows[pool.subsets.index(("point",))][:3].unique()) == 1
 
@@ -162,7 +162,7 @@ def test_a_made_map_is_loaded(mapped_root):
     chart = load_map("mnist", "mvae-2d", mapped_root)
     assert chart.pool.subsets == (("image",), ("label",), ("image", "label"))
     assert chart.umap.shape == chart.pca.shape == (130, 2)
-    means = chart.pool.inferences.mean
+    means = chart.pool.posteriors.mean
     umap, pca = chart.place(means)
     assert torch.equal(umap, chart.umap)
     assert torch.allclose(pca, chart.pca)

@@ -190,7 +190,7 @@ def write_toys(
             for m in modalities
         }
         # Any places will do for a layout that takes seconds to fit.
-        means = pool_means(model, Batch.of(modalities, values)).inferences.mean
+        means = pool_means(model, Batch.of(modalities, values)).posteriors.mean
         save_tensors(
             root / data / "mvae" / "map.safetensors",
             {"umap": means[:, :2], "made of": _made_of(data, "mvae", root)},

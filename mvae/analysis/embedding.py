@@ -90,7 +90,7 @@ class Pool:
 
     subsets: tuple[tuple[str, ...], ...]
     rows: Tensor
-    inferences: Gaussian
+    posteriors: Gaussian
 
 
 @torch.no_grad()
@@ -216,7 +216,7 @@ class MapOfLatents:
     @property
     def pca(self) -> Tensor:
         """Coordinates of the pooled means along the principal axes, ``(P, 2)``."""
-        return self._project(self.pool.inferences.mean)
+        return self._project(self.pool.posteriors.mean)
 
     def place(self, means: Tensor) -> tuple[Tensor, Tensor]:
         """Place posterior means ``(B, D)`` on both layouts, ``(B, 2)`` each.
@@ -229,10 +229,10 @@ class MapOfLatents:
             >>> bool((umap == chart.umap[:2]).all()), torch.allclose(pca, chart.pca[:2], atol=1e-5)
             (True, True)
         """
-        return place(means, self.pool.inferences.mean, self.umap), self._project(means)
+        return place(means, self.pool.posteriors.mean, self.umap), self._project(means)
 
     def _project(self, means: Tensor) -> Tensor:
-        return (means - self.pool.inferences.mean.mean(0)) @ self.axes.T
+        return (means - self.pool.posteriors.mean.mean(0)) @ self.axes.T
 
 
 def _made_of(dataset: str, model: str, root: Path) -> Tensor:
@@ -257,7 +257,7 @@ def write_map(dataset: str, model: str, root: Path = CHECKPOINTS, seed: int = 0)
     built = _with_experts(dataset, model, root)
     pool = pool_means(built, load_samples(dataset, built.modalities, root))
     tensors = {
-        "umap": fit_umap(pool.inferences.mean, seed),
+        "umap": fit_umap(pool.posteriors.mean, seed),
         "made of": _made_of(dataset, model, root),
     }
     save_listed(root / dataset / model / "map.safetensors", tensors)
@@ -286,9 +286,9 @@ def load_map(dataset: str, model: str, root: Path = CHECKPOINTS) -> MapOfLatents
             f"The map of {dataset}/{model} was made of other weights or examples; {command} again."
         )
     pool = pool_means(built, samples)
-    if umap.shape != (len(pool.inferences.mean), 2) or not umap.isfinite().all():
+    if umap.shape != (len(pool.posteriors.mean), 2) or not umap.isfinite().all():
         raise CheckpointError(f"The map of {dataset}/{model} is damaged; {command} again.")
     try:
-        return MapOfLatents(pool, umap.float(), principal_axes(pool.inferences.mean))
+        return MapOfLatents(pool, umap.float(), principal_axes(pool.posteriors.mean))
     except ValueError as error:
         raise CheckpointError(f"There is no map of {dataset}/{model}: {error}.") from None

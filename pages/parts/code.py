@@ -34,7 +34,7 @@ def inference_lines(
     """Write the lines that compute the posterior of a view."""
     return [
         *sample_lines(view, modalities, view.model, "from mvae.analysis.inference import infer"),
-        f"posterior = infer(model, sample, {list(evidence)}, seed={view.seed})",
+        f"inference = infer(model, sample, {list(evidence)}, seed={view.seed})",
     ]
 
 
@@ -106,9 +106,9 @@ def experts_code(
     lines = [
         *inference_lines(view, modalities, evidence),
         "",
-        "print(posterior.entropy, posterior.sharpness, posterior.conflict)",
-        "print(posterior.posterior.mean, posterior.posterior.std, posterior.shares)",
-        "print(posterior.expected)  # the mean of every modality, supplied or not",
+        "print(inference.entropy, inference.sharpness, inference.conflict)",
+        "print(inference.posterior.mean, inference.posterior.std, inference.shares)",
+        "print(inference.expected)  # the mean of every modality, supplied or not",
     ]
     if exact:
         lines += [
@@ -116,7 +116,7 @@ def experts_code(
             "from mvae.evaluation.exact_posterior import ExactInference",
             "",
             f"exact = ExactInference(model)(sample, {list(evidence)})",
-            "print(exact.log_evidence, exact.entropy(), exact.kl_from(posterior.posterior))",
+            "print(exact.log_evidence, exact.entropy(), exact.kl_from(inference.posterior))",
         ]
     return "\n".join(lines)
 
@@ -178,7 +178,7 @@ def traverse_code(
     down: int | None,
 ) -> str:
     """Write the lines behind the Traverse page's strip or grid."""
-    mean = "posterior.posterior.mean"
+    mean = "inference.posterior.mean"
     start = mean if view.start == "posterior" else f"torch.zeros_like({mean})"
     values = f"torch.linspace(-{REACH}, {REACH}, {STEPS})"
     lines = [
@@ -197,7 +197,7 @@ def traverse_code(
         f"other = samples[slice({view.other}, {view.other + 1})]",
         "end = infer(model, other, other.names).posterior.mean",
         f"weights = torch.linspace(0, 1, {STEPS}).unsqueeze(-1)",
-        "path = (1 - weights) * posterior.posterior.mean + weights * end",
+        "path = (1 - weights) * inference.posterior.mean + weights * end",
         "print(model.expected(path))",
     ]
     return "\n".join(lines)
@@ -216,7 +216,7 @@ def map_code(view: View, modalities: tuple[Modality, ...], evidence: tuple[str, 
             *lines,
             "",
             f'chart = load_map("{view.data}", "{view.model}")',
-            "umap, pca = chart.place(posterior.posterior.mean.unsqueeze(0))",
+            "umap, pca = chart.place(inference.posterior.mean.unsqueeze(0))",
             "print(umap, pca)  # where the posterior stands",
             "",
             "# where the examples lie, and how broad the posteriors about them are, in nats",

@@ -155,7 +155,7 @@ def test_pointing_at_an_example_shows_its_picture_on_the_map(visit, chart):
     expect(tip).to_be_visible()
     samples = load_samples("mnist", load("mnist", "mvae-cover")[1].modalities)
     expect(tip).to_contain_text(f"Example {number}label {int(samples.values['label'][number])}")
-    entropy = chart.pool.inferences.entropy()[chart.pool.rows[-1, number]].item()
+    entropy = chart.pool.posteriors.entropy()[chart.pool.rows[-1, number]].item()
     expect(tip).to_contain_text(f"entropy {entropy:.1f} nats".replace("-", "−"))
     picture = tip.locator("canvas")
     expect(picture).to_have_js_property("width", 28)

@@ -40,7 +40,7 @@ def test_all_examples_are_drawn_on_both_layouts_where_the_map_has_them(visit):
         assert low == pytest.approx(whole.amin(0).tolist(), abs=1e-3)
         assert high == pytest.approx(whole.amax(0).tolist(), abs=1e-3)
     assert sorted(data["dots"]["sample"]) == list(range(500))
-    entropies = chart.pool.inferences.entropy()[rows].tolist()
+    entropies = chart.pool.posteriors.entropy()[rows].tolist()
     for sample, entropy in zip(data["dots"]["sample"], data["dots"]["entropy"], strict=True):
         assert entropy == pytest.approx(entropies[sample], abs=0.01)
     assert len(json.dumps(data)) < 60_000
@@ -125,7 +125,7 @@ def test_switches_of_what_is_not_there_are_disabled(visit):
 def test_the_sentence_counts_the_nearest_examples_without_the_example_itself(visit):
     page = visit("map.py", sample="3")
     chart = load_map("mnist", "mvae-cover")
-    known = chart.pool.inferences.mean[chart.pool.rows[-1]]
+    known = chart.pool.posteriors.mean[chart.pool.rows[-1]]
     away = ((known - known[3]) ** 2).sum(-1).tolist()
     nearest = sorted((n for n in range(500) if n != 3), key=away.__getitem__)[:10]
     labels = loading.samples_of("mnist", "mvae-cover").values["label"][nearest].tolist()

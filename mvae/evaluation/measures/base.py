@@ -108,7 +108,7 @@ def conditioning_sets(batch: Batch, seed: int = 0) -> list[ConditioningSet]:
 
     Example:
         >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
-        >>> [s.key for s in conditioning sets(Batch.empty([digit]))]
+        >>> [s.key for s in conditioning_sets(Batch.empty([digit]))]
         ['', 'label']
     """
     names = batch.names

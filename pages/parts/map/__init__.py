@@ -55,7 +55,7 @@ def shades(modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Shade]
 
 def nearest_samples(chart: MapOfLatents, mean: Tensor, count: int, but: int | None) -> Tensor:
     """List the samples whose means, given all modalities, are nearest in all D dimensions."""
-    known = chart.pool.inferences.mean[chart.pool.rows[-1]]
+    known = chart.pool.posteriors.mean[chart.pool.rows[-1]]
     distances = (known - mean).norm(dim=-1)
     if but is not None:
         distances[but] = torch.inf  # an example is no neighbour of itself
@@ -90,7 +90,7 @@ def describe(
     dots: dict[str, Any] = {
         "sample": empty.scatter_reduce(0, dot_of, numbers, "amin", include_self=False).tolist(),
         "count": dot_of.bincount().tolist(),
-        "entropy": [round(e, 2) for e in chart.pool.inferences.entropy()[shown].tolist()],
+        "entropy": [round(e, 2) for e in chart.pool.posteriors.entropy()[shown].tolist()],
     }
     if shade is not None:
         least, most = (
@@ -99,7 +99,7 @@ def describe(
         )
         # Examples of several categories may have equal evidence, a blank tile say.
         dots["label"] = least.where(least == most, -1).tolist()
-    share = (chart.pca.var(0).sum() / chart.pool.inferences.mean.var(0).sum()).item()
+    share = (chart.pca.var(0).sum() / chart.pool.posteriors.mean.var(0).sum()).item()
     titles = {
         "UMAP": "neighbours stay together",
         "PCA": f"the two widest directions, {share:.0%} of the variance",
