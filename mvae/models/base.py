@@ -204,7 +204,7 @@ class LatentModel(DecodingModel):
         self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
         """Decode draws of q(z|X_S)."""
-        z = self.posterior(batch).at(noise(draws, len(batch), self.latents, seed))
+        z = self.posterior(batch).from_noise(noise(draws, len(batch), self.latents, seed))
         return {name: self.decode(z, name) for name in names}
 
 

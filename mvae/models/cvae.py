@@ -113,7 +113,7 @@ class CVAE(DirectedModel):
         for name in names:
             direction = self.direction(name)
             prior, told = direction.prior(batch)
-            z = prior.at(noise(draws, len(batch), self.latents, seed))
+            z = prior.from_noise(noise(draws, len(batch), self.latents, seed))
             result[name] = direction.decode(z, told)
         return result
 

@@ -9,7 +9,7 @@ import streamlit as st
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.distributions.autoregressive import said
+from mvae.distributions.autoregressive import text_mask
 from mvae.images.preprocessing import InputError
 from mvae.images.tiling import grey
 from mvae.kinds.tokens import WORD
@@ -182,7 +182,7 @@ def _text(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> N
 
 def _tokens(m: Modality, value: Tensor) -> None:
     """Show the tokens of a text in boxes, and how many more fit if it is long."""
-    tokens = [m.categories[token] for token in value[said(value)].tolist() if token]
+    tokens = [m.categories[token] for token in value[text_mask(value)].tolist() if token]
     marked = any(token.startswith(WORD) for token in tokens)
     boxes = "".join(
         f'<span class="within">{escape(token)}</span>'
