@@ -248,7 +248,7 @@ def test_chains_are_waited_for_last_and_bring_differences_when_they_are_pinned(
 
     def slow(model, *rest, **more):
         asked.append(model.latents)
-        if model.sampler:  # a chain that ends after both of the others
+        if model.uses_gibbs_chains:  # a chain that ends after both of the others
             assert all(others.acquire(timeout=30) for _ in range(2))
         result = answer(model, *rest, **more)
         others.release()

@@ -71,14 +71,14 @@ def missing(context: EvaluationContext, conditioning_set: ConditioningSet) -> li
     supplied = conditioning_set.supplied
     names = [n for i, n in enumerate(context.test.names) if not supplied[:, i].all()]
     wanted = [n for n in names if n in context.images]
-    possible = context.model.possible(conditioning_set.of(context.test), wanted)
+    possible = context.model.possible_targets(conditioning_set.of(context.test), wanted)
     return wanted if len(possible) == len(wanted) else []
 
 
 def generated(context: EvaluationContext) -> int:
     """Say how many pictures are generated: with few of them the distance is larger."""
     n = len(context.test)
-    return min(SOME, n) if context.model.sampler else n
+    return min(SOME, n) if context.model.uses_gibbs_chains else n
 
 
 @torch.no_grad()
