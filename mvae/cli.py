@@ -46,9 +46,9 @@ from mvae.files import writing
 from mvae.models.base import ExpertModel
 from mvae.models.objectives import Covering
 from mvae.training.recipes import RECIPES
-from mvae.training.search import quality, weighted
+from mvae.training.search import quality, with_weight
 from mvae.training.search import search as search_weights
-from mvae.training.weak_supervision import curves
+from mvae.training.weak_supervision import read_points
 from mvae.training.weak_supervision import supervise as run_supervision
 from mvae.training.zoo import ZOO, Run, state_of
 from mvae.training.zoo import train as train_to_the_end
@@ -143,7 +143,7 @@ def train(
         }
     )
     if label_weight is not None:
-        config = weighted(config, label_weight)
+        config = with_weight(config, label_weight)
     try:
         config = ModelConfig.model_validate(config.model_dump())
     except ValidationError as error:
@@ -260,7 +260,7 @@ def supervise(dataset: DatasetName, threads: Threads = None, root: Root = CHECKP
         torch.set_num_threads(threads)
     with tqdm(unit="run", desc=dataset) as bar:
         for point, bar.total in run_supervision(dataset, root):
-            bar.update(len(curves(root / dataset / "supervision.csv")) - bar.n)
+            bar.update(len(read_points(root / dataset / "supervision.csv")) - bar.n)
             bar.set_postfix_str(f"{point.method}, {point.labels} labels: {point.accuracy:.3f}")
 
 

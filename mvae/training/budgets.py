@@ -1,4 +1,4 @@
-"""Budgets: what all models of a data set have in common, so that they can be compared."""
+"""Budgets: the settings shared by all models of a data set, so that they can be compared."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ __all__ = ["BUDGETS", "Budget"]
 
 @dataclass(frozen=True)
 class Budget:
-    """What all models of a data set have in common; see README on how it was chosen.
+    """The settings shared by all models of a data set; the README says how they were chosen.
 
     Args:
         epochs: passes over the training split.
-        rate: learning rate of Adam.
+        learning_rate: learning rate of Adam.
         weight: λ of labels, tags and texts, chosen on the validation split.
         latents: D.
-        batch: samples a step.
-        limitation: what no model does well on these data, in words.
+        batch: samples per step.
+        limitation: a sentence on what no model does well on these data.
     """
 
     epochs: int
@@ -28,8 +28,8 @@ class Budget:
     limitation: str = ""
 
 
-#: By data set. `mvae` on MNIST after 20 epochs: validation joint log p of −73.3 at 2.5e-3, −76.5 at
-#: 1e-3.
+#: By data set. For `mvae` on MNIST, the validation joint log p after 20 epochs was −73.3 with a
+#: learning rate of 2.5e-3 and −76.5 with 1e-3.
 BUDGETS = {
     "mnist": Budget(20, 2.5e-3, 10.0),
     "fashion": Budget(20),

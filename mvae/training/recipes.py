@@ -1,4 +1,4 @@
-"""Recipes: which models each data set gets, and how they are trained."""
+"""Recipes: how each model is configured and trained on each data set."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from mvae.training.budgets import BUDGETS
 __all__ = ["RECIPES", "Recipe", "config_for"]
 
 
-#: On MNIST each model had the choice of λ = 10 and 1; these chose 1.
+#: On MNIST λ was chosen from 1 and 10 for each model; it is 1 for those that use this.
 ONE = {"mnist": 1.0}
 FIFTY = {"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0}
-#: Where much is said in words, or by many modalities, naming weighs less; by hand, not searched.
+#: Where the annotations are rich or the modalities many, κ is smaller; set by hand, not searched.
 COVERING = {
     "multimnist": Covering(gamma=1.0, kappa=3.0, rho=1.0),
     "faces19": Covering(gamma=0.1, kappa=3.0, rho=2.0),
@@ -38,33 +38,34 @@ COVERING = {
     "translation": Covering(gamma=1.0, kappa=10.0),
     "views": Covering(gamma=1.0, kappa=10.0, rho=5.0),
 }
-#: What the sub-sampled objective leaves out.
+#: A limitation of the sub-sampled objective.
 ACROSS = (
     "Its objective never scores what one modality says about another: each subset reconstructs "
     "itself alone. So what it generates of the others may not fit what was given."
 )
-#: For the deep Boltzmann machine fewer epochs: one takes as long as three of others.
+#: Fewer epochs for the deep Boltzmann machine, of which one takes as long as three of the others.
 EPOCHS_DBM = {"mnist": 16, "fashion": 16}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model as a row of constants; by data set, what differs from its budget.
+    """The settings of a model, and by data set those that differ from the data set's budget.
 
     Args:
-        summary: one sentence on what it is.
-        limitations: what it does badly, in words.
-        objective: what is minimised.
-        objectives: the same with other settings, by data set.
-        latents: D, where it has its own.
-        weighted: whether λ changes anything; not where each modality has a bound of its own.
+        summary: one sentence that describes the model.
+        limitations: sentences on what it does badly.
+        objective: the training objective.
+        objectives: objectives with other settings, by data set.
+        latents: D, if it differs from the budget's.
+        weighted: whether λ has an effect; it has none where each modality has its own bound.
         weights: λ of labels, tags and texts, by data set.
         epochs: passes over the training split, by data set.
-        learning_rates: learning rate, by data set.
-        warmup: fraction of training over which β rises; where it rules pre-training, its share.
-        missing: share of the training samples that lack their labels, tags or texts.
-        energy_learning_rate: of an energy's weights, trained by stochastic gradient descent: Adam
-            takes steps of equal size also where a gradient is only the noise of the chains.
+        learning_rates: learning rates, by data set.
+        warmup: the fraction of training over which β rises, and with it any pre-training.
+        missing: the fraction of training samples without their labels, tags or texts.
+        energy_learning_rate: the learning rate of an energy's weights, which are trained by
+            stochastic gradient descent, since Adam takes steps of the same size even where a
+            gradient is only noise from the chains.
     """
 
     summary: str
@@ -276,8 +277,8 @@ RECIPES: dict[str, Recipe] = {
         objective=DBMObjective(),
         weighted=False,
         epochs=EPOCHS_DBM,
-        # Short: longer pre-training ended in a machine with one overwhelming mode, whose upper
-        # layers then saturated. With moving offsets the layers learn together well.
+        # Short: longer pre-training led to a machine with one dominant mode, whose upper layers
+        # then saturated. With moving offsets the layers learn well together.
         warmup=0.01,
         energy_learning_rate=0.02,
     ),
@@ -295,7 +296,7 @@ RECIPES: dict[str, Recipe] = {
         warmup=0.5,
     ),
 }
-# The paper's objective with other label weights; and with other numbers of subsets.
+# The paper's objective with other weights of the label, and with other numbers of subsets.
 RECIPES |= {
     f"mvae-lambda-{weight}": replace(
         RECIPES["mvae"],
@@ -312,7 +313,7 @@ RECIPES |= {
     )
     for k in (0, 2, 4)
 }
-# Trained where some or most samples lack what is said in words.
+# Training on samples of which half or most lack their annotations.
 RECIPES |= {
     f"{name}-missing-{percent}": replace(
         RECIPES[name],
@@ -325,7 +326,7 @@ RECIPES |= {
 
 
 def config_for(dataset: str, model: str) -> ModelConfig:
-    """Give the configuration of a recipe on a data set.
+    """Return the configuration of a recipe on a data set.
 
     Raises:
         KeyError: if there is no such data set or recipe.
