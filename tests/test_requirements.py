@@ -12,7 +12,7 @@ from mvae.evaluation.accuracy import coherence
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.probe import linear_probe
 from mvae.evaluation.retrieval import average_precision
-from mvae.images.tiling import completed
+from mvae.images.tiling import complete_pictures
 from mvae.modality import Modality
 from mvae.models.base import noise
 from mvae.models.cvae import CVAE
@@ -116,7 +116,7 @@ def test_maps_need_points(toys, toy_model):
 
 def test_a_picture_needs_all_its_tiles(toys, toy_batch):
     with pytest.raises(ValueError, match="sample 0 has no image"):
-        completed(toys, toy_batch(n=2).supply(["label"]), {})
+        complete_pictures(toys, toy_batch(n=2).supply(["label"]), {})
 
 
 def test_agreement_needs_something_that_counts(toys):

@@ -12,7 +12,7 @@ from torch import Tensor
 from mvae.evaluation.frechet import features, pseudo_values
 from mvae.evaluation.measures.base import SOME, ConditioningSet, EvaluationContext, Measure, Scored
 from mvae.evaluation.step_cache import Step, StepCache
-from mvae.images.tiling import completed
+from mvae.images.tiling import complete_pictures
 
 __all__ = ["Frechet"]
 
@@ -93,7 +93,9 @@ def measure(
         given = conditioning_set[rows].of(context.test[rows])
         drawn = model.generate(given, 1, context.seed + part, wanted)
         means = {n: model.modality(n).distribution.expected(p) for n, p in drawn.items()}
-        seen.append(features(context.classifier, completed(model.modalities, given, means)[0]))
-    real = features(context.classifier, completed(model.modalities, context.test, {})[0])
+        seen.append(
+            features(context.classifier, complete_pictures(model.modalities, given, means)[0])
+        )
+    real = features(context.classifier, complete_pictures(model.modalities, context.test, {})[0])
     made = torch.cat(seen)
     return {"value": pseudo_values(made, real)}
