@@ -39,8 +39,8 @@ BUDGETS = {
         1e-3,
         10.0,
         batch=32,
-        limitation="The pictures of a string seldom show all of its digits, and of several digits "
-        "in a picture one is often misread.",
+        limitation="Pictures generated from a string seldom show all of its digits, and in a "
+        "picture of several digits one is often misread.",
     ),
     "faces": Budget(24, 2e-3, 10.0),
     "faces19": Budget(12, 1e-3, 10.0, batch=32),
@@ -49,16 +49,16 @@ BUDGETS = {
         90,
         2e-3,
         10.0,
-        limitation="There are few pictures to learn from: from tags it generates blots of their "
-        "colours, and it finds little but the commonest tags.",
+        limitation="There are few training pictures: from tags it generates blots in suitable "
+        "colours, and it predicts little but the most common tags.",
     ),
     "translation": Budget(
         14,
         2e-3,
         10.0,
         latents=128,
-        limitation="There are few texts to learn from, all of an office suite: of a rare word it "
-        "makes another, of a long sentence one that begins alike.",
+        limitation="There are few training texts, all from an office suite: it replaces a rare "
+        "word by another, and a long sentence by one that begins similarly.",
     ),
     "views": Budget(120, 2e-3, latents=32),
     "celeba": Budget(10),

@@ -144,7 +144,7 @@ def test_columns_are_found_by_name(folder):
     header = ["Unheard_Of", *reversed(HEADER)]
     table = {image: [1, *reversed(row)] for image, row in rows().items()}
     write_list(folder, header, table, "\n")
-    with pytest.warns(UserWarning, match="not used") as caught:
+    with pytest.warns(UserWarning, match="are ignored") as caught:
         batch = CELEBA.load("valid", False)
     assert batch.values["attributes"].tolist() == wanted(*IMAGES[8:10])
     assert [str(warning.message) for warning in caught] == [

@@ -198,7 +198,7 @@ def test_pictures_and_entries_that_do_not_pair_are_refused(folder, n_pictures, n
     write(folder, pictures[:n_pictures], entries[:n_entries])
     message = sentence_of(CLIPART)
     assert f"pictorial_tags.json has {n_entries} entries" in message
-    assert f"pictorial_64.npz {n_pictures} pictures" in message
+    assert f"pictorial_64.npz has {n_pictures} pictures" in message
 
 
 def test_no_picture_with_a_tag_is_told(folder):

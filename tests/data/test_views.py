@@ -195,7 +195,7 @@ def test_too_few_digits_are_told(folder):
         header = ",".join([*map(str, range(columns)), "0"])
         (folder / f"mfeat-{name}.csv").write_text(header + "\n")
     for split in SPLITS:
-        assert f"not enough digits for a {split} split" in sentence_of(VIEWS, split)
+        assert f"not have enough digits for a {split} split" in sentence_of(VIEWS, split)
     path.write_bytes(b"\xff\xfe\x00")
     assert "mfeat/mfeat-pix.csv is not a text file" in sentence_of(VIEWS)
     path.write_text("")

@@ -267,5 +267,5 @@ def test_the_code_shown_gives_the_numbers_shown(visit, params):
 
 def test_the_page_says_what_the_model_does_badly(visit):
     page = visit(model="mvae")
-    assert "never scores what one modality says about another" in page.remarks
+    assert "never scores the prediction of one modality from another" in page.remarks
     assert "confident" not in page.remarks  # given a label, its posterior is nearly exact
