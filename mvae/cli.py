@@ -213,7 +213,7 @@ def make_zoo(dataset: str | None, root: Path) -> None:
         if state == "missing":
             train_with_bar(run.config, run, root)
         if state != "measured":
-            # All models and seeds are compared on the same number of the same samples.
+            # The same settings for all, so that models and seeds can be compared.
             evaluate_with_bar(run.dataset, run.name, None, 1000, 0, root)
 
 

@@ -153,7 +153,7 @@ def read_partition() -> dict[str, str]:
 def _rows(
     name: str, rows: list[list[str]], start: int, values: int, allowed: tuple[str, ...], rule: str
 ) -> list[list[str]]:
-    """Return the rows with a file name and as many allowed values; warn about the others."""
+    """Return the rows of a file name and ``values`` allowed values; warn about the others."""
     good, problems = [], []
     for number, row in enumerate(rows, start=start):
         if len(row) != 1 + values:

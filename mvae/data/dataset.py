@@ -84,7 +84,7 @@ def label(categories: Iterable[str]) -> Modality:
 def first_occurrences(samples: Tensor) -> Tensor:
     """Mark the samples that are not identical to an earlier one, ``(B, ...)`` to bool ``(B,)``.
 
-    A duplicate in two splits would be tested on after being trained on.
+    With duplicates, a sample could be both in the training split and in the test split.
 
     Example:
         >>> first_occurrences(torch.tensor([[3, 1], [2, 0], [3, 1], [1, 3]])).tolist()

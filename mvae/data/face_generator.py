@@ -182,7 +182,7 @@ def draw_traits(number: int) -> dict[str, str]:
 
 
 def attributes(traits: Mapping[str, str]) -> list[bool]:
-    """Return whether a face has each attribute, in the order of :data:`ATTRIBUTES`."""
+    """Return for each of :data:`ATTRIBUTES`, in their order, whether a face has it."""
     bald = traits["cut"] == "bald"
     return [
         traits[trait] == value and not (trait == "tone" and bald)

@@ -1,4 +1,4 @@
-"""MultiMNIST: up to four digits on one canvas, and the string of them in reading order.
+"""MultiMNIST: up to four digits on one canvas, and a string of these digits in reading order.
 
 Eslami et al. 2016, https://arxiv.org/abs/1603.08575; with strings, Wu & Goodman 2018,
 https://arxiv.org/abs/1802.05335. In these papers a digit may be anywhere that does not overlap
@@ -24,7 +24,7 @@ MAX_DIGITS = 4
 #: Height and width of a cell, and the margin around the ink in it, in pixels.
 CELL, MARGIN = 25, 1
 #: The factor by which digits are shrunk: its mean and standard deviation, as in the authors' code,
-#: https://github.com/mhw32/multimodal-vae-public; it is at most two of the latter from the mean.
+#: https://github.com/mhw32/multimodal-vae-public, truncated at two standard deviations.
 SHRINK_MEAN, SHRINK_STD = 1.3, 0.1
 #: The number of pictures in each split, and their seeds.
 SIZES: dict[Split, int] = {"train": 50_000, "valid": 5_000, "test": 10_000}

@@ -197,7 +197,7 @@ def learn_vocabularies(files: Files, size: int = 2000) -> tuple[tuple[str, ...],
 
     Returns:
         tuple: two vocabularies, whose first token is the end. Every character of the training texts
-        is a token; digits are never merged with other characters.
+        is a token; a digit is always a token by itself.
 
     Raises:
         DatasetError: as in `read_pairs`, or if there are more characters than tokens, or too few
@@ -281,7 +281,7 @@ def _linked_groups(found: Iterable[Pair]) -> list[list[Pair]]:
 
 
 def _comparison_key(text: str) -> str:
-    """Reduce a text to its letters and digits: "Left margin:" and "left margin" are the same."""
+    """Return a text's letters and digits in lower case, to compare texts by."""
     return "".join(c for c in text.casefold() if c.isalnum()) or text
 
 

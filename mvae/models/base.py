@@ -195,8 +195,8 @@ class LatentModel(DecodingModel):
         """Compute q(z|X_S) given the modalities present in each sample, ``(B, D)``.
 
         Raises:
-            ValueError: if the model has no posterior for such a subset, with the sentence of
-                `cannot`.
+            ValueError: if the model has no posterior for such a subset, with the sentence
+                returned by `cannot`.
         """
 
     def proposal(self, batch: Batch) -> Gaussian | Mixture:
@@ -214,8 +214,8 @@ class LatentModel(DecodingModel):
 class ExpertModel(LatentModel):
     """A model whose posterior is the product of one expert per modality and of N(0, I).
 
-    Code that explains such a model, such as its figures, multiplies the experts on its own. So a
-    subclass may choose only the experts; one with a different prior or product is a `LatentModel`.
+    Code that explains such a model, for example in figures, multiplies the experts itself. So a
+    subclass may only override `experts`; a model with another prior or product is a `LatentModel`.
 
     Raises:
         TypeError: if a subclass overrides `product` or `posterior`.

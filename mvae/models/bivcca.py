@@ -37,7 +37,7 @@ class BiVCCA(LatentModel):
     )
 
     def cannot(self, given: Collection[str], wanted: str) -> str:
-        """Return why not: it can condition on one modality at a time."""
+        """Return why it cannot, unless at most one modality is given."""
         if len(given) < 2:
             return ""
         return "It has a posterior for each single modality, and none for several together."

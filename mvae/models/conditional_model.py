@@ -32,7 +32,7 @@ class ConditionalModel(MultimodalModel):
             raise ValueError("a conditional model needs at least two modalities")
 
     def cannot(self, given: Collection[str], wanted: str) -> str:
-        """Return why not: it generates a modality from all the others and from nothing else."""
+        """Return why it cannot, unless the evidence is all modalities except the wanted one."""
         if wanted in given:
             return f"It generates the {wanted} from the other modalities and cannot reconstruct it."
         others = [m.name for m in self.modalities if m.name != wanted]

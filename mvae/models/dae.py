@@ -43,7 +43,7 @@ class DAE(DecodingModel):
         self.decoders = nn.ModuleList(Decoder(m, latents) for m in self.modalities)
 
     def cannot(self, given: Collection[str], wanted: str) -> str:
-        """Return why not: it needs some evidence to encode."""
+        """Return why it cannot, unless some modality is given."""
         if given:
             return ""
         return "Without evidence it has nothing to encode, and no prior to draw a code from."
@@ -95,12 +95,12 @@ class DAEObjective(Objective):
         return torch.stack([self.fit(model, batch, s, weighted=False) for s in subsets]).mean(0)
 
     def subsets(self, present: Tensor) -> Tensor:
-        """Return all modalities, then each alone, ``(1 + M, B, M)``; all replace an empty one."""
+        """Return all modalities, then each alone, or all if it is missing, ``(1 + M, B, M)``."""
         subsets = torch.cat((present.unsqueeze(0), singletons(present)))
         return torch.where(subsets.any(-1, keepdim=True), subsets, present)
 
     def fit(self, model: DAE, batch: Batch, given: Tensor, weighted: bool) -> Tensor:
-        """Compute Σ λ_i log p(x_i|c) of everything present, with the code of a subset ``given``."""
+        """Compute Σ λ_i log p(x_i|c) of everything present, with the code c of ``given``."""
         batch = batch.align(model.modalities)
         code = model.code(Batch(batch.values, given))
         return log_likelihoods(model, code[None], batch.present[None], batch, weighted)[0]

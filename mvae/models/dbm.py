@@ -16,7 +16,7 @@ from mvae.models.boltzmann.model import BoltzmannModel, BoltzmannObjective
 __all__ = ["DBM", "DBMObjective"]
 
 #: The factors, by pair of layers, by which weights are multiplied in pre-training, upwards and
-#: downwards: in the joint machine an inner unit has input from two layers, so far only from one.
+#: downwards: an inner unit has input from only one layer then, but from two in the joint machine.
 UP_SCALE, DOWN_SCALE = (2.0, 2.0, 1.0), (1.0, 2.0, 2.0)
 #: Standard deviation of the initial weights between hidden layers: random projections, which pass
 #: a layer's information on from the start. Smaller weights decay before they become useful.

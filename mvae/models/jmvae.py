@@ -44,7 +44,7 @@ class JMVAE(LatentModel):
         self.joint = JointEncoder(self.modalities, 2 * latents)
 
     def cannot(self, given: Collection[str], wanted: str) -> str:
-        """Return why not: it can only condition on one modality or on all of them."""
+        """Return why it cannot, unless at most one modality is given, or all are."""
         if len(given) < 2 or len(given) == len(self.modalities):
             return ""
         return (

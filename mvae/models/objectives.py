@@ -169,7 +169,7 @@ class Objective(BaseModel):
         raise NotImplementedError
 
     def score(self, model: Any, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Score samples of the validation split, ``(B,)``; the epoch of the best mean is kept.
+        """Score samples of the validation split, ``(B,)``; the epoch with the best mean is kept.
 
         Usually the ELBO of all modalities present, with λ = 1 and β = 1.
         """
@@ -179,8 +179,8 @@ class Objective(BaseModel):
 class ElboTerms(Objective):
     """Minus a sum of ELBOs, each of some subset of the modalities present.
 
-    Terms with the same subset of a sample count once. The loss is summed over terms and averaged
-    over samples, and each modality is encoded once.
+    If several terms have the same subset for a sample, it counts once. The loss is summed over
+    terms and averaged over samples, and each modality is encoded once.
     """
 
     network = MVAE
@@ -224,7 +224,7 @@ class ElboTerms(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Compute a further term of the loss; in the paper there is none, so it is 0."""
+        """Compute an additional term of the loss: 0, as in the paper."""
         return q.mean.new_zeros(())
 
 
@@ -304,12 +304,12 @@ class Covering(SubSampled):
     .. math:: \rho\, E_{q(z|x_j)}\,E_{q(z'|\hat x(z))}[-\log p(x_j|z')],
               \qquad \hat x_i(z) = E[x_i|z],\; i \text{ not an annotation}
 
-    What the model generates from a label alone is *read back* by the model itself, all of which is
-    held fixed except for the decoders that generated. No Gaussian fits the true posterior given a
-    label: between its modes lie latents that no training image is encoded to, and this term trains
-    the decoders there. All three terms are annealed with β, because at full weight while β is small
-    they permanently damage the start of training. Reading back can begin later, when the learning
-    rate drops, since it lowers the likelihood for as long as it is active.
+    What the model generates from a label alone is *read back* by the model itself, of which only
+    the generating decoders are trained by this term. No Gaussian fits the true posterior given a
+    label: between its modes are latents to which no training image is encoded, and this term trains
+    the decoders there. All three terms are annealed with β: at full weight while β is still small,
+    they would spoil training for good. Reading back can begin later, when the learning rate drops,
+    since it lowers the likelihood for as long as it is active.
 
     Args:
         gamma: γ, the weight of covering.

@@ -23,7 +23,7 @@ from mvae.models.vae import VAEObjective
 
 __all__ = ["AnyObjective"]
 
-#: The objectives that config.json may hold, told apart by their name.
+#: The objectives that config.json may contain, distinguished by their names.
 AnyObjective = Annotated[
     Joint
     | Singles

@@ -44,7 +44,7 @@ class VAE(LatentModel):
         self.latents = latents * len(self.modalities)
 
     def cannot(self, given: Collection[str], wanted: str) -> str:
-        """Return why not: it ignores the evidence of other modalities."""
+        """Return why it cannot, unless the wanted modality is itself given, or nothing is."""
         if not given or wanted in given:
             return ""
         return f"Its VAEs share nothing: this evidence carries no information about the {wanted}."

@@ -49,7 +49,7 @@ BUDGETS = {
         90,
         2e-3,
         10.0,
-        limitation="There are few training pictures: from tags it generates blots in suitable "
+        limitation="There are few training pictures: from tags it generates blobs of suitable "
         "colours, and it predicts little but the most common tags.",
     ),
     "translation": Budget(

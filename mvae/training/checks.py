@@ -57,7 +57,7 @@ def largest_rms(batch: Batch, name: str) -> float:
 
 
 def warn_of_scales(modalities: Iterable[Modality], batch: Batch) -> None:
-    """Warn about each modality with a Gaussian likelihood whose values are not of scale 1.
+    """Warn about each modality with a Gaussian likelihood whose scale is far from 1.
 
     Its σ is initially near 1 and never below e⁻³: log p of values in the thousands dominates that
     of all other modalities and may overflow, and values in the thousandths appear constant.
@@ -114,7 +114,7 @@ def diagnose(
 
 
 def _is_finite(loss: Callable[[Batch], Tensor], batch: Batch) -> bool:
-    """Whether a loss is finite, or cannot be computed for such a batch."""
+    """Whether a loss is finite; True if it cannot be computed for this batch."""
     try:
         return bool(loss(batch).isfinite().all())
     except ValueError:

@@ -109,7 +109,7 @@ RECIPES: dict[str, Recipe] = {
     "mvae-cover-short": Recipe(
         summary="Covering with the budget and the λ of the baselines; reading back begins late.",
         limitations=(
-            "What it generates from a label alone more often shows another label than with "
+            "Pictures generated from a label alone show another label more often than those of "
             "mvae-cover, which was trained for twice as long, with another λ.",
         ),
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0, reading=0.7),
@@ -129,8 +129,8 @@ RECIPES: dict[str, Recipe] = {
     "mvae-joint": Recipe(
         summary="MVAE trained on the joint ELBO alone.",
         limitations=(
-            "No expert was ever trained on its own: conditioning on one modality asks for "
-            "something it was not trained to do.",
+            "No expert was ever trained on its own, so the model was never trained to condition "
+            "on a single modality.",
         ),
         objective=Joint(),
         weights=ONE,
@@ -229,8 +229,8 @@ RECIPES: dict[str, Recipe] = {
     "mvtcae": Recipe(
         summary="MVAE's network, trained on a bound on the total correlation.",
         limitations=(
-            "With α near 1 little pulls its posteriors towards the prior, so what it generates "
-            "without evidence may not look like data.",
+            "With α near 1, little pulls its posteriors towards the prior, so what it generates "
+            "without evidence may not look like the data.",
             "It learns to reconstruct only from all modalities together.",
         ),
         objective=MVTCAEObjective(),

@@ -20,8 +20,8 @@ from mvae.training.trainer import Trainer, validation_score
 
 __all__ = ["Trial", "quality", "search", "with_weight"]
 
-#: The values of λ that are tried, each for the recipe's whole budget. With a fifth of the budget,
-#: `mvae` on MNIST scored best with the λ that is worst after the whole of it.
+#: The values of λ that are tried, each for the recipe's full budget. With a fifth of the budget,
+#: `mvae` on MNIST scored best with the λ that is worst with the full budget.
 CANDIDATES = (1.0, 10.0)
 #: The numbers of validation samples and importance draws used to compare trials.
 SAMPLES, DRAWS = 1000, 100

@@ -78,7 +78,7 @@ def optimisers(model: MultimodalModel, settings: Training) -> list[torch.optim.O
     """Return Adam for networks, and stochastic gradient descent for the weights of an energy.
 
     The gradient of an energy is noisy because it is estimated from chains; Adam, which normalises
-    step sizes, would follow that noise as fast as the signal of the data.
+    step sizes, would follow that noise as readily as the signal in the data.
     """
     energy = model.energy_weights() if settings.energy_learning_rate else {}
     energy_ids = {id(w) for weights in energy.values() for w in weights}

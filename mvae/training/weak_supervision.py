@@ -42,9 +42,9 @@ SEEDS = (0, 1, 2)
 #: How each method uses the unlabelled images.
 METHODS = {
     "mvae": "an unpaired image adds its own ELBO",
-    "mvae-cover": "an unpaired image adds its own ELBO; covering takes pairs",
-    "jmvae": "learns from pairs only, beginning with networks that have seen all images",
-    "vae + probe": "a VAE of all images; the labels teach a logistic regression on its latents",
+    "mvae-cover": "an unpaired image adds its own ELBO; covering needs pairs",
+    "jmvae": "learns from pairs only, starting from networks pretrained on all images",
+    "vae + probe": "a VAE of all images; a logistic regression on its latents uses the labels",
     "supervised": "does not use them: the encoder's network with ten outputs",
 }
 #: Passes over all images without labels, shared by the runs of a seed; then passes with labels.

@@ -194,9 +194,9 @@ class BoltzmannMachine(nn.Module):
 
     @torch.no_grad()
     def mean_field(self, visible: State) -> State:
-        """Compute the means of a factorial q of all hidden groups; return them with the visible.
+        """Compute the means of a factorial q of all hidden groups; return those of all groups.
 
-        Where only the odd side is hidden, q is the exact posterior.
+        If only the odd side is hidden, q is the exact posterior.
         """
         hidden_even = [name for name in self.even if name not in visible]
         from_visible = {name: self.field(name, visible) for name in (*hidden_even, *self.odd)}
@@ -213,9 +213,9 @@ class BoltzmannMachine(nn.Module):
     ) -> State:
         """Draw the hidden even side given the data.
 
-        Of the odd side, its means are returned instead of draws, to lower the variance.
-        Mean-field means alone would ignore the correlations of hidden units, while the persistent
-        chains show them. Training would then unlearn these correlations, and the weights between
+        For the odd side, means are returned instead of draws, to reduce the variance.
+        Mean-field means alone would ignore the correlations of hidden units, which the persistent
+        chains exhibit. Training would then unlearn these correlations, and the weights between
         hidden layers would decay.
 
         Args:
@@ -278,7 +278,7 @@ class BoltzmannMachine(nn.Module):
     def advance_chains(self, generator: torch.Generator | None = None) -> State:
         """Advance the persistent chains by one Gibbs sweep; a few restart at random.
 
-        Of the odd side, its means are returned instead of draws, to lower the variance.
+        For the odd side, means are returned instead of draws, to reduce the variance.
         """
         restart = torch.rand(N_CHAINS, 1, generator=generator) < RESTART_PROBABILITY
         even = {

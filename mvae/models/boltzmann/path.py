@@ -63,7 +63,7 @@ class AnnealingPath:
         return energy - torch.stack(summed_out).sum(0)
 
     def sweep(self, beta: Tensor, fields: State, generator: torch.Generator | None = None) -> State:
-        """Draw the odd side at β from its logits at β = 1, then the even side at β; return it."""
+        """Draw the odd side at β, given its logits at β = 1; return draws of the even side at β."""
         b, machine = beta.unsqueeze(-1), self.machine
         odd = {name: machine.draw(name, b * field, generator) for name, field in fields.items()}
         return {

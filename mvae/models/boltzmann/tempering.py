@@ -84,7 +84,7 @@ def _anneal_population(
         log_w = log_w + path.free_energy(beta, even, fields)
         log_w = log_w - path.free_energy(next_beta, even, fields)
         weights = log_w.softmax(0)
-        if weights.square().sum() > 2 / size:  # the effective sample size is below one half
+        if weights.square().sum() > 2 / size:  # the effective sample size is below size / 2
             rows = torch.multinomial(weights, size, True, generator=generator)
             fields = {name: field[rows] for name, field in fields.items()}
             log_w = torch.zeros(size)
