@@ -103,7 +103,7 @@ def version_of(*paths: Path) -> str:
 
 @lru_cache(maxsize=1024)
 def _hash(path: Path, *_: int) -> str:
-    """Return the SHA-256 of a file, cached by its inode number, time of change and size."""
+    """Return the SHA-256 of a file, cached by its inode number, modification time and size."""
     return sha256(path)
 
 

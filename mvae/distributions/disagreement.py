@@ -51,10 +51,10 @@ def disagreement(experts: Gaussian, present: Tensor) -> Disagreement:
     Example:
         >>> experts = Gaussian(torch.tensor([[[3.0]], [[1.0]]]), torch.zeros(2, 1, 1))
         >>> found = disagreement(experts, torch.ones(1, 2, dtype=torch.bool))
-        >>> found.between_modalities.item(), round(found.from_prior.item(), 4)
-        (2.0, 2.6667)
-
-        which are (3 − 1)² / 2 and 2² · 2 / 3.
+        >>> found.between_modalities.item()  # (3 − 1)² / 2
+        2.0
+        >>> round(found.from_prior.item(), 4)  # 2² · 2 / 3
+        2.6667
     """
     # In double precision, sums of products of precisions and distances are far from overflow.
     mean, logvar = experts.mean.double(), experts.logvar.double()

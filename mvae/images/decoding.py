@@ -124,10 +124,10 @@ def _pixels_of_webp(data: bytes) -> int:
 
 def _prepare_decoding(picture: Image.Image) -> int:
     """Prepare an opened picture for decoding, and return the bytes that its decoder will need."""
-    whole = picture.width * picture.height
+    n_pixels = picture.width * picture.height
     if picture.format not in ("JPEG", "MPO"):
         per_pixel = WEBP_BYTES if picture.format == "WEBP" else BYTES.get(picture.mode, 4)
-        return whole * per_pixel
+        return n_pixels * per_pixel
     # A JPEG can be decoded at a fraction of its size, in a fraction of the time.
     progressive = bool(picture.info.get("progressive"))
     side = WORKING if progressive else 2 * WORKING
@@ -139,7 +139,7 @@ def _prepare_decoding(picture: Image.Image) -> int:
     # Each layer is a tuple of an id, its horizontal and its vertical sampling factor, and more.
     layers: list[tuple[int, ...]] = picture.layer  # type: ignore[attr-defined]
     largest = max(layer[1] for layer in layers) * max(layer[2] for layer in layers)
-    return pixels + 2 * whole * sum(layer[1] * layer[2] for layer in layers) // largest
+    return pixels + 2 * n_pixels * sum(layer[1] * layer[2] for layer in layers) // largest
 
 
 def _to_grey(picture: Image.Image) -> Pixels:

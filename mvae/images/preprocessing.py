@@ -168,8 +168,8 @@ def unpack_bits(text: str, shape: Shape) -> Tensor:
         True
     """
     size = math.prod(shape)
-    whole = math.ceil(size / 8)
-    if len(text) != math.ceil(whole * 4 / 3):
+    n_bytes = math.ceil(size / 8)
+    if len(text) != math.ceil(n_bytes * 4 / 3):
         raise InputError(
             "The drawing in this link is not complete. Copy the whole link, or draw it again."
         )

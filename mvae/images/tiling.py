@@ -114,17 +114,17 @@ def complete_pictures(
         ValueError: if there is no image modality, or a tile is neither given nor generated.
     """
     modalities = tuple(modalities)
-    whole = {}
+    tensors = {}
     for m, _, _ in tiles(modalities):
         own, present = given.values[m.name], given.there(m.name)
         generated = means.get(m.name)
         if generated is None:
             given.require([m.name])
-            whole[m.name] = own[None]
+            tensors[m.name] = own[None]
         else:
-            whole[m.name] = torch.where(present.reshape(-1, 1, 1, 1), own, generated)
-    n = max(len(x) for x in whole.values())
-    return assemble(modalities, {name: x.expand(n, *x.shape[1:]) for name, x in whole.items()})
+            tensors[m.name] = torch.where(present.reshape(-1, 1, 1, 1), own, generated)
+    n = max(len(x) for x in tensors.values())
+    return assemble(modalities, {name: x.expand(n, *x.shape[1:]) for name, x in tensors.items()})
 
 
 def cut(modalities: Iterable[Modality], picture: Tensor) -> dict[str, Tensor]:

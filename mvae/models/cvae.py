@@ -101,9 +101,9 @@ class CVAE(ConditionalModel):
         Raises:
             ValueError: if there is none of that name.
         """
-        found = self.directions[self.modalities.index(self.modality(name))]
-        assert isinstance(found, Direction)
-        return found
+        networks = self.directions[self.modalities.index(self.modality(name))]
+        assert isinstance(networks, Direction)
+        return networks
 
     def _generate(
         self, batch: Batch, draws: int, seed: int, names: list[str]

@@ -129,8 +129,8 @@ class DBMObjective(BoltzmannObjective):
     of contrastive divergence, with doubled weights where a layer will later have input from two:
     Salakhutdinov & Hinton 2009, https://proceedings.mlr.press/v5/salakhutdinov09a.html. From β = 1
     on, all weights are trained together: draws of q start at the mean-field solution and take a few
-    Gibbs sweeps, and draws of p are persistent chains. Only complete samples are used, and the
-    weights λ are not.
+    Gibbs sweeps, and draws of p come from persistent chains. Only complete samples are used; the
+    weights λ are ignored.
     """
 
     network = DBM

@@ -34,9 +34,9 @@ class DeepRBM(MultimodalModel):
     what couples the modalities: here it is an RBM with 256 hidden units instead of Gaussian
     experts. To generate, the codes of the evidence are drawn and clamped, Gibbs chains draw the
     other codes and the hidden units, and every code is decoded. The codes are learned first and
-    then held fixed, so they are not adapted to each other and the coupling is poor. After Ngiam et
-    al., *Multimodal Deep Learning*, ICML 2011,
-    https://icml.cc/2011/papers/399_icmlpaper.pdf, whose RBM joins the pathways in the same place.
+    then held fixed, which couples the modalities poorly. After Ngiam et al., *Multimodal Deep
+    Learning*, ICML 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf, whose RBM joins the
+    pathways in the same place.
 
     Args:
         modalities: the modalities it models, of any kind.

@@ -46,10 +46,9 @@ class MVAEQ(MVAE):
 
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute μ_i and a_i, ``(M, B, D)`` each."""
-        raw = self.encode(batch)
-        return raw.mean, torch.nn.functional.softplus(
-            -raw.logvar - MIN_LOG_PRECISION
-        ) + MIN_LOG_PRECISION
+        encoded = self.encode(batch)
+        excess = torch.nn.functional.softplus(-encoded.logvar - MIN_LOG_PRECISION)
+        return encoded.mean, excess + MIN_LOG_PRECISION
 
     def singles(self, batch: Batch) -> Gaussian:
         """Compute q(z|x_i) of each modality, ``(M, B, D)``, always sharper than the prior."""

@@ -90,16 +90,16 @@ def diagnose(
             that is not finite.
         learning_rate: the learning rate of the optimiser.
     """
-    found = [m for m in modalities if len(present_values(batch, m.name))]
-    for m in found:
+    available = [m for m in modalities if len(present_values(batch, m.name))]
+    for m in available:
         if not present_values(batch, m.name).isfinite().all():
             return (
                 f"{m.name} has values that are not finite. "
                 "Mark them as missing in the batch's mask."
             )
-    suspects = [m for m in found if not _is_finite(loss, batch.supply([m.name]))]
+    suspects = [m for m in available if not _is_finite(loss, batch.supply([m.name]))]
     names = " and ".join(m.name for m in suspects)
-    gaussian = [m for m in suspects or found if m.likelihood == "gaussian"]
+    gaussian = [m for m in suspects or available if m.likelihood == "gaussian"]
     if gaussian:
         worst = max(gaussian, key=lambda m: largest_rms(batch, m.name))
         if (size := largest_rms(batch, worst.name)) > USUAL_SCALES[1]:

@@ -83,16 +83,16 @@ def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
     with writing(path.parent):
         valid = source.load("valid", False)
         for weight in CANDIDATES:
-            found = [t for t in read_rows(path, Trial) if (t.recipe, t.weight) == (recipe, weight)]
-            if not found:
+            trials = [t for t in read_rows(path, Trial) if (t.recipe, t.weight) == (recipe, weight)]
+            if not trials:
                 config = with_weight(config_for(dataset, recipe), weight)
                 model = _bundled(config, root) or _trained(config, valid)
                 criterion, value = quality(config, model.eval(), valid)
                 epochs = config.training.epochs
-                found = [Trial(recipe, weight, epochs, criterion, round(value, 2))]
-                rows = (*read_rows(path, Trial), *found)
+                trials = [Trial(recipe, weight, epochs, criterion, round(value, 2))]
+                rows = (*read_rows(path, Trial), *trials)
                 write_rows(path, sorted(rows, key=lambda t: (t.recipe, t.weight)))
-            yield from found
+            yield from trials
 
 
 def _bundled(config: ModelConfig, root: Path) -> MultimodalModel | None:

@@ -93,7 +93,7 @@ def optimisers(model: MultimodalModel, settings: Training) -> list[torch.optim.O
 
 
 class Trainer:
-    """Train a model: iterate over a trainer for progress; `model` is then the best epoch's model.
+    """Train a model: iterating yields progress, and then `model` has the best epoch's weights.
 
     All data are held in memory and indexed, since small models would wait for a data loader. The
     same configuration gives the same weights, interrupted or not, on the same machine with the same

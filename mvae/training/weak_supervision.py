@@ -159,11 +159,11 @@ def supervise(dataset: str, root: Path) -> Iterator[tuple[Point, int]]:
     with writing(folder):
         splits = {s: source.load(s, False) for s in ("train", "valid", "test")}
         for seed, fraction, method in product(SEEDS, FRACTIONS, METHODS):
-            found = read_points(path)
-            if any((p.method, p.fraction, p.seed) == (method, fraction, seed) for p in found):
+            points = read_points(path)
+            if any((p.method, p.fraction, p.seed) == (method, fraction, seed) for p in points):
                 continue
             point = run(dataset, method, fraction, seed, splits, folder)
-            write_rows(path, [*found, point])
+            write_rows(path, [*points, point])
             yield point, total
 
 

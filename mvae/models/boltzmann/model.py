@@ -122,11 +122,10 @@ class BoltzmannModel(MultimodalModel):
             )
         for i, m in enumerate(self.modalities):
             if missing[:, i].any():
-                each = torch.stack(
-                    [self.bound(_with_label(batch, i, c)) for c in range(m.shape[0])]
-                )
-                own = torch.arange(m.shape[0])[:, None] == batch.values[m.name]
-                return each.where(missing[:, i] | own, -torch.inf).logsumexp(0)
+                categories = range(m.shape[0])
+                bounds = torch.stack([self.bound(_with_label(batch, i, c)) for c in categories])
+                observed = torch.arange(m.shape[0])[:, None] == batch.values[m.name]
+                return bounds.where(missing[:, i] | observed, -torch.inf).logsumexp(0)
         return self.machine.bound(self.visible(batch))
 
 
