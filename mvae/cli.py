@@ -46,9 +46,9 @@ from mvae.files import writing
 from mvae.models.base import ExpertModel
 from mvae.models.objectives import Covering
 from mvae.training.recipes import RECIPES
-from mvae.training.search import quality, weighted
+from mvae.training.search import quality, with_weight
 from mvae.training.search import search as search_weights
-from mvae.training.weak_supervision import curves
+from mvae.training.weak_supervision import read_points
 from mvae.training.weak_supervision import supervise as run_supervision
 from mvae.training.zoo import ZOO, Run, state_of
 from mvae.training.zoo import train as train_to_the_end
@@ -63,12 +63,12 @@ app = typer.Typer(
 
 @app.callback()
 def start() -> None:
-    """Train, evaluate and question multimodal variational autoencoders."""
-    warnings.showwarning = warn  # type: ignore[assignment]  # it takes whatever else there is
+    """Train, evaluate and query multimodal variational autoencoders."""
+    warnings.showwarning = warn  # type: ignore[assignment]  # it ignores all other arguments
 
 
 def warn(message: Warning | str, *_: object) -> None:
-    """Print a warning as the sentence that it is, without the line of code it comes from."""
+    """Print only the message of a warning, without the line of code that raised it."""
     typer.echo(f"warning: {message}", err=True)
 
 
@@ -82,7 +82,7 @@ def train(
     dataset: Annotated[
         str | None,
         typer.Argument(
-            help=f"One of {', '.join(DATASETS)}; only zoo does without.",
+            help=f"One of {', '.join(DATASETS)}; may be omitted only for the zoo.",
             callback=one_of("data set", DATASETS),
         ),
     ] = None,
@@ -91,40 +91,46 @@ def train(
         typer.Option(
             "--recipe",
             "--model",
-            help=f"One of {', '.join(RECIPES)}, classifier; zoo for all.",
+            help=f"One of {', '.join(RECIPES)}, classifier, or zoo for all models of the zoo.",
             callback=one_of("recipe", (*RECIPES, "classifier", "zoo")),
         ),
     ],
-    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Number of epochs; default: the recipe's.")
+    ] = None,
     label_weight: Annotated[
-        float | None, typer.Option(callback=finite, help="λ of labels, instead.")
+        float | None,
+        typer.Option(callback=finite, help="λ of labels, tags and texts; default: the recipe's."),
     ] = None,
     gamma: Annotated[
-        float | None, typer.Option(callback=finite, help="γ of a covering objective, instead.")
+        float | None,
+        typer.Option(callback=finite, help="γ of a covering objective; default: the recipe's."),
     ] = None,
     kappa: Annotated[
-        float | None, typer.Option(callback=finite, help="κ of a covering objective, instead.")
+        float | None,
+        typer.Option(callback=finite, help="κ of a covering objective; default: the recipe's."),
     ] = None,
     rho: Annotated[
-        float | None, typer.Option(callback=finite, help="ρ of a covering objective, instead.")
+        float | None,
+        typer.Option(callback=finite, help="ρ of a covering objective; default: the recipe's."),
     ] = None,
     seed: Seed = 0,
     threads: Threads = None,
     root: Root = CHECKPOINTS,
 ) -> None:
-    """Train a model of a data set, or all that is missing; an interrupted run goes on."""
+    """Train a model on a data set, or all missing models; an interrupted run is resumed."""
     if threads:
         torch.set_num_threads(threads)
-    own = {"label-weight": label_weight, "gamma": gamma, "kappa": kappa, "rho": rho}
-    settings = {"epochs": epochs, "seed": seed or None, **own}
+    weights = {"label-weight": label_weight, "gamma": gamma, "kappa": kappa, "rho": rho}
+    settings = {"epochs": epochs, "seed": seed or None, **weights}
     chosen = [name for name, value in settings.items() if value is not None]
     if recipe in ("zoo", "classifier") and chosen:
-        raise fail(f"The {recipe} has settings of its own: leave out --{chosen[0]}.")
+        raise fail(f"The {recipe} has its own settings: omit --{chosen[0]}.")
     if recipe == "zoo":
         make_zoo(dataset, root)
         return
     if dataset is None:
-        raise fail(f"Say which data set {recipe} is for: {', '.join(DATASETS)}.")
+        raise fail(f"Specify a data set for {recipe}: {', '.join(DATASETS)}.")
     if recipe == "classifier":
         with writing(root / dataset):
             accuracy = train_classifier(dataset, root / dataset / FILE)
@@ -132,7 +138,9 @@ def train(
         return
     run = Run(dataset, recipe, seed)
     config = run.config
-    objective = {name: own[name] for name in ("gamma", "kappa", "rho") if own[name] is not None}
+    objective = {
+        name: weights[name] for name in ("gamma", "kappa", "rho") if weights[name] is not None
+    }
     if objective and not isinstance(config.objective, Covering):
         raise fail(f"{recipe} is not trained with a covering objective: it has no γ, κ or ρ.")
     training = {} if epochs is None else {"epochs": epochs}
@@ -143,7 +151,7 @@ def train(
         }
     )
     if label_weight is not None:
-        config = weighted(config, label_weight)
+        config = with_weight(config, label_weight)
     try:
         config = ModelConfig.model_validate(config.model_dump())
     except ValidationError as error:
@@ -151,15 +159,15 @@ def train(
         raise fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
     try:
         valid = train_with_bar(config, run, root)
-    except ValueError as error:  # of data that cannot be learned from
+    except ValueError as error:  # the data are unsuitable for training
         raise fail(error) from None
     criterion, value = quality(config, load_model(dataset, run.name, root)[0], valid)
     typer.echo(f"validation {criterion}: {value:.2f}")
 
 
 def train_with_bar(config: ModelConfig, run: Run, root: Path) -> Batch:
-    """Train with a bar of progress; return the validation split."""
-    config.build()  # what cannot be built is refused before the data are read
+    """Train with a progress bar; return the validation split."""
+    config.build()  # fail before the data are read if it cannot be built
     source = DATASETS[run.dataset]
     data, valid = source.load("train", False), source.load("valid", False)
     best = -float("inf")
@@ -180,7 +188,7 @@ def evaluate_with_bar(
     root: Path,
     only: Collection[str] = (),
 ) -> None:
-    """Evaluate with a bar of progress and the time left."""
+    """Evaluate with a progress bar that shows the remaining time."""
     progress = evaluate_checkpoint(dataset, model, n, k, seed, root, only)
     start = next(progress)
     with tqdm(
@@ -195,7 +203,7 @@ def evaluate_with_bar(
 
 
 def make_zoo(dataset: str | None, root: Path) -> None:
-    """Train, measure and map what is missing of the zoo, one run after the other."""
+    """Train and evaluate the missing runs of the zoo, one after the other."""
     runs = [run for run in ZOO if dataset in (None, run.dataset)]
     if not runs:
         raise fail(f"The zoo has no model of {dataset}.")
@@ -205,7 +213,7 @@ def make_zoo(dataset: str | None, root: Path) -> None:
         if state == "missing":
             train_with_bar(run.config, run, root)
         if state != "measured":
-            # All by as many samples: models, and seeds, are compared on the same ones.
+            # The same settings for all, so that models and seeds can be compared.
             evaluate_with_bar(run.dataset, run.name, None, 1000, 0, root)
 
 
@@ -214,11 +222,11 @@ def search(
     dataset: DatasetName,
     recipe: Annotated[
         str,
-        typer.Option(help="Whose λ of the labels is searched.", callback=one_of("recipe", RECIPES)),
+        typer.Option(help="The recipe to search λ for.", callback=one_of("recipe", RECIPES)),
     ],
     root: Root = CHECKPOINTS,
 ) -> None:
-    """Try the same few λ for a recipe, each in full, and keep the results in search.csv."""
+    """Train a recipe with each candidate value of λ, and keep the results in search.csv."""
     for trial in search_weights(dataset, recipe, root):
         typer.echo(
             f"{recipe}, λ = {trial.weight:g}: validation {trial.criterion} {trial.value:.2f} "
@@ -230,24 +238,24 @@ def search(
 def evaluate(
     checkpoint: CheckpointName,
     n: Annotated[
-        int | None, typer.Option(min=2, help="Test samples scored by log-likelihood.")
+        int | None, typer.Option(min=2, help="Number of test samples for log-likelihoods.")
     ] = None,
     k: Annotated[
-        int, typer.Option(min=FEWEST, max=10**6, help="Importance draws a sample.")
+        int, typer.Option(min=FEWEST, max=10**6, help="Importance draws per sample.")
     ] = 1000,
     seed: Seed = 0,
     only: Annotated[
         list[str] | None,
         typer.Option(
             metavar="MEASURE",
-            help="Compute this measure alone and keep all other figures; may be repeated. "
+            help="Compute only this measure and keep all other figures; may be repeated. "
             f"One of {', '.join(MEASURES)}.",
             callback=one_of("measure", MEASURES),
         ),
     ] = None,
     root: Root = CHECKPOINTS,
 ) -> None:
-    """Measure a checkpoint on the test split and write its metrics.json; it can be interrupted."""
+    """Evaluate a checkpoint on the test split and write metrics.json; resumes if interrupted."""
     dataset, _, model = checkpoint.partition("/")
     evaluate_with_bar(dataset, model, n, k, seed, root, only or ())
     typer.echo((root / dataset / model / "metrics.json").read_text("utf-8"))
@@ -255,20 +263,20 @@ def evaluate(
 
 @app.command(epilog="Example: python -m mvae supervise mnist --threads 1")
 def supervise(dataset: DatasetName, threads: Threads = None, root: Root = CHECKPOINTS) -> None:
-    """Train with few labels, many ways, and keep the accuracies in supervision.csv."""
+    """Train by several methods with few labels, and keep the accuracies in supervision.csv."""
     if threads:
         torch.set_num_threads(threads)
     with tqdm(unit="run", desc=dataset) as bar:
         for point, bar.total in run_supervision(dataset, root):
-            bar.update(len(curves(root / dataset / "supervision.csv")) - bar.n)
+            bar.update(len(read_points(root / dataset / "supervision.csv")) - bar.n)
             bar.set_postfix_str(f"{point.method}, {point.labels} labels: {point.accuracy:.3f}")
 
 
 @app.command("map", epilog="Example: python -m mvae map mnist/mvae-cover")
 def map_(checkpoint: CheckpointName, seed: Seed = 0, root: Root = CHECKPOINTS) -> None:
-    """Embed the bundled examples' posterior means by UMAP and write map.safetensors."""
+    """Embed the bundled examples' posterior means with UMAP and write map.safetensors."""
     dataset, _, model = checkpoint.partition("/")
-    load_model(dataset, model, root)  # a wrong name makes no folder
+    load_model(dataset, model, root)  # fail before a folder is made for a wrong name
     with writing(root / dataset / model):
         points = write_map(dataset, model, root, seed)
     typer.echo(f"wrote {dataset}/{model}/map.safetensors: {points:,} points")
@@ -279,23 +287,24 @@ def map_(checkpoint: CheckpointName, seed: Seed = 0, root: Root = CHECKPOINTS) -
 )
 def infer(
     checkpoint: CheckpointName,
-    sample: Annotated[int, typer.Option(help="Which of the bundled test examples.")] = 0,
+    sample: Annotated[int, typer.Option(help="Number of a bundled test example.")] = 0,
     supply: Annotated[
-        str, typer.Option(help="Modalities, separated by commas, in order; empty for the prior.")
+        str,
+        typer.Option(help="Modalities to condition on, separated by commas; empty for the prior."),
     ] = "",
     seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
     root: Root = CHECKPOINTS,
 ) -> None:
-    """Show what a model believes and generates, given some modalities of a test example."""
+    """Show a model's posterior and what it generates, given some modalities of a test example."""
     dataset, _, name = checkpoint.partition("/")
     evidence = [part.strip() for part in supply.split(",") if part.strip()]
     model, _ = load_model(dataset, name, root)
     samples = load_samples(dataset, model.modalities, root)
     if not 0 <= sample < len(samples):
-        raise fail(f"There is no example {sample}: they are numbered 0 to {len(samples) - 1}.")
+        raise fail(f"There is no example {sample}: numbers are 0 to {len(samples) - 1}.")
     if not isinstance(model, ExpertModel):
-        raise fail(f"{checkpoint} has no posterior of this kind. {model.no_experts}")
+        raise fail(f"{checkpoint} has no product-of-experts posterior. {model.no_experts}")
     try:
         inference = infer_posterior(model, samples[slice(sample, sample + 1)], evidence, seed=seed)
     except ValueError as error:
@@ -303,12 +312,12 @@ def infer(
     metrics = load_metrics(dataset, name, root)
     names = [m.name for m in model.modalities]
     quantiles = metrics.test.get("disagreement", {}) if metrics else {}
-    place = conflict_percentile(inference, quantiles, names)
+    percentile = conflict_percentile(inference, quantiles, names)
     if as_json:
-        typer.echo(json.dumps(as_dict(inference) | {"conflict_percentile": place}))
+        typer.echo(json.dumps(as_dict(inference) | {"conflict_percentile": percentile}))
         return
     typer.echo(f"{checkpoint}, test example {sample}, given {' and '.join(evidence) or 'nothing'}")
-    for line in tell(inference, place):
+    for line in tell(inference, percentile):
         typer.echo(line)
 
 
@@ -318,19 +327,19 @@ def infer(
 def data(
     dataset: Annotated[
         str | None,
-        typer.Argument(help="Leave out for all.", callback=one_of("data set", DATASETS)),
+        typer.Argument(help="Omit for all.", callback=one_of("data set", DATASETS)),
     ] = None,
     write: Annotated[
         bool, typer.Option("--write-samples", help="Write the bundled test examples.")
     ] = False,
     root: Root = CHECKPOINTS,
 ) -> None:
-    """Say where a data set lies and how large it is; fetch or make it if it is not there."""
+    """Show where a data set is and how large; download or generate it if it is missing."""
     typer.echo(f"data folder: {data_folder()} (set MVAE_DATA to change it)")
     for name in [dataset] if dataset else DATASETS:
         source = DATASETS[name]
         try:
-            # Making takes minutes: only what is asked for by name is made.
+            # Generating data takes minutes, so it is done only for a data set given by name.
             if source.make and dataset:
                 with tqdm(unit="", desc=name) as bar:
                     for done, bar.total in source.make():

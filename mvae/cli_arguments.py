@@ -1,4 +1,4 @@
-"""What the command line's arguments may be, and how a command ends that cannot go on."""
+"""The command line's arguments and their checks, and how errors end a command."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ __all__ = [
 
 
 def fail(message: object, status: int = 2) -> typer.Exit:
-    """Print one sentence; end with status 2 where a command is refused, 1 where it fails."""
+    """Print a message and return an exit: status 2 for an invalid command, 1 for a failure."""
     typer.echo(" ".join(str(message).split()), err=True)
     return typer.Exit(status)
 
 
 class Commands(TyperGroup):
-    """Commands that end on one sentence, whatever stands in their way."""
+    """Commands that end with one sentence, not a traceback, on any expected error."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -46,19 +46,19 @@ class Commands(TyperGroup):
         except FloatingPointError as error:
             raise fail(error, 1) from None
         except BrokenPipeError:
-            raise  # whoever reads the output has seen enough
+            raise  # the reader of the output has closed it
         except OSError as error:
             name = short(Path(error.filename)) if error.filename else "A file"
             problem = f"{name} cannot be read or written: {error.strerror or error}"
-            raise fail(f"{problem}; mend that and run the same command again.", 1) from None
+            raise fail(f"{problem}; fix that and run the same command again.", 1) from None
         except (MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
                 raise
-            raise fail("There is not enough memory for this; ask for less at once.", 1) from None
+            raise fail("There is not enough memory for this; use fewer samples.", 1) from None
 
 
 def one_of(what: str, names: Iterable[str]) -> Callable[[Any], Any]:
-    """Return a check that a name, or each of several, is known; None stands for no name."""
+    """Return a check that a name, or each of several, is known; None is no name."""
     names = tuple(names)
 
     def check(value: Any) -> Any:
@@ -71,29 +71,31 @@ def one_of(what: str, names: Iterable[str]) -> Callable[[Any], Any]:
 
 
 def finite(value: float | None) -> float | None:
-    """Check that a number is one."""
+    """Check that a number is finite; None is no number."""
     if value is not None and not math.isfinite(value):
-        raise fail(f"A finite number is needed, not {value}.")
+        raise fail(f"The value must be a finite number, not {value}.")
     return value
 
 
 def as_checkpoint(value: str) -> str:
-    """Check that a checkpoint is written as dataset/model."""
+    """Check that a checkpoint is given as dataset/model."""
     if not all(value.partition("/")):
-        raise fail(f"Write a checkpoint as dataset/model, e.g. mnist/mvae-cover, not {value!r}.")
+        raise fail(
+            f"A checkpoint must be given as dataset/model, e.g. mnist/mvae-cover, not {value!r}."
+        )
     return value
 
 
 def as_folder(value: Path) -> Path:
-    """Check that a path is that of a folder, or of none yet."""
+    """Check that a path is a folder, or does not exist yet."""
     try:
-        folder = stat.S_ISDIR(value.stat().st_mode)
+        is_folder = stat.S_ISDIR(value.stat().st_mode)
     except FileNotFoundError:
         return value
     except OSError as error:
         raise fail(f"--root cannot be used: {error.strerror}.") from None
-    if not folder:
-        raise fail(f"--root is a folder of checkpoints, and {value.name} is a file.")
+    if not is_folder:
+        raise fail(f"--root must be a folder of checkpoints, but {value.name} is not a folder.")
     return value
 
 
@@ -108,4 +110,4 @@ Root = Annotated[Path, typer.Option(help="Folder of the checkpoints.", callback=
 Threads = Annotated[
     int | None, typer.Option(min=1, max=1024, help="CPU threads; default: all cores.")
 ]
-Seed = Annotated[int, typer.Option(min=0, max=SEEDS, help="Of everything that is drawn.")]
+Seed = Annotated[int, typer.Option(min=0, max=SEEDS, help="Seed of all random numbers.")]

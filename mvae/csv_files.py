@@ -1,4 +1,4 @@
-"""Small tables of results: dataclasses as the rows of a CSV file that grows as they come."""
+"""Small tables of results: dataclasses as the rows of a CSV file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = TypeVar("Row")
 
 
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:
-    """Read the rows of a file; none where there is no file.
+    """Read the rows of a file; an empty list if there is no file.
 
     Raises:
         CheckpointError: if a row is not of this kind, or the file cannot be read.
@@ -36,10 +36,10 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
 
 
 def write_rows(path: Path, rows: Sequence[Any]) -> None:
-    """Write dataclasses of one kind, at least one of them, atomically.
+    """Write one or more dataclasses of one type, atomically.
 
     Raises:
-        ValueError: if there is none: a table without columns could not be read again.
+        ValueError: if there are no rows, since a table without columns could not be read again.
     """
     if not rows:
         raise ValueError(f"there is no row to write to {path.name}")

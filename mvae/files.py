@@ -1,4 +1,4 @@
-"""Files on disk: read as one version, written atomically, and one writer a folder."""
+"""Files on disk: atomic writes, verified reads, and at most one writer per folder."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CheckpointError(Exception):
 
 
 def short(path: Path) -> str:
-    """Name a checkpoint's file without saying where this machine keeps it.
+    """Return the name of a checkpoint's file without the location of the root on this machine.
 
     Example:
         >>> short(Path("cache/checkpoints/mnist/mvae/config.json"))
@@ -61,7 +61,7 @@ def read(path: Path) -> bytes:
 
 
 def read_if_there(path: Path) -> bytes | None:
-    """Return the content of a file; None where there is none.
+    """Return the content of a file, or None if there is no such file.
 
     Raises:
         CheckpointError: if it cannot be read.
@@ -72,12 +72,12 @@ def read_if_there(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise CheckpointError(
-            f"{short(path)} cannot be read: {error.strerror}; restore it, or its permissions."
+            f"{short(path)} cannot be read: {error.strerror}; restore it or its permissions."
         ) from None
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, by which figures name the weights that they belong to.
+    """Return the SHA-256 of a file, which identifies, for example, the weights behind figures.
 
     Raises:
         CheckpointError: if it is missing or cannot be read.
@@ -86,7 +86,7 @@ def sha256(path: Path) -> str:
 
 
 def version_of(*paths: Path) -> str:
-    """Return a hash of the contents of files; a file is read again only once it has changed.
+    """Return a hash of the contents of files; a file is reread only after it has changed.
 
     Raises:
         CheckpointError: if one is missing or cannot be read.
@@ -103,18 +103,18 @@ def version_of(*paths: Path) -> str:
 
 @lru_cache(maxsize=1024)
 def _hash(path: Path, *_: int) -> str:
-    """Return the SHA-256 of a file in the state that its number, time and size stand for."""
+    """Return the SHA-256 of a file, cached by its inode number, modification time and size."""
     return sha256(path)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never half.
+    """Write a file so that readers, even after a crash, see either the old or the new content.
 
-    A temporary file in the same folder, flushed to the disk, is renamed over the old one. It is
-    locked meanwhile: what is not locked was left by a process that was killed.
+    A temporary file in the same folder is flushed to disk and renamed over the old one. It is
+    locked meanwhile, so that one without a lock must have been left by a process that was killed.
 
     Raises:
-        OSError: naming the file, if it cannot be written.
+        OSError: if the file cannot be written; it names the file.
     """
     name = None
     try:
@@ -142,25 +142,25 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _try_lock(descriptor: int) -> bool:
-    """Lock an open file or folder until it is closed; False where another process has it."""
+    """Lock an open file or folder until it is closed; return False if another process has it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
-        pass  # some network drives know no locks
+        pass  # some network drives do not support locks
     return True
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Hold a folder as its only writer, from before the work to after its results are written.
+    """Lock a folder while work is done whose results are written into it.
 
-    Temporary files that killed processes left there are removed. The lock is the operating
-    system's: it ends with the process, however that ends.
+    Temporary files left there by killed processes are removed. The lock is released by the
+    operating system when the process ends, however it ends.
 
     Raises:
-        CheckpointError: if nothing can be written there, or another process holds the folder.
+        CheckpointError: if the folder cannot be written to, or another process has locked it.
     """
     name = "/".join(folder.parts[-2:])
     try:
@@ -174,7 +174,7 @@ def writing(folder: Path) -> Iterator[None]:
     try:
         if not _try_lock(descriptor):
             raise CheckpointError(
-                f"Another command is writing into {name}; wait until it has ended, or stop it."
+                f"Another command is writing into {name}; wait for it to finish, or stop it."
             )
         for path in folder.glob("*.tmp"):
             with suppress(OSError), path.open("rb") as file:
@@ -185,20 +185,19 @@ def writing(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-#: A list of numbers, as json.dumps writes it over several lines.
+#: A list of numbers, which json.dumps spreads over several lines.
 NUMBERS = re.compile(r"\[[-+.\deE,\s]*\]")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write indented JSON atomically, a list of numbers on one line."""
+    """Write indented JSON atomically, with each list of numbers on one line."""
     text = json.dumps(content, indent=1, ensure_ascii=False)
-    # A list of numbers on one line: a hundred of them are one thing to a reader.
     text = NUMBERS.sub(lambda numbers: " ".join(numbers[0].split()), text)
     write_atomically(path, (text + "\n").encode())
 
 
 def to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
-    """Return tensors in the safetensors format."""
+    """Serialise tensors in the safetensors format."""
     plain = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
     return safetensors.torch.save(plain)
 
@@ -208,13 +207,13 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     write_atomically(path, to_bytes(tensors))
 
 
-#: The hashes of a folder's files, as ``sha256sum --check`` reads them.
+#: The file with the hashes of a folder's files, in the format of ``sha256sum --check``.
 SUMS = "SHA256SUMS"
 LINE = re.compile(r"(?P<sum>[0-9a-f]{64})  (?P<name>[^/]+)")
 
 
 def sums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file that a folder's SHA256SUMS lists, by name.
+    """Return the SHA-256 of each file listed in a folder's SHA256SUMS, by name.
 
     Raises:
         CheckpointError: if it is damaged or cannot be read.
@@ -227,9 +226,9 @@ def sums(folder: Path) -> dict[str, str]:
 
 
 def save_listed(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors, and their hash into SHA256SUMS of the folder.
+    """Write tensors as safetensors, and their hash to the SHA256SUMS of the folder.
 
-    The caller holds the folder by :func:`writing`, so that nothing comes between the two.
+    The caller must have locked the folder with :func:`writing`, since two files are written.
     """
     content = to_bytes(tensors)
     listed = sums(path.parent) | {path.name: hashlib.sha256(content).hexdigest()}
@@ -242,11 +241,11 @@ def load_tensors(path: Path, expected: str | None = None) -> dict[str, Tensor]:
     """Read a safetensors file.
 
     Args:
-        path: of the file.
-        expected: its SHA-256; None takes that in SHA256SUMS beside it, if it is listed there.
+        path: the path of the file.
+        expected: its SHA-256; if None, the one in SHA256SUMS in the same folder, if listed there.
 
     Raises:
-        CheckpointError: if the file is missing or not whole, or has another hash.
+        CheckpointError: if the file is missing or damaged, or has another hash.
     """
     content, source = read(path), "config.json"
     if expected is None:
@@ -254,7 +253,7 @@ def load_tensors(path: Path, expected: str | None = None) -> dict[str, Tensor]:
     if expected is not None and hashlib.sha256(content).hexdigest() != expected:
         raise CheckpointError(
             f"{short(path)} is damaged or of another version: its SHA-256 is not the one in "
-            f"{source}; restore both files, or make them again."
+            f"{source}; restore or recreate both files."
         )
     try:
         return safetensors.torch.load(content)

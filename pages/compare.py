@@ -73,7 +73,7 @@ def page() -> None:
     cards = Cards(places, shared)
 
     def fill(chains: bool) -> None:
-        models = {name: m for name, (m, _) in loaded.items() if m.sampler == chains}
+        models = {name: m for name, (m, _) in loaded.items() if m.uses_gibbs_chains == chains}
         if chains:
             cards.wait(models)
         for ready in answers(models, pinned, sample, evidence, classifier, view.seed):

@@ -9,7 +9,7 @@ import streamlit as st
 
 from mvae.data import DATASETS
 from mvae.results.runs import Record
-from mvae.training.weak_supervision import METHODS, PASSES, RATE, Point
+from mvae.training.weak_supervision import LEARNING_RATE, METHODS, PASSES, Point
 from pages.parts.charts import supervision
 from pages.parts.choices import offer_csv
 from pages.parts.loading import records_of, supervision_of
@@ -87,7 +87,7 @@ def elsewhere(points: list[Point], records: list[Record]) -> list[str]:
                 f"With all labels **{plain(run.name)}** names {100 * statistics.mean(here):.1f} % "
                 f"here and {100 * there['mean']:.1f} % on Results. There it learned from labels "
                 f"in each of {training.epochs} passes, at a rate of {training.learning_rate:g}; "
-                f"here in the last {labelled} of {alone + labelled} passes, at {RATE:g}."
+                f"here in the last {labelled} of {alone + labelled} passes, at {LEARNING_RATE:g}."
             )
     return sentences
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mvae.analysis.inference import Inference, infer
-from mvae.images.tiling import assemble, grey, pictures
+from mvae.images.tiling import assemble, pictures, vector_as_image
 from mvae.kinds.tokens import decode
 from mvae.modality import Modality
 from mvae.models.base import ExpertModel
@@ -64,7 +64,7 @@ def show(
         if group:
             whole = visible(assemble(group, expected), group[0], model.modalities)
         else:
-            whole = grey(grids[0], expected[grids[0].name])
+            whole = vector_as_image(grids[0], expected[grids[0].name])
         figure = mosaic(whole, across, down, notes, titles, mark)
         words = f"{len(z)} by {z.shape[1]} generated pictures; {titles[0]}"
         with st.container(key=f"pictures {titles[0]}"):

@@ -228,15 +228,15 @@ def toy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def brief_chains(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Boltzmann machines take a few sweeps where they would take hundreds."""
     for kind in (BoltzmannModel, DeepRBM):
-        monkeypatch.setattr(kind, "STEPS", 4)
+        monkeypatch.setattr(kind, "GIBBS_SWEEPS", 4)
     for module, name in (
-        *((annealing, "TEMPERATURES"), (dbm, "BURN_IN")),
+        *((annealing, "TEMPERATURES"), (dbm, "BURN_IN_SWEEPS")),
         *((boltzmann_likelihood, "TEMPERATURES"), (boltzmann_likelihood, "SWEEPS")),
     ):
         monkeypatch.setattr(module, name, 10)
     # In a machine of three hidden units a category's first code would leave nothing to chance.
     for module in (machine, dbm):
-        monkeypatch.setattr(module, "CODE", 0.1)
+        monkeypatch.setattr(module, "CODE_SCALE", 0.1)
 
 
 @pytest.fixture

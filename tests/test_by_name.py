@@ -40,14 +40,14 @@ from mvae.evaluation.measures.conflict_and_cost import disagreement_quantiles, n
 from mvae.evaluation.measures.matching_proposals import posteriors_alike
 from mvae.evaluation.probe import linear_probe
 from mvae.evaluation.product_check import compare_products
-from mvae.images.tiling import completed
+from mvae.images.tiling import complete_pictures
 from mvae.modality import Modality
 from mvae.models.mvae import MVAE
 from mvae.models.objectives import elbo, log_likelihoods
 from mvae.training.recipes import RECIPES
 from mvae.training.search import quality
 from mvae.training.trainer import Trainer, validation_score
-from mvae.training.weak_supervision import told
+from mvae.training.weak_supervision import correct
 from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64", "brief_chains")
@@ -276,8 +276,10 @@ FUNCTIONS: dict[str, Callable[[Any, Batch], Any]] = {
     "compare_products": lambda m, b: (
         compare_products(ExactInference(m), b[:1], ["label"], ["image"]).log_normaliser
     ),
-    "completed": lambda m, b: completed(MODALITIES, b, {"image": torch.rand(2, 3, 1, 2, 2)}),
-    "told": lambda m, b: told(m, b, "image", "label"),
+    "complete_pictures": lambda m, b: complete_pictures(
+        MODALITIES, b, {"image": torch.rand(2, 3, 1, 2, 2)}
+    ),
+    "correct": lambda m, b: correct(m, b, "image", "label"),
     "validation_score": lambda m, b: validation_score(OBJECTIVES["sub-sampled"], m, b),
     "quality": lambda m, b: quality(config_of("sub-sampled"), m, b),
     "Trainer": lambda m, b: trained(config_of("sub-sampled"), b),
@@ -305,7 +307,7 @@ def test_every_function_goes_by_names(function, toy_batch):
     model, call = model_of("sub-sampled"), FUNCTIONS[function]
     whole = toy_batch(*MODALITIES, n=3)
     complete = {"conditional_log_likelihood", "linear_probe", "compare_products", "told"}
-    masks = [NAMES] if function in {*complete, "completed", "Trainer"} else EVIDENCE
+    masks = [NAMES] if function in {*complete, "complete_pictures", "Trainer"} else EVIDENCE
     for evidence in masks:
         assert_by_name(call, model, whole.supply(evidence), function)
 

@@ -44,7 +44,7 @@ class Naming:
 
 
 def draws_of(model, given, seed=0):
-    z = model.posterior(given).at(noise(DRAWS, 1, model.latents, seed))[:, 0]
+    z = model.posterior(given).from_noise(noise(DRAWS, 1, model.latents, seed))[:, 0]
     return z, model.expected(z)
 
 

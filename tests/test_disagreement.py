@@ -40,8 +40,8 @@ def test_both_terms_are_how_much_smaller_normalisers_are_than_if_means_agreed(pa
     same = [(0.0, logvar) for _, logvar in pairs]
     among = -2 * math.log(normaliser(pairs, False) / normaliser(same, False))
     both = -2 * math.log(normaliser(pairs, True) / normaliser(same, True))
-    assert found.among.item() == pytest.approx(among, rel=1e-6, abs=1e-7)
-    assert found.prior.item() == pytest.approx(both - among, rel=1e-6, abs=1e-7)
+    assert found.between_modalities.item() == pytest.approx(among, rel=1e-6, abs=1e-7)
+    assert found.from_prior.item() == pytest.approx(both - among, rel=1e-6, abs=1e-7)
 
 
 @given(st.lists(expert, min_size=1, max_size=4), st.data())
@@ -51,29 +51,31 @@ def test_they_add_up_to_the_conflict_of_any_subset(pairs, data):
     present = torch.tensor([[choice], [[True] * len(pairs)]])  # two subsets at once
     found = disagreement(experts, present)
     whole = conflict(experts, product_of_experts(experts, present))
-    torch.testing.assert_close(found.among + found.prior, whole, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(
+        found.between_modalities + found.from_prior, whole, rtol=1e-9, atol=1e-12
+    )
     if sum(choice) < 2:
-        assert found.among[0, 0] == 0
+        assert found.between_modalities[0, 0] == 0
 
 
 def test_what_is_missing_counts_for_nothing():
     experts, _ = batch_of([(1.0, 0.0), (math.nan, math.nan), (2.0, 0.0)])
     found = disagreement(experts, torch.tensor([[True, False, True]]))
-    assert found.among.item() == pytest.approx(0.5)
-    assert found.prior.item() == pytest.approx(1.5)
+    assert found.between_modalities.item() == pytest.approx(0.5)
+    assert found.from_prior.item() == pytest.approx(1.5)
     nothing = disagreement(experts, torch.zeros(1, 3, dtype=torch.bool))
-    assert (nothing.among.item(), nothing.prior.item()) == (0.0, 0.0)
+    assert (nothing.between_modalities.item(), nothing.from_prior.item()) == (0.0, 0.0)
 
 
 def test_agreement_far_from_the_prior_is_no_disagreement_of_the_modalities():
     found = disagreement(*batch_of([(5.0, -4.0), (5.0, -2.0)]))
-    assert found.among.item() == 0
-    assert found.prior.item() > 20
+    assert found.between_modalities.item() == 0
+    assert found.from_prior.item() > 20
 
 
 @given(st.lists(st.tuples(number, st.floats(-900, 900)), min_size=1, max_size=3))
 def test_however_wide_or_narrow_both_terms_are_finite(pairs):
     experts, present = batch_of(pairs)
     found = disagreement(Gaussian(experts.mean.float(), experts.logvar.float()), present)
-    assert found.among.isfinite().all()
-    assert found.prior.isfinite().all()
+    assert found.between_modalities.isfinite().all()
+    assert found.from_prior.isfinite().all()

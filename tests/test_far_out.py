@@ -102,7 +102,7 @@ def normal_cdf(x: mpf, v: mpf) -> mpf:
 CASES = {
     "std": (lambda m, v: one(m, v).std[0], lambda x: [mpmath.exp(x[1] / 2)], "mv"),
     "at": (
-        lambda m, v, e: one(m, v).at(e)[0],
+        lambda m, v, e: one(m, v).from_noise(e)[0],
         lambda x: [x[0], x[2] * mpmath.exp(x[1] / 2)],
         "mvm",
     ),
@@ -280,7 +280,7 @@ def test_what_a_mixture_says_of_a_point_is_right(dtype, mean, logvar, z):
     at = torch.full((1, 1), z, dtype=dtype)
     q = mixed(*leaves)
     density, below = q.log_prob(at), q.cdf(at)
-    draws = q.at(at.expand(4, 1, 1))
+    draws = q.from_noise(at.expand(4, 1, 1))
     for value in (density, below, draws):
         for slope in torch.autograd.grad(value.sum(), leaves, retain_graph=True):
             assert slope.isfinite()

@@ -46,7 +46,7 @@ def test_a_full_gaussian_has_scipys_density_and_moments():
     for b in range(2):
         density = torch.from_numpy(exact[b].logpdf(z[:, b].numpy()))
         torch.testing.assert_close(p.log_prob(z)[:, b], density)
-    draws = p.at(torch.randn(200_000, 2, 4, generator=seeded(3)))
+    draws = p.from_noise(torch.randn(200_000, 2, 4, generator=seeded(3)))
     for b in range(2):
         torch.testing.assert_close(draws[:, b].mean(0), p.mean[b], atol=0.01, rtol=0)
         covariance = torch.from_numpy(exact[b].cov)
@@ -56,8 +56,8 @@ def test_a_full_gaussian_has_scipys_density_and_moments():
 def test_what_is_as_wide_again_has_twice_the_standard_deviations():
     p, _ = some_gaussian()
     noise = torch.randn(3, 2, 4, generator=seeded(2))
-    apart = p.wider(2.0).at(noise) - p.mean
-    torch.testing.assert_close(apart, 2 * (p.at(noise) - p.mean))
+    apart = p.wider(2.0).from_noise(noise) - p.mean
+    torch.testing.assert_close(apart, 2 * (p.from_noise(noise) - p.mean))
 
 
 def linear_model(latents: int = 6) -> tuple:
@@ -111,7 +111,7 @@ def test_refining_never_returns_a_worse_bound_than_it_was_given():
     noise = torch.randn(4000, 3, 5, generator=seeded(9))
 
     def bound(p):
-        return log_joint(p.at(noise)).mean(0) - p.log_scale
+        return log_joint(p.from_noise(noise)).mean(0) - p.log_scale
 
     assert (bound(refined) >= bound(FullGaussian.of(q)) - 0.1).all()
     assert refined.factor.isfinite().all()

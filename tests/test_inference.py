@@ -108,8 +108,10 @@ def test_conflict_is_the_gauge_of_the_factors_supplied(toy_model, toy_batch):
     inference = infer(model, sample, ["point", "image"])
     assert inference.conflict == pytest.approx(conflict(experts, product).item())
     parts = disagreement(experts, product.present)
-    assert inference.disagreement == pytest.approx(parts.among.item())
-    assert inference.conflict == pytest.approx(parts.among.item() + parts.prior.item(), rel=1e-5)
+    assert inference.disagreement == pytest.approx(parts.between_modalities.item())
+    assert inference.conflict == pytest.approx(
+        parts.between_modalities.item() + parts.from_prior.item(), rel=1e-5
+    )
 
 
 def test_informative_dimensions_come_first(toy_model, toy_batch):

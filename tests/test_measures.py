@@ -144,7 +144,7 @@ def test_what_is_missing_is_scored_by_the_models_own_belief(measured):
     assert set(found["predictive"]) == {"->picture", "->digit", "picture->digit", "digit->picture"}
     # By a fine grid of the posterior, instead of by draws of it.
     q = model.posterior(batch.supply(["picture"]))
-    z = q.at(torch.linspace(-5, 5, 801)[:, None, None].expand(-1, 15, 1))
+    z = q.from_noise(torch.linspace(-5, 5, 801)[:, None, None].expand(-1, 15, 1))
     log_p = model.decode(z, "digit").log_prob(batch.values["digit"]) + q.log_prob(z)
     exact = (log_p.logsumexp(0) + math.log(10 / 800) + q.std.log()[:, 0]).mean().item()
     assert found["predictive"]["picture->digit"]["mean"] == pytest.approx(exact, abs=0.02)
@@ -285,7 +285,7 @@ def test_matched_samples_are_spread_evenly_over_the_percentiles_of_disagreement(
     assert len(quantiles) == 6 + 4 + 1
     experts = model.experts(batch)
     for key in ("image+point", "image+label+point+colour"):
-        gauge = disagreement(experts, batch.supply(key.split("+")).present).among
+        gauge = disagreement(experts, batch.supply(key.split("+")).present).between_modalities
         places = [percentile(x, quantiles[key].tolist()) for x in gauge.tolist()]
         assert sum(places) / len(places) == pytest.approx(50, abs=2)
         assert sum(place < 10 for place in places) / len(places) == pytest.approx(0.1, abs=0.03)

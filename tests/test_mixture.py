@@ -84,7 +84,7 @@ def test_without_components_it_is_the_prior():
     assert (q.mean == 0).all()
     assert (q.std == 1).all()
     torch.testing.assert_close(q.log_prob(z), Normal(0, 1).log_prob(z).sum(-1))
-    assert torch.equal(q.at(z), z)
+    assert torch.equal(q.from_noise(z), z)
 
 
 @pytest.mark.parametrize("junk", [math.nan, math.inf, -1e300])
@@ -97,7 +97,7 @@ def test_what_is_left_out_changes_neither_value_nor_gradient(junk):
             q.mean,
             q.std,
             q.log_prob(z),
-            q.at(z),
+            q.from_noise(z),
             q.sample(3, seeded()),
             q.sample(None, seeded()),
         )
@@ -116,10 +116,10 @@ def test_draws_take_every_component_present_equally_often():
     # Components so narrow and so far apart that a draw tells which one it came from.
     places = torch.tensor([10.0, 20.0, 30.0])
     narrow = Gaussian(places[:, None, None].expand(-1, 4, 1), torch.full((3, 4, 1), -8.0))
-    z = Mixture(narrow, THERE).at(torch.randn(12, 4, 1, generator=seeded()))
+    z = Mixture(narrow, THERE).from_noise(torch.randn(12, 4, 1, generator=seeded()))
     counts = ((z.unsqueeze(-1) - places).abs() < 1).sum((0, 2))
     assert counts.tolist() == [[4, 4, 4], [6, 0, 6], [0, 12, 0], [0, 0, 0]]
-    uneven = Mixture(narrow, THERE).at(torch.randn(8, 4, 1, generator=seeded()))
+    uneven = Mixture(narrow, THERE).from_noise(torch.randn(8, 4, 1, generator=seeded()))
     counts = ((uneven.unsqueeze(-1) - places).abs() < 1).sum((0, 2))
     assert sorted(counts[0].tolist()) == [2, 3, 3]
     assert counts[1].tolist() == [4, 0, 4]
@@ -128,13 +128,13 @@ def test_draws_take_every_component_present_equally_often():
 def test_noise_is_scaled_and_shifted_by_the_component_it_meets():
     q = Mixture(components(), THERE)
     noise = torch.randn(6, 4, 2, generator=seeded(2))
-    z, std = q.at(noise), (q.components.logvar / 2).exp()
+    z, std = q.from_noise(noise), (q.components.logvar / 2).exp()
     for b in range(3):
         could_be = q.components.mean[:, b] + std[:, b] * noise[:, b].unsqueeze(1)  # (6, 3, 2)
         hits = (could_be - z[:, b].unsqueeze(1)).abs().amax(-1) < 1e-12
         assert (hits & THERE[b]).sum(1).tolist() == [1] * 6
-    shared = q.at(noise[:, :1])
-    torch.testing.assert_close(shared, q.at(noise[:, :1].expand(-1, 4, -1)))
+    shared = q.from_noise(noise[:, :1])
+    torch.testing.assert_close(shared, q.from_noise(noise[:, :1].expand(-1, 4, -1)))
 
 
 @pytest.mark.parametrize("stratified", [True, False])
@@ -196,6 +196,6 @@ def test_results_are_of_the_components_type_whatever_the_default(default, dtype)
     torch.set_default_dtype(default)
     q = Mixture(Gaussian(source.mean.to(dtype), source.logvar.to(dtype)), THERE)
     z = torch.zeros(4, 2, dtype=dtype)
-    for value in (q.mean, q.std, q.log_prob(z), q.at(z[None]), q.sample(), q.sample(3)):
+    for value in (q.mean, q.std, q.log_prob(z), q.from_noise(z[None]), q.sample(), q.sample(3)):
         assert value.dtype == dtype
         assert value.isfinite().all()

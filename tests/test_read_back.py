@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mvae.batch import Batch
-from mvae.models.objectives import Covering, held_fixed, read_back
+from mvae.models.objectives import Covering, frozen_weights, read_back
 from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -69,7 +69,7 @@ def test_weights_learn_again_after_they_were_held_fixed(toy_model):
     frozen.requires_grad_(False)
 
     def fail_meanwhile() -> None:
-        with held_fixed(model):
+        with frozen_weights(model):
             assert not any(w.requires_grad for w in model.parameters())
             raise RuntimeError
 

@@ -12,7 +12,7 @@ from mvae.evaluation.accuracy import coherence
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.probe import linear_probe
 from mvae.evaluation.retrieval import average_precision
-from mvae.images.tiling import completed
+from mvae.images.tiling import complete_pictures
 from mvae.modality import Modality
 from mvae.models.base import noise
 from mvae.models.cvae import CVAE
@@ -23,7 +23,7 @@ from mvae.models.mvae import MVAE
 from mvae.models.objectives import draw_subsets, log_likelihoods
 from mvae.models.rbm import RBM
 from mvae.models.vae import VAE
-from mvae.training.weak_supervision import few
+from mvae.training.weak_supervision import choose_labelled
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -76,7 +76,7 @@ def test_a_likelihood_is_of_what_a_sample_has(toy_model, toy_batch):
     ],
 )
 def test_subsets_are_drawn_of_a_mask(present, k):
-    with pytest.raises(ValueError, match="subsets are drawn of a bool mask"):
+    with pytest.raises(ValueError, match="subsets are drawn from a bool mask"):
         draw_subsets(present, k)
 
 
@@ -89,7 +89,7 @@ def test_a_boltzmann_machine_refuses_what_is_neither_binary_nor_a_category(toys)
         categories=("", "a"),
     )
     for m in (toys[2], text):
-        with pytest.raises(ValueError, match=f"binary or categories, and {m.name} is"):
+        with pytest.raises(ValueError, match=f"but the likelihood of {m.name} is"):
             RBM([toys[0], m], 2)
 
 
@@ -116,7 +116,7 @@ def test_maps_need_points(toys, toy_model):
 
 def test_a_picture_needs_all_its_tiles(toys, toy_batch):
     with pytest.raises(ValueError, match="sample 0 has no image"):
-        completed(toys, toy_batch(n=2).supply(["label"]), {})
+        complete_pictures(toys, toy_batch(n=2).supply(["label"]), {})
 
 
 def test_agreement_needs_something_that_counts(toys):
@@ -133,8 +133,8 @@ def test_evaluations_need_samples_labels_and_fractions(toy_config, toys, toy_mod
     with pytest.raises(ValueError, match="no modality is called 'sound'"):
         linear_probe(toy_model(), toy_batch(), toy_batch(), "sound")
     for fraction in (0.0, -0.5, 1.5, float("nan")):
-        with pytest.raises(ValueError, match="a fraction of the labels is above 0 and up to 1"):
-            few(torch.arange(10), fraction, seed=0)
+        with pytest.raises(ValueError, match="fraction of labels must be above 0 and at most 1"):
+            choose_labelled(torch.arange(10), fraction, seed=0)
     scores = torch.rand(2, 3)
     for relevant in (torch.ones(2, 3), torch.ones(3, 2, dtype=torch.bool)):
         with pytest.raises(ValueError, match="and a bool mask of their shape"):

@@ -14,7 +14,7 @@ from mvae.csv_files import write_rows
 from mvae.data import DATASETS
 from mvae.training import search as search_module
 from mvae.training.recipes import RECIPES
-from mvae.training.search import CANDIDATES, Trial, search, weighted
+from mvae.training.search import CANDIDATES, Trial, search, with_weight
 from mvae.training.zoo import Run, train
 
 
@@ -96,7 +96,7 @@ def test_the_command_prints_what_it_found(tmp_path):
 
 def test_another_weight_changes_the_labels_alone():
     config = Run("quadrants", "mvae").config
-    changed = weighted(config, 7.0)
+    changed = with_weight(config, 7.0)
     assert {m.weight for m in changed.modalities if m.kind == "label"} == {7.0}
     assert {m.weight for m in changed.modalities if m.kind == "image"} == {1.0}
     assert changed.model_copy(update={"modalities": config.modalities}) == config

@@ -9,7 +9,14 @@ from typer.testing import CliRunner
 from mvae.cli import app
 from mvae.data import DATASETS
 from mvae.training import weak_supervision
-from mvae.training.weak_supervision import FRACTIONS, METHODS, curves, few, mixed, supervise
+from mvae.training.weak_supervision import (
+    FRACTIONS,
+    METHODS,
+    choose_labelled,
+    mix_pairs,
+    read_points,
+    supervise,
+)
 
 
 @pytest.fixture
@@ -18,9 +25,9 @@ def quick(few_digits, monkeypatch):
     for name, value in (
         ("FRACTIONS", (0.1, 1.0)),
         ("SEEDS", (0,)),
-        ("IMAGES_ALONE", 1),
-        ("WITH_LABELS", 2),
-        ("LOOK", 2),
+        ("IMAGE_PASSES", 1),
+        ("LABELLED_PASSES", 2),
+        ("VALIDATION_INTERVAL", 2),
     ):
         monkeypatch.setattr(weak_supervision, name, value)
 
@@ -28,20 +35,20 @@ def quick(few_digits, monkeypatch):
 @pytest.mark.parametrize("fraction", FRACTIONS)
 def test_labels_are_kept_evenly_over_the_classes(fraction):
     labels = torch.randint(10, (55_000,), generator=torch.Generator().manual_seed(1))
-    chosen = few(labels, fraction, seed=3)
+    chosen = choose_labelled(labels, fraction, seed=3)
     assert len(chosen) == round(fraction * 55_000) == len(set(chosen.tolist()))
     if fraction < 0.5:
         counts = labels[chosen].bincount(minlength=10)
         assert counts.max() - counts.min() <= 1
-    assert not torch.equal(chosen, few(labels, fraction, seed=4))
+    assert not torch.equal(chosen, choose_labelled(labels, fraction, seed=4))
     # A larger budget has what a smaller one of the same seed has, and more.
-    assert set(few(labels, fraction / 2, seed=3).tolist()) <= set(chosen.tolist())
+    assert set(choose_labelled(labels, fraction / 2, seed=3).tolist()) <= set(chosen.tolist())
 
 
 def test_pairs_are_repeated_and_others_lack_their_label(toy_batch, toys):
     data = toy_batch(*toys[:2], n=100)
     paired = torch.tensor([3, 14, 15])
-    batch = mixed(data, paired, "label", seed=0)
+    batch = mix_pairs(data, paired, "label", seed=0)
     assert len(batch) == 100
     there = batch.present[:, 1]
     assert there.sum() == 50
@@ -51,8 +58,8 @@ def test_pairs_are_repeated_and_others_lack_their_label(toy_batch, toys):
         for i in paired
     ]
     assert min(counts) >= 16
-    assert mixed(data, torch.arange(100), "label", 0) is data
-    most = mixed(data, torch.arange(80), "label", 0)  # more pairs than half are not left out
+    assert mix_pairs(data, torch.arange(100), "label", 0) is data
+    most = mix_pairs(data, torch.arange(80), "label", 0)  # more pairs than half are not left out
     assert most.present[:, 1].sum() == 80
 
 
@@ -71,10 +78,10 @@ def test_every_method_has_a_point_for_every_budget_and_nothing_is_run_twice(
     with pytest.raises(KeyboardInterrupt):
         list(supervise("mnist", tmp_path))
     path = tmp_path / "mnist/supervision.csv"
-    assert len(curves(path)) == 3
+    assert len(read_points(path)) == 3
     result = CliRunner().invoke(app, ["supervise", "mnist", "--root", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    found = curves(path)
+    found = read_points(path)
     assert [(p.method, p.fraction) for p in found] == [(m, f) for f in (0.1, 1.0) for m in METHODS]
     assert len(calls) == 11  # the one that was interrupted is begun again
     for point in found:

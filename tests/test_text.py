@@ -11,7 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mvae.distributions.autoregressive import END, Autoregressive, TextDecoder, TextEncoder, said
+from mvae.distributions.autoregressive import (
+    END,
+    Autoregressive,
+    TextDecoder,
+    TextEncoder,
+    text_mask,
+)
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -32,7 +38,7 @@ def speaker(seed: int = 0, vocabulary: int = VOCABULARY, scale: float = 2.0) -> 
 def every_text(vocabulary: int, length: int) -> Tensor:
     """List all texts: no two alike before their end, and zeros after it."""
     tokens = torch.tensor(list(product(range(vocabulary), repeat=length)))
-    return torch.where(said(tokens), tokens, END).unique(dim=0)
+    return torch.where(text_mask(tokens), tokens, END).unique(dim=0)
 
 
 def latents(*shape: int, seed: int = 1) -> Tensor:
@@ -141,7 +147,7 @@ def test_samples_are_as_frequent_as_their_probabilities():
     texts = every_text(VOCABULARY, length)
     torch.manual_seed(3)
     drawn = p.sample([n])
-    assert torch.equal(drawn, torch.where(said(drawn), drawn, END))  # nothing after the end
+    assert torch.equal(drawn, torch.where(text_mask(drawn), drawn, END))  # nothing after the end
     for b in range(2):
         counts = (drawn[:, b].unsqueeze(1) == texts).all(-1).sum(0)
         assert counts.sum() == n

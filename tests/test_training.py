@@ -324,7 +324,7 @@ def test_a_validation_score_that_is_not_finite_names_the_modality_too(toy_config
 def test_a_value_that_is_no_number_is_named(toy_config, data, valid):
     values = {**data.values, "image": data.values["image"].clone()}
     values["image"][data.present[:, 0].nonzero()[0], 0, 0, 0] = math.nan
-    with pytest.raises(FloatingPointError, match="image holds values that are not finite"):
+    with pytest.raises(FloatingPointError, match="image has values that are not finite"):
         list(Trainer(toy_config(batch=40), Batch(values, data.present), valid))
 
 

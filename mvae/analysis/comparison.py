@@ -166,7 +166,7 @@ def _divergence(q: Gaussian | Mixture, draws: int, seed: int) -> Tensor:
     """Return KL(q ‖ p) in nats, ``(B,)``: exact for a Gaussian, else estimated from the draws."""
     if isinstance(q, Gaussian):
         return q.kl_to_prior()
-    z = q.at(noise(draws, 1, q.shape[-1], seed))
+    z = q.from_noise(noise(draws, 1, q.shape[-1], seed))
     return (q.log_prob(z) - Gaussian.standard(tuple(q.shape)).log_prob(z)).mean(0)
 
 

@@ -142,8 +142,8 @@ def infer(
         shares={name: shares[name][at] for name in ("prior", *evidence)},
         sharpness=tuple(_number(each[at]) for each in entropies[0] - entropies),
         conflict=_number(conflict(experts, product)[at]),
-        disagreement=_number(disagreement(experts, masks[-1]).among[at]),
-        draws=q.at(noise(draws, 1, model.latents, seed))[:, at],
+        disagreement=_number(disagreement(experts, masks[-1]).between_modalities[at]),
+        draws=q.from_noise(noise(draws, 1, model.latents, seed))[:, at],
         model=model,
     )
 

@@ -1,4 +1,4 @@
-"""Data sets: what each is made of, and its three splits."""
+"""Data sets: the modalities of each, and its three splits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mvae.data.vision import VISION
 
 __all__ = ["DATASETS", "Dataset", "DatasetError", "data_folder", "dataset_of"]
 
-#: Every data set by its name.
+#: Every data set, by name.
 DATASETS: dict[str, Dataset] = {
     d.name: d
     for d in (
@@ -32,7 +32,7 @@ def dataset_of(name: str) -> Dataset:
     """Return a data set by its name.
 
     Raises:
-        DatasetError: if none is called so.
+        DatasetError: if there is no data set of that name.
 
     Example:
         >>> dataset_of("mnist").title

@@ -1,4 +1,4 @@
-"""Binary attributes of a picture: as the tags of one modality, or each as a label of its own."""
+"""Binary attributes of a picture, as the tags of one modality or as one label each."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["as_labels", "as_tags"]
 
 
 def as_tags(names: Iterable[str]) -> Modality:
-    """Describe attributes as one modality, called ``attributes``, with a tag for each."""
+    """Return one modality, called ``attributes``, with a tag for each attribute."""
     return tags("attributes", names)
 
 
 def as_labels(names: Iterable[str]) -> tuple[Modality, ...]:
-    """Describe attributes as a modality each, called by its name, that is "no" or "yes".
+    """Return one modality per attribute, of the same name, whose value is "no" or "yes".
 
     Example:
         >>> [m.name for m in as_labels(["glasses", "long hair"])]

@@ -1,4 +1,4 @@
-"""Clip art: a picture of 32 × 32 pixels, and the tags that people gave it."""
+"""Clip art: pictures of 32 × 32 pixels, and the tags that people gave them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from mvae.batch import Batch
-from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, distinct, tags
-from mvae.data.tagged import PICTURE, part, tagged, warn_left_out
+from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, first_occurrences, tags
+from mvae.data.tagged import PICTURE, split_mask, tagged_batch, warn_left_out
 
 __all__ = ["CLIPART"]
 
-#: Tags of what is left out: 228 playing cards and 96 patterns, nearly a seventh of everything.
+#: The tags of pictures that are left out: 228 playing cards and 96 patterns, a seventh of the data.
 SERIES = frozenset({"card", "pattern"})
 
-#: The tags that at least ten of the other 1,968 pictures have, the most frequent first. Counted
-#: among all 2,292 there are 107: card, pattern, and five that hardly stand for anything else.
+#: The tags of at least ten of the other 1,968 pictures, the most frequent first. Among all 2,292
+#: pictures there would be 107: also card, pattern, and five that hardly occur on anything else.
 TAGS = (
     "food",
     "people",
@@ -130,10 +130,10 @@ PICTURES, WORDS = "pictorial_64.npz", "pictorial_tags.json"
 SIDE = 64
 
 
-def _wrong(name: str, problem: str) -> DatasetError:
+def _invalid(name: str, problem: str) -> DatasetError:
     return DatasetError(
-        f"clipart/{name} {problem}. Nothing can fetch it: put {PICTURES} and {WORDS} into the "
-        "folder clipart of that which MVAE_DATA names, and `python -m mvae data clipart` checks "
+        f"clipart/{name} {problem}. It cannot be downloaded: put {PICTURES} and {WORDS} into the "
+        "folder clipart inside the one given by MVAE_DATA; `python -m mvae data clipart` checks "
         "them."
     )
 
@@ -142,18 +142,18 @@ def read_pictures() -> Tensor:
     """Read all pictures, bytes ``(N, 64, 64, 3)``.
 
     Raises:
-        DatasetError: if the file is not there, not whole, or of something else.
+        DatasetError: if the file is missing or damaged, or has other contents.
     """
     path = data_folder() / "clipart" / PICTURES
     try:
         with np.load(path, allow_pickle=False) as file:
             pictures = file["images"]
     except FileNotFoundError:
-        raise _wrong(PICTURES, "is missing") from None
+        raise _invalid(PICTURES, "is missing") from None
     except Exception:  # numpy's readers raise errors of many kinds
-        raise _wrong(PICTURES, "is damaged or has no images") from None
+        raise _invalid(PICTURES, "is damaged or has no images") from None
     if pictures.dtype != np.uint8 or pictures.shape[1:] != (SIDE, SIDE, 3):
-        raise _wrong(
+        raise _invalid(
             PICTURES,
             f"has images of {pictures.dtype} {pictures.shape} where bytes (N, {SIDE}, {SIDE}, 3) "
             "are expected",
@@ -165,25 +165,25 @@ def read_tags() -> list[Any]:
     """Read the entries of all pictures, which should have a list of ``tags`` each.
 
     Raises:
-        DatasetError: naming the line if the file is no JSON.
+        DatasetError: if the file is missing or not a JSON list; the message names the line.
     """
     try:
         entries = json.loads((data_folder() / "clipart" / WORDS).read_bytes())
     except FileNotFoundError:
-        raise _wrong(WORDS, "is missing") from None
+        raise _invalid(WORDS, "is missing") from None
     except OSError as error:
-        raise _wrong(WORDS, f"cannot be read: {error.strerror}") from None
+        raise _invalid(WORDS, f"cannot be read: {error.strerror}") from None
     except json.JSONDecodeError as error:
-        raise _wrong(WORDS, f"is no JSON: line {error.lineno}, {error.msg}") from None
+        raise _invalid(WORDS, f"is not valid JSON: line {error.lineno}, {error.msg}") from None
     except (UnicodeDecodeError, RecursionError):
-        raise _wrong(WORDS, "is no JSON") from None
+        raise _invalid(WORDS, "is not valid JSON") from None
     if not isinstance(entries, list):
-        raise _wrong(WORDS, "is no list of entries")
+        raise _invalid(WORDS, "is not a list of entries")
     return entries
 
 
 def _words(entry: Any) -> list[str] | None:
-    """Give the tags of an entry; None if it is not as it should be."""
+    """Return the tags of an entry; None if they are not in the expected format."""
     tags = entry.get("tags") if isinstance(entry, dict) else None
     if isinstance(tags, list) and all(isinstance(tag, str) for tag in tags):
         return tags
@@ -194,29 +194,32 @@ def load(split: Split, download: bool = False) -> Batch:
     """Load a split; pictures whose entry is unusable are left out with a warning.
 
     Raises:
-        DatasetError: if a file is missing or damaged, or the two are not of the same pictures.
+        DatasetError: if a file is missing or damaged, or the two do not match.
     """
     pictures, entries = read_pictures(), read_tags()
     if len(pictures) != len(entries):
-        # A picture's place is all that says which entry is its own.
-        raise _wrong(WORDS, f"has {len(entries):,} entries, {PICTURES} {len(pictures):,} pictures")
-    said = [_words(entry) for entry in entries]
-    chosen = part(len(pictures), split)
+        # Pictures and entries are matched by position alone.
+        raise _invalid(
+            WORDS, f"has {len(entries):,} entries, but {PICTURES} has {len(pictures):,} pictures"
+        )
+    tags_of = [_words(entry) for entry in entries]
+    chosen = split_mask(len(pictures), split)
     unusable = [
         f"clipart/{WORDS}, entry {i + 1:,}, has no list of tags"
         for i in chosen.nonzero().flatten().tolist()
-        if said[i] is None
+        if tags_of[i] is None
     ]
     warn_left_out(unusable, int(chosen.sum()), split)
-    shows = (pictures != pictures[:, :1, :1]).flatten(1).any(1)
+    not_blank = (pictures != pictures[:, :1, :1]).flatten(1).any(1)
     usable = torch.tensor(
-        [tags is not None and not SERIES & {*tags} for tags in said], dtype=torch.bool
+        [tags is not None and not SERIES & {*tags} for tags in tags_of], dtype=torch.bool
     )
-    kept = (shows & usable).nonzero().flatten()
-    kept = kept[distinct(pictures[kept])]
+    kept = (not_blank & usable).nonzero().flatten()
+    kept = kept[first_occurrences(pictures[kept])]
     kept = kept[chosen[kept]]
     small = avg_pool2d(pictures[kept].permute(0, 3, 1, 2) / 255, 2)
-    return tagged(MODALITIES, small, {"tags": [said[i] or [] for i in kept.tolist()]}, WORDS)
+    kept_tags = [tags_of[i] or [] for i in kept.tolist()]
+    return tagged_batch(MODALITIES, small, {"tags": kept_tags}, WORDS)
 
 
 CLIPART = Dataset(
@@ -227,14 +230,14 @@ CLIPART = Dataset(
     "Debian's packages openclipart-svg and openclipart-png",
     load,
     (
-        "1,846 drawings with a tag or several, 32 × 32 in colour: 1,475 to learn from, 175 to "
-        "choose settings by, 196 to report on.",
-        "Tags are free words of the people who gave the drawings away. The 100 that ten or more "
-        "drawings have are used, 2.1 a drawing, as they are: dessert and desserts, and the name of "
-        "an artist. That a drawing lacks a tag doesn't say that the tag would be wrong.",
+        "1,846 colour drawings of 32 × 32 pixels with one or more tags: 1,475 for training, 175 "
+        "for choosing settings, and 196 for testing.",
+        "Tags were freely chosen by the people who donated the drawings. The 100 tags of ten or "
+        "more drawings are used, 2.1 per drawing, unchanged: among them are both dessert and "
+        "desserts, and the name of an artist. A tag that a drawing lacks may still be true of it.",
         "Left out of 2,292: 228 playing cards and 96 patterns (drawings tagged card or pattern), 4 "
-        "that are blank, 20 that are the same as another, and 98 without any of the 100 tags.",
-        "Some are so thin that little is left of them at this size, and a few show that a "
-        "linked image was not found.",
+        "blank drawings, 20 that are identical to another, and 98 without any of the 100 tags.",
+        "Some drawings are so thin that little of them is left at this size, and a few only show "
+        "that a linked image was not found.",
     ),
 )

@@ -1,4 +1,4 @@
-"""What a data set is, and what the sets in torchvision's MNIST layout share."""
+"""The description of a data set, and the loader of those in torchvision's MNIST format."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ __all__ = [
     "DatasetError",
     "Split",
     "data_folder",
-    "distinct",
-    "few",
+    "first_few",
+    "first_occurrences",
     "idx_split",
     "label",
     "tags",
@@ -32,12 +32,12 @@ __all__ = [
 Split = Literal["train", "valid", "test"]
 
 VALIDATION_PER_CLASS = 500
-#: Of every split that is drawn: the same samples on every machine.
+#: The seed of every random split, so that splits are the same on every machine.
 SEED = 20181205
 
 
 class DatasetError(Exception):
-    """Data that are not there or not as they should be; the message says what to do."""
+    """Data that are missing or not in the expected format; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class Dataset:
     """A data set: its modalities, declared once, and how a split is loaded.
 
     Args:
-        name: as in paths and links.
-        title: as people know it.
-        modalities: in the order of the models.
+        name: the name used in paths and links.
+        title: the name shown to users.
+        modalities: the modalities, in the order that models use.
         source: origin and licence.
-        load: gives a split as one batch; ``download`` allows it to fetch what is missing.
-        facts: sentences on what is in it, how much, and what was left out.
-        make: makes the raw data where they are generated, going on where it stopped; yields how
-            many are done, and of how many.
-        framing: how what is shown lies in the frame of the picture, if that has one channel.
-        derive: gives the further images that follow from the picture, ``(B, C, H, W)``, by name.
+        load: returns a split as one batch; its second argument allows it to download missing files.
+        facts: sentences on the contents, their number, and what was left out.
+        make: generates the raw data, if they are generated, resuming where it stopped; yields the
+            number of samples generated so far and the total.
+        framing: how the subject lies in the frame of a picture with one channel.
+        derive: returns the images that are computed from the picture ``(B, C, H, W)``, by name.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Dataset:
 
 
 def label(categories: Iterable[str]) -> Modality:
-    """Describe the label of a data set by the names of its categories."""
+    """Return the label modality of a data set, given the names of its categories."""
     names = tuple(categories)
     return Modality(
         name="label",
@@ -81,13 +81,13 @@ def label(categories: Iterable[str]) -> Modality:
     )
 
 
-def distinct(samples: Tensor) -> Tensor:
-    """Say which samples are not the same as one before them, ``(B, ...)`` to bool ``(B,)``.
+def first_occurrences(samples: Tensor) -> Tensor:
+    """Mark the samples that are not identical to an earlier one, ``(B, ...)`` to bool ``(B,)``.
 
-    A sample that stands in two splits would be tested after it was learnt.
+    With duplicates, a sample could be both in the training split and in the test split.
 
     Example:
-        >>> distinct(torch.tensor([[3, 1], [2, 0], [3, 1], [1, 3]])).tolist()
+        >>> first_occurrences(torch.tensor([[3, 1], [2, 0], [3, 1], [1, 3]])).tolist()
         [True, True, False, True]
     """
     seen: set[bytes] = set()
@@ -100,7 +100,7 @@ def distinct(samples: Tensor) -> Tensor:
 
 
 def tags(name: str, words: Iterable[str]) -> Modality:
-    """Describe which of some words are said of a sample."""
+    """Return a modality of tags: which of the given words apply to a sample."""
     words = tuple(words)
     return Modality(
         name=name,
@@ -112,11 +112,11 @@ def tags(name: str, words: Iterable[str]) -> Modality:
     )
 
 
-def few(problems: Sequence[str], mark: str = ", ") -> str:
-    """Join the first five, and say how many more there are.
+def first_few(problems: Sequence[str], mark: str = ", ") -> str:
+    """Join the first five problems, and append how many more there are.
 
     Example:
-        >>> few(["a", "b"]), few(list("abcdefg"))
+        >>> first_few(["a", "b"]), first_few(list("abcdefg"))
         ('a, b', 'a, b, c, d, e, and 2 more')
     """
     more = [f"and {len(problems) - 5:,} more"] if len(problems) > 5 else []
@@ -124,40 +124,40 @@ def few(problems: Sequence[str], mark: str = ", ") -> str:
 
 
 def data_folder() -> Path:
-    """Give the folder of the raw data: ``$MVAE_DATA``, or ``~/.cache/mvae``."""
+    """Return the folder of the raw data: ``$MVAE_DATA``, or ``~/.cache/mvae``."""
     return Path(os.environ.get("MVAE_DATA", "~/.cache/mvae")).expanduser()
 
 
 def idx_split(
     name: Literal["MNIST", "FashionMNIST"], split: Split, download: bool
 ) -> tuple[Tensor, Tensor]:
-    """Load one split of a torchvision set: grey images in [0, 1] and labels.
+    """Load one split of a torchvision data set: grey images in [0, 1] and labels.
 
-    Of the 60,000 training images, 500 of each class (stratified, a fixed seed) are the validation
-    split; the 10,000 test images are for reporting only.
+    Of the 60,000 training images, 500 of each class (stratified, with a fixed seed) form the
+    validation split; the 10,000 test images are for reporting only.
 
     Args:
-        name: torchvision's class, and the folder below the data folder.
+        name: the name of torchvision's class, and of the folder inside the data folder.
         split: train, valid or test.
-        download: whether torchvision may fetch what is missing.
+        download: whether torchvision may download missing files.
 
     Returns:
         tuple: images ``(B, 1, 28, 28)`` and labels ``(B,)``.
 
     Raises:
-        DatasetError: if the files are not there and could not be fetched.
+        DatasetError: if the files are missing and could not be downloaded.
     """
     folder = data_folder()
     try:
         load = getattr(torchvision_datasets.datasets(), name)
         raw = load(folder, train=split != "test", download=download)
-    # torchvision raises whatever its parser stumbles over.
+    # torchvision's parser raises errors of many kinds on damaged files.
     except (RuntimeError, OSError, ValueError, AssertionError, KeyError) as error:
         reason = " ".join(str(error).split()) or "its files are damaged"
         raise DatasetError(
-            f"{name} is not in the data folder ({reason}). With a network, "
-            f"`python -m mvae data` fetches it; else set MVAE_DATA to the folder "
-            f"that holds {name}/raw."
+            f"{name} is not in the data folder ({reason}). With a network connection, "
+            f"`python -m mvae data` downloads it; otherwise set MVAE_DATA to the folder that "
+            f"contains {name}/raw."
         ) from None
     images, labels = raw.data.unsqueeze(1).float() / 255, raw.targets
     if split != "test":
@@ -170,7 +170,7 @@ def idx_split(
 
 
 def validation_indices(labels: Tensor) -> Tensor:
-    """Choose the same 500 samples of each class on every machine."""
+    """Choose 500 samples of each class, the same on every machine."""
     generator = torch.Generator().manual_seed(SEED)
     chosen = []
     for c in range(int(labels.max()) + 1):

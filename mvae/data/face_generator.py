@@ -1,32 +1,32 @@
-"""Faces with known attributes: traits are drawn from a Bayesian network, and a style draws them.
+"""Faces with known attributes: traits sampled from a Bayesian network and rendered in a style.
 
-A face's traits are drawn in the order of :data:`TRAITS`, each by the probabilities that the traits
-before it imply. The style is DiceBear's `Pixel Art <https://www.dicebear.com/styles/pixel-art/>`_
-(CC0), which draws on 16 × 16 cells, here of 2 × 2 pixels. Three things in it are mended, so that
-every attribute can be seen: beards cover (a dark one would let the skin through), dark lenses are
-dark, and earrings hang in front of the hair. Whatever is no attribute (the cut among several, the
-shades, the eyes, the clothes, the background, which way it looks) the style chooses by the face's
-number.
+A face's traits are sampled in the order of :data:`TRAITS`, each with probabilities given by its
+parents. The style is DiceBear's `Pixel Art <https://www.dicebear.com/styles/pixel-art/>`_ (CC0),
+which draws on 16 × 16 cells, here of 2 × 2 pixels. Three things in it are changed, so that every
+attribute is visible: beards are opaque (the skin would show through a dark one), dark lenses are
+dark, and earrings are in front of the hair. Everything that is not an attribute (which of several
+hairstyles, the shades, the eyes, the clothes, the background, the direction of the face) is chosen
+by the style from the face's number.
 
 =============  ===================================================================================
 attribute      what the style draws
 =============  ===================================================================================
-long hair      one of eight cuts that reach below the chin
-curly hair     one of three cuts of loose curls
-bald           no hair on the head (a beard is possible); then there is no tone of hair either
-black hair     hair and beard in one of two shades of black;
-brown hair     of brown;
-blond hair     of blond;
-grey hair      of grey;
-red hair       of red; what has none of the five and is not bald is dyed blue or green
-pale skin      head and body in one of two pale shades; what is neither pale nor dark is between
+long hair      one of eight hairstyles that reach below the chin
+curly hair     one of three hairstyles with loose curls
+bald           no hair on the head (a beard is possible), and so no hair colour either
+black hair     hair and beard in one of two shades of black
+brown hair     hair and beard in one of two shades of brown
+blond hair     hair and beard in one of two shades of blond
+grey hair      hair and beard in one of two shades of grey
+red hair       hair and beard in one of two shades of red; any other hair is dyed blue or green
+pale skin      head and body in one of two pale shades; other skin that is not dark is medium
 dark skin      head and body in one of two dark shades
 glasses        one of six frames with clear lenses
 sunglasses     one of seven frames with dark lenses
 hat            one of six caps and hats
 earrings       one of three pairs at the ears
-beard          one of six full beards, in the tone of the hair
-lipstick       the mouth is bright red or pink instead of the colour of lips
+beard          one of six full beards, in the colour of the hair
+lipstick       the mouth is bright red or pink instead of lip-coloured
 smiling        a mouth with one corner or both turned up, or laughing
 mouth open     a mouth with an inside: laughing, round, or showing teeth
 =============  ===================================================================================
@@ -52,7 +52,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from dicebear import Style
 
-__all__ = ["ATTRIBUTES", "TRAITS", "Trait", "attributes", "draw", "render"]
+__all__ = ["ATTRIBUTES", "TRAITS", "Trait", "attributes", "draw_traits", "render"]
 
 SIDE = 32
 
@@ -61,13 +61,13 @@ NO_YES = ("no", "yes")
 
 @dataclass(frozen=True)
 class Trait:
-    """A node of the network.
+    """A node of the Bayesian network.
 
     Args:
-        name: of the trait.
-        values: which it may have.
-        parents: traits drawn before it, on which it depends.
-        table: for the parents' values, the probability of each of its own.
+        name: the name of the trait.
+        values: the values it may have.
+        parents: the traits on which it depends, sampled before it.
+        table: the probability of each of its values, given the values of its parents.
     """
 
     name: str
@@ -76,7 +76,8 @@ class Trait:
     table: Mapping[tuple[str, ...], tuple[float, ...]]
 
 
-#: The network. Nothing in it is measured on people; the dependencies are there to be learnt.
+#: The network. Its probabilities are not measured on people; the dependencies are there for models
+#: to learn.
 TRAITS = (
     Trait("skin", ("pale", "medium", "dark"), (), {(): (0.32, 0.36, 0.32)}),
     Trait(
@@ -138,7 +139,7 @@ TRAITS = (
     Trait("mouth open", NO_YES, ("smiling",), {("no",): (0.80, 0.20), ("yes",): (0.55, 0.45)}),
 )
 
-#: The attributes by name: which trait has which value.
+#: The attributes by name, each a trait and the value that it must have.
 ATTRIBUTES = {
     "long hair": ("cut", "long"),
     "curly hair": ("cut", "curly"),
@@ -161,27 +162,27 @@ ATTRIBUTES = {
 }
 
 
-def draw(number: int) -> dict[str, str]:
-    """Draw the traits of a face, the same for a number on every machine.
+def draw_traits(number: int) -> dict[str, str]:
+    """Sample the traits of a face, the same for a given number on every machine.
 
     Example:
-        >>> draw(7) == draw(7)
+        >>> draw_traits(7) == draw_traits(7)
         True
-        >>> sorted(draw(7)) == sorted(trait.name for trait in TRAITS)
+        >>> sorted(draw_traits(7)) == sorted(trait.name for trait in TRAITS)
         True
     """
     generator = torch.Generator().manual_seed(number)
-    chances = torch.rand(len(TRAITS), generator=generator, dtype=torch.float64).tolist()
+    uniforms = torch.rand(len(TRAITS), generator=generator, dtype=torch.float64).tolist()
     traits: dict[str, str] = {}
-    for trait, chance in zip(TRAITS, chances, strict=True):
+    for trait, u in zip(TRAITS, uniforms, strict=True):
         row = trait.table[tuple(traits[parent] for parent in trait.parents)]
-        # The last value takes what rounding leaves of 1.
-        traits[trait.name] = trait.values[bisect_right(list(accumulate(row[:-1])), chance)]
+        # The last value is chosen if rounding makes the sum of probabilities less than 1.
+        traits[trait.name] = trait.values[bisect_right(list(accumulate(row[:-1])), u)]
     return traits
 
 
 def attributes(traits: Mapping[str, str]) -> list[bool]:
-    """Say of each attribute, in the order of :data:`ATTRIBUTES`, whether a face has it."""
+    """Return for each of :data:`ATTRIBUTES`, in their order, whether a face has it."""
     bald = traits["cut"] == "bald"
     return [
         traits[trait] == value and not (trait == "tone" and bald)
@@ -189,8 +190,8 @@ def attributes(traits: Mapping[str, str]) -> list[bool]:
     ]
 
 
-def _numbered(prefix: str, *numbers: int) -> list[str]:
-    """Name some of a component's variants."""
+def _variants(prefix: str, *numbers: int) -> list[str]:
+    """Return the names of the numbered variants of a component."""
     return [f"{prefix}{number:02}" for number in numbers]
 
 
@@ -206,39 +207,39 @@ HAIR = {
 CUTS = {
     "bald": [],
     "curly": ["long15", "short11", "short13"],
-    "long": _numbered("long", 1, 3, 7, 8, 9, 12, 13, 20),
+    "long": _variants("long", 1, 3, 7, 8, 9, 12, 13, 20),
     "short": [
-        *_numbered("short", 1, 2, 3, 4, 6, 8, 9, 10, 14, 15, 16, 17, 19, 22),
-        *_numbered("long", 11, 14),
+        *_variants("short", 1, 2, 3, 4, 6, 8, 9, 10, 14, 15, 16, 17, 19, 22),
+        *_variants("long", 11, 14),
     ],
 }
-#: The cuts of which enough is seen under every hat.
+#: The hairstyles that remain recognisable under every hat.
 CUTS_UNDER_HAT = CUTS | {
-    "short": [*_numbered("short", 1, 14, 15, 17), "long11"],
+    "short": [*_variants("short", 1, 14, 15, 17), "long11"],
 }
 GLASSES = {
     "none": [],
-    "glasses": _numbered("light", 1, 2, 3, 5, 6, 7),
-    "sunglasses": _numbered("dark", 1, 2, 3, 4, 5, 6, 7),
+    "glasses": _variants("light", 1, 2, 3, 5, 6, 7),
+    "sunglasses": _variants("dark", 1, 2, 3, 4, 5, 6, 7),
 }
-#: Shapes by whether they smile and whether they are open.
+#: Shapes of the mouth, by whether it smiles and whether it is open.
 MOUTHS = {
-    ("no", "no"): _numbered("sad", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
-    ("no", "yes"): _numbered("happy", 1, 12, 13),
-    ("yes", "no"): _numbered("happy", 3, 4, 7, 8, 9, 10, 11),
+    ("no", "no"): _variants("sad", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10),
+    ("no", "yes"): _variants("happy", 1, 12, 13),
+    ("yes", "no"): _variants("happy", 3, 4, 7, 8, 9, 10, 11),
     ("yes", "yes"): ["happy06"],
 }
-#: Colours of a mouth with lipstick and without: both are seen on every skin and every beard.
+#: Colours of a mouth with and without lipstick: both are visible on every skin and every beard.
 LIPSTICK, LIPS = ["e0115f", "d8102f"], ["e8737f", "d9697a"]
-BEARDS = _numbered("variant", 1, 3, 5, 6, 7, 8)
-EARRINGS = _numbered("variant", 1, 2, 3)
-HATS = _numbered("variant", 2, 3, 5, 6, 7, 8)
+BEARDS = _variants("variant", 1, 3, 5, 6, 7, 8)
+EARRINGS = _variants("variant", 1, 2, 3)
+HATS = _variants("variant", 2, 3, 5, 6, 7, 8)
 
 
-def options(number: int, traits: Mapping[str, str]) -> dict[str, Any]:
-    """Say in the style's own words how to draw a face; of a list it takes one by the number."""
+def style_options(number: int, traits: Mapping[str, str]) -> dict[str, Any]:
+    """Return the style's options for a face; the style chooses from lists by the face's number."""
 
-    def shown(component: str, variants: Sequence[str]) -> dict[str, Any]:
+    def select(component: str, variants: Sequence[str]) -> dict[str, Any]:
         if not variants:
             return {f"{component}Probability": 0}
         return {f"{component}Probability": 100, f"{component}Variant": list(variants)}
@@ -253,13 +254,13 @@ def options(number: int, traits: Mapping[str, str]) -> dict[str, Any]:
         ],
         "skinColor": SKIN[traits["skin"]],
         "hairColor": HAIR[traits["tone"]],
-        **shown("hair", (CUTS_UNDER_HAT if under_hat else CUTS)[traits["cut"]]),
-        **shown("beard", BEARDS if bearded else []),
-        **shown("glasses", GLASSES[traits["eyewear"]]),
+        **select("hair", (CUTS_UNDER_HAT if under_hat else CUTS)[traits["cut"]]),
+        **select("beard", BEARDS if bearded else []),
+        **select("glasses", GLASSES[traits["eyewear"]]),
         "glassesColor": ["191919", "2f2f2f", "1f4e79", "6a1b5a"],
-        **shown("hat", HATS if under_hat else []),
+        **select("hat", HATS if under_hat else []),
         "hatColor": ["2663a3", "3d8a6b", "cc6192", "614f8a"],
-        **shown("accessories", EARRINGS if traits["earrings"] == "yes" else []),
+        **select("accessories", EARRINGS if traits["earrings"] == "yes" else []),
         "accessoriesColor": ["ff9d00", "fffdf5", "1b3fae", "b5179e"],
         "mouthVariant": MOUTHS[traits["smiling"], traits["mouth open"]],
         "mouthColor": LIPSTICK if traits["lipstick"] == "yes" else LIPS,
@@ -268,7 +269,7 @@ def options(number: int, traits: Mapping[str, str]) -> dict[str, Any]:
 
 @cache
 def _style() -> Style:
-    """Load the style, mended."""
+    """Load the style, with the changes described above."""
     from dicebear import Style
 
     text = files("dicebear_styles").joinpath("pixel-art.json").read_text("utf-8")
@@ -276,7 +277,7 @@ def _style() -> Style:
     components = definition["components"]
     for beard in components["beard"]["variants"].values():
         mask, (_, lightened) = beard["elements"][0], beard["elements"][1]["children"]
-        # Filled with the hair's own colour, the mask lets the skin through a dark beard.
+        # The mask is filled with the hair colour, so the skin would show through a dark beard.
         mask["children"][0]["attributes"]["fill"] = "white"
         lightened["attributes"]["fill-opacity"] = ".1"
     for name, frame in components["glasses"]["variants"].items():
@@ -289,10 +290,10 @@ def _style() -> Style:
 
 
 def render(number: int, traits: Mapping[str, str]) -> Tensor:
-    """Draw a face.
+    """Render a face.
 
     Args:
-        number: of the face; chooses what its traits leave open.
+        number: the number of the face, which determines everything that its traits do not.
         traits: a value for each of :data:`TRAITS`.
 
     Returns:
@@ -302,15 +303,15 @@ def render(number: int, traits: Mapping[str, str]) -> Tensor:
         ImportError: if DiceBear or resvg is not installed.
 
     Example:
-        >>> render(7, draw(7)).shape
+        >>> render(7, draw_traits(7)).shape
         torch.Size([3, 32, 32])
     """
     from dicebear import Avatar
     from resvg_py import svg_to_bytes
 
-    # A cell of the style's 16 × 16 is 2 × 2 pixels, so no edge needs smoothing.
+    # Each of the style's 16 × 16 cells is 2 × 2 pixels, so no edge needs smoothing.
     picture = svg_to_bytes(
-        svg_string=str(Avatar(_style(), options(number, traits))),
+        svg_string=str(Avatar(_style(), style_options(number, traits))),
         width=SIDE,
         height=SIDE,
         skip_system_fonts=True,

@@ -12,7 +12,7 @@ from mvae.batch import Batch
 from mvae.checkpoint import CheckpointError, load_tensors, save_tensors
 from mvae.data.attributes import as_tags
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder
-from mvae.data.face_generator import ATTRIBUTES, attributes, draw, render
+from mvae.data.face_generator import ATTRIBUTES, attributes, draw_traits, render
 from mvae.modality import Modality
 
 __all__ = ["FACE", "FACES", "FACES_SOURCE", "FACE_FACTS", "face_split", "make"]
@@ -34,22 +34,22 @@ FACE = Modality(
 
 MODALITIES = (FACE, as_tags(ATTRIBUTES))
 
-#: What people should know of the faces.
+#: Facts about the faces, for users.
 FACE_FACTS = (
-    "24,000 generated faces, 32 × 32 in colour, drawn on 16 × 16 cells: 20,000 to learn from, "
-    "2,000 to choose settings by, 2,000 to report on. No face is anyone's.",
-    "Cut: long hair (it reaches below the chin), curly hair, bald; otherwise short. Tone of the "
-    "hair: black, brown, blond, grey, red; otherwise dyed, and none where the head is bald. Skin: "
-    "pale, dark; otherwise between. Eyes: glasses (clear lenses) or sunglasses (dark ones).",
-    "Hat, earrings, beard, lipstick (a bright red or pink mouth), smiling (a corner of the mouth "
-    "turned up), mouth open (it has an inside) are there or not.",
-    "Attributes depend on each other by a small Bayesian network: bearded faces rarely have long "
-    "hair or lipstick, grey hair often comes with glasses, sunglasses with a hat. The exact cut, "
-    "the shades, the eyes, the clothes and the background are left to chance.",
+    "24,000 generated colour faces of 32 × 32 pixels, drawn on 16 × 16 cells: 20,000 for training, "
+    "2,000 for choosing settings, and 2,000 for testing. They show no real person.",
+    "Hairstyle: long hair (below the chin), curly hair, bald; otherwise short. Hair colour: black, "
+    "brown, blond, grey, red; otherwise dyed, and none if the head is bald. Skin: pale, dark; "
+    "otherwise medium. Eyes: glasses (clear lenses) or sunglasses (dark ones).",
+    "Present or absent: hat, earrings, beard, lipstick (a bright red or pink mouth), smiling (a "
+    "corner of the mouth turned up), mouth open (with a visible inside).",
+    "Attributes depend on each other through a small Bayesian network: bearded faces rarely have "
+    "long hair or lipstick, grey hair often comes with glasses, and sunglasses with a hat. The "
+    "exact hairstyle, shades, eyes, clothes and background are random.",
 )
 
 SHARD = 1000
-#: The shards, of 1,000 faces by number, of each split.
+#: The shards of each split, with 1,000 consecutive faces each.
 SHARDS: dict[Split, range] = {
     "train": range(20),
     "valid": range(20, 22),
@@ -65,7 +65,7 @@ def _read(shard: int) -> dict[str, Tensor]:
     """Read a shard: bytes ``image`` (n, 3, 32, 32), and a 0 or 1 per face for each attribute.
 
     Raises:
-        DatasetError: if it is missing or not whole.
+        DatasetError: if it is missing or incomplete.
     """
     path, problem = _path(shard), "is damaged"
     shapes = {"image": (SHARD, *FACE.shape), **dict.fromkeys(ATTRIBUTES, (SHARD,))}
@@ -80,18 +80,18 @@ def _read(shard: int) -> dict[str, Tensor]:
         problem = problem if path.exists() else "is missing"
     raise DatasetError(
         f"faces/{path.name} {problem}. `python -m mvae data faces` makes it, in a few seconds "
-        "(all faces: a few minutes); else set MVAE_DATA to the folder that holds faces."
+        "(all faces: a few minutes); otherwise set MVAE_DATA to the folder that contains faces."
     )
 
 
 def make() -> Iterator[tuple[int, int]]:
     """Make the shards that are missing or damaged, one after the other; yield the progress.
 
-    A face depends on its number only, and a shard is written whole or not at all: stopped at any
-    moment, this goes on where it was, and the bytes are the same.
+    A face depends only on its number, and a shard is written completely or not at all: if
+    interrupted at any time, this resumes, and the bytes are the same.
 
     Raises:
-        DatasetError: if the libraries that draw are not installed, or nothing can be written.
+        DatasetError: if the drawing libraries are not installed, or a shard cannot be written.
     """
     total = sum(map(len, SHARDS.values()))
     for shard in range(total):
@@ -102,7 +102,7 @@ def make() -> Iterator[tuple[int, int]]:
                 _make(shard)
             except ImportError as error:
                 raise DatasetError(
-                    f"Faces cannot be drawn ({error}). Install what requirements.txt names."
+                    f"Faces cannot be drawn ({error}). Install the packages in requirements.txt."
                 ) from None
             except OSError as error:
                 raise DatasetError(
@@ -116,7 +116,7 @@ def _make(shard: int) -> None:
     """Draw the faces of a shard and write it."""
     images, table = [], []
     for number in range(shard * SHARD, (shard + 1) * SHARD):
-        traits = draw(number)
+        traits = draw_traits(number)
         images.append(render(number, traits))
         table.append(attributes(traits))
     columns = torch.tensor(table, dtype=torch.uint8).unbind(1)
@@ -128,7 +128,7 @@ def face_split(split: Split) -> tuple[Tensor, dict[str, Tensor]]:
     """Load a split: images ``(B, 3, 32, 32)`` in [0, 1], and a 0 or 1 per face by attribute.
 
     Raises:
-        DatasetError: naming the first shard that is missing or damaged.
+        DatasetError: if a shard is missing or damaged; the message names the first.
     """
     shards = [_read(shard) for shard in SHARDS[split]]
     images = torch.cat([shard["image"] for shard in shards]).float() / 255

@@ -1,4 +1,4 @@
-"""Faces, 19 modalities: the portrait, and each of its 18 attributes by itself."""
+"""Faces, 19 modalities: the portrait, and each of its 18 attributes as a label."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ FASHION = Dataset(
     "Fashion-MNIST test images, Zalando SE, https://github.com/zalandoresearch/fashion-mnist, MIT",
     load,
     (
-        "70,000 pictures of clothes and bags, 28 × 28: 55,000 to learn from, 5,000 (500 of each "
-        "kind) to choose settings by, 10,000 to report on.",
+        "70,000 pictures of clothes and bags, of 28 × 28 pixels: 55,000 for training, 5,000 (500 "
+        "of each kind) for choosing settings, and 10,000 for testing.",
         "Pixels are grey, from 0 to 1. Nothing was left out.",
     ),
     framing="filled",

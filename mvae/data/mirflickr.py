@@ -1,4 +1,4 @@
-"""MIRFLICKR-25K: a photograph, the tags its photographer gave it, and what others saw in it."""
+"""MIRFLICKR-25K: photographs, their photographers' tags, and annotations by other people."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 from mvae.batch import Batch
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, tags
-from mvae.data.tagged import PICTURE, part, tagged, warn_left_out
+from mvae.data.tagged import PICTURE, split_mask, tagged_batch, warn_left_out
 
 __all__ = ["MIRFLICKR"]
 
-#: How many photographs there are; they are numbered from 1.
+#: The number of photographs; they are numbered from 1.
 PHOTOGRAPHS = 25_000
 
-#: What photographs were annotated with, by the names of the files: a topic applies to some extent.
+#: The topics of the annotations, as in the file names: a topic applies at least to some extent.
 TOPICS = (
     "animals",
     "baby",
@@ -45,7 +45,7 @@ TOPICS = (
     "tree",
     "water",
 )
-#: The topics of which it was also asked for which photographs they are relevant, in <topic>_r1.txt.
+#: The topics that were also annotated for relevance to a photograph, in <topic>_r1.txt.
 RELEVANT = (
     "baby",
     "bird",
@@ -62,13 +62,13 @@ RELEVANT = (
     "sea",
     "tree",
 )
-#: The 38 annotations: file below the folder of annotations to words for people.
+#: The 38 annotations: from the file in the folder of annotations to the words shown to users.
 ANNOTATIONS = {f"{topic}.txt": topic.replace("_", " ") for topic in TOPICS} | {
     f"{topic}_r1.txt": f"{topic} (relevant)" for topic in RELEVANT
 }
 
-# Which tags photographers use most, the data say, but a modality says its words without them. So
-# their vocabulary is that of the topics, as a tag: without a space.
+# A modality's vocabulary must be known without the data, so it cannot be that of the most frequent
+# tags. It consists of the topics' names instead, written as tags: without spaces.
 MODALITIES = (
     PICTURE,
     tags("tags", (topic.replace("_", "") for topic in TOPICS)),
@@ -78,19 +78,19 @@ MODALITIES = (
 SOURCE = "https://press.liacs.nl/mirflickr"
 
 
-def _not_there(reason: str) -> DatasetError:
+def _missing(reason: str) -> DatasetError:
     return DatasetError(
-        f"MIRFLICKR-25K is not in the data folder ({reason}). Unpack mirflickr25k.zip of {SOURCE} "
-        "into the folder that MVAE_DATA names and mirflickr25k_annotations_v080.zip into its "
-        "mirflickr/annotations; `python -m mvae data mirflickr` checks them."
+        f"MIRFLICKR-25K is not in the data folder ({reason}). Unpack mirflickr25k.zip from "
+        f"{SOURCE} into the folder given by MVAE_DATA, and mirflickr25k_annotations_v080.zip into "
+        "its mirflickr/annotations; `python -m mvae data mirflickr` checks them."
     )
 
 
 def read_photograph(path: Path) -> Tensor:
-    """Read the square in the middle of a photograph, averaged to ``(3, 32, 32)`` in [0, 1].
+    """Read the central square of a photograph, averaged to ``(3, 32, 32)`` in [0, 1].
 
     Raises:
-        Exception: of many kinds, by Pillow's readers, if it is missing or damaged.
+        Exception: if it is missing or damaged, for which Pillow raises errors of many kinds.
     """
     _, *size = PICTURE.shape
     with Image.open(path, formats=["JPEG"]) as photograph:
@@ -101,7 +101,7 @@ def read_photograph(path: Path) -> Tensor:
 
 
 def read_tags(path: Path) -> list[str]:
-    """Read the tags of a photograph, one a line; what is no text is no word of the vocabulary.
+    """Read the tags of a photograph, one per line; bytes that are not UTF-8 are replaced.
 
     Raises:
         OSError: if the file is missing.
@@ -113,30 +113,31 @@ def read_annotations() -> list[list[str]]:
     """Read the annotations of every photograph, in the order of their numbers.
 
     Raises:
-        DatasetError: naming the file, and the line that is no number of a photograph.
+        DatasetError: if a file is missing, or a line is not the number of a photograph; the message
+            names them.
     """
-    said: list[list[str]] = [[] for _ in range(PHOTOGRAPHS)]
+    annotations: list[list[str]] = [[] for _ in range(PHOTOGRAPHS)]
     for file, words in ANNOTATIONS.items():
         try:
             text = (data_folder() / "mirflickr" / "annotations" / file).read_text(
                 "utf-8-sig", errors="replace"
             )
         except OSError as error:
-            raise _not_there(f"mirflickr/annotations/{file}: {error.strerror}") from None
+            raise _missing(f"mirflickr/annotations/{file}: {error.strerror}") from None
         for number, line in enumerate(text.split("\n"), start=1):
             field = line.strip()
             if not field:
                 continue
-            # Not more digits than there can be: int would take its time over millions.
-            known = field.isascii() and field.isdecimal() and len(field) <= 9
-            if not known or not 1 <= int(field) <= PHOTOGRAPHS:
+            # The number of digits is limited, since int is slow for millions of them.
+            numeric = field.isascii() and field.isdecimal() and len(field) <= 9
+            if not numeric or not 1 <= int(field) <= PHOTOGRAPHS:
                 raise DatasetError(
                     f"mirflickr/annotations/{file}, line {number}: photographs are numbered 1 to "
-                    f"{PHOTOGRAPHS}, so none is {field[:40]!r}. Correct the line, or restore the "
+                    f"{PHOTOGRAPHS}, but the line is {field[:40]!r}. Correct it, or restore the "
                     "official file."
                 )
-            said[int(field) - 1].append(words)
-    return said
+            annotations[int(field) - 1].append(words)
+    return annotations
 
 
 def load(split: Split, download: bool = False) -> Batch:
@@ -145,51 +146,51 @@ def load(split: Split, download: bool = False) -> Batch:
     A warning names them.
 
     Raises:
-        DatasetError: if nothing is there, or an annotation is not in the official format.
+        DatasetError: if no photograph is found, or an annotation is not in the official format.
     """
     folder = data_folder() / "mirflickr"
     if not folder.is_dir():
-        raise _not_there("there is no folder mirflickr")
+        raise _missing("there is no folder mirflickr")
     annotations = read_annotations()
-    numbers = [i + 1 for i in part(PHOTOGRAPHS, split).nonzero().flatten().tolist()]
+    numbers = [i + 1 for i in split_mask(PHOTOGRAPHS, split).nonzero().flatten().tolist()]
     pictures = torch.empty(len(numbers), *PICTURE.shape)
     tags: list[list[str]] = []
-    seen: list[list[str]] = []
+    topics: list[list[str]] = []
     bad = []
     for n in numbers:
         photograph, words = folder / f"im{n}.jpg", folder / "meta" / "tags" / f"tags{n}.txt"
         try:
-            given = read_tags(words)
+            own_tags = read_tags(words)
             pictures[len(tags)] = read_photograph(photograph)
         except Exception:
             missing = [p for p in (photograph, words) if not p.exists()]
             name = (missing or [photograph])[0].relative_to(folder.parent).as_posix()
             bad.append(f"{name} is {'missing' if missing else 'damaged'}")
             continue
-        tags.append(given)
-        seen.append(annotations[n - 1])
+        tags.append(own_tags)
+        topics.append(annotations[n - 1])
     if not tags:
-        raise _not_there(f"of {len(numbers):,} {split} photographs none can be used: {bad[0]}")
+        raise _missing(f"none of {len(numbers):,} {split} photographs can be used: {bad[0]}")
     warn_left_out(bad, len(numbers), split)
-    said = {"tags": tags, "annotations": seen}
-    return tagged(MODALITIES, pictures[: len(tags)], said, "mirflickr/annotations")
+    words_of = {"tags": tags, "annotations": topics}
+    return tagged_batch(MODALITIES, pictures[: len(tags)], words_of, "mirflickr/annotations")
 
 
 MIRFLICKR = Dataset(
     "mirflickr",
     "MIRFLICKR-25K",
     MODALITIES,
-    f"MIRFLICKR-25000, M. J. Huiskes and M. S. Lew, {SOURCE}; photographs of Flickr, each CC BY "
-    "of its photographer, some with further conditions; not bundled",
+    f"MIRFLICKR-25000, M. J. Huiskes and M. S. Lew, {SOURCE}; photographs from Flickr, each under "
+    "its photographer's CC BY licence, some with further conditions; not bundled",
     load,
     (
-        "25,000 photographs of Flickr, the square in the middle of each averaged to 32 × 32 in "
-        "colour: 80 % to learn from, 10 % to choose settings by, 10 % to report on, drawn once and "
-        "for all.",
-        "Tags are what the photographer wrote, of the 24 topics' names only: a photograph of the "
-        "sky that nobody called sky lacks the tag. The other tags are not used.",
-        "Annotations are what others saw: 24 topics that apply to some extent, and 14 of them once "
-        "more where they are relevant, which is stricter.",
+        "25,000 photographs from Flickr, the central square of each averaged to 32 × 32 pixels in "
+        "colour: 80 % for training, 10 % for choosing settings, and 10 % for testing, in a fixed "
+        "random split.",
+        "Tags are the photographer's own, restricted to the names of the 24 topics: a photograph "
+        "of the sky that was not tagged sky lacks the tag. Other tags are not used.",
+        "Annotations are by other people: 24 topics that apply at least to some extent, and 14 of "
+        "them again where they are relevant, which is stricter.",
         "Left out: photographs without any of these words, and those whose files are missing or "
         "damaged, with a warning that names them.",
     ),

@@ -1,4 +1,4 @@
-"""Weak supervision: a data set of which some samples lack a modality."""
+"""Weak supervision: a data set in which some samples lack a modality."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ __all__ = ["with_missing"]
 
 
 def with_missing(batch: Batch, name: str, share: float, seed: int) -> Batch:
-    """Mark a modality as missing in a share of the samples, chosen at random.
+    """Mark a modality as missing in a random share of the samples.
 
     With the same seed, a larger share includes the samples of a smaller one.
 
     Args:
-        batch: B samples, which stay in their order.
-        name: of the modality.
-        share: from 0 to 1; of the samples, rounded to whole ones.
-        seed: of the choice.
+        batch: B samples, whose order is kept.
+        name: the name of the modality.
+        share: the share of samples, from 0 to 1; their number is rounded.
+        seed: the seed of the choice.
 
     Raises:
-        ValueError: for a share that is none, or a modality that is not in the batch.
+        ValueError: if the share is out of range, or the modality is not in the batch.
 
     Example:
         >>> from mvae.modality import Modality
@@ -31,7 +31,7 @@ def with_missing(batch: Batch, name: str, share: float, seed: int) -> Batch:
         2
     """
     if not 0 <= share <= 1:
-        raise ValueError(f"a share is from 0 to 1, not {share}")
+        raise ValueError(f"the share must be from 0 to 1, not {share}")
     if name not in batch.names:
         raise ValueError(f"no modality is called {name!r}: there are {', '.join(batch.names)}")
     order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(seed))

@@ -22,11 +22,11 @@ MODALITIES = (
 )
 
 
-#: What people should know of the digits.
+#: Facts about the digits, for users.
 DIGIT_FACTS = (
-    "70,000 digits, 28 × 28, written by census workers and pupils: 55,000 to learn from, 5,000 "
-    "(500 of each digit) to choose settings by, 10,000 to report on.",
-    "A pixel is black or white: grey values are cut at 0.5. Nothing was left out.",
+    "70,000 digits of 28 × 28 pixels, written by census workers and pupils: 55,000 for training, "
+    "5,000 (500 of each digit) for choosing settings, and 10,000 for testing.",
+    "A pixel is black or white: grey values are thresholded at 0.5. Nothing was left out.",
 )
 
 

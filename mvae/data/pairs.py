@@ -1,4 +1,4 @@
-"""Pairs of sentences in two languages: any such files as a data set of two texts."""
+"""Pairs of sentences in two languages: a data set of two texts, from files of such pairs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pathlib import Path
 import torch
 
 from mvae.batch import Batch
-from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, few
+from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, first_few
 from mvae.images.preprocessing import InputError
 from mvae.kinds.tokens import TooLongError, encode
 from mvae.modality import Modality
 
-__all__ = ["learn", "pairs", "read_pairs"]
+__all__ = ["learn_vocabularies", "pairs", "read_pairs"]
 
 Pair = tuple[str, str]
-#: What is to be read as one: the paths of a table, or of two files, in the data folder.
+#: For each source of pairs, the path of one table or of two aligned files, in the data folder.
 Files = Sequence[tuple[str | Path, ...]]
 
-#: Tokens a text may have, its end included.
+#: The largest number of tokens in a text, including its end.
 LENGTH = 24
-#: Share of the pairs that is for validation, and for reporting.
+#: The share of pairs in the validation split, and in the test split.
 HELD_OUT = 0.05
 SEED = 20181205
 
@@ -41,26 +41,26 @@ def pairs(
 ) -> Dataset:
     r"""Make a data set of pairs of sentences.
 
-    Of all pairs, 5 % are for validation and 5 % for reporting, by a fixed seed; no sentence is in
-    two splits, in either language, letters and digits being all that is compared. Pairs are left
-    out where a text is too long or has a character that its vocabulary has not; a warning says
-    how many, and which of the two it was.
+    Of all pairs, 5 % are for validation and 5 % for testing, chosen with a fixed seed. No sentence
+    is in two splits, in either language, comparing only letters and digits. Pairs are left out if
+    a text is too long or has a character that is not in its vocabulary; a warning says how many,
+    and for which reason.
 
     Args:
-        name: as in paths and links.
-        title: as people know it.
+        name: the name used in paths and links.
+        title: the name shown to users.
         source: origin and licence.
-        files: for each table of pairs its path, for each two files that are aligned line by line
-            their paths; relative to the data folder or absolute.
-        vocabularies: tokens of each language, by the name of its modality, the first to the left;
-            `learn` finds some.
-        facts: sentences on what is in it.
+        files: for each table of pairs, its path; for two files that are aligned line by line, both
+            paths; relative to the data folder or absolute.
+        vocabularies: the tokens of each language, by the name of its modality, in the order of the
+            columns; `learn_vocabularies` finds them.
+        facts: sentences on its contents.
 
     Example:
         >>> from tempfile import mkdtemp
         >>> table = Path(mkdtemp()) / "words.tsv"
         >>> _ = table.write_text("".join(f"{n}\t-{n}\n" for n in range(40)), "utf-8")
-        >>> words = dict(zip(("number", "opposite"), learn([(table,)]), strict=True))
+        >>> words = dict(zip(("number", "opposite"), learn_vocabularies([(table,)]), strict=True))
         >>> numbers = pairs("numbers", "Numbers", "made up", [(table,)], words)
         >>> [len(numbers.load(split, False)) for split in ("train", "valid", "test")]
         [36, 2, 2]
@@ -72,7 +72,7 @@ def pairs(
             shape=(LENGTH,),
             likelihood="autoregressive",
             hidden=(256,),
-            # Without it a decoder learns the language and does not listen to z at all.
+            # Without dropout, the decoder learns the language but ignores z.
             dropout=0.3,
             categories=words,
         )
@@ -80,20 +80,20 @@ def pairs(
     )
 
     def load(split: Split, download: bool = False) -> Batch:
-        """Load a split; there is nothing to fetch."""
-        found = divide(files)[split]
-        rows, long, strange = [], [], []
-        for pair in found:
+        """Load a split; there is nothing to download."""
+        all_pairs = split_pairs(files)[split]
+        rows, too_long, unknown = [], [], []
+        for pair in all_pairs:
             try:
                 rows.append([encode(text, m) for text, m in zip(pair, modalities, strict=True)])
             except TooLongError:
-                long.append(" – ".join(pair))
+                too_long.append(" – ".join(pair))
             except InputError as error:
-                strange.append(str(error).partition(":")[0])
-        left_out = _left_out(split, title, len(found), long, strange)
+                unknown.append(str(error).partition(":")[0])
+        left_out = _left_out(split, title, len(all_pairs), too_long, unknown)
         if not rows:
             raise DatasetError(
-                f"No {split} pair of {title} is left: there have to be more, of at most "
+                f"No {split} pair of {title} is left: provide more pairs, of at most "
                 f"{LENGTH - 1} tokens, in the characters of their vocabularies.{left_out}"
             )
         if left_out:
@@ -105,19 +105,19 @@ def pairs(
 
 
 def read_pairs(first: Path, second: Path | None = None) -> tuple[list[Pair], list[str]]:
-    r"""Read the pairs of a table, a tab between the two texts of a line, or of two aligned files.
+    r"""Read pairs from a table, with a tab between the two texts of a line, or two aligned files.
 
     Args:
-        first: the table; or the file of one language.
-        second: that of the other.
+        first: the table, or the file of one language.
+        second: the file of the other language.
 
     Returns:
-        tuple: the pairs, and what is wrong with each line that is none and was left out. Empty
-        lines are no pairs and no problem.
+        tuple: the pairs, and a problem for each line that was left out because it is not a pair.
+        Empty lines are ignored.
 
     Raises:
-        DatasetError: if a file can't be read, is not UTF-8 or holds no pair at all, or if aligned
-            files have not as many lines each: somewhere all that follows is paired wrongly.
+        DatasetError: if a file can't be read, is not UTF-8 or has no pair at all, or if aligned
+            files have different numbers of lines, so that some of their lines must be mismatched.
 
     Example:
         >>> from tempfile import mkdtemp
@@ -127,15 +127,15 @@ def read_pairs(first: Path, second: Path | None = None) -> tuple[list[Pair], lis
         >>> found, len(problems)
         ([('Open', 'Mở')], 1)
     """
-    lines, where, how = _lines(first), str(first), "write one a line, with a tab between"
+    lines, where, how = _lines(first), str(first), "write one per line, with a tab in between"
     if second is None:
         rows = [line.split("\t") for line in lines]
     else:
         others = _lines(second)
         if len(lines) != len(others):
             raise DatasetError(
-                f"{first} has {len(lines):,} lines and {second} has {len(others):,}: give each "
-                f"line of one its translation on the same line of the other."
+                f"{first} has {len(lines):,} lines and {second} has {len(others):,}: put the "
+                "translation of each line on the same line of the other file."
             )
         rows, where = [[*line] for line in zip(lines, others, strict=True)], f"{first} and {second}"
         how = "write each text and its translation on the same line of both"
@@ -146,8 +146,8 @@ def read_pairs(first: Path, second: Path | None = None) -> tuple[list[Pair], lis
             found.append((texts[0], texts[1]))
         elif len(row) != 2 and any(texts):
             problems.append(
-                f"{where}, line {number}: there are {len(row)} columns, not two; keep those of the "
-                "two texts"
+                f"{where}, line {number}: there are {len(row)} columns, not two; keep only those "
+                "with the two texts"
                 if len(row) > 2
                 else f"{where}, line {number}: there is no tab between two texts"
             )
@@ -160,81 +160,84 @@ def read_pairs(first: Path, second: Path | None = None) -> tuple[list[Pair], lis
 
 
 def _left_out(
-    split: Split, title: str, count: int, long: Sequence[str], strange: Sequence[str]
+    split: Split, title: str, count: int, too_long: Sequence[str], unknown: Sequence[str]
 ) -> str:
-    """Say of how many pairs what is wrong; empty where nothing is."""
+    """Describe how many pairs are left out and why; empty if there are none."""
     reasons = []
-    if long:
-        longest = max(long, key=len)
+    if too_long:
+        longest = max(too_long, key=len)
         shown = longest if len(longest) <= 80 else f"{longest[:79]}…"
         reasons.append(
-            f"{len(long):,} with a text of more than {LENGTH - 1} tokens, the longest “{shown}”"
+            f"{len(too_long):,} with a text of more than {LENGTH - 1} tokens, the longest “{shown}”"
         )
-    if strange:
-        said = few(list(dict.fromkeys(strange)), "; ")
-        reasons.append(f"{len(strange):,} with a character that no token has ({said})")
+    if unknown:
+        examples = first_few(list(dict.fromkeys(unknown)), "; ")
+        reasons.append(f"{len(unknown):,} with a character that no token has ({examples})")
     if not reasons:
         return ""
-    n = len(long) + len(strange)
+    n = len(too_long) + len(unknown)
     return (
         f" Of the {count:,} {split} pairs of {title} {n:,} are left out: {', and '.join(reasons)}. "
-        "Split or shorten long texts; vocabularies of these texts know their characters."
+        "Split or shorten long texts; learn vocabularies from these texts to include their "
+        "characters."
     )
 
 
-def learn(files: Files, size: int = 2000) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Find vocabularies of words and parts of words for both languages of the training pairs.
+def learn_vocabularies(files: Files, size: int = 2000) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Learn vocabularies of words and parts of words for both languages of the training pairs.
 
-    By byte-pair encoding: at first every character is a token, then what most often stands side
-    by side becomes one. Sennrich et al. 2016, https://arxiv.org/abs/1508.07909, in the
-    implementation of Kudo & Richardson 2018, https://arxiv.org/abs/1808.06226.
+    The method is byte-pair encoding: at first every character is a token, then the most frequent
+    pair of adjacent tokens is merged, again and again. Sennrich et al. 2016,
+    https://arxiv.org/abs/1508.07909, in the implementation of Kudo & Richardson 2018,
+    https://arxiv.org/abs/1808.06226.
 
     Args:
-        files: as of `pairs`.
-        size: tokens in each at most, the end included.
+        files: the files of pairs, as in `pairs`.
+        size: the largest number of tokens in each vocabulary, including the end.
 
     Returns:
-        tuple: two vocabularies, whose first token is the end. Every character that the training
-        texts have is a token; digits are only by themselves.
+        tuple: two vocabularies, whose first token is the end. Every character of the training texts
+        is a token; a digit is always a token by itself.
 
     Raises:
-        DatasetError: as of `read_pairs`, or if there are more characters than tokens, or too few
+        DatasetError: as in `read_pairs`, or if there are more characters than tokens, or too few
             pairs.
     """
-    train = divide(files)["train"]
+    train = split_pairs(files)["train"]
     if not train:
         raise DatasetError(
-            "No pair is left to learn from: there are too few, or all share a text. Give it more."
+            "No pair is left to learn from: there are too few, or all share a text. Provide more "
+            "pairs."
         )
     one, other = ([pair[side] for pair in train] for side in (0, 1))
     return _subwords(one, size), _subwords(other, size)
 
 
-def divide(files: Files) -> dict[Split, list[Pair]]:
-    """Read the pairs of all files, tidy them, and divide them into the three splits."""
-    found: dict[Pair, None] = {}  # in the order of the files, each once
+def split_pairs(files: Files) -> dict[Split, list[Pair]]:
+    """Read the pairs of all files, normalise them, and divide them into the three splits."""
+    unique: dict[Pair, None] = {}  # in the order of the files, each once
     for paths in files:
-        some, problems = read_pairs(*(data_folder() / path for path in paths))
+        found, problems = read_pairs(*(data_folder() / path for path in paths))
         if problems:
             warnings.warn(
-                f"Of {len(some) + len(problems):,} lines {len(problems):,} are left out: "
-                f"{few(problems, '; ')}.",
+                f"Of {len(found) + len(problems):,} lines {len(problems):,} are left out: "
+                f"{first_few(problems, '; ')}.",
                 stacklevel=2,
             )
-        found |= dict.fromkeys((tidy(one), tidy(other)) for one, other in some)
-    groups = _groups(found)
+        unique |= dict.fromkeys((normalise(one), normalise(other)) for one, other in found)
+    groups = _linked_groups(unique)
     parts: dict[Split, list[Pair]] = {"test": [], "valid": [], "train": []}
     for i in torch.randperm(len(groups), generator=torch.Generator().manual_seed(SEED)).tolist():
-        lacking = (split for split, part in parts.items() if len(part) < HELD_OUT * len(found))
-        parts[next(lacking, "train")] += groups[i]
+        not_full = (split for split, part in parts.items() if len(part) < HELD_OUT * len(unique))
+        parts[next(not_full, "train")] += groups[i]
     return parts
 
 
-def tidy(text: str) -> str:
-    """Compose characters, and leave out spaces that are too many or before a full stop or comma.
+def normalise(text: str) -> str:
+    """Compose characters, and remove repeated spaces and those before a full stop or comma.
 
     Example:
-        >>> tidy("Click  OK , then Close .")
+        >>> normalise("Click  OK , then Close .")
         'Click OK, then Close.'
     """
     return re.sub(r" (?=[.,]( |$))", "", " ".join(unicodedata.normalize("NFC", text).split()))
@@ -246,7 +249,7 @@ def _lines(path: Path) -> list[str]:
     except OSError as error:
         raise DatasetError(
             f"{path} can't be read ({error.strerror}). Put it there, or set MVAE_DATA to the "
-            f"folder that holds it; `python -m mvae data` says which it is now."
+            "folder that contains it; `python -m mvae data` prints the current one."
         ) from None
     lines = []
     for number, line in enumerate(content.splitlines(), 1):
@@ -259,8 +262,8 @@ def _lines(path: Path) -> list[str]:
     return lines
 
 
-def _groups(found: Iterable[Pair]) -> list[list[Pair]]:
-    """Put pairs together that share a text in either language, be it by way of others."""
+def _linked_groups(found: Iterable[Pair]) -> list[list[Pair]]:
+    """Group pairs that share a text in either language, directly or through other pairs."""
     leaders: dict[tuple[int, str], tuple[int, str]] = {}
 
     def leader(text: tuple[int, str]) -> tuple[int, str]:
@@ -270,15 +273,15 @@ def _groups(found: Iterable[Pair]) -> list[list[Pair]]:
         return text
 
     for one, other in found:
-        leaders[leader((0, _bare(one)))] = leader((1, _bare(other)))
+        leaders[leader((0, _comparison_key(one)))] = leader((1, _comparison_key(other)))
     groups: dict[tuple[int, str], list[Pair]] = {}
     for one, other in found:
-        groups.setdefault(leader((0, _bare(one))), []).append((one, other))
+        groups.setdefault(leader((0, _comparison_key(one))), []).append((one, other))
     return list(groups.values())
 
 
-def _bare(text: str) -> str:
-    """Keep what tells sentences apart: "Left margin:" and "left margin" are the same."""
+def _comparison_key(text: str) -> str:
+    """Return a text's letters and digits in lower case, to compare texts by."""
     return "".join(c for c in text.casefold() if c.isalnum()) or text
 
 
@@ -292,11 +295,11 @@ def _subwords(texts: Iterable[str], size: int) -> tuple[str, ...]:
             model_writer=model,
             model_type="bpe",
             vocab_size=size,
-            hard_vocab_limit=False,  # of few texts there are fewer
+            hard_vocab_limit=False,  # few texts may have fewer tokens
             character_coverage=1.0,
             split_digits=True,
             normalization_rule_name="identity",
-            max_sentence_length=100_000,  # longer ones it would leave out
+            max_sentence_length=100_000,  # longer sentences would be ignored
             unk_id=0,
             bos_id=-1,
             eos_id=-1,
@@ -305,7 +308,7 @@ def _subwords(texts: Iterable[str], size: int) -> tuple[str, ...]:
     except RuntimeError as error:
         raise DatasetError(
             f"A vocabulary of {size} tokens can't be learned ({' '.join(str(error).split())}). "
-            f"Give it more tokens, or more texts."
+            "Allow more tokens, or provide more texts."
         ) from None
     learned = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     return ("", *(learned.id_to_piece(i) for i in range(1, learned.get_piece_size())))

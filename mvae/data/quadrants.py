@@ -1,4 +1,4 @@
-"""Quadrants: MNIST cut into its four quarters, and the label; evidence that arrives in pieces."""
+"""Quadrants: the four quarters of an MNIST digit, and its label; evidence that comes in pieces."""
 
 from __future__ import annotations
 

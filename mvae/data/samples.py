@@ -1,4 +1,4 @@
-"""The bundled test examples of a data set, balanced over the classes where there are any."""
+"""The bundled test examples of a data set, balanced over its classes if it has any."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from mvae.files import save_listed, write_atomically, writing
 __all__ = ["write_samples"]
 
 
-#: Samples of each class, or of all where there are none.
-PER_CLASS, UNCLASSED = 50, 300
+#: The number of samples per class, and in all if there are no classes.
+PER_CLASS, WITHOUT_CLASSES = 50, 300
 
 
 def write_samples(dataset: str, root: Path, per_class: int = PER_CLASS, seed: int = 0) -> int:
-    """Write samples.safetensors and SOURCE.txt from the test split; return how many there are.
+    """Write samples.safetensors and SOURCE.txt from the test split; return the number of samples.
 
-    Images and tags are stored as bytes. Classes alternate, so that the first samples show all; of
-    a class that has fewer than ``per_class`` all are taken.
+    Images and tags are stored as bytes. Classes alternate, so that the first samples show all of
+    them; of a class with fewer than ``per_class`` samples, all are taken.
 
     Raises:
-        CheckpointError: if nothing can be written there, or another command is writing.
-        DatasetError: if there is no such data set, or its raw data are not there.
+        CheckpointError: if the folder cannot be written to, or another command is writing into it.
+        DatasetError: if there is no such data set, or its raw data are missing.
     """
     source = dataset_of(dataset)
     with writing(root / dataset):
@@ -36,7 +36,7 @@ def write_samples(dataset: str, root: Path, per_class: int = PER_CLASS, seed: in
             chosen = order[alternating(test.values[labels[0].name][order], per_class)]
             which = f"{per_class} of each class"
         else:
-            chosen, which = order[:UNCLASSED], "chosen at random"
+            chosen, which = order[:WITHOUT_CLASSES], "chosen at random"
         tensors = {"test index": chosen}
         for m in source.modalities:
             x = test.values[m.name][chosen]
@@ -52,12 +52,12 @@ def write_samples(dataset: str, root: Path, per_class: int = PER_CLASS, seed: in
 
 
 def alternating(classes: Tensor, most: int) -> Tensor:
-    """Return the places of the first of every class, of the second of every class, and so on.
+    """Return the indices of the first of every class, the second of every class, and so on.
 
     Example:
         >>> alternating(torch.tensor([0, 0, 1, 0, 1]), most=2).tolist()
         [0, 2, 1, 4]
     """
     members = [(classes == c).nonzero().squeeze(-1)[:most] for c in classes.unique()]
-    turns = torch.cat([torch.arange(len(each)) for each in members])
-    return torch.cat(members)[turns.argsort(stable=True)]
+    ranks = torch.cat([torch.arange(len(indices)) for indices in members])
+    return torch.cat(members)[ranks.argsort(stable=True)]

@@ -1,4 +1,4 @@
-"""The one door to torchvision, imported when first needed; the app starts without it."""
+"""The only module that imports torchvision, on first use; the app starts without it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _libraries: list[Any] = []
 def datasets() -> ModuleType:
     """Import ``torchvision.datasets``.
 
-    torchvision's wheel is linked against CUDA. Beside a CPU-only torch its import fails because
-    the operators ``nms`` and ``qnms`` were never registered. Then, and only then, their schemas
-    are declared, and the import is tried again; nothing here calls them.
+    torchvision's wheel is linked against CUDA. With a CPU-only torch its import fails, because the
+    operators ``nms`` and ``qnms`` are not registered. Only then are their schemas declared and the
+    import tried again; nothing in this project calls these operators.
 
     Raises:
         ImportError: if torchvision is not installed.

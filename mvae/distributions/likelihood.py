@@ -1,4 +1,4 @@
-"""Likelihoods p(x|z): what a decoder's output means for data of each type."""
+"""Likelihoods p(x|z): how a decoder's output parametrises a distribution for each type of data."""
 
 from __future__ import annotations
 
@@ -27,16 +27,17 @@ __all__ = ["LIKELIHOODS", "Likelihood"]
 
 @dataclass(frozen=True)
 class Likelihood:
-    """How a decoder's numbers become a distribution over one modality.
+    """How a decoder's output becomes a distribution over one modality.
 
     Args:
-        title: what a page calls it.
-        parameters: how many numbers the decoder gives per element of the event.
-        distribution: decoder output ``(..., parameters · elements)`` and event shape to p(x|z).
-        expected: its mean, as probabilities for discrete data, ``(..., *shape)``; of a text those
-            of each token, ``(..., L, V)``.
-        support: of what numbers the data are made.
-        binary: whether data are 0 or 1, so that grey input is to be binarised at 0.5.
+        title: the name shown to users.
+        parameters: how many numbers the decoder outputs per element of the event.
+        distribution: maps the decoder output ``(..., parameters · elements)`` and the event shape
+            to p(x|z).
+        expected: maps a distribution to its mean, ``(..., *shape)``, as probabilities for discrete
+            data; for a text, the probabilities of each token, ``(..., L, V)``.
+        support: which values the data may take.
+        binary: whether data are 0 or 1, so that grey input must be binarised at 0.5.
         exact: whether log_prob is a normalised log-likelihood of the data.
     """
 
@@ -50,59 +51,60 @@ class Likelihood:
 
 
 class Binary(Independent[Bernoulli]):
-    r"""Independent Bernoulli elements, by logits η.
+    r"""Independent Bernoulli elements with logits η.
 
     .. math:: \log p(x|\eta) = \sum_i \big(x_i\eta_i - \max(\eta_i, 0)\big)
               - \sum_g \log \prod_{i \in g} \big(1 + e^{-|\eta_i|}\big)
 
-    Scoring pixels is most of what importance weights take beside matrix products. Logarithms of
-    products over groups of elements, whose factors are between 1 and 2, take half as long as one
-    logarithm an element. Gradients are left to torch's own formula.
+    Scoring pixels takes most of the time of importance weighting, apart from matrix products.
+    Taking the logarithm of a product over each group g of elements, whose factors lie between 1
+    and 2, is twice as fast as taking one logarithm per element. When gradients are needed, torch's
+    own formula is used.
 
     Example:
         >>> p = bernoulli(torch.tensor([[4.0, -1.0, 0.5]]), (3,))
-        >>> x, twice = torch.tensor([1.0, 0.0, 1.0]), Independent.log_prob
+        >>> x = torch.tensor([1.0, 0.0, 1.0])
         >>> with torch.no_grad():
-        ...     torch.allclose(p.log_prob(x), twice(p, x))
+        ...     torch.allclose(p.log_prob(x), Independent.log_prob(p, x))
         True
     """
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Sum over the event's elements, ``(..., *event shape)`` to ``(...)``."""
+        """Compute the log-probability, ``(..., *event shape)`` to ``(...)``, in nats."""
         if torch.is_grad_enabled():
             result: Tensor = super().log_prob(value)  # type: ignore[no-untyped-call]
             return result
         logits, event = self.base_dist.logits, -len(self.event_shape)
-        # One copy of the logits serves both sums: fresh memory costs as much as arithmetic.
-        copy = logits.clamp(min=0)
-        linear = copy.addcmul_(logits, value, value=-1).flatten(event).sum(-1)
-        factors = torch.abs(logits, out=copy).neg_().exp_().add_(1).flatten(event)
-        groups = factors.unflatten(-1, (-1, _group(factors.shape[-1]))).prod(-1)
+        # One buffer serves both sums: allocating memory costs as much as the arithmetic.
+        buffer = logits.clamp(min=0)
+        linear = buffer.addcmul_(logits, value, value=-1).flatten(event).sum(-1)
+        factors = torch.abs(logits, out=buffer).neg_().exp_().add_(1).flatten(event)
+        groups = factors.unflatten(-1, (-1, _group_size(factors.shape[-1]))).prod(-1)
         total: Tensor = linear + groups.log_().sum(-1)
         return -total
 
 
 @cache
-def _group(n: int) -> int:
-    """Give the largest divisor of n whose power of two is well within the range of float32."""
+def _group_size(n: int) -> int:
+    """Return the largest divisor d of n for which 2^d is well within the range of float32."""
     return next(d for d in range(min(n, 120), 0, -1) if n % d == 0)
 
 
 def bernoulli(output: Tensor, shape: tuple[int, ...]) -> Distribution:
-    """Bernoulli per element, by logits; on grey values its log_prob is the cross-entropy."""
+    """Return a Bernoulli per element, from logits; for grey values log_prob is −cross-entropy."""
     logits = output.reshape(*output.shape[:-1], *shape)
     return Binary(Bernoulli(logits=logits, validate_args=False), len(shape), validate_args=False)
 
 
 def categorical(output: Tensor, shape: tuple[int, ...]) -> Distribution:
-    """Give one of ``shape[0]`` categories, by logits; data are indices."""
+    """Return a distribution over ``shape[0]`` classes, from logits; data are class indices."""
     return Categorical(logits=output, validate_args=False)
 
 
 def gaussian(output: Tensor, shape: tuple[int, ...]) -> Distribution:
-    """Independent normals whose mean and log standard deviation (at least −3) are decoded."""
+    """Return independent normals with decoded mean and log standard deviation (at least −3)."""
     mean, raw = output.reshape(*output.shape[:-1], 2, *shape).unbind(-len(shape) - 1)
-    # A floor on σ keeps the density bounded where data can be fitted exactly.
+    # A lower bound on σ keeps the density bounded where the data can be fitted exactly.
     log_std = torch.nn.functional.softplus(raw + 3.0) - 3.0
     return Independent(
         Normal(mean, log_std.exp(), validate_args=False), len(shape), validate_args=False
@@ -110,7 +112,7 @@ def gaussian(output: Tensor, shape: tuple[int, ...]) -> Distribution:
 
 
 def autoregressive(output: tuple[TextDecoder, Tensor], shape: tuple[int, ...]) -> Distribution:
-    """Texts of up to ``shape[0]`` tokens, each given those before it; data are indices."""
+    """Return a distribution over texts of up to ``shape[0]`` tokens; data are token indices."""
     return Autoregressive(output, shape[0])
 
 
@@ -125,8 +127,8 @@ def _probabilities(distribution: Distribution) -> Tensor:
 
 LIKELIHOODS: dict[str, Likelihood] = {
     "bernoulli": Likelihood("Bernoulli", 1, bernoulli, _mean, constraints.boolean, binary=True),
-    # As in the paper: grey values scored as if they were probabilities. Not a normalised
-    # density of grey values, so sums of it are not called log-likelihoods.
+    # As in the paper, grey values are scored as if they were probabilities. This is not a
+    # normalised density of grey values, so its sums are not called log-likelihoods.
     "bernoulli-cross-entropy": Likelihood(
         "Bernoulli cross-entropy on grey values",
         1,
@@ -146,7 +148,7 @@ LIKELIHOODS: dict[str, Likelihood] = {
 
 
 def elements(shape: tuple[int, ...]) -> int:
-    """Give the number of elements of an event.
+    """Return the number of elements in an event of the given shape.
 
     Example:
         >>> elements((1, 28, 28))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from mvae.distributions.autoregressive import said
+from mvae.distributions.autoregressive import text_mask
 from mvae.modality import Modality
 
 __all__ = ["agreement", "coherence", "likeliest", "told"]
@@ -39,7 +39,7 @@ def agreement(m: Modality, one: Tensor, other: Tensor) -> Tensor:
     if m.kind == "tags":
         return ((one > 0.5) == (other > 0.5)).float().mean(-1)
     # What stands after the end of a text is no part of it.
-    return ((one == other) | ~said(other)).all(-1).float()
+    return ((one == other) | ~text_mask(other)).all(-1).float()
 
 
 def told(m: Modality, p: Distribution) -> Tensor:

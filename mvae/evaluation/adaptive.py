@@ -82,7 +82,7 @@ def _spread_out(p: Gaussian, n: int, generator: torch.Generator | None) -> Tenso
     seeds = torch.randint(2**31, (size,), generator=generator).tolist()
     each = [torch.quasirandom.SobolEngine(dims, scramble=True, seed=seed).draw(n) for seed in seeds]
     points = torch.stack(each, 1).to(p.mean).clamp(INSIDE, 1 - INSIDE)
-    return p.at(torch.special.ndtri(points))
+    return p.from_noise(torch.special.ndtri(points))
 
 
 def _around_heavy(z: Tensor, log_w: Tensor, generator: torch.Generator | None) -> Mixture:

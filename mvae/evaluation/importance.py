@@ -22,7 +22,7 @@ FLAT = 1.0
 class Proposal(Protocol):
     """A distribution over latents to draw from: a Gaussian, a mixture, a refined posterior."""
 
-    def at(self, noise: Tensor) -> Tensor:
+    def from_noise(self, noise: Tensor) -> Tensor:
         """Turn standard normal noise ``(N, B, D)`` into draws ``(N, B, D)``."""
 
     def log_prob(self, z: Tensor) -> Tensor:

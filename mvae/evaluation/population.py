@@ -45,7 +45,7 @@ def population_draws(
 
     def draw(counts: Sequence[int]) -> list[Tensor]:
         return [
-            r.at(torch.randn(n, 1, latents, generator=generator))
+            r.from_noise(torch.randn(n, 1, latents, generator=generator))
             for r, n in zip(proposals, counts, strict=True)
         ]
 

@@ -32,7 +32,7 @@ class FullGaussian:
 
     Example:
         >>> p = FullGaussian(torch.zeros(1, 2), torch.tensor([[[2.0, 0.0], [0.0, 1.0]]]))
-        >>> p.at(torch.ones(1, 1, 2)).tolist()  # standard deviations ½ and 1
+        >>> p.from_noise(torch.ones(1, 1, 2)).tolist()  # standard deviations ½ and 1
         [[[0.5, 1.0]]]
     """
 
@@ -52,7 +52,7 @@ class FullGaussian:
         """Multiply all standard deviations by a number."""
         return FullGaussian(self.mean, self.factor / scale)
 
-    def at(self, noise: Tensor) -> Tensor:
+    def from_noise(self, noise: Tensor) -> Tensor:
         """Turn standard normal noise ``(N, B, D)`` into draws ``(N, B, D)``."""
         columns = noise.permute(1, 2, 0)  # (B, D, N)
         apart: Tensor = torch.linalg.solve_triangular(self.factor.mT, columns, upper=True)
@@ -101,12 +101,12 @@ def refine(
     highest = now.mean.new_full((len(now.mean),), -torch.inf)
     for rho in steps:
         points = _cubature(now.mean, generators)  # (2D, B, D)
-        log_p, slope = _with_gradient(log_joint, now.at(points))
+        log_p, slope = _with_gradient(log_joint, now.from_noise(points))
         best, highest = _better(now, log_p, best, highest)
         now = _natural_step(now, points, slope, rho)
     pairs = _cubature(now.mean, generators).unflatten(0, (2, -1))[:, :PAIRS].flatten(0, 1)
     with torch.no_grad():
-        log_p = log_joint(now.at(pairs))
+        log_p = log_joint(now.from_noise(pairs))
     return _better(now, log_p, best, highest)[0]
 
 
@@ -165,7 +165,7 @@ def _leading(q: Mixture, log_joint: Callable[[Tensor], Tensor]) -> Gaussian:
     bounds = []
     for i, there in enumerate(q.present.T):
         component = q.components[i]
-        bound = log_joint(component.at(noise)).mean(0) + component.entropy()
+        bound = log_joint(component.from_noise(noise)).mean(0) + component.entropy()
         bounds.append(torch.where(there, bound, -torch.inf))
     best = torch.stack(bounds).nan_to_num(nan=-torch.inf).argmax(0)  # (B,)
     chosen = q.components[best, torch.arange(len(best))]

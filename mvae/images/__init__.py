@@ -1,1 +1,1 @@
-"""Images: decoding and preprocessing uploads, and images split into tiles."""
+"""Images: decoding and preprocessing of uploads, and pictures split into tiles."""

@@ -1,9 +1,9 @@
-"""Uploads: files from visitors, read as greys or as colours; nothing in them is trusted.
+"""Uploads: files from visitors, read as grey or colour pictures; their contents are not trusted.
 
-A small file may hold a large picture. How much memory its decoder takes follows from the header
-and is bounded before a pixel is decoded; the decoded picture is averaged down strip by strip.
-:mod:`mvae.images.preprocessing` reads one file at a time, so that a server's memory grows by 50 MB
-at most.
+A small file may contain a large picture. The memory that its decoder needs follows from the header
+and is bounded before any pixel is decoded; the decoded picture is averaged down strip by strip.
+:mod:`mvae.images.preprocessing` reads one file at a time, so that a server's memory grows by at
+most 50 MB.
 """
 
 from __future__ import annotations
@@ -16,60 +16,62 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-__all__ = ["CONTRAST", "Grey", "InputError", "border", "colours", "greys"]
+__all__ = ["CONTRAST", "InputError", "Pixels", "border", "read_colour", "read_grey"]
 
-#: One channel, (h, w), or several, (C, h, w).
-Grey = NDArray[np.float32]
+#: The pixels of a picture with one channel, (h, w), or several, (C, h, w).
+Pixels = NDArray[np.float32]
 
-#: What is opened at all; Pillow's rarer decoders stay closed to visitors.
+#: The formats that are accepted; visitors cannot reach Pillow's rarer decoders.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 25_000_000
-#: Bytes that a decoder may take for its pixels: 4K in colour as a PNG, 12 megapixels as a JPEG.
+#: The largest number of bytes a decoder may need: 4K in colour as PNG, or 12 megapixels as JPEG.
 MAX_DECODED = 40_000_000
-#: What Pillow takes for a pixel of modes other than its usual four bytes.
+#: The bytes that Pillow needs per pixel, for modes that do not need the usual four.
 BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2}
 #: libwebp keeps two canvases and Pillow two copies, of four bytes each.
 WEBP_BYTES = 16
-#: Pixels of a strip, of which there are a few copies at a time.
+#: The number of pixels of a strip, of which there are a few copies at a time.
 STRIP = 500_000
-#: Longest side, in pixels, at which a picture is worked on: averaging down to it removes noise.
+#: The longest side, in pixels, of a picture while it is processed: averaging removes noise.
 WORKING = 512
-#: Least contrast between ink and background, of the range from black to white.
+#: The least contrast between ink and background, as a fraction of that of black and white.
 CONTRAST = 0.06
 
 
 class InputError(Exception):
-    """What a visitor gave cannot be used; the message says what was wrong and what to do."""
+    """A visitor's input that cannot be used; the message says what is wrong and what to do."""
 
 
-def greys(data: bytes) -> Grey:
-    """Read a file's greys, (h, w) in [0, 1], flattened, at most :data:`WORKING` a side.
+def read_grey(data: bytes) -> Pixels:
+    """Read a file as grey values, (h, w) in [0, 1], with sides of at most :data:`WORKING` pixels.
 
-    Raises:
-        InputError: if the file is too large, not a picture or damaged.
-    """
-    return _decode(data, _tone)
-
-
-def colours(data: bytes) -> Grey:
-    """Read a file's red, green and blue, (3, h, w) in [0, 1], at most :data:`WORKING` a side.
-
-    What is transparent shows white.
+    Transparent pixels are filled with the background.
 
     Raises:
         InputError: if the file is too large, not a picture or damaged.
     """
-    return _decode(data, _colours)
+    return _decode(data, _to_grey)
 
 
-# A megabyte of compressed remarks may unpack to sixty-four.
+def read_colour(data: bytes) -> Pixels:
+    """Read a file as RGB values, (3, h, w) in [0, 1], with sides of at most :data:`WORKING` pixels.
+
+    Transparent pixels become white.
+
+    Raises:
+        InputError: if the file is too large, not a picture or damaged.
+    """
+    return _decode(data, _to_rgb)
+
+
+# A megabyte of compressed comments may decompress to 64 megabytes.
 PngImagePlugin.MAX_TEXT_CHUNK = 2**18
 PngImagePlugin.MAX_TEXT_MEMORY = 2**20
 
 
-def _decode(data: bytes, read: Callable[[Image.Image], Grey]) -> Grey:
-    """Read a file: its header is judged before a single pixel is decoded."""
+def _decode(data: bytes, read: Callable[[Image.Image], Pixels]) -> Pixels:
+    """Read a file, checking its header before any pixel is decoded."""
     if not data:
         raise InputError("This file is empty. Choose a picture.")
     if len(data) > MAX_BYTES:
@@ -78,14 +80,14 @@ def _decode(data: bytes, read: Callable[[Image.Image], Grey]) -> Grey:
         "This picture has more pixels than can be read here. Make it smaller, or save it as a JPEG "
         "of up to 25 million pixels, not progressive."
     )
-    broken = InputError("This picture is damaged or not complete. Save it again, or take another.")
+    broken = InputError("This picture is damaged or incomplete. Save it again, or choose another.")
     try:
-        if _pixels_of_webp(data) * WEBP_BYTES > MAX_DECODED:  # Pillow would make room at once
+        if _pixels_of_webp(data) * WEBP_BYTES > MAX_DECODED:  # Pillow would allocate it on opening
             raise large
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
         if picture.width * picture.height > MAX_PIXELS:
             raise large
-        if _decoded(picture) > MAX_DECODED:
+        if _prepare_decoding(picture) > MAX_DECODED:
             raise large
         picture.load()
         return read(picture)
@@ -103,9 +105,9 @@ def _decode(data: bytes, read: Callable[[Image.Image], Grey]) -> Grey:
 
 
 def _pixels_of_webp(data: bytes) -> int:
-    """Return how many pixels the canvas of a WebP file has by its header; 0 for other files.
+    """Return the number of pixels in a WebP file's canvas, from its header; 0 for other files.
 
-    Reference: RFC 9649, sections 2.5 to 2.7, https://www.rfc-editor.org/rfc/rfc9649
+    See RFC 9649, sections 2.5 to 2.7, https://www.rfc-editor.org/rfc/rfc9649.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
         return 0
@@ -120,47 +122,47 @@ def _pixels_of_webp(data: bytes) -> int:
     return width * height
 
 
-def _decoded(picture: Image.Image) -> int:
-    """Prepare an opened picture to be decoded, and return how many bytes its decoder will take."""
-    whole = picture.width * picture.height
+def _prepare_decoding(picture: Image.Image) -> int:
+    """Prepare an opened picture for decoding, and return the bytes that its decoder will need."""
+    n_pixels = picture.width * picture.height
     if picture.format not in ("JPEG", "MPO"):
-        each = WEBP_BYTES if picture.format == "WEBP" else BYTES.get(picture.mode, 4)
-        return whole * each
-    # JPEG can be decoded at a fraction of its size, in a fraction of the time
+        per_pixel = WEBP_BYTES if picture.format == "WEBP" else BYTES.get(picture.mode, 4)
+        return n_pixels * per_pixel
+    # A JPEG can be decoded at a fraction of its size, in a fraction of the time.
     progressive = bool(picture.info.get("progressive"))
     side = WORKING if progressive else 2 * WORKING
     picture.draft("RGB", (side, side))
     pixels = picture.width * picture.height * BYTES.get(picture.mode, 4)
     if not progressive:
         return pixels
-    # All coefficients of the whole picture, of two bytes, are kept until its last scan.
-    # Of each layer: an id, its horizontal and its vertical sampling.
+    # All coefficients of the whole picture, two bytes each, are kept until its last scan.
+    # Each layer is a tuple of an id, its horizontal and its vertical sampling factor, and more.
     layers: list[tuple[int, ...]] = picture.layer  # type: ignore[attr-defined]
-    most = max(layer[1] for layer in layers) * max(layer[2] for layer in layers)
-    return pixels + 2 * whole * sum(layer[1] * layer[2] for layer in layers) // most
+    largest = max(layer[1] for layer in layers) * max(layer[2] for layer in layers)
+    return pixels + 2 * n_pixels * sum(layer[1] * layer[2] for layer in layers) // largest
 
 
-def _tone(picture: Image.Image) -> Grey:
-    """Give a picture's greys; what is seen through is filled as it ends, or white."""
-    small = _shrunk(picture, "L")
+def _to_grey(picture: Image.Image) -> Pixels:
+    """Convert a picture to grey; transparent pixels get the colour of its border, or white."""
+    small = _shrink_upright(picture, "L")
     if small.mode != "RGBA":
         return np.asarray(small, dtype=np.float32) / np.float32(255 if small.mode == "L" else 1)
     grey, alpha = (
         np.asarray(layer, dtype=np.float32) / np.float32(255)
         for layer in (small.convert("RGB").convert("L"), small.getchannel("A"))
     )
-    around = border(alpha) > 0.5
-    ground = 1.0
-    if around.mean() > 0.5:  # corners cut out of an opaque picture: fill them as it ends
-        ground = float(np.median(border(grey)[around]))
-    flat: Grey = grey * alpha + ground * (1 - alpha)
-    # white ink on nothing would vanish on white paper
+    opaque = border(alpha) > 0.5
+    background = 1.0
+    if opaque.mean() > 0.5:  # an opaque picture with transparent corners: fill them like its border
+        background = float(np.median(border(grey)[opaque]))
+    flat: Pixels = grey * alpha + background * (1 - alpha)
+    # White ink on a transparent background would vanish on white.
     return flat if np.ptp(flat) > CONTRAST else grey * alpha
 
 
-def _colours(picture: Image.Image) -> Grey:
-    """Give a picture's colours; where it has greys only, these."""
-    small = _shrunk(picture, "RGB")
+def _to_rgb(picture: Image.Image) -> Pixels:
+    """Convert a picture to RGB; a grey one has three equal channels."""
+    small = _shrink_upright(picture, "RGB")
     if small.mode == "F":
         return np.repeat(np.asarray(small)[None], 3, axis=0)
     if small.mode == "RGBA":
@@ -168,24 +170,24 @@ def _colours(picture: Image.Image) -> Grey:
     return np.moveaxis(np.asarray(small, dtype=np.float32) / np.float32(255), -1, 0)
 
 
-def _shrunk(picture: Image.Image, mode: str) -> Image.Image:
-    """Average a picture down to :data:`WORKING` pixels a side and turn it upright.
+def _shrink_upright(picture: Image.Image, mode: str) -> Image.Image:
+    """Average a picture down to sides of :data:`WORKING` pixels and turn it upright.
 
     Args:
-        picture: decoded.
-        mode: of the result, unless the picture is seen through, which stays RGBA, or has 16 bits,
-            which become F, from 0 to 1.
+        picture: the decoded picture.
+        mode: the mode of the result, except for a picture with transparency, which becomes RGBA,
+            and one with 16 bits, which becomes F, from 0 to 1.
     """
-    deep, clear = picture.mode.startswith("I"), picture.has_transparency_data
-    whole = _reduced(picture, "F" if deep else "RGBA" if clear else mode)
-    whole.getexif()[ExifTags.Base.Orientation] = picture.getexif().get(ExifTags.Base.Orientation, 1)
-    return ImageOps.exif_transpose(_smaller(whole))
+    deep, transparent = picture.mode.startswith("I"), picture.has_transparency_data
+    small = _reduce_by_whole_factor(picture, "F" if deep else "RGBA" if transparent else mode)
+    small.getexif()[ExifTags.Base.Orientation] = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    return ImageOps.exif_transpose(_shrink_to_working_size(small))
 
 
-def _reduced(picture: Image.Image, mode: str) -> Image.Image:
-    """Average a picture down by a whole number, so far as it stays above :data:`WORKING`.
+def _reduce_by_whole_factor(picture: Image.Image, mode: str) -> Image.Image:
+    """Average a picture down by the largest integer factor that keeps it above :data:`WORKING`.
 
-    Strip by strip: of the whole there is never a second copy, in another mode or as floats.
+    This is done strip by strip, so that there is never a second copy of the whole picture.
     """
     width, height = picture.size
     factor = max(1, max(picture.size) // WORKING)
@@ -200,8 +202,8 @@ def _reduced(picture: Image.Image, mode: str) -> Image.Image:
     return small
 
 
-def _smaller(picture: Image.Image) -> Image.Image:
-    """Average a picture down to :data:`WORKING` pixels a side, unless it is small."""
+def _shrink_to_working_size(picture: Image.Image) -> Image.Image:
+    """Average a picture down to sides of :data:`WORKING` pixels, unless it is smaller."""
     scale = WORKING / max(picture.size)
     if scale >= 1:
         return picture
@@ -209,11 +211,11 @@ def _smaller(picture: Image.Image) -> Image.Image:
     return picture.resize(size, Image.Resampling.BOX)
 
 
-def border(grey: Grey) -> Grey:
-    """Values of the outermost tenth of a picture on every side, in a row."""
+def border(grey: Pixels) -> Pixels:
+    """Return the pixels within 5 % of the height or width of a picture's edges, in one row."""
     height, width = grey.shape
-    deep, wide = math.ceil(0.05 * height), math.ceil(0.05 * width)
+    rows, columns = math.ceil(0.05 * height), math.ceil(0.05 * width)
     outer = np.ones(grey.shape, dtype=bool)
-    outer[deep : height - deep, wide : width - wide] = False
-    ring: Grey = grey[outer]
+    outer[rows : height - rows, columns : width - columns] = False
+    ring: Pixels = grey[outer]
     return ring

@@ -1,4 +1,4 @@
-"""Pictures: image modalities as one picture, whole or put together from its tiles."""
+"""Pictures: image modalities as one picture, either whole or assembled from its tiles."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ __all__ = [
     "SPAN",
     "Framing",
     "assemble",
-    "completed",
+    "complete_pictures",
     "cut",
-    "grey",
     "picture_shape",
     "pictures",
     "tiles",
+    "vector_as_image",
 ]
 
-#: Standard deviations from the mean at which a vector's number is as light or as dark as can be.
+#: The number of standard deviations from the mean at which a vector's number is black or white.
 SPAN = 2.5
 
-#: How what is shown lies in its frame: one thing "centred" by its mass in 20/28 of it, as MNIST's
-#: digits; one thing that has "filled" it, as Fashion-MNIST's clothes; or anything anywhere, "free".
+#: How the subject lies in its frame: "centred" by its mass within 20/28 of it, as MNIST's digits;
+#: "filled", so that it fills the frame, as Fashion-MNIST's clothes; or "free", that is, anywhere.
 Framing = Literal["centred", "filled", "free"]
 
 
 def pictures(modalities: Iterable[Modality]) -> tuple[tuple[Modality, ...], ...]:
-    """Group the image modalities by the picture they show; the tiles of one picture are a group.
+    """Group the image modalities by picture: the tiles of one picture form a group.
 
-    The first picture is *the* picture of a data set: the one that is drawn, uploaded and named.
+    The first picture is *the* picture of a data set, the one that can be drawn and uploaded.
 
     Example:
         >>> from mvae.data import DATASETS
@@ -54,7 +54,7 @@ def pictures(modalities: Iterable[Modality]) -> tuple[tuple[Modality, ...], ...]
 
 
 def tiles(modalities: Iterable[Modality]) -> list[tuple[Modality, int, int]]:
-    """List the tiles of the first picture with the row and the column at which they begin."""
+    """Return the tiles of the first picture, each with the row and column at which it starts."""
     grid = []
     for m in next(iter(pictures(modalities)), ()):
         row, column = m.tile or (0, 0)
@@ -63,7 +63,7 @@ def tiles(modalities: Iterable[Modality]) -> list[tuple[Modality, int, int]]:
 
 
 def picture_shape(modalities: Iterable[Modality]) -> tuple[int, int, int] | None:
-    """Give (channels, height, width) of the first picture, or None if there is no image.
+    """Return (channels, height, width) of the first picture, or None if there is no image.
 
     Example:
         >>> from mvae.data import DATASETS
@@ -81,7 +81,7 @@ def picture_shape(modalities: Iterable[Modality]) -> tuple[int, int, int] | None
 
 
 def assemble(modalities: Iterable[Modality], values: Mapping[str, Tensor]) -> Tensor:
-    """Put the first picture together: tiles ``(..., C, h, w)`` into ``(..., C, H, W)``.
+    """Assemble the first picture from its tiles, ``(..., C, h, w)`` to ``(..., C, H, W)``.
 
     Raises:
         ValueError: if there is no image modality.
@@ -97,32 +97,34 @@ def assemble(modalities: Iterable[Modality], values: Mapping[str, Tensor]) -> Te
     return picture
 
 
-def completed(modalities: Iterable[Modality], given: Batch, means: Mapping[str, Tensor]) -> Tensor:
-    """Put first pictures together of tiles that are given and, where missing, of generated ones.
+def complete_pictures(
+    modalities: Iterable[Modality], given: Batch, means: Mapping[str, Tensor]
+) -> Tensor:
+    """Assemble first pictures from the tiles present and, where missing, from generated ones.
 
     Args:
-        modalities: of the model.
+        modalities: the modalities of the model.
         given: B samples.
-        means: generated tiles by name, ``(N, B, C, h, w)``; none if nothing is missing.
+        means: generated tiles by name, ``(N, B, C, h, w)``; empty if no tile is missing.
 
     Returns:
-        Tensor: ``(N, B, C, H, W)``; N = 1 where nothing was generated.
+        Tensor: ``(N, B, C, H, W)``; N = 1 if no tile was generated.
 
     Raises:
         ValueError: if there is no image modality, or a tile is neither given nor generated.
     """
     modalities = tuple(modalities)
-    whole = {}
+    tensors = {}
     for m, _, _ in tiles(modalities):
-        own, there = given.values[m.name], given.there(m.name)
-        made = means.get(m.name)
-        if made is None:
+        own, present = given.values[m.name], given.there(m.name)
+        generated = means.get(m.name)
+        if generated is None:
             given.require([m.name])
-        whole[m.name] = (
-            own[None] if made is None else torch.where(there.reshape(-1, 1, 1, 1), own, made)
-        )
-    n = max(len(x) for x in whole.values())
-    return assemble(modalities, {name: x.expand(n, *x.shape[1:]) for name, x in whole.items()})
+            tensors[m.name] = own[None]
+        else:
+            tensors[m.name] = torch.where(present.reshape(-1, 1, 1, 1), own, generated)
+    n = max(len(x) for x in tensors.values())
+    return assemble(modalities, {name: x.expand(n, *x.shape[1:]) for name, x in tensors.items()})
 
 
 def cut(modalities: Iterable[Modality], picture: Tensor) -> dict[str, Tensor]:
@@ -140,20 +142,20 @@ def cut(modalities: Iterable[Modality], picture: Tensor) -> dict[str, Tensor]:
     }
 
 
-def grey(m: Modality, values: Tensor) -> Tensor:
-    """Give a vector on a grid as ink in [0, 1], ``(..., n)`` to ``(..., 1, rows, columns)``.
+def vector_as_image(m: Modality, values: Tensor) -> Tensor:
+    """Convert a vector on a grid to ink in [0, 1], ``(..., n)`` to ``(..., 1, rows, columns)``.
 
-    Its numbers are in standard deviations from their mean, which is half as dark as can be.
+    Its numbers are in standard deviations from their mean, which becomes 0.5.
 
     Raises:
         ValueError: if the modality has no grid.
 
     Example:
         >>> m = Modality(name="view", kind="vector", shape=(2,), likelihood="gaussian", grid=(1, 2))
-        >>> grey(m, torch.tensor([0.0, 9.0]))
+        >>> vector_as_image(m, torch.tensor([0.0, 9.0]))
         tensor([[[0.5000, 1.0000]]])
     """
     if m.grid is None:
-        raise ValueError(f"the numbers of {m.name} are not those of a picture")
+        raise ValueError(f"{m.name} has no grid, so it cannot be shown as a picture")
     ink: Tensor = (0.5 + values / (2 * SPAN)).clamp(0, 1).unflatten(-1, (1, *m.grid))
     return ink

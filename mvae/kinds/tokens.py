@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mvae.distributions.autoregressive import END, said
+from mvae.distributions.autoregressive import END, text_mask
 from mvae.images.preprocessing import InputError
 from mvae.modality import Modality
 
@@ -99,7 +99,7 @@ def decode(tokens: Tensor, modality: Modality) -> str:
         >>> decode(encode(" them  theme met ", m), m)
         'them theme met'
     """
-    words = [modality.categories[token] for token in tokens[said(tokens)].tolist()]
+    words = [modality.categories[token] for token in tokens[text_mask(tokens)].tolist()]
     text = "".join("\N{REPLACEMENT CHARACTER}" if word == UNKNOWN else word for word in words)
     if _vocabulary(modality.categories).marked:
         text = text.replace(WORD, " ")

@@ -1,1 +1,1 @@
-"""Models: the MVAE and its baselines, one file each, with the objectives that train them."""
+"""Models: the MVAE and its baselines, one file each, with their training objectives."""

@@ -1,4 +1,4 @@
-"""The interface of all models."""
+"""The interface that all models share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["DecodingModel", "ExpertModel", "LatentModel", "MultimodalModel", "no
 
 
 def noise(draws: int, samples: int, latents: int, seed: int) -> Tensor:
-    """Return the ε of z = μ + σε, ``(draws, B, D)``: the same for any evidence and any model.
+    """Return the ε of z = μ + σε, ``(draws, B, D)``, the same for any evidence and any model.
 
     Raises:
         ValueError: for fewer than one draw.
@@ -31,13 +31,14 @@ def noise(draws: int, samples: int, latents: int, seed: int) -> Tensor:
 
 
 class MultimodalModel(nn.Module, abc.ABC):
-    """What every model can be asked, so that nobody needs to know which model it is.
+    """The interface of every model, so that callers need not know which model they hold.
 
-    What a model cannot do it says in a sentence; an empty sentence means that it can.
+    Each attribute ``no_…`` is a sentence that explains what the model cannot do; an empty string
+    means that it can.
 
     Args:
-        modalities: what it is a model of, in a fixed order.
-        latents: D, the number of its latent variables, at least one.
+        modalities: the modalities it models, in a fixed order.
+        latents: D, the number of latent variables, at least one.
 
     Raises:
         ValueError: if two modalities have the same name, or there are none, or no latents.
@@ -51,8 +52,8 @@ class MultimodalModel(nn.Module, abc.ABC):
     no_posterior: ClassVar[str] = ""
     #: Why log p of its modalities is not estimated.
     no_likelihood: ClassVar[str] = ""
-    #: Whether generating takes a chain of many steps, so that nothing else should wait for it.
-    sampler: ClassVar[bool] = False
+    #: Whether generating runs a long Gibbs chain, so that nothing else should wait for it.
+    uses_gibbs_chains: ClassVar[bool] = False
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
         super().__init__()
@@ -65,44 +66,44 @@ class MultimodalModel(nn.Module, abc.ABC):
             raise ValueError(f"a model needs at least one latent, not {latents}")
 
     def cannot(self, given: Collection[str], wanted: str) -> str:
-        """Say why it cannot generate a modality from the given ones; empty where it can."""
+        """Return why it cannot generate ``wanted`` from the given modalities; empty if it can."""
         return ""
 
     def generate(
         self, batch: Batch, draws: int, seed: int = 0, wanted: Collection[str] | None = None
     ) -> dict[str, Distribution]:
-        """Draw what is hidden, given the modalities present, and decode it.
+        """Draw hidden states given the modalities present, and decode them.
 
         Args:
-            batch: B samples with any modality missing.
-            draws: N, how many states of what is hidden, at least one.
-            seed: of the draws; the same seed gives the same random numbers for any evidence.
-            wanted: names of the modalities to decode; None for all that it can.
+            batch: B samples, of which any modality may be missing.
+            draws: N, the number of hidden states per sample, at least one.
+            seed: seed of the draws; it gives the same random numbers for any evidence.
+            wanted: names of the modalities to generate; None for all that the model can generate.
 
         Returns:
-            dict: for each modality p(x_i|hidden), of batch shape ``(N, B)``; what it cannot
-            generate from this evidence is left out.
+            dict: p(x_i|hidden) by modality, of batch shape ``(N, B)``; modalities that cannot be
+            generated from this evidence are left out.
 
         Raises:
-            ValueError: if a wanted modality, or one that a sample has, is unknown, or for fewer
-                than one draw.
+            ValueError: if a wanted modality or one in the batch is unknown, or for fewer than one
+                draw.
         """
         if draws < 1:
             raise ValueError(f"there must be at least one draw, not {draws}")
         batch = batch.align(self.modalities)
-        names = self.possible(batch, wanted)
+        names = self.possible_targets(batch, wanted)
         return self._generate(batch, draws, seed, names) if names else {}
 
     @abc.abstractmethod
     def _generate(
         self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
-        """Draw what is hidden and decode these modalities, of which there is at least one."""
+        """Draw hidden states and decode the named modalities, at least one."""
 
     def energy_weights(self) -> dict[float, list[nn.Parameter]]:
-        """Give the weights of its energy, if it has one, by their speed relative to the rate.
+        """Return the parameters of its energy function by factors of their learning rate.
 
-        They learn by another optimiser.
+        They are trained by an optimiser of their own; empty for a model without an energy.
         """
         return {}
 
@@ -118,16 +119,16 @@ class MultimodalModel(nn.Module, abc.ABC):
         known = ", ".join(m.name for m in self.modalities)
         raise ValueError(f"no modality is called {name!r}: there are {known}")
 
-    def possible(self, batch: Batch, wanted: Collection[str] | None) -> list[str]:
+    def possible_targets(self, batch: Batch, wanted: Collection[str] | None) -> list[str]:
         """Return the names of the wanted modalities that it can generate for every sample.
 
         Raises:
-            ValueError: if a wanted modality, or one that a sample has, is unknown.
+            ValueError: if a wanted modality or one in the batch is unknown.
         """
         batch = batch.align(self.modalities)
         wanted = None if wanted is None else {self.modality(name).name for name in wanted}
         evidence = {
-            tuple(name for name, there in zip(batch.names, row, strict=True) if there)
+            tuple(name for name, present in zip(batch.names, row, strict=True) if present)
             for row in batch.present.unique(dim=0).tolist()
         }
         names = [m.name for m in self.modalities if wanted is None or m.name in wanted]
@@ -167,12 +168,12 @@ class LatentModel(DecodingModel):
     """A variational autoencoder: p(x_1, …, x_N, z) = p(z) ∏ p(x_i|z) with p(z) = N(0, I).
 
     Args:
-        modalities: what it is a model of; each gets an encoder and a decoder of its kind.
+        modalities: the modalities it models; each gets an encoder and a decoder of its kind.
         latents: D.
     """
 
-    #: What importance weighting draws from, in words.
-    proposes: ClassVar[str] = "q its own posterior"
+    #: The proposal of importance weighting, in words.
+    proposal_description: ClassVar[str] = "q its own posterior"
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
         super().__init__(modalities, latents)
@@ -180,39 +181,41 @@ class LatentModel(DecodingModel):
         self.decoders = nn.ModuleList(Decoder(m, latents) for m in self.modalities)
 
     def encode(self, batch: Batch) -> Gaussian:
-        """Encode each modality once, ``(M, B, D)``; rows of missing ones mean nothing."""
+        """Encode each modality once, ``(M, B, D)``; rows of missing modalities are meaningless."""
         batch = batch.align(self.modalities)
-        each = [
+        encoded = [
             encoder(batch.filled(m.name))
             for m, encoder in zip(self.modalities, self.encoders, strict=True)
         ]
-        return Gaussian(torch.stack([q.mean for q in each]), torch.stack([q.logvar for q in each]))
+        means, logvars = [q.mean for q in encoded], [q.logvar for q in encoded]
+        return Gaussian(torch.stack(means), torch.stack(logvars))
 
     @abc.abstractmethod
     def posterior(self, batch: Batch) -> Gaussian | Mixture:
-        """Give q(z|X_S) for the modalities present in each sample, ``(B, D)``.
+        """Compute q(z|X_S) given the modalities present in each sample, ``(B, D)``.
 
         Raises:
-            ValueError: where it has none for such a subset, with the sentence of `cannot`.
+            ValueError: if the model has no posterior for such a subset, with the sentence
+                returned by `cannot`.
         """
 
     def proposal(self, batch: Batch) -> Gaussian | Mixture:
-        """Give what importance weighting draws from; the posterior, unless there is none."""
+        """Return the proposal of importance weighting: the posterior, unless there is none."""
         return self.posterior(batch)
 
     def _generate(
         self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
         """Decode draws of q(z|X_S)."""
-        z = self.posterior(batch).at(noise(draws, len(batch), self.latents, seed))
+        z = self.posterior(batch).from_noise(noise(draws, len(batch), self.latents, seed))
         return {name: self.decode(z, name) for name in names}
 
 
 class ExpertModel(LatentModel):
-    """A model whose posterior is a product of experts, one for each modality, and of N(0, I).
+    """A model whose posterior is the product of one expert per modality and of N(0, I).
 
-    What draws and explains such a model multiplies its experts by itself. So a subclass chooses the
-    experts alone; one with another prior or another product is a `LatentModel`.
+    Code that explains such a model, for example in figures, multiplies the experts itself. So a
+    subclass may only override `experts`; a model with another prior or product is a `LatentModel`.
 
     Raises:
         TypeError: if a subclass overrides `product` or `posterior`.
@@ -230,15 +233,15 @@ class ExpertModel(LatentModel):
 
     @abc.abstractmethod
     def experts(self, batch: Batch) -> Gaussian:
-        """Give each modality's own Gaussian, ``(M, B, D)``; rows of missing ones mean nothing."""
+        """Compute each modality's expert, ``(M, B, D)``; rows of missing ones are meaningless."""
 
     @final
     def product(self, experts: Gaussian, present: Tensor) -> Product:
-        """Multiply for a mask ``(B, M)``, or for S subsets at once, ``(S, B, M)``."""
+        """Multiply the prior and the experts in a mask ``(B, M)``, or S masks ``(S, B, M)``."""
         return product_of_experts(experts, present)
 
     @final
     def posterior(self, batch: Batch) -> Gaussian:
-        """Give q(z|X_S) for the modalities present in each sample, ``(B, D)``."""
+        """Compute q(z|X_S) given the modalities present in each sample, ``(B, D)``."""
         batch = batch.align(self.modalities)
         return self.product(self.experts(batch), batch.present).posterior

@@ -1,4 +1,4 @@
-"""What models share that have a network for each direction: from all other modalities to one."""
+"""The base of models with one network per direction: from all other modalities to one."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Collection, Iterable
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
 
-__all__ = ["DirectedModel"]
+__all__ = ["ConditionalModel"]
 
 
-class DirectedModel(MultimodalModel):
-    r"""A model of each modality given all the others, :math:`p(x_j|x_{-j})`, and of no joint.
+class ConditionalModel(MultimodalModel):
+    r"""A model of each modality given all the others, :math:`p(x_j|x_{-j})`, with no joint model.
 
     Args:
         modalities: at least two.
-        latents: D of each direction.
+        latents: D, for each direction.
 
     Raises:
         ValueError: for fewer than two modalities.
     """
 
-    no_experts = "It has a network for each direction, and no experts on common latents."
+    no_experts = "It has a network for each direction, and no experts over shared latents."
     no_likelihood = (
         "It models each modality given the others, never all together: it has no joint log p."
     )
@@ -29,12 +29,12 @@ class DirectedModel(MultimodalModel):
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
         super().__init__(modalities, latents)
         if len(self.modalities) < 2:
-            raise ValueError("a model of directions needs at least two modalities")
+            raise ValueError("a conditional model needs at least two modalities")
 
     def cannot(self, given: Collection[str], wanted: str) -> str:
-        """It generates a modality from all the others and from nothing else."""
+        """Return why it cannot, unless the evidence is all modalities except the wanted one."""
         if wanted in given:
-            return f"It goes from the other modalities to the {wanted} and does not reconstruct it."
+            return f"It generates the {wanted} from the other modalities and cannot reconstruct it."
         others = [m.name for m in self.modalities if m.name != wanted]
         if set(given) != set(others):
             return f"It was trained to generate the {wanted} from {' and '.join(others)} only."

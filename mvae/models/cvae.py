@@ -1,4 +1,4 @@
-"""CVAE: a conditional model for each direction, and no joint one."""
+"""CVAE: a conditional model for each direction, with no joint model."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from mvae.distributions.gaussian import Gaussian
 from mvae.kinds.networks import Decoder, JointEncoder
 from mvae.modality import Modality
 from mvae.models.base import noise
-from mvae.models.conditional_model import DirectedModel
+from mvae.models.conditional_model import ConditionalModel
 from mvae.models.objectives import Objective
 
 __all__ = ["CVAE", "CVAEObjective", "Direction"]
 
 
-#: Log-variances stay between ±6. Nothing but each other holds p(z|others) and q in place, and
-#: KL(q ‖ p) has the ratio of their variances as a term: unbounded, training diverged on MNIST.
-BOUND = 6.0
+#: Log-variances stay between ±6. p(z|others) and q are constrained only by each other, and
+#: KL(q ‖ p) has the ratio of their variances as a term; without bounds training diverged on MNIST.
+MAX_LOGVAR = 6.0
 
 
-def gaussian(numbers: Tensor) -> Gaussian:
-    """Turn a network's numbers ``(B, 2D)`` into mean and bounded log-variance."""
-    mean, raw = numbers.chunk(2, -1)
-    return Gaussian(mean, BOUND * (raw / BOUND).tanh())
+def gaussian(output: Tensor) -> Gaussian:
+    """Split a network's output ``(B, 2D)`` into a mean and a bounded log-variance."""
+    mean, raw = output.chunk(2, -1)
+    return Gaussian(mean, MAX_LOGVAR * (raw / MAX_LOGVAR).tanh())
 
 
 class Direction(nn.Module):
-    """Everything for generating one modality from all the others.
+    """The networks that generate one modality from all the others.
 
     Args:
-        modalities: all of them.
-        target: the one that is generated.
+        modalities: all modalities.
+        target: the modality that is generated.
         latents: D.
     """
 
@@ -49,21 +49,21 @@ class Direction(nn.Module):
         self.decoder = Decoder(target, 2 * latents)
 
     def prior(self, batch: Batch) -> tuple[Gaussian, Tensor]:
-        """Give p(z|others) and what the decoder is told of them, ``(B, D)`` each."""
-        numbers = self.context(batch)
-        return gaussian(numbers[:, : 2 * self.latents]), numbers[:, 2 * self.latents :]
+        """Compute p(z|others) and the features of the others for the decoder, ``(B, D)`` each."""
+        output = self.context(batch)
+        return gaussian(output[:, : 2 * self.latents]), output[:, 2 * self.latents :]
 
     def posterior(self, batch: Batch) -> Gaussian:
-        """Return q(z|target, others), ``(B, D)``; it means nothing where a modality is missing."""
+        """Compute q(z|target, others), ``(B, D)``; meaningless where a modality is missing."""
         return gaussian(self.recognition(batch))
 
-    def decode(self, z: Tensor, told: Tensor) -> Distribution:
-        """Give p(target|z, others) for latents ``(..., B, D)``."""
-        distribution: Distribution = self.decoder(torch.cat((z, told.expand_as(z)), -1))
+    def decode(self, z: Tensor, features: Tensor) -> Distribution:
+        """Return p(target|z, others) for latents ``(..., B, D)`` and features of the others."""
+        distribution: Distribution = self.decoder(torch.cat((z, features.expand_as(z)), -1))
         return distribution
 
 
-class CVAE(DirectedModel):
+class CVAE(ConditionalModel):
     r"""Conditional variational autoencoders, one for each modality given all the others.
 
     .. math:: p(x_j|x_{-j}) = \int p(z|x_{-j})\,p(x_j|z,x_{-j})\,dz
@@ -74,7 +74,7 @@ class CVAE(DirectedModel):
 
     Args:
         modalities: at least two.
-        latents: D of each direction.
+        latents: D, for each direction.
 
     Raises:
         ValueError: for fewer than two modalities.
@@ -82,12 +82,12 @@ class CVAE(DirectedModel):
 
     reference = "Sohn et al. 2015, https://papers.nips.cc/paper/5775"
     no_posterior = (
-        "Each direction has latents of its own, given the evidence; there is no posterior that the "
-        "modalities share."
+        "Each direction has latents of its own, conditioned on the evidence; there is no posterior "
+        "that the modalities share."
     )
 
-    #: What importance weighting draws from.
-    proposes: ClassVar[str] = "q its recognition network and p(z|x_-j) in place of p(z)"
+    #: The proposal of importance weighting, in words.
+    proposal_description: ClassVar[str] = "q its recognition network and p(z|x_-j) in place of p(z)"
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
         super().__init__(modalities, latents)
@@ -101,9 +101,9 @@ class CVAE(DirectedModel):
         Raises:
             ValueError: if there is none of that name.
         """
-        found = self.directions[self.modalities.index(self.modality(name))]
-        assert isinstance(found, Direction)
-        return found
+        networks = self.directions[self.modalities.index(self.modality(name))]
+        assert isinstance(networks, Direction)
+        return networks
 
     def _generate(
         self, batch: Batch, draws: int, seed: int, names: list[str]
@@ -112,14 +112,14 @@ class CVAE(DirectedModel):
         result = {}
         for name in names:
             direction = self.direction(name)
-            prior, told = direction.prior(batch)
-            z = prior.at(noise(draws, len(batch), self.latents, seed))
-            result[name] = direction.decode(z, told)
+            prior, features = direction.prior(batch)
+            z = prior.from_noise(noise(draws, len(batch), self.latents, seed))
+            result[name] = direction.decode(z, features)
         return result
 
 
 class CVAEObjective(Objective):
-    r"""Minus the conditional ELBO of every direction, of complete samples.
+    r"""Minus the sum over directions of the conditional ELBO, for complete samples.
 
     .. math:: \sum_j E_{q(z|x_j,x_{-j})}[\lambda_j \log p(x_j|z,x_{-j})]
               - \beta\,KL(q(z|x_j,x_{-j})\,\|\,p(z|x_{-j}))
@@ -137,11 +137,11 @@ class CVAEObjective(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give the loss, a scalar, in nats a sample."""
+        """Compute the loss, a scalar, in nats per sample."""
         return -self.bounds(model, batch, beta, generator, weighted=True).mean()
 
     def score(self, model: CVAE, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Give the sum of the conditional ELBOs with λ = 1 and β = 1, ``(B,)``."""
+        """Compute the sum of the conditional ELBOs with λ = 1 and β = 1, ``(B,)``."""
         return self.bounds(model, batch, 1.0, generator, weighted=False)
 
     def bounds(
@@ -152,14 +152,14 @@ class CVAEObjective(Objective):
         generator: torch.Generator | None,
         weighted: bool,
     ) -> Tensor:
-        """Sum the directions' bounds, ``(B,)``; 0 for a sample that misses a modality."""
+        """Sum the directions' bounds, ``(B,)``; 0 for a sample that lacks a modality."""
         batch = batch.align(model.modalities)
         total = torch.zeros(len(batch), device=batch.present.device)
         for m in model.modalities:
             direction = model.direction(m.name)
-            prior, told = direction.prior(batch)
+            prior, features = direction.prior(batch)
             q = direction.posterior(batch)
             z = q.sample(generator=generator)
-            log_p = direction.decode(z, told).log_prob(batch.filled(m.name))
+            log_p = direction.decode(z, features).log_prob(batch.filled(m.name))
             total = total + (m.weight if weighted else 1.0) * log_p - beta * q.kl(prior)
         return torch.where(batch.present.all(-1), total, 0.0)

@@ -13,23 +13,23 @@ from mvae.batch import Batch
 from mvae.kinds.networks import Decoder, JointEncoder
 from mvae.modality import Modality
 from mvae.models.base import DecodingModel
-from mvae.models.objectives import Objective, each_alone, log_likelihoods
+from mvae.models.objectives import Objective, log_likelihoods, singletons
 
 __all__ = ["DAE", "DAEObjective"]
 
 
 class DAE(DecodingModel):
-    r"""Deep autoencoder with a pathway for each modality and a code that they share.
+    r"""Deep autoencoder with a pathway for each modality and a shared code.
 
     .. math:: c = f(x_1,\dots,x_N), \qquad p(x_i|c)
 
-    What is missing enters as zeros. The original is pre-trained layer by layer with sparse RBMs;
+    Missing modalities are set to zero. The original is pre-trained layer by layer with sparse RBMs;
     this one is trained end to end. Ngiam et al., *Multimodal Deep Learning*, ICML 2011,
     https://icml.cc/2011/papers/399_icmlpaper.pdf.
 
     Args:
-        modalities: what it is a model of.
-        latents: how many numbers the code has.
+        modalities: the modalities it models.
+        latents: the dimension of the code.
     """
 
     reference = "Ngiam et al. 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf"
@@ -43,30 +43,30 @@ class DAE(DecodingModel):
         self.decoders = nn.ModuleList(Decoder(m, latents) for m in self.modalities)
 
     def cannot(self, given: Collection[str], wanted: str) -> str:
-        """It needs something to encode."""
+        """Return why it cannot, unless some modality is given."""
         if given:
             return ""
-        return "Given nothing it has nothing to encode, and no prior to draw a code from."
+        return "Without evidence it has nothing to encode, and no prior to draw a code from."
 
     def code(self, batch: Batch) -> Tensor:
-        """Give the code of the modalities present, ``(B, D)``."""
-        numbers: Tensor = self.encoder(batch.align(self.modalities))
-        return numbers
+        """Compute the code of the modalities present, ``(B, D)``."""
+        code: Tensor = self.encoder(batch.align(self.modalities))
+        return code
 
     def _generate(
         self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
-        """Decode the code; every draw is the same, for there is nothing to draw."""
+        """Decode the code; the draws are all the same, since the code is deterministic."""
         z = self.code(batch).expand(draws, -1, -1)
         return {name: self.decode(z, name) for name in names}
 
 
 class DAEObjective(Objective):
-    r"""Reconstruct everything from a subset: all modalities, or one, each as likely.
+    r"""Reconstruct everything from a random subset: all modalities or one, all equally likely.
 
     .. math:: -\sum_i \lambda_i \log p(x_i|c(X_S)), \qquad S \in \{X, \{x_1\}, \dots, \{x_N\}\}
 
-    A modality is set to zero at random and has to be filled in: denoising.
+    The modalities outside the subset are set to zero and must be filled in: denoising.
     """
 
     network = DAE
@@ -81,26 +81,26 @@ class DAEObjective(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give the loss, a scalar, in nats a sample; β has nothing to weigh."""
+        """Compute the loss, a scalar, in nats per sample; β is not used."""
         batch = batch.align(model.modalities)
         subsets = self.subsets(batch.present)
-        picked = torch.randint(len(subsets), (len(batch),), generator=generator)
-        given = subsets[picked, torch.arange(len(batch))]  # (B, M)
+        index = torch.randint(len(subsets), (len(batch),), generator=generator)
+        given = subsets[index, torch.arange(len(batch))]  # (B, M)
         return -self.fit(model, batch, given, weighted=True).mean()
 
     def score(self, model: DAE, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Give Σ log p(x_i|c) with λ = 1, averaged over the subsets, ``(B,)``."""
+        """Compute Σ log p(x_i|c) with λ = 1, averaged over the subsets, ``(B,)``."""
         batch = batch.align(model.modalities)
         subsets = self.subsets(batch.present)
         return torch.stack([self.fit(model, batch, s, weighted=False) for s in subsets]).mean(0)
 
     def subsets(self, present: Tensor) -> Tensor:
-        """Give all modalities, then each alone, ``(1 + M, B, M)``; all in place of none."""
-        subsets = torch.cat((present.unsqueeze(0), each_alone(present)))
+        """Return all modalities, then each alone, or all if it is missing, ``(1 + M, B, M)``."""
+        subsets = torch.cat((present.unsqueeze(0), singletons(present)))
         return torch.where(subsets.any(-1, keepdim=True), subsets, present)
 
     def fit(self, model: DAE, batch: Batch, given: Tensor, weighted: bool) -> Tensor:
-        """Give Σ λ_i log p(x_i|c) of everything present, the code made of what is given."""
+        """Compute Σ λ_i log p(x_i|c) of everything present, with the code c of ``given``."""
         batch = batch.align(model.modalities)
         code = model.code(Batch(batch.values, given))
         return log_likelihoods(model, code[None], batch.present[None], batch, weighted)[0]

@@ -1,4 +1,4 @@
-"""MVAE's networks with binary codes, and an RBM that ties the codes together."""
+"""Autoencoders with binary codes, built from the MVAE's networks, and an RBM over the codes."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from mvae.models.objectives import Objective
 
 __all__ = ["DeepRBM", "DeepRBMObjective"]
 
-#: Hidden units of the RBM over the codes.
+#: The number of hidden units of the RBM over the codes.
 HIDDEN = 256
 
 
 class DeepRBM(MultimodalModel):
-    r"""Autoencoders with binary codes, one a modality, and an RBM over all codes together.
+    r"""Autoencoders with binary codes, one per modality, and an RBM over all codes together.
 
     .. math:: c_i \sim q(c_i|x_i) = \text{Bernoulli}(\sigma(f_i(x_i))), \qquad
               p(c_1,\dots,c_N,h) = \frac1Z\exp\Big(\sum_i (b_i + W_i h)\cdot c_i + a\cdot h\Big),
               \qquad p(x_i|c_i)
 
-    The networks f_i and p(x_i|c_i) are as deep and wide as MVAE's, so it differs from MVAE in what
-    ties the modalities: an RBM with 256 hidden units instead of Gaussian experts. To generate, the
-    codes of the evidence are drawn and clamped, Gibbs chains draw the others with the hidden
-    units, and every code is decoded. The codes are learned first and then held fixed, which ties
-    the modalities badly. After Ngiam et al.,
-    *Multimodal Deep Learning*, ICML 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf, whose
-    RBM ties pathways in the same place.
+    The networks f_i and p(x_i|c_i) are as deep and wide as those of the MVAE, so the two differ in
+    what couples the modalities: here it is an RBM with 256 hidden units instead of Gaussian
+    experts. To generate, the codes of the evidence are drawn and clamped, Gibbs chains draw the
+    other codes and the hidden units, and every code is decoded. The codes are learned first and
+    then held fixed, which couples the modalities poorly. After Ngiam et al., *Multimodal Deep
+    Learning*, ICML 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf, whose RBM joins the
+    pathways in the same place.
 
     Args:
-        modalities: of any kind.
-        latents: bits of each modality's code.
+        modalities: the modalities it models, of any kind.
+        latents: the number of bits in each modality's code.
     """
 
-    #: Gibbs sweeps from a random start to a draw.
-    STEPS: ClassVar[int] = 200
+    #: The number of Gibbs sweeps from a random start to a draw.
+    GIBBS_SWEEPS: ClassVar[int] = 200
 
-    sampler = True
+    uses_gibbs_chains = True
     reference = "after Ngiam et al. 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf"
     no_experts = (
         "Its modalities meet in a Boltzmann machine over binary codes, a product of experts with "
@@ -54,7 +54,7 @@ class DeepRBM(MultimodalModel):
         "Gaussian again."
     )
     no_posterior = (
-        "Its codes and hidden units are binary: given the data each is on with some probability, "
+        "Its codes and hidden units are binary: given the data, each is on with some probability, "
         "and there are no real-valued latents."
     )
     no_likelihood = (
@@ -73,11 +73,11 @@ class DeepRBM(MultimodalModel):
         )
 
     def energy_weights(self) -> dict[float, list[nn.Parameter]]:
-        """Give the weights and biases of the machine, all of one speed."""
+        """Return the weights and biases of the machine, all with the same learning rate."""
         return {1.0: list(self.machine.parameters())}
 
     def encode(self, batch: Batch) -> State:
-        """Give each code's probabilities q(c_i = 1|x_i), ``(B, D)``; nonsense where missing."""
+        """Compute q(c_i = 1|x_i) for each code, ``(B, D)``; meaningless where x_i is missing."""
         batch = batch.align(self.modalities)
         return {
             f"c {m.name}": encoder(batch.filled(m.name)).sigmoid()
@@ -85,7 +85,7 @@ class DeepRBM(MultimodalModel):
         }
 
     def log_likelihoods(self, codes: State, batch: Batch) -> Tensor:
-        """Give each log p(x_i|c_i), ``(M, B)``; 0 where a modality is missing."""
+        """Compute log p(x_i|c_i) per modality, ``(M, B)``; 0 where a modality is missing."""
         batch = batch.align(self.modalities)
         log_p = [
             decoder(codes[f"c {m.name}"]).log_prob(batch.filled(m.name))
@@ -103,7 +103,7 @@ class DeepRBM(MultimodalModel):
             for name, q in self.encode(batch).items()
         }
         given = {f"c {n}": batch.there(n).unsqueeze(-1) for n in batch.names}
-        state = self.machine.gibbs(codes, given, (draws, len(batch)), self.STEPS, generator)
+        state = self.machine.gibbs(codes, given, (draws, len(batch)), self.GIBBS_SWEEPS, generator)
         return {
             m.name: decoder(state[f"c {m.name}"])
             for m, decoder in zip(self.modalities, self.decoders, strict=True)
@@ -112,14 +112,14 @@ class DeepRBM(MultimodalModel):
 
 
 class DeepRBMObjective(Objective):
-    r"""Autoencoders alone while β < 1; then the RBM alone, the autoencoders held fixed.
+    r"""The autoencoders alone while β < 1; then the RBM alone, with the autoencoders held fixed.
 
     .. math:: -\sum_i \lambda_i \log p(x_i|c_i), \quad c_i \sim q(c_i|x_i); \qquad
               -\nabla\log p(c) = E_{p(h|c)}[\nabla E(c,h)] - E_{p(c,h)}[\nabla E(c,h)]
 
-    The gradient passes through the drawn codes as if they were their probabilities
-    (straight-through: Bengio et al. 2013, https://arxiv.org/abs/1308.3432). The RBM learns codes of
-    complete samples by persistent contrastive divergence.
+    The gradient passes through the drawn codes as if they were their probabilities (the
+    straight-through estimator: Bengio et al. 2013, https://arxiv.org/abs/1308.3432). The RBM is
+    trained on the codes of complete samples by persistent contrastive divergence.
     """
 
     network = DeepRBM
@@ -134,7 +134,7 @@ class DeepRBMObjective(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give the loss, a scalar, in nats a sample."""
+        """Compute the loss, a scalar, in nats per sample."""
         batch = batch.align(model.modalities)
         if beta < 1:
             q = model.encode(batch)
@@ -145,17 +145,19 @@ class DeepRBMObjective(Objective):
             q = model.encode(batch[batch.present.all(-1)])
         codes = {name: torch.bernoulli(p, generator=generator) for name, p in q.items()}
         machine = model.machine
-        machine.centre(codes)
-        return machine.contrast(machine.mean_field(codes), machine.persist(generator))
+        machine.initialise_from(codes)
+        return machine.contrastive_loss(
+            machine.mean_field(codes), machine.advance_chains(generator)
+        )
 
     def score(
         self, model: DeepRBM, batch: Batch, generator: torch.Generator | None = None
     ) -> Tensor:
-        r"""Bound log p of complete samples as VAEs do, the RBM being the prior, ``(B,)``.
+        r"""Bound log p of complete samples as in a VAE whose prior is the RBM, ``(B,)``.
 
         .. math:: \sum_i\log p(x_i|c_i) + \log p(c) + H(q(c|x)), \qquad c \sim q(c|x)
 
-        Before the RBM is trained p(c) is uniform, so no epoch of pre-training is chosen.
+        Before the RBM is trained, p(c) is uniform, so no epoch of pre-training is chosen.
 
         Raises:
             ValueError: if a sample lacks a modality.
@@ -170,5 +172,5 @@ class DeepRBMObjective(Objective):
 
 
 def straight_through(p: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Draw 0 or 1 with the probabilities p, whose gradient they pass on."""
+    """Draw 0 or 1 with probabilities p; gradients pass through to p unchanged."""
     return torch.bernoulli(p.detach(), generator=generator) + p - p.detach()

@@ -12,14 +12,14 @@ from torch.distributions import Distribution
 from mvae.batch import Batch
 from mvae.kinds.networks import Decoder, JointEncoder
 from mvae.modality import Modality
-from mvae.models.conditional_model import DirectedModel
+from mvae.models.conditional_model import ConditionalModel
 from mvae.models.objectives import Objective
 
 __all__ = ["EncoderDecoder", "EncoderDecoderObjective"]
 
 
-class EncoderDecoder(DirectedModel):
-    r"""Networks from all other modalities to one, with a code between that is a point.
+class EncoderDecoder(ConditionalModel):
+    r"""Networks from all other modalities to one, through a deterministic code.
 
     .. math:: p(x_j|x_{-j}) = p(x_j|c_j), \qquad c_j = f_j(x_{-j})
 
@@ -28,7 +28,7 @@ class EncoderDecoder(DirectedModel):
 
     Args:
         modalities: at least two.
-        latents: how many numbers a code has.
+        latents: the dimension of each code.
 
     Raises:
         ValueError: for fewer than two modalities.
@@ -49,7 +49,7 @@ class EncoderDecoder(DirectedModel):
         """Return p(x_j|x_-j) of a modality, of batch shape ``(*draws, B)``.
 
         Raises:
-            ValueError: if the wanted modality, or one that a sample has, is unknown.
+            ValueError: if the wanted modality or one in the batch is unknown.
         """
         index = self.modalities.index(self.modality(wanted))
         code = self.encoders[index](batch.align(self.modalities))
@@ -59,12 +59,12 @@ class EncoderDecoder(DirectedModel):
     def _generate(
         self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
-        """Decode the codes; every draw is the same, for there is nothing to draw."""
+        """Decode the codes; the draws are all the same, since the codes are deterministic."""
         return {name: self.direction(batch, name, (draws,)) for name in names}
 
 
 class EncoderDecoderObjective(Objective):
-    r"""Minus the log-likelihood of every direction, of complete samples.
+    r"""Minus the sum over directions of the log-likelihood, for complete samples.
 
     .. math:: \sum_j \log p(x_j|c_j(x_{-j}))
     """
@@ -81,13 +81,13 @@ class EncoderDecoderObjective(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give the loss, a scalar, in nats a sample; β has nothing to weigh."""
+        """Compute the loss, a scalar, in nats per sample; β is not used."""
         return -self.score(model, batch).mean()
 
     def score(
         self, model: EncoderDecoder, batch: Batch, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Give the sum of the log-likelihoods, ``(B,)``; 0 for a sample that misses a modality."""
+        """Sum the directions' log-likelihoods, ``(B,)``; 0 for a sample that lacks a modality."""
         batch = batch.align(model.modalities)
-        each = [model.direction(batch, name).log_prob(batch.filled(name)) for name in batch.names]
-        return torch.where(batch.present.all(-1), torch.stack(each).sum(0), 0.0)
+        log_p = [model.direction(batch, name).log_prob(batch.filled(name)) for name in batch.names]
+        return torch.where(batch.present.all(-1), torch.stack(log_p).sum(0), 0.0)

@@ -1,4 +1,4 @@
-"""JMVAE-kl: a joint encoder, and single encoders drawn to it."""
+"""JMVAE-kl: a joint encoder, and single-modality encoders trained to match it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class JMVAE(LatentModel):
 
     .. math:: p(x_1,\dots,x_N,z) = p(z)\prod_i p(x_i|z), \qquad q(z|X),\; q(z|x_1),\dots,q(z|x_N)
 
-    Every posterior is a network of its own, so N modalities would need 2^N of them. This one has
-    those for all modalities together and for each alone. Suzuki, Nakayama & Matsuo, *Joint
+    Every posterior is a network of its own, so N modalities would need 2^N of them. This model has
+    one for all modalities together and one for each alone. Suzuki, Nakayama & Matsuo, *Joint
     Multimodal Learning with Deep Generative Models*, 2016, https://arxiv.org/abs/1611.01891.
 
     Args:
-        modalities: what it is a model of.
+        modalities: the modalities it models.
         latents: D.
     """
 
@@ -44,42 +44,42 @@ class JMVAE(LatentModel):
         self.joint = JointEncoder(self.modalities, 2 * latents)
 
     def cannot(self, given: Collection[str], wanted: str) -> str:
-        """It reads single modalities, or all of them."""
+        """Return why it cannot, unless at most one modality is given, or all are."""
         if len(given) < 2 or len(given) == len(self.modalities):
             return ""
         return (
-            "It has encoders for each modality alone and for all of them together, "
+            "It has encoders for each modality alone and for all of them together, but "
             f"none for {len(given)} of {len(self.modalities)}."
         )
 
-    def all_together(self, batch: Batch) -> Gaussian:
-        """Give q(z|X), ``(B, D)``, which means nothing for a sample that misses a modality."""
+    def joint_posterior(self, batch: Batch) -> Gaussian:
+        """Compute q(z|X), ``(B, D)``; meaningless for a sample that lacks a modality."""
         mean, logvar = self.joint(batch.align(self.modalities)).chunk(2, -1)
         return Gaussian(mean, logvar)
 
     def posterior(self, batch: Batch) -> Gaussian:
-        """Give the posterior of all modalities, of a single one, or the prior."""
+        """Compute the posterior given all modalities or a single one; the prior given none."""
         batch = batch.align(self.modalities)
         count = batch.present.sum(-1)
-        every = count == len(self.modalities)
-        if ((count > 1) & ~every).any():
-            first = batch.present[(count > 1) & ~every][0].tolist()
-            given = [name for name, there in zip(batch.names, first, strict=True) if there]
+        complete = count == len(self.modalities)
+        if ((count > 1) & ~complete).any():
+            first = batch.present[(count > 1) & ~complete][0].tolist()
+            given = [name for name, present in zip(batch.names, first, strict=True) if present]
             raise ValueError(self.cannot(given, ""))
-        single, joint = self.encode(batch), self.all_together(batch)
-        # With one modality there is no difference; its single encoder then stands back.
-        alone = (batch.present & ~every.unsqueeze(-1)).T.unsqueeze(-1)  # (M, B, 1)
-        whole = every.unsqueeze(-1)
+        single, joint = self.encode(batch), self.joint_posterior(batch)
+        # A model of one modality uses its joint encoder, not its single one.
+        use_single = (batch.present & ~complete.unsqueeze(-1)).T.unsqueeze(-1)  # (M, B, 1)
+        use_joint = complete.unsqueeze(-1)
         return Gaussian(
             *(
-                torch.where(alone, one, 0.0).sum(0) + torch.where(whole, both, 0.0)
-                for one, both in ((single.mean, joint.mean), (single.logvar, joint.logvar))
+                torch.where(use_single, of_one, 0.0).sum(0) + torch.where(use_joint, of_all, 0.0)
+                for of_one, of_all in ((single.mean, joint.mean), (single.logvar, joint.logvar))
             )
         )
 
 
 class JMVAEObjective(Objective):
-    r"""Minus the joint ELBO, and α times the divergence of each single posterior from the joint.
+    r"""Minus the joint ELBO, plus α times the divergence of the joint from each single posterior.
 
     .. math:: -E_{q(z|X)}\Big[\sum_i \lambda_i \log p(x_i|z)\Big] + \beta\,KL(q(z|X)\,\|\,p(z))
               + \beta\alpha \sum_i KL(q(z|X)\,\|\,q(z|x_i))
@@ -103,10 +103,10 @@ class JMVAEObjective(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give the loss, a scalar, in nats a sample."""
+        """Compute the loss, a scalar, in nats per sample."""
         batch = batch.align(model.modalities)
         complete = batch.present.all(-1)  # (B,)
-        q, single = model.all_together(batch), model.encode(batch)
+        q, single = model.joint_posterior(batch), model.encode(batch)
         z = q.sample(generator=generator)
         wanted = batch.present & complete.unsqueeze(-1)
         log_p = log_likelihoods(model, z[None], wanted[None], batch, weighted=True)[0]

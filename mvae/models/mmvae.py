@@ -11,7 +11,7 @@ from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
 from mvae.models.base import LatentModel
-from mvae.models.objectives import Objective, each_alone, log_likelihoods
+from mvae.models.objectives import Objective, log_likelihoods
 
 __all__ = ["MMVAE", "MMVAEObjective"]
 
@@ -21,20 +21,20 @@ class MMVAE(LatentModel):
 
     .. math:: q(z|X_S) = \frac1{|S|} \sum_{i \in S} q(z|x_i)
 
-    A mixture takes a vote where a product multiplies: further evidence does not sharpen it. The
+    A mixture averages where a product multiplies, so further evidence does not sharpen it. The
     original has Laplace latents. Shi, Siddharth, Paige & Torr, *Variational Mixture-of-Experts
     Autoencoders for Multi-Modal Deep Generative Models*, NeurIPS 2019,
     https://arxiv.org/abs/1911.03393.
 
     Args:
-        modalities: what it is a model of.
+        modalities: the modalities it models.
         latents: D.
     """
 
     reference = "Shi et al. 2019, https://arxiv.org/abs/1911.03393"
     no_experts = (
-        "Its experts take turns instead of being multiplied: its posterior is their mixture, "
-        "which further evidence does not sharpen."
+        "Its experts are averaged, not multiplied: its posterior is their mixture, which further "
+        "evidence does not sharpen."
     )
 
     def posterior(self, batch: Batch) -> Mixture:
@@ -44,13 +44,13 @@ class MMVAE(LatentModel):
 
 
 class MMVAEObjective(Objective):
-    r"""Minus the ELBO of the mixture, one draw from each component (stratified).
+    r"""Minus the ELBO of the mixture, with one draw from each component (stratified).
 
     .. math:: \frac1N \sum_i E_{q(z|x_i)}\Big[\sum_j \lambda_j \log p(x_j|z)
               - \beta \log\frac{q(z|X)}{p(z)}\Big]
 
-    The original trains the tighter importance-weighted bound with doubly reparametrised gradients,
-    at many times the cost of a step; this is its looser one.
+    The original trains a tighter, importance-weighted bound with doubly reparametrised gradients,
+    at many times the cost per step; this is the looser of its two bounds.
     """
 
     network = MMVAE
@@ -65,13 +65,13 @@ class MMVAEObjective(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give the loss, a scalar, in nats a sample."""
+        """Compute the loss, a scalar, in nats per sample."""
         batch = batch.align(model.modalities)
         q = model.posterior(batch)
         z = q.components.sample(generator=generator)  # (M, B, D)
-        there = each_alone(batch.present).any(-1)  # (M, B)
-        wanted = batch.present & there.unsqueeze(-1)
+        present = batch.present.T  # (M, B)
+        wanted = batch.present & present.unsqueeze(-1)
         log_p = log_likelihoods(model, z, wanted, batch, weighted=True)
         log_ratio = q.log_prob(z) - Gaussian.standard(tuple(z.shape), z.dtype).log_prob(z)
-        bounds = torch.where(there, log_p - beta * log_ratio, 0.0)
-        return -(bounds.sum(0) / there.sum(0).clamp(min=1)).mean()
+        bounds = torch.where(present, log_p - beta * log_ratio, 0.0)
+        return -(bounds.sum(0) / present.sum(0).clamp(min=1)).mean()

@@ -1,4 +1,4 @@
-"""MoPoE: a mixture of the products of experts of all subsets."""
+"""MoPoE: a mixture of the products of experts over all subsets."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class MoPoE(MMVAE):
     .. math:: q(z|X_S) = \frac1{2^{|S|}-1} \sum_{\emptyset \ne A \subseteq S} q_A(z), \qquad
               q_A(z) \propto p(z) \prod_{i \in A} \tilde q(z|x_i)
 
-    The products include the prior expert, as MVAE's do. Sutter, Daunhawer & Vogt, *Generalized
+    The products include the prior expert, as in the MVAE. Sutter, Daunhawer & Vogt, *Generalized
     Multimodal ELBO*, ICLR 2021, https://arxiv.org/abs/2105.02470.
 
     Args:
-        modalities: what it is a model of; the number of components doubles with each.
+        modalities: the modalities it models; the number of components doubles with each.
         latents: D.
     """
 
     reference = "Sutter et al. 2021, https://arxiv.org/abs/2105.02470"
     no_experts = (
         "It multiplies the experts of every subset, but its posterior is the mixture of all these "
-        "products, and no single product."
+        "products, not a single product."
     )
 
     def posterior(self, batch: Batch) -> Mixture:
@@ -53,12 +53,12 @@ class MoPoE(MMVAE):
         subsets = all_subsets(len(self.modalities)).to(batch.present.device).unsqueeze(1)
         subsets = subsets.expand(-1, len(batch), -1)  # (2^M − 1, B, M)
         products = product_of_experts(self.encode(batch), subsets).posterior
-        there = (subsets & ~batch.present).any(-1).logical_not()  # A ⊆ S, (2^M − 1, B)
-        return Mixture(products, there.T)
+        is_subset = (subsets & ~batch.present).any(-1).logical_not()  # A ⊆ S, (2^M − 1, B)
+        return Mixture(products, is_subset.T)
 
 
 class MoPoEObjective(Objective):
-    r"""Minus a bound of the mixture, with one draw of z from a component at random.
+    r"""Minus a lower bound on the ELBO of the mixture, with one draw of z from the mixture.
 
     .. math:: E_{q(z|X)}\Big[\sum_i \lambda_i \log p(x_i|z)\Big]
               - \frac{\beta}{2^N-1} \sum_A KL(q_A\,\|\,p)
@@ -78,11 +78,11 @@ class MoPoEObjective(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give the loss, a scalar, in nats a sample."""
+        """Compute the loss, a scalar, in nats per sample."""
         batch = batch.align(model.modalities)
         q = model.posterior(batch)
         z = q.sample(generator=generator)
         log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=True)[0]
-        there = q.present.T  # (2^M − 1, B)
-        divergence = torch.where(there, q.components.kl_to_prior(), 0.0).sum(0)
-        return (beta * divergence / there.sum(0).clamp(min=1) - log_p).mean()
+        used = q.present.T  # (2^M − 1, B)
+        divergence = torch.where(used, q.components.kl_to_prior(), 0.0).sum(0)
+        return (beta * divergence / used.sum(0).clamp(min=1) - log_p).mean()

@@ -19,7 +19,7 @@ class MVAE(ExpertModel):
     NeurIPS 2018, https://arxiv.org/abs/1802.05335.
 
     Args:
-        modalities: what it is a model of; each gets an encoder and a decoder of its kind.
+        modalities: the modalities it models; each gets an encoder and a decoder of its kind.
         latents: D.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Training objectives: the ways to train an MVAE, and what every objective is."""
+"""Training objectives: their base class, and those that train an MVAE."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ __all__ = [
 def log_likelihoods(
     model: DecodingModel, z: Tensor, wanted: Tensor, batch: Batch, weighted: bool
 ) -> Tensor:
-    """Sum λ_i log p(x_i|z) over the wanted modalities, decoding nothing that is not wanted.
+    """Sum λ_i log p(x_i|z) over the wanted modalities; no others are decoded.
 
     Args:
-        model: decodes.
+        model: the model that decodes.
         z: latents ``(S, B, D)``.
-        wanted: what to reconstruct, bool ``(S, B, M)``, in the order of the model.
+        wanted: the modalities to reconstruct, bool ``(S, B, M)``, in the order of the model.
         batch: the data x_i, ``(B, ...)``.
-        weighted: whether to apply each modality's λ; without, λ = 1.
+        weighted: whether to apply each modality's λ; otherwise λ = 1.
 
     Returns:
         Tensor: ``(S, B)`` in nats.
 
     Raises:
-        ValueError: if what is wanted is no mask of this shape, or a sample lacks it.
+        ValueError: if ``wanted`` is not a mask of this shape, or a sample lacks a wanted modality.
     """
     batch = batch.align(model.modalities)
     if wanted.dtype != torch.bool or wanted.shape != (*z.shape[:-1], len(model.modalities)):
@@ -73,7 +73,7 @@ def elbo(model: LatentModel, batch: Batch, generator: torch.Generator | None = N
     .. math:: E_{q(z|X_S)}\Big[\sum_{i\in S}\log p(x_i|z)\Big] - KL(q(z|X_S)\,\|\,p(z))
               \le \log p(X_S)
 
-    One draw of z a sample. Returns ``(B,)`` in nats.
+    The expectation is estimated from one draw of z per sample. Returns ``(B,)`` in nats.
     """
     batch = batch.align(model.modalities)
     q = model.posterior(batch)
@@ -81,19 +81,19 @@ def elbo(model: LatentModel, batch: Batch, generator: torch.Generator | None = N
     log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=False)[0]
     if isinstance(q, Gaussian):
         return log_p - q.kl_to_prior()
-    # A mixture's divergence has no closed form; this is its estimate from the same draw.
+    # A mixture's divergence has no closed form; it is estimated from the same draw.
     return log_p - q.log_prob(z) + Gaussian.standard(tuple(z.shape), z.dtype).log_prob(z)
 
 
 def draw_subsets(present: Tensor, k: int, generator: torch.Generator | None = None) -> Tensor:
-    """Draw k subsets of 2 to n − 1 of the n modalities that each sample has, uniformly.
+    """Draw k subsets of 2 to n − 1 of the n modalities of each sample, uniformly.
 
-    Fair coins give every subset the same probability; those of a wrong size are tossed again. A
-    sample with fewer than three modalities has no such subset and gets empty ones.
+    Independent fair coins give every subset the same probability, and subsets of the wrong size are
+    redrawn. A sample with fewer than three modalities has no such subset and gets empty ones.
 
     Args:
         present: bool ``(B, M)``.
-        k: how many subsets a sample.
+        k: the number of subsets per sample.
         generator: the source of randomness.
 
     Returns:
@@ -108,29 +108,29 @@ def draw_subsets(present: Tensor, k: int, generator: torch.Generator | None = No
     """
     if present.dtype != torch.bool or present.ndim != 2 or k < 0:
         raise ValueError(
-            f"subsets are drawn of a bool mask (B, M), at least 0 of them, not {k} of "
+            f"k ≥ 0 subsets are drawn from a bool mask of shape (B, M); got k = {k} and "
             f"{present.dtype} of shape {tuple(present.shape)}"
         )
     subsets = torch.zeros(k, *present.shape, dtype=torch.bool, device=present.device)
     count = present.sum(-1)
-    left = (count > 2).expand(k, -1)
-    while left.any():
+    remaining = (count > 2).expand(k, -1)
+    while remaining.any():
         coins = torch.rand(subsets.shape, generator=generator, device=present.device) < 0.5
         draw = coins & present
-        fits = left & (draw.sum(-1) >= 2) & (draw.sum(-1) < count)
-        subsets = torch.where(fits.unsqueeze(-1), draw, subsets)
-        left = left & ~fits
+        accepted = remaining & (draw.sum(-1) >= 2) & (draw.sum(-1) < count)
+        subsets = torch.where(accepted.unsqueeze(-1), draw, subsets)
+        remaining = remaining & ~accepted
     return subsets
 
 
-def each_alone(present: Tensor) -> Tensor:
-    """Give the subsets of one modality each, bool ``(B, M)`` to ``(M, B, M)``."""
+def singletons(present: Tensor) -> Tensor:
+    """Return the subsets of one modality each, bool ``(B, M)`` to ``(M, B, M)``."""
     single = torch.eye(present.shape[-1], dtype=torch.bool, device=present.device)
     return single.unsqueeze(1) & present
 
 
-def first_of_its_kind(subsets: Tensor) -> Tensor:
-    """Mark the terms that count: not empty, and not the same subset as an earlier term.
+def distinct_terms(subsets: Tensor) -> Tensor:
+    """Mark the terms to count: those whose subset is not empty and not that of an earlier term.
 
     Bool ``(S, B, M)`` to ``(S, B)``.
     """
@@ -140,14 +140,14 @@ def first_of_its_kind(subsets: Tensor) -> Tensor:
 
 
 class Objective(BaseModel):
-    """What is minimised: a description that JSON can hold, and with it the kind of model."""
+    """What training minimises, as settings that JSON can hold; it also determines the model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: The kind of model that it trains.
+    #: The class of model that it trains.
     network: ClassVar[type[MultimodalModel]]
     #: The fraction of training before which no epoch is kept, however high its score.
-    settled: ClassVar[float] = 0.0
+    keep_after: ClassVar[float] = 0.0
 
     def __call__(
         self,
@@ -157,19 +157,19 @@ class Objective(BaseModel):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give the loss, a scalar, in nats a sample.
+        """Compute the loss, a scalar, in nats per sample.
 
         Args:
-            model: whose loss it is, of the kind `network`.
-            batch: may miss any modality of any sample.
+            model: the model to train, an instance of `network`.
+            batch: samples, of which any modality may be missing.
             beta: the annealed weight of the KL term, from 0 to 1 over the first part of training.
             generator: the source of randomness.
-            progress: the fraction of training that is done, from 0 to 1.
+            progress: the completed fraction of training, from 0 to 1.
         """
         raise NotImplementedError
 
     def score(self, model: Any, batch: Batch, generator: torch.Generator | None = None) -> Tensor:
-        """Score samples of the validation split, ``(B,)``; the best mean chooses the epoch.
+        """Score samples of the validation split, ``(B,)``; the epoch with the best mean is kept.
 
         Usually the ELBO of all modalities present, with λ = 1 and β = 1.
         """
@@ -179,18 +179,18 @@ class Objective(BaseModel):
 class ElboTerms(Objective):
     """Minus a sum of ELBOs, each of some subset of the modalities present.
 
-    A term that coincides with an earlier one of the same sample counts once. Terms are summed,
-    samples averaged, and each modality is encoded once.
+    If several terms have the same subset for a sample, it counts once. The loss is summed over
+    terms and averaged over samples, and each modality is encoded once.
     """
 
     network = MVAE
 
     def subsets(self, present: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Give the subset of each term, bool ``(S, B, M)``."""
+        """Return the subset of each term, bool ``(S, B, M)``."""
         raise NotImplementedError
 
     def wanted(self, subsets: Tensor, present: Tensor) -> Tensor:
-        """Say what each term reconstructs, bool ``(S, B, M)``: usually its own modalities."""
+        """Return what each term reconstructs, bool ``(S, B, M)``: usually its own modalities."""
         return subsets
 
     def __call__(
@@ -201,13 +201,13 @@ class ElboTerms(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give the loss, a scalar, in nats a sample."""
+        """Compute the loss, a scalar, in nats per sample."""
         batch = batch.align(model.modalities)
         experts = model.experts(batch)
         subsets = self.subsets(batch.present, generator)  # (S, B, M)
         q = model.product(experts, subsets).posterior  # (S, B, D)
         z = q.sample(generator=generator)
-        counts = first_of_its_kind(subsets)  # (S, B)
+        counts = distinct_terms(subsets)  # (S, B)
         wanted = self.wanted(subsets, batch.present) & counts.unsqueeze(-1)
         log_p = log_likelihoods(model, z, wanted, batch, weighted=True)
         bound = torch.where(counts, log_p - beta * q.kl_to_prior(), 0.0)
@@ -224,32 +224,32 @@ class ElboTerms(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give what is added to the loss; the paper adds nothing."""
+        """Compute an additional term of the loss: 0, as in the paper."""
         return q.mean.new_zeros(())
 
 
 class Joint(ElboTerms):
-    """Minus ELBO(X) alone: no single modality's posterior is ever trained by itself."""
+    """Minus ELBO(X) alone: no single modality's posterior is ever trained on its own."""
 
     name: Literal["joint"] = "joint"
 
     def subsets(self, present: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Give all modalities present, ``(1, B, M)``."""
+        """Return all modalities present, ``(1, B, M)``."""
         return present.unsqueeze(0)
 
 
 class Singles(ElboTerms):
-    """Minus Σ_i ELBO(x_i): no two modalities are ever seen together."""
+    """Minus Σ_i ELBO(x_i): no posterior is ever trained on two modalities together."""
 
     name: Literal["singles"] = "singles"
 
     def subsets(self, present: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Give each modality alone, ``(M, B, M)``."""
-        return each_alone(present)
+        """Return each modality alone, ``(M, B, M)``."""
+        return singletons(present)
 
 
 class SubSampled(ElboTerms):
-    r"""Minus the sub-sampled ELBO: all modalities, each alone, and k subsets between.
+    r"""Minus the sub-sampled ELBO: all modalities, each alone, and k random subsets in between.
 
     .. math:: \mathrm{ELBO}(X) + \sum_i \mathrm{ELBO}(x_i) + \sum_{j=1}^k \mathrm{ELBO}(X_{S_j})
 
@@ -257,16 +257,16 @@ class SubSampled(ElboTerms):
     https://arxiv.org/abs/1802.05335.
 
     Args:
-        k: how many subsets of 2 … N − 1 modalities to draw every step (none exist for N = 2).
+        k: how many subsets of 2 … N − 1 modalities to draw at every step (none exist for N = 2).
     """
 
     name: Literal["sub-sampled"] = "sub-sampled"
     k: int = Field(default=1, ge=0)
 
     def subsets(self, present: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Give the subset of each term, bool ``(S, B, M)``: joint, singles, then drawn ones."""
+        """Return the subsets, bool ``(S, B, M)``: all, then each alone, then the drawn ones."""
         drawn = draw_subsets(present, self.k, generator)
-        return torch.cat((present.unsqueeze(0), each_alone(present), drawn))
+        return torch.cat((present.unsqueeze(0), singletons(present), drawn))
 
 
 class Denoising(SubSampled):
@@ -275,9 +275,10 @@ class Denoising(SubSampled):
     .. math:: \sum_S B(X_S), \qquad B(X_S) = E_{q(z|X_S)}\Big[\sum_{i=1}^N \lambda_i
               \log p(x_i|z)\Big] - \beta\, KL(q(z|X_S)\,\|\,p(z))
 
-    With all λ = 1 and β = 1 a term bounds the evidence of all modalities, B(X_S) ≤ log p(X), since
-    q may be any density; it is no bound of log p(X_S), and with λ ≠ 1 in general one of neither.
-    What is not in the subset is the noise to be undone, as in the bimodal deep autoencoder.
+    With all λ = 1 and β = 1, a term is a lower bound on the evidence of all modalities,
+    B(X_S) ≤ log p(X), because q may be any density; it is not a bound on log p(X_S), and for λ ≠ 1
+    it generally bounds neither. The missing modalities are the noise to be removed, as in the
+    bimodal deep autoencoder.
     """
 
     name: Literal["denoising"] = "denoising"  # type: ignore[assignment]
@@ -288,31 +289,31 @@ class Denoising(SubSampled):
 
 
 class Covering(SubSampled):
-    r"""The sub-sampled ELBO, and each single posterior asked to cover the joint one.
+    r"""The sub-sampled ELBO, with each single-modality posterior trained to cover the joint one.
 
-    For each modality i of a complete sample the loss gains
+    For each modality i of a complete sample, the loss gains
 
     .. math:: \gamma\, KL(\bar q(z|X)\,\|\,q(z|x_i)) +
               \kappa \sum_{j \ne i} E_{q(z|x_i)}[-\log p(x_j|z)]
 
-    with the joint posterior q̄ held fixed, and j among what says in words what a sample is (labels,
-    tags, texts), whose decoders cost little. The first term is JMVAE's (Suzuki et al. 2016,
+    where the joint posterior q̄ is held fixed and j runs over the annotations (labels, tags, texts),
+    whose decoders are cheap. The first term is that of JMVAE (Suzuki et al. 2016,
     https://arxiv.org/abs/1611.01891) applied to a product of experts; compare MVTCAE (Hwang et al.
-    2021). For one such j a step, drawn anew where there are several, it gains, too,
+    2021). For one annotation j, drawn at every step where there are several, it also gains
 
     .. math:: \rho\, E_{q(z|x_j)}\,E_{q(z'|\hat x(z))}[-\log p(x_j|z')],
-              \qquad \hat x_i(z) = E[x_i|z],\; i \text{ not in words}
+              \qquad \hat x_i(z) = E[x_i|z],\; i \text{ not an annotation}
 
-    What a label alone generates is *read back* by the model itself, which is held fixed meanwhile,
-    all but the decoders that generated. No Gaussian fits a label's true posterior; between its
-    lobes lie latents that no training picture ever reached, and this is what teaches the decoders
-    there. All three terms are annealed with β: at full weight while β is small they spoil the
-    start of training for good. Reading back can begin later, when the learning rate drops: it costs
-    likelihood as long as it lasts.
+    What the model generates from a label alone is *read back* by the model itself, of which only
+    the generating decoders are trained by this term. No Gaussian fits the true posterior given a
+    label: between its modes are latents to which no training image is encoded, and this term trains
+    the decoders there. All three terms are annealed with β: at full weight while β is still small,
+    they would spoil training for good. Reading back can begin later, when the learning rate drops,
+    since it lowers the likelihood for as long as it is active.
 
     Args:
         gamma: γ, the weight of covering.
-        kappa: κ, the weight of naming the label from one other modality's posterior.
+        kappa: κ, the weight of predicting the annotations from another modality's posterior.
         rho: ρ, the weight of reading back.
         reading: the fraction of training after which reading back begins.
     """
@@ -332,29 +333,30 @@ class Covering(SubSampled):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give γ KL + κ cross-reconstruction + ρ reading back, averaged over the samples."""
+        """Compute γ KL + κ cross-reconstruction + ρ reading back, averaged over the samples."""
         batch, n = batch.align(model.modalities), len(model.modalities)
         joint, single = q[0], q[1 : n + 1]  # the order of `subsets`
         complete = batch.present.all(-1)  # (B,)
-        held = Gaussian(joint.mean.detach(), joint.logvar.detach())
-        loss = self.gamma * torch.where(complete, held.kl(single), 0.0).sum(0)
+        fixed = Gaussian(joint.mean.detach(), joint.logvar.detach())
+        loss = self.gamma * torch.where(complete, fixed.kl(single), 0.0).sum(0)
 
-        cheap = torch.tensor([m.is_annotation for m in model.modalities])
-        others = cheap & ~torch.eye(n, dtype=torch.bool)  # (M, M): from i to j ≠ i
+        annotations = torch.tensor([m.is_annotation for m in model.modalities])
+        others = annotations & ~torch.eye(n, dtype=torch.bool)  # (M, M): from i to j ≠ i
         wanted = others.to(complete.device).unsqueeze(1) & complete.unsqueeze(-1)  # (M, B, M)
         log_p = log_likelihoods(model, z[1 : n + 1], wanted, batch, weighted=False)
         loss = (loss - self.kappa * log_p.sum(0)).mean()
-        both = bool(cheap.any()) and not cheap.all()  # somebody generates, and something is read
-        if self.rho and progress >= self.reading and complete.any() and both:
-            share = complete.double().mean().to(loss.dtype)
-            named = cheap.nonzero().flatten()
-            j = int(named[0])
-            if len(named) > 1:
-                j = int(named[torch.randint(len(named), (), generator=generator)])
+        # There must be an annotation to read, and something else to generate.
+        readable = bool(annotations.any()) and not annotations.all()
+        if self.rho and progress >= self.reading and complete.any() and readable:
+            fraction_complete = complete.double().mean().to(loss.dtype)
+            indices = annotations.nonzero().flatten()
+            j = int(indices[0])
+            if len(indices) > 1:
+                j = int(indices[torch.randint(len(indices), (), generator=generator)])
             name = model.modalities[j].name
-            known = batch.values[name][complete]
-            read = read_back(model, z[1 + j][complete], name, known, generator)
-            loss = loss - self.rho * share * read.mean()
+            truth = batch.values[name][complete]
+            log_p = read_back(model, z[1 + j][complete], name, truth, generator)
+            loss = loss - self.rho * fraction_complete * log_p.mean()
         return loss
 
 
@@ -362,16 +364,16 @@ def read_back(
     model: ExpertModel,
     z: Tensor,
     name: str,
-    known: Tensor,
+    truth: Tensor,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Give log p(x_j|z′) for z′ ~ q(z|x̂(z)), ``(B,)``; only the decoders of x̂ get a gradient.
+    """Compute log p(x_j|z′) with z′ ~ q(z|x̂(z)), ``(B,)``; only the decoders of x̂ are trained.
 
     Args:
-        model: generates, and reads.
+        model: the model that both generates and reads.
         z: latents drawn from the posterior given x_j alone, ``(B, D)``.
-        name: of modality j, a label, tags or a text.
-        known: x_j, what should be read, ``(B, *event shape)``.
+        name: the name of modality j, an annotation.
+        truth: x_j, the value that should be read, ``(B, *event shape)``.
         generator: the source of randomness.
     """
     z = z.detach()
@@ -380,16 +382,16 @@ def read_back(
         for m in model.modalities
         if not m.is_annotation
     }
-    # Means, and not data: between black and white, where data are either.
+    # These are means, not data: they may be grey where data are black or white.
     evidence = Batch(generated, torch.ones(len(z), len(generated), dtype=torch.bool))
-    with held_fixed(model):
-        again = model.posterior(evidence).sample(generator=generator)
-        return model.decode(again, name).log_prob(known)
+    with frozen_weights(model):
+        z_read = model.posterior(evidence).sample(generator=generator)
+        return model.decode(z_read, name).log_prob(truth)
 
 
 @contextmanager
-def held_fixed(model: ExpertModel) -> Iterator[None]:
-    """Let no gradient reach the model's weights from what is computed meanwhile."""
+def frozen_weights(model: ExpertModel) -> Iterator[None]:
+    """Keep gradients of what is computed in this context from reaching the model's weights."""
     weights = [w for w in model.parameters() if w.requires_grad]
     for w in weights:
         w.requires_grad_(False)

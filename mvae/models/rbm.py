@@ -1,4 +1,4 @@
-"""One restricted Boltzmann machine over all modalities."""
+"""A single restricted Boltzmann machine over all modalities."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ class RBM(BoltzmannModel):
 
     .. math:: p(x_1,\dots,x_N,h) = \frac1Z \exp\Big(\sum_i (b_i + W_i h)\cdot x_i + c\cdot h\Big)
 
-    Summed over h it is a product of experts over the data, one for each hidden unit, with an
+    Summed over h, it is a product of experts over the data, one for each hidden unit, with an
     intractable normaliser Z. Each observed modality adds its evidence :math:`W_i^\top x_i` to the
-    logits of p(h|x); one that is missing has to be summed over. Its log p is exact but for log Z,
+    logits of p(h|x); a missing one has to be summed over. Its log p is exact except for log Z,
     which is estimated. Smolensky 1986, https://doi.org/10.21236/ADA620727;
     training: Tieleman 2008, https://doi.org/10.1145/1390156.1390290; log Z: Salakhutdinov &
     Murray 2008, https://doi.org/10.1145/1390156.1390266.
 
     Args:
-        modalities: binary or categorical.
-        latents: hidden units.
+        modalities: the modalities it models, binary or categorical.
+        latents: the number of hidden units.
 
     Raises:
-        ValueError: for a modality that is neither binary nor a category.
+        ValueError: for a modality that is neither binary nor categorical.
 
     Example:
         >>> label = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
@@ -47,7 +47,7 @@ class RBM(BoltzmannModel):
         "It is itself a product of experts, one for each hidden unit, but over the data, with an "
         "intractable normaliser; experts over the latents are Gaussians, whose product has its "
         "normaliser in closed form. Here, too, each observed modality adds its evidence to "
-        "p(h|x), but one that is missing has to be summed over."
+        "p(h|x), but a missing one has to be summed over."
     )
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
@@ -57,12 +57,12 @@ class RBM(BoltzmannModel):
 
 
 class RBMObjective(BoltzmannObjective):
-    r"""Persistent contrastive divergence on all modalities together, of complete samples.
+    r"""Persistent contrastive divergence on all modalities together, for complete samples.
 
     .. math:: -\nabla \log p(x) = E_{p(h|x)}[\nabla E(x,h)] - E_{p(x,h)}[\nabla E(x,h)]
 
-    The second mean is over persistent chains, a Gibbs sweep on at each step; a few start anew at
-    random. λ has no place in it.
+    The second expectation is over persistent chains, advanced by one Gibbs sweep per step; at each
+    step a few restart at random. The weights λ are not used.
     """
 
     network = RBM
@@ -77,10 +77,10 @@ class RBMObjective(BoltzmannObjective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give the contrast, a scalar, in nats a sample; β has nothing to weigh."""
+        """Compute the contrastive loss, a scalar, in nats per sample; β is not used."""
         batch = batch.align(model.modalities)
         machine, complete = model.machine, batch[batch.present.all(-1)]
         visible = model.visible(complete)
-        machine.centre(visible)
+        machine.initialise_from(visible)
         data = machine.mean_field(visible)
-        return machine.contrast(data, machine.persist(generator))
+        return machine.contrastive_loss(data, machine.advance_chains(generator))

@@ -1,4 +1,4 @@
-"""Baselines on the common interface, a file each; and every objective that a config can name."""
+"""Every training objective that a config can name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mvae.models.vae import VAEObjective
 
 __all__ = ["AnyObjective"]
 
-#: What config.json may hold; the name says which.
+#: The objectives that config.json may contain, distinguished by their names.
 AnyObjective = Annotated[
     Joint
     | Singles

@@ -1,4 +1,4 @@
-"""One VAE for each modality: the reference without sharing."""
+"""One VAE for each modality: the reference in which nothing is shared."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class VAE(LatentModel):
     .. math:: p(x_1,\dots,x_N,z) = \prod_i p(z_i)\,p(x_i|z_i), \qquad
               q(z|X_S) = \prod_{i \in S} q(z_i|x_i) \prod_{i \notin S} p(z_i)
 
-    It says nothing of one modality given another, so its joint log p is the sum of the marginal
-    ones: what a model that shares must beat. Kingma & Welling, *Auto-Encoding Variational Bayes*,
-    2014, https://arxiv.org/abs/1312.6114.
+    The modalities are independent, so its joint log p is the sum of the marginal ones, which a
+    model with shared latents must beat. Kingma & Welling, *Auto-Encoding Variational Bayes*, 2014,
+    https://arxiv.org/abs/1312.6114.
 
     Args:
-        modalities: what it is a model of.
-        latents: D of each modality; the model has N · D.
+        modalities: the modalities it models.
+        latents: D, for each modality; the model has N · D.
     """
 
     reference = "Kingma & Welling 2014, https://arxiv.org/abs/1312.6114"
     no_experts = (
-        "Its modalities have latents of their own, so there are no experts on common ones: "
+        "Its modalities have latents of their own, so there are no experts over shared latents: "
         "nothing is multiplied."
     )
 
@@ -44,21 +44,21 @@ class VAE(LatentModel):
         self.latents = latents * len(self.modalities)
 
     def cannot(self, given: Collection[str], wanted: str) -> str:
-        """It ignores evidence of other modalities."""
+        """Return why it cannot, unless the wanted modality is itself given, or nothing is."""
         if not given or wanted in given:
             return ""
-        return f"Its VAEs share nothing: what is given tells it nothing about the {wanted}."
+        return f"Its VAEs share nothing: this evidence carries no information about the {wanted}."
 
     def posterior(self, batch: Batch) -> Gaussian:
-        """Put the modalities' latents side by side, ``(B, N · D)``; missing ones have the prior."""
+        """Concatenate the modalities' posteriors, ``(B, N · D)``; missing ones have the prior."""
         batch = batch.align(self.modalities)
         q = self.encode(batch)  # (M, B, D)
-        there = batch.present.T.unsqueeze(-1)
-        mean, logvar = (torch.where(there, x, 0.0) for x in (q.mean, q.logvar))
+        present = batch.present.T.unsqueeze(-1)
+        mean, logvar = (torch.where(present, x, 0.0) for x in (q.mean, q.logvar))
         return Gaussian(torch.cat(tuple(mean), -1), torch.cat(tuple(logvar), -1))
 
     def decode(self, z: Tensor, name: str) -> Distribution:
-        """Return p(x_name|z) by the modality's own latents, of all of them ``(..., N · D)``.
+        """Return p(x_name|z), which depends only on the modality's part of z, ``(..., N · D)``.
 
         Raises:
             ValueError: if there is no modality of that name, or z has another number of latents.
@@ -71,7 +71,7 @@ class VAE(LatentModel):
 
 
 class VAEObjective(Objective):
-    r"""Minus the ELBO of every modality present, with its λ.
+    r"""Minus the ELBOs of the modalities present, each with its λ.
 
     .. math:: \sum_i E_{q(z_i|x_i)}[\lambda_i \log p(x_i|z_i)] - \beta\,KL(q(z_i|x_i)\,\|\,p(z_i))
     """
@@ -88,7 +88,7 @@ class VAEObjective(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Give the loss, a scalar, in nats a sample."""
+        """Compute the loss, a scalar, in nats per sample."""
         batch = batch.align(model.modalities)
         q = model.posterior(batch)
         z = q.sample(generator=generator)

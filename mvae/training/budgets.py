@@ -1,4 +1,4 @@
-"""Budgets: what all models of a data set have in common, so that they can be compared."""
+"""Budgets: the settings shared by all models of a data set, so that they can be compared."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ __all__ = ["BUDGETS", "Budget"]
 
 @dataclass(frozen=True)
 class Budget:
-    """What all models of a data set have in common; see README on how it was chosen.
+    """The settings shared by all models of a data set; the README says how they were chosen.
 
     Args:
         epochs: passes over the training split.
-        rate: learning rate of Adam.
+        learning_rate: learning rate of Adam.
         weight: λ of labels, tags and texts, chosen on the validation split.
         latents: D.
-        batch: samples a step.
-        limitation: what no model does well on these data, in words.
+        batch: samples per step.
+        limitation: a sentence on what no model does well on these data.
     """
 
     epochs: int
@@ -28,8 +28,8 @@ class Budget:
     limitation: str = ""
 
 
-#: By data set. `mvae` on MNIST after 20 epochs: validation joint log p of −73.3 at 2.5e-3, −76.5 at
-#: 1e-3.
+#: By data set. For `mvae` on MNIST, the validation joint log p after 20 epochs was −73.3 with a
+#: learning rate of 2.5e-3 and −76.5 with 1e-3.
 BUDGETS = {
     "mnist": Budget(20, 2.5e-3, 10.0),
     "fashion": Budget(20),
@@ -39,8 +39,8 @@ BUDGETS = {
         1e-3,
         10.0,
         batch=32,
-        limitation="The pictures of a string seldom show all of its digits, and of several digits "
-        "in a picture one is often misread.",
+        limitation="Pictures generated from a string seldom show all of its digits, and in a "
+        "picture of several digits one is often misread.",
     ),
     "faces": Budget(24, 2e-3, 10.0),
     "faces19": Budget(12, 1e-3, 10.0, batch=32),
@@ -49,16 +49,16 @@ BUDGETS = {
         90,
         2e-3,
         10.0,
-        limitation="There are few pictures to learn from: from tags it generates blots of their "
-        "colours, and it finds little but the commonest tags.",
+        limitation="There are few training pictures: from tags it generates blobs of suitable "
+        "colours, and it predicts little but the most common tags.",
     ),
     "translation": Budget(
         14,
         2e-3,
         10.0,
         latents=128,
-        limitation="There are few texts to learn from, all of an office suite: of a rare word it "
-        "makes another, of a long sentence one that begins alike.",
+        limitation="There are few training texts, all from an office suite: it replaces a rare "
+        "word by another, and a long sentence by one that begins similarly.",
     ),
     "views": Budget(120, 2e-3, latents=32),
     "celeba": Budget(10),

@@ -1,4 +1,4 @@
-"""Recipes: which models each data set gets, and how they are trained."""
+"""Recipes: how each model is configured and trained on each data set."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from mvae.training.budgets import BUDGETS
 __all__ = ["RECIPES", "Recipe", "config_for"]
 
 
-#: On MNIST each model had the choice of λ = 10 and 1; these chose 1.
+#: On MNIST λ was chosen from 1 and 10 for each model; it is 1 for those that use this.
 ONE = {"mnist": 1.0}
 FIFTY = {"mnist": 50.0, "fashion": 50.0, "quadrants": 50.0}
-#: Where much is said in words, or by many modalities, naming weighs less; by hand, not searched.
+#: Where the annotations are rich or the modalities many, κ is smaller; set by hand, not searched.
 COVERING = {
     "multimnist": Covering(gamma=1.0, kappa=3.0, rho=1.0),
     "faces19": Covering(gamma=0.1, kappa=3.0, rho=2.0),
@@ -38,33 +38,34 @@ COVERING = {
     "translation": Covering(gamma=1.0, kappa=10.0),
     "views": Covering(gamma=1.0, kappa=10.0, rho=5.0),
 }
-#: What the sub-sampled objective leaves out.
+#: A limitation of the sub-sampled objective.
 ACROSS = (
-    "Its objective never scores what one modality says about another: each subset reconstructs "
-    "itself alone. So what it generates of the others may not fit what was given."
+    "Its objective never scores the prediction of one modality from another: each subset "
+    "reconstructs only itself. So the other modalities that it generates may not fit the evidence."
 )
-#: For the deep Boltzmann machine fewer epochs: one takes as long as three of others.
+#: Fewer epochs for the deep Boltzmann machine, of which one takes as long as three of the others.
 EPOCHS_DBM = {"mnist": 16, "fashion": 16}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model as a row of constants; by data set, what differs from its budget.
+    """The settings of a model, and by data set those that differ from the data set's budget.
 
     Args:
-        summary: one sentence on what it is.
-        limitations: what it does badly, in words.
-        objective: what is minimised.
-        objectives: the same with other settings, by data set.
-        latents: D, where it has its own.
-        weighted: whether λ changes anything; not where each modality has a bound of its own.
+        summary: one sentence that describes the model.
+        limitations: sentences on what it does badly.
+        objective: the training objective.
+        objectives: objectives with other settings, by data set.
+        latents: D, if it differs from the budget's.
+        weighted: whether λ has an effect; it has none where each modality has its own bound.
         weights: λ of labels, tags and texts, by data set.
         epochs: passes over the training split, by data set.
-        learning_rates: learning rate, by data set.
-        warmup: fraction of training over which β rises; where it rules pre-training, its share.
-        missing: share of the training samples that lack their labels, tags or texts.
-        energy_learning_rate: of an energy's weights, trained by stochastic gradient descent: Adam
-            takes steps of equal size also where a gradient is only the noise of the chains.
+        learning_rates: learning rates, by data set.
+        warmup: the fraction of training over which β rises, and with it any pre-training.
+        missing: the fraction of training samples without their labels, tags or texts.
+        energy_learning_rate: the learning rate of an energy's weights, which are trained by
+            stochastic gradient descent, since Adam takes steps of the same size even where a
+            gradient is only noise from the chains.
     """
 
     summary: str
@@ -86,19 +87,19 @@ RECIPES: dict[str, Recipe] = {
         summary="The paper's MVAE: the sub-sampled objective and nothing else.",
         limitations=(
             ACROSS,
-            "No term of its loss draws a single modality's posterior to the joint one.",
+            "No term of its loss pulls a single modality's posterior towards the joint one.",
         ),
         objective=SubSampled(),
         weights=ONE,
     ),
     "mvae-cover": Recipe(
-        summary="MVAE whose single posteriors also cover the joint one, and name what the others "
-        "say in words.",
+        summary="MVAE whose single-modality posteriors also cover the joint one and predict "
+        "labels, tags and texts.",
         limitations=(
-            "The same product of experts, so every further modality narrows the posterior, "
-            "even one that contradicts the others.",
+            "It uses the same product of experts, so every further modality narrows the "
+            "posterior, even one that contradicts the others.",
             "Covering moves the posterior given a label alone to where the decoders agree on that "
-            "label, which is farther from the model's exact posterior than plain training's.",
+            "label, which is farther from the model's exact posterior than with plain training.",
         ),
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0),
         objectives=COVERING,
@@ -106,18 +107,18 @@ RECIPES: dict[str, Recipe] = {
         epochs={"mnist": 40},
     ),
     "mvae-cover-short": Recipe(
-        summary="Covering at the budget and the λ of the baselines; reading back begins late.",
+        summary="Covering with the budget and the λ of the baselines; reading back begins late.",
         limitations=(
-            "Draws from a label alone are of another label more often than those of mvae-cover, "
-            "which was trained for twice as long, with another λ.",
+            "Pictures generated from a label alone show another label more often than those of "
+            "mvae-cover, which was trained for twice as long, with another λ.",
         ),
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0, reading=0.7),
     ),
     "mvae-2d": Recipe(
-        summary="A covering MVAE with two latents, so that all of its latent space can be seen.",
+        summary="A covering MVAE with two latents, so that its whole latent space can be shown.",
         limitations=(
-            "Two dimensions are too few: pictures are blurred, and neighbouring classes share "
-            "ground, so a label or an image is sometimes taken for another.",
+            "Two dimensions are too few: pictures are blurred, and neighbouring classes overlap, "
+            "so a label or an image is sometimes taken for another.",
         ),
         latents=2,
         objective=Covering(gamma=1.0, kappa=30.0, rho=20.0),
@@ -128,8 +129,8 @@ RECIPES: dict[str, Recipe] = {
     "mvae-joint": Recipe(
         summary="MVAE trained on the joint ELBO alone.",
         limitations=(
-            "No single expert was ever trained to stand alone: given one modality it is asked "
-            "something new.",
+            "No expert was ever trained on its own, so the model was never trained to condition "
+            "on a single modality.",
         ),
         objective=Joint(),
         weights=ONE,
@@ -137,42 +138,42 @@ RECIPES: dict[str, Recipe] = {
     "mvae-singles": Recipe(
         summary="MVAE trained on the ELBOs of single modalities alone.",
         limitations=(
-            "No term of its loss takes two modalities together, so nothing ties their latents to "
-            "each other: from one it cannot tell the other.",
+            "No term of its loss involves two modalities together, so nothing aligns their "
+            "latents: it cannot predict one from the other.",
         ),
         objective=Singles(),
         weights=ONE,
     ),
     "mvae-denoising": Recipe(
-        summary="MVAE whose every subset must reconstruct all modalities.",
+        summary="MVAE in which every subset must reconstruct all modalities.",
         limitations=(
-            "A label alone has to reconstruct a picture that it cannot know: those drawn from it "
-            "hardly differ from each other.",
+            "A label alone has to reconstruct a picture that it does not determine, so pictures "
+            "generated from it hardly differ from each other.",
         ),
         objective=Denoising(),
     ),
     "vae": Recipe(
-        summary="One VAE for each modality: the reference without sharing.",
-        limitations=("It knows nothing of one modality given another.",),
+        summary="One VAE for each modality: the reference in which nothing is shared.",
+        limitations=("It cannot predict one modality from another.",),
         objective=VAEObjective(),
         weighted=False,
     ),
     "cvae": Recipe(
         summary="A conditional VAE for each direction.",
         limitations=(
-            "It goes from all other modalities to one, and does nothing else: it cannot generate "
-            "from nothing, reconstruct, or work with part of the evidence.",
+            "It predicts one modality from all the others, and nothing else: it cannot generate "
+            "without evidence, reconstruct, or condition on part of the evidence.",
             "N modalities need N models.",
         ),
         objective=CVAEObjective(),
         weighted=False,
     ),
     "encoder-decoder": Recipe(
-        summary="A plain network for each direction, with a code that is a point.",
+        summary="A plain network for each direction, with a deterministic code.",
         limitations=(
-            "It goes from all other modalities to one, and does nothing else.",
-            "It says one thing and cannot say how sure it is: where several answers are right, it "
-            "gives their compromise.",
+            "It predicts one modality from all the others, and nothing else.",
+            "It gives one answer without a measure of its uncertainty: where several answers are "
+            "right, it gives a compromise between them.",
         ),
         objective=EncoderDecoderObjective(),
         weighted=False,
@@ -181,26 +182,26 @@ RECIPES: dict[str, Recipe] = {
         summary="A posterior for each single modality, each of which reconstructs everything.",
         limitations=(
             "It has no posterior for several modalities together.",
-            "A label's posterior has to reconstruct a picture that it cannot know, which blurs "
-            "pictures.",
+            "A label's posterior has to reconstruct a picture that the label does not determine, "
+            "which blurs pictures.",
         ),
         objective=BiVCCAObjective(),
     ),
     "jmvae": Recipe(
-        summary="A joint encoder, and single encoders drawn to it by their divergence.",
+        summary="A joint encoder, and single-modality encoders trained to match its posterior.",
         limitations=(
-            "Every subset would need an encoder of its own; it has those for single modalities "
-            "and for all together.",
+            "Every subset would need an encoder of its own; it has encoders for single modalities "
+            "and for all together only.",
             "It learns from complete samples only.",
         ),
         objective=JMVAEObjective(),
     ),
     "mvae-q": Recipe(
-        summary="Experts that are posteriors themselves: q_i/p are one-to-one with MVAE's experts.",
+        summary="Experts that are themselves posteriors: q_i/p are one-to-one with MVAE's experts.",
         limitations=(
-            "Each expert is sharper than the prior everywhere, as the quotient has to be proper: "
-            "the same family of posteriors as MVAE's in another parametrisation, no richer. Where "
-            "the two differ, optimisation and parametrisation made the difference.",
+            "Each expert is always sharper than the prior, since the quotient has to be proper: "
+            "this is the same family of posteriors as MVAE's in another parametrisation, no "
+            "richer. Where the two differ, parametrisation and optimisation are the cause.",
             ACROSS,
         ),
         objective=MVAEQObjective(),
@@ -211,26 +212,26 @@ RECIPES: dict[str, Recipe] = {
         limitations=(
             "Further evidence does not sharpen a mixture: each draw follows one modality and "
             "ignores the others.",
-            "It trains the plain ELBO, not the importance-weighted bound of the original, and "
-            "has Gaussian latents where that has Laplace ones.",
+            "It is trained on the plain ELBO, not the importance-weighted bound of the original, "
+            "and has Gaussian latents instead of Laplace ones.",
         ),
         objective=MMVAEObjective(),
     ),
     "mopoe": Recipe(
-        summary="A mixture of the products of experts of all subsets.",
+        summary="A mixture of the products of experts over all subsets.",
         limitations=(
-            "A part of its draws comes from the product of few modalities even when all are "
-            "given, so further evidence sharpens it only in part.",
+            "Some of its draws come from the product of few modalities even when all are given, "
+            "so further evidence sharpens it only in part.",
             "The number of products doubles with each modality.",
         ),
         objective=MoPoEObjective(),
     ),
     "mvtcae": Recipe(
-        summary="MVAE's network, trained on a bound of the total correlation.",
+        summary="MVAE's network, trained on a bound on the total correlation.",
         limitations=(
-            "With α near 1 little draws its posteriors to the prior, so what it generates given "
-            "nothing may look like nothing.",
-            "It learns to reconstruct from all modalities only.",
+            "With α near 1, little pulls its posteriors towards the prior, so what it generates "
+            "without evidence may not look like the data.",
+            "It learns to reconstruct only from all modalities together.",
         ),
         objective=MVTCAEObjective(),
         weights=ONE,
@@ -238,11 +239,11 @@ RECIPES: dict[str, Recipe] = {
     "dae": Recipe(
         summary="The bimodal deep autoencoder: a shared code, trained with modalities set to zero.",
         limitations=(
-            "Its code is a point: given the same it generates the same, every time, and it cannot "
-            "say how sure it is.",
-            "Given nothing it generates nothing.",
+            "Its code is a point: given the same evidence it always generates the same, without a "
+            "measure of its uncertainty.",
+            "It cannot generate without evidence.",
             "The original is pre-trained layer by layer with restricted Boltzmann machines; this "
-            "one is trained end to end without.",
+            "one is trained end to end without pre-training.",
         ),
         objective=DAEObjective(),
         weights=ONE,
@@ -250,12 +251,12 @@ RECIPES: dict[str, Recipe] = {
     "rbm": Recipe(
         summary="One restricted Boltzmann machine over all modalities: no networks, no depth.",
         limitations=(
-            "A draw takes hundreds of Gibbs sweeps, and a chain may stay for long with the kind of "
-            "picture that it found first.",
-            "One hidden layer sees pixels only through weighted sums: strokes are coarse.",
-            "Its log p is known but for log Z. That is estimated from above, so that log p tends "
-            "to be too low, as far as the states that the estimate starts with are draws of the "
-            "machine.",
+            "A draw takes hundreds of Gibbs sweeps, and a chain may stay for a long time near the "
+            "mode that it reached first.",
+            "Its one hidden layer sees pixels only through weighted sums: strokes are coarse.",
+            "Its log p is known except for log Z. That is estimated from above, so log p tends to "
+            "be too low, provided that the states from which the estimate starts are draws from "
+            "the machine.",
         ),
         latents=512,
         objective=RBMObjective(),
@@ -263,30 +264,30 @@ RECIPES: dict[str, Recipe] = {
         energy_learning_rate=0.05,
     ),
     "dbm": Recipe(
-        summary="A deep Boltzmann machine: two hidden layers a modality, and one that they share.",
+        summary="A deep Boltzmann machine: two hidden layers per modality, and a shared top layer.",
         limitations=(
             "Our training of it fails: it predicts labels and tags far worse than other models "
-            "here. What is to blame is not known, so nothing follows from it about deep Boltzmann "
-            "machines.",
+            "here. The cause is not known, so no conclusion about deep Boltzmann machines can be "
+            "drawn from it.",
             "A draw takes hundreds of Gibbs sweeps, which mix slowly through the layers.",
-            "Training needs layer-wise pre-training, mean field and chains together; of its log p "
-            "there is a lower bound by mean field, with an estimated log Z.",
+            "Training needs layer-wise pre-training, mean field and chains; its log p is only "
+            "bounded from below, by mean field with an estimated log Z.",
         ),
         latents=512,
         objective=DBMObjective(),
         weighted=False,
         epochs=EPOCHS_DBM,
-        # Short: longer pre-training ended in a machine with one overwhelming mode, whose upper
-        # layers then saturated. With moving offsets the layers learn together well.
+        # Short: longer pre-training led to a machine with one dominant mode, whose upper layers
+        # then saturated. With moving offsets the layers learn well together.
         warmup=0.01,
         energy_learning_rate=0.02,
     ),
     "deep-rbm": Recipe(
-        summary="MVAE's networks with binary codes, tied together by an RBM in place of experts.",
+        summary="MVAE's networks with binary codes, coupled by an RBM instead of experts.",
         limitations=(
-            "Our training of it fails: the codes are learned by each modality alone and then "
+            "Our training of it fails: the codes are learned for each modality alone and then "
             "frozen, and from a picture it predicts labels and tags far worse than models with the "
-            "same networks. It is no fair comparison of the two products of experts.",
+            "same networks. It is not a fair comparison of the two products of experts.",
             "A draw takes hundreds of Gibbs sweeps, and its log p is not estimated.",
         ),
         objective=DeepRBMObjective(),
@@ -295,7 +296,7 @@ RECIPES: dict[str, Recipe] = {
         warmup=0.5,
     ),
 }
-# The paper's objective with other label weights; and with other numbers of subsets.
+# The paper's objective with other weights of the label, and with other numbers of subsets.
 RECIPES |= {
     f"mvae-lambda-{weight}": replace(
         RECIPES["mvae"],
@@ -307,16 +308,17 @@ RECIPES |= {
 RECIPES |= {
     f"mvae-k{k}": replace(
         RECIPES["mvae"],
-        summary=f"The paper's MVAE with {k} subsets between a step.",
+        summary=f"The paper's MVAE with k = {k} random subsets per step.",
         objective=SubSampled(k=k),
     )
     for k in (0, 2, 4)
 }
-# Trained where some or most samples lack what is said in words.
+# Training on samples of which half or most lack their annotations.
 RECIPES |= {
     f"{name}-missing-{percent}": replace(
         RECIPES[name],
-        summary=f"{RECIPES[name].summary} {percent} % of the samples lack their words.",
+        summary=f"{RECIPES[name].summary} {percent} % of the training samples lack their labels, "
+        "tags or texts.",
         missing=percent / 100,
     )
     for name in ("mvae", "mvae-cover", "jmvae")
@@ -325,7 +327,7 @@ RECIPES |= {
 
 
 def config_for(dataset: str, model: str) -> ModelConfig:
-    """Give the configuration of a recipe on a data set.
+    """Return the configuration of a recipe on a data set.
 
     Raises:
         KeyError: if there is no such data set or recipe.

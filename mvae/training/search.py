@@ -1,4 +1,4 @@
-"""The small search by which λ is chosen on the validation split, the same for every recipe."""
+"""The small search that chooses λ on the validation split, the same for every recipe."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from mvae.models.base import MultimodalModel
 from mvae.training.recipes import config_for
 from mvae.training.trainer import Trainer, validation_score
 
-__all__ = ["Trial", "quality", "search", "weighted"]
+__all__ = ["Trial", "quality", "search", "with_weight"]
 
-#: λ of the labels that are tried, each for the recipe's whole budget. A fifth of the budget chose
-#: badly: `mvae` on MNIST was then best with the λ with which it ends worst.
+#: The values of λ that are tried, each for the recipe's full budget. With a fifth of the budget,
+#: `mvae` on MNIST scored best with the λ that is worst with the full budget.
 CANDIDATES = (1.0, 10.0)
-#: Validation samples and importance draws by which the trials are compared.
+#: The numbers of validation samples and importance draws used to compare trials.
 SAMPLES, DRAWS = 1000, 100
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One try.
+    """The result of one candidate.
 
     Args:
         recipe: name of the recipe.
-        weight: λ of the labels.
+        weight: λ of the labels, tags and texts.
         epochs: passes over the training split.
         criterion: what was measured on the validation split.
-        value: in nats; the highest is chosen.
+        value: its value in nats; the candidate with the highest is chosen.
     """
 
     recipe: str
@@ -46,8 +46,8 @@ class Trial:
     value: float
 
 
-def weighted(config: ModelConfig, weight: float) -> ModelConfig:
-    """Give a configuration another λ of its labels, tags and texts."""
+def with_weight(config: ModelConfig, weight: float) -> ModelConfig:
+    """Return a copy of a configuration with another λ for its labels, tags and texts."""
     modalities = tuple(
         m.model_copy(update={"weight": weight}) if m.is_annotation else m for m in config.modalities
     )
@@ -55,9 +55,10 @@ def weighted(config: ModelConfig, weight: float) -> ModelConfig:
 
 
 def quality(config: ModelConfig, model: MultimodalModel, valid: Batch) -> tuple[str, float]:
-    """Say how good a model is on the validation split, and by which criterion.
+    """Evaluate a model on the validation split; return the criterion and its value.
 
-    It is the joint log p of 1,000 samples, K = 100; where a model has none, its own score.
+    The criterion is the mean joint log p of 1,000 samples with K = 100 importance draws; for a
+    model that has no joint log p it is the score of its objective.
     """
     if model.no_likelihood:
         return "score", validation_score(config.objective, model, valid)
@@ -67,39 +68,39 @@ def quality(config: ModelConfig, model: MultimodalModel, valid: Batch) -> tuple[
 
 
 def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
-    """Train every candidate and keep what is found in search.csv of the data set.
+    """Train every candidate, write the results to the data set's search.csv, and yield them.
 
-    A trial that is in the file already is not repeated, and a bundled model that is the candidate
-    already is not trained again. Yields all trials of the recipe.
+    Candidates already in the file are not repeated, and one that is identical to a bundled model
+    is evaluated without training. All trials of the recipe are yielded.
 
     Raises:
         CheckpointError: if the model cannot be built, a file is damaged, or another command is
             writing into the folder.
-        DatasetError: if there is no such data set, or its raw data are not there.
+        DatasetError: if there is no such data set, or its raw data are missing.
     """
     source, path = dataset_of(dataset), root / dataset / "search.csv"
-    config_for(dataset, recipe).build()  # what cannot be built is refused before data are read
+    config_for(dataset, recipe).build()  # fail before data are read if it cannot be built
     with writing(path.parent):
         valid = source.load("valid", False)
         for weight in CANDIDATES:
-            found = [t for t in read_rows(path, Trial) if (t.recipe, t.weight) == (recipe, weight)]
-            if not found:
-                config = weighted(config_for(dataset, recipe), weight)
+            trials = [t for t in read_rows(path, Trial) if (t.recipe, t.weight) == (recipe, weight)]
+            if not trials:
+                config = with_weight(config_for(dataset, recipe), weight)
                 model = _bundled(config, root) or _trained(config, valid)
                 criterion, value = quality(config, model.eval(), valid)
                 epochs = config.training.epochs
-                found = [Trial(recipe, weight, epochs, criterion, round(value, 2))]
-                rows = (*read_rows(path, Trial), *found)
+                trials = [Trial(recipe, weight, epochs, criterion, round(value, 2))]
+                rows = (*read_rows(path, Trial), *trials)
                 write_rows(path, sorted(rows, key=lambda t: (t.recipe, t.weight)))
-            yield from found
+            yield from trials
 
 
 def _bundled(config: ModelConfig, root: Path) -> MultimodalModel | None:
-    """Give the model of a checkpoint that is the candidate under whatever name, if there is one."""
-    words = {"model", "summary", "limitations"}
+    """Return the model of a checkpoint with the candidate's settings, if there is one."""
+    descriptive = {"model", "summary", "limitations"}
     for name in available(root).get(config.dataset, []):
         other = load_config(root / config.dataset / name)
-        if other.model_dump(exclude=words) == config.model_dump(exclude=words):
+        if other.model_dump(exclude=descriptive) == config.model_dump(exclude=descriptive):
             return load_model(config.dataset, name, root)[0]
     return None
 

@@ -1,4 +1,4 @@
-"""The training loop: it yields progress, ends with the best on validation, and can be resumed."""
+"""The training loop: it yields progress, keeps the best epoch on validation, and can be resumed."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from mvae.checkpoint import CheckpointError, ModelConfig, Training, load_tensors
 from mvae.data.missing import with_missing
 from mvae.models.base import MultimodalModel
 from mvae.models.objectives import Objective
-from mvae.training.checks import cause, usable, warn_of_scales
+from mvae.training.checks import diagnose, drop_empty, warn_of_scales
 
 __all__ = ["Progress", "Trainer"]
 
-#: The state of an unfinished run, beside the checkpoint that it will become.
+#: The file with the state of an unfinished run, in the folder of its future checkpoint.
 RESUME = "resume.safetensors"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a caller can show after each epoch; likelihoods in nats a sample.
+    """What a caller can show after each epoch; loss and score are in nats per sample.
 
     Args:
-        epoch: how many are done.
-        epochs: how many there will be.
-        loss: mean training loss of the epoch, with its λ and its annealed β.
-        score: of the validation split, usually its ELBO with λ = 1 and β = 1.
+        epoch: the number of completed epochs.
+        epochs: the total number of epochs.
+        loss: mean training loss of the epoch, with its λ and annealed β.
+        score: score of the validation split, usually the ELBO with λ = 1 and β = 1.
         best: whether this is the best score so far.
-        beta: at the end of the epoch.
-        seconds: spent so far, earlier runs included.
+        beta: β at the end of the epoch.
+        seconds: training time so far, including interrupted runs.
     """
 
     epoch: int
@@ -47,8 +47,8 @@ class Progress:
     seconds: float
 
 
-def rate_factor(progress: float) -> float:
-    """Learning rate relative to its start, by the fraction of training that is done."""
+def learning_rate_factor(progress: float) -> float:
+    """Return the learning rate relative to its initial value, given the progress from 0 to 1."""
     return 1.0 if progress < 0.7 else 0.1 if progress < 0.9 else 0.03
 
 
@@ -56,74 +56,74 @@ def rate_factor(progress: float) -> float:
 def validation_score(
     objective: Objective, model: MultimodalModel, valid: Batch, batch: int = 5000
 ) -> float:
-    """Mean score of complete samples, the same draws every time so that epochs compare.
+    """Compute the mean score, with the same draws every time so that epochs can be compared.
 
-    In few large batches: a Boltzmann machine estimates log Z anew for each. Texts take much memory,
-    a number for each token of the vocabulary at each place.
+    Batches are large and few, because a Boltzmann machine estimates log Z for each. For texts they
+    are smaller, because the logits of every token at every position take much memory.
     """
     if any(m.kind == "text" for m in model.modalities):
         batch //= 10
     generator = torch.Generator().manual_seed(0)
-    learning = model.training
+    was_training = model.training
     model.eval()
-    parts = [
+    scores = [
         objective.score(model, valid[slice(i, i + batch)], generator)
         for i in range(0, len(valid), batch)
     ]
-    model.train(learning)
-    return torch.cat(parts).mean().item()
+    model.train(was_training)
+    return torch.cat(scores).mean().item()
 
 
 def optimisers(model: MultimodalModel, settings: Training) -> list[torch.optim.Optimizer]:
-    """Give networks to Adam, and the weights of an energy to stochastic gradient descent.
+    """Return Adam for networks, and stochastic gradient descent for the weights of an energy.
 
-    The gradient of an energy is noisy with its chains; Adam would move weights by that noise as
-    fast as by what the data say.
+    The gradient of an energy is noisy because it is estimated from chains; Adam, which normalises
+    step sizes, would follow that noise as readily as the signal in the data.
     """
     energy = model.energy_weights() if settings.energy_learning_rate else {}
-    mine = {id(w) for weights in energy.values() for w in weights}
-    networks = [w for w in model.parameters() if id(w) not in mine]
-    found: list[torch.optim.Optimizer] = []
+    energy_ids = {id(w) for weights in energy.values() for w in weights}
+    networks = [w for w in model.parameters() if id(w) not in energy_ids]
+    result: list[torch.optim.Optimizer] = []
     if networks:
-        found.append(torch.optim.Adam(networks, settings.learning_rate, fused=True))
+        result.append(torch.optim.Adam(networks, settings.learning_rate, fused=True))
     if settings.energy_learning_rate:
-        groups = [{"params": w, "speed": speed} for speed, w in energy.items()]
-        found.append(torch.optim.SGD(groups, settings.energy_learning_rate, momentum=0.5))
-    return found
+        groups = [{"params": w, "lr_factor": factor} for factor, w in energy.items()]
+        result.append(torch.optim.SGD(groups, settings.energy_learning_rate, momentum=0.5))
+    return result
 
 
 class Trainer:
-    """Train a model; iterate over it for the progress, after which `model` is the best one.
+    """Train a model: iterating yields progress, and then `model` has the best epoch's weights.
 
-    The data stay whole in memory and are indexed: small models starve behind a loader. The same
-    configuration gives the same weights, interrupted or not, on the same machine with the same
-    number of threads (`torch.get_num_threads`): sums split among more threads round otherwise.
-    Samples without any modality are left out, with a warning, and so is pointed out a modality with
-    a Gaussian likelihood whose scale is far from 1.
+    All data are held in memory and indexed, since small models would wait for a data loader. The
+    same configuration gives the same weights, interrupted or not, on the same machine with the same
+    number of threads (`torch.get_num_threads`), on which the rounding of sums depends. Samples
+    without any modality are left out, with a warning; there is also a warning for a modality with a
+    Gaussian likelihood whose scale is far from 1.
 
     Args:
         config: the model, its objective and its budget.
         data: the training split.
-        valid: the validation split, whose score chooses the epoch that is kept.
-        folder: where to keep the state after each epoch, and to go on from it; None keeps nothing.
+        valid: the validation split, whose score determines the epoch that is kept.
+        folder: where to save the state after each epoch, and resume from it; None saves nothing.
 
     Raises:
         ValueError: if a split has no samples, or none with any modality.
-        FloatingPointError: while iterating, if the loss is no longer finite; it says which modality
-            is the likely cause.
-        CheckpointError: if the folder keeps an unfinished run with other settings.
+        FloatingPointError: while iterating, if the loss is no longer finite; the message names the
+            modality that is the likely cause.
+        CheckpointError: if the folder holds an unfinished run with other settings.
     """
 
     def __init__(
         self, config: ModelConfig, data: Batch, valid: Batch, folder: Path | None = None
     ) -> None:
         self.config, self.folder = config, folder
-        self.data, self.valid = data, usable(valid, "validation")
+        self.data, self.valid = data, drop_empty(valid, "validation")
         for m in config.modalities if config.training.missing else ():
             if m.is_annotation:
                 share, seed = config.training.missing, config.training.seed
                 self.data = with_missing(self.data, m.name, share, seed)
-        self.data = usable(self.data, "training")
+        self.data = drop_empty(self.data, "training")
         warn_of_scales(config.modalities, self.data)
         torch.manual_seed(config.training.seed)
         self.generator = torch.Generator().manual_seed(config.training.seed)
@@ -137,8 +137,8 @@ class Trainer:
             self._restore(load_tensors(folder / RESUME))
 
     def __iter__(self) -> Iterator[Progress]:
-        """Run the epochs that are left, yielding after each; then load the best weights."""
-        # Denormal numbers make the first steps up to twice as slow.
+        """Run the remaining epochs, yielding after each; then load the best weights."""
+        # Denormal numbers would make the first steps up to twice as slow.
         torch.set_flush_denormal(True)
         epochs = self.config.training.epochs
         while self.epoch < epochs:
@@ -148,8 +148,8 @@ class Trainer:
             if not math.isfinite(self.score):
                 raise self._not_finite("validation score", self.score, self.valid)
             self.epoch, self.seconds = self.epoch + 1, self.seconds + time.monotonic() - started
-            counts = self.epoch >= self.config.objective.settled * epochs
-            if best := counts and self.score > self.best_score:
+            eligible = self.epoch >= self.config.objective.keep_after * epochs
+            if best := eligible and self.score > self.best_score:
                 self.best_score = self.score
                 self.best = {n: w.clone() for n, w in self.model.state_dict().items()}
             self.history.append((self.epoch, loss, self.score, beta, self.seconds))
@@ -164,8 +164,8 @@ class Trainer:
         def loss(part: Batch) -> Tensor:
             return objective(self.model, part, 1.0, self.generator)
 
-        why = cause(self.config.modalities, batch, loss, self.config.training.learning_rate)
-        return FloatingPointError(f"The {what} is {value} in epoch {self.epoch + 1}. {why}")
+        cause = diagnose(self.config.modalities, batch, loss, self.config.training.learning_rate)
+        return FloatingPointError(f"The {what} is {value} in epoch {self.epoch + 1}. {cause}")
 
     def _run_epoch(self) -> tuple[float, float]:
         """Train for one epoch; return its mean loss and its last β."""
@@ -178,8 +178,8 @@ class Trainer:
             beta = min(1.0, (step + 1) / max(settings.warmup * total, 1.0))
             for optimiser in self.optimisers:
                 for group in optimiser.param_groups:
-                    rate = optimiser.defaults["lr"] * group.get("speed", 1.0)
-                    group["lr"] = rate * rate_factor(step / total)
+                    initial = optimiser.defaults["lr"] * group.get("lr_factor", 1.0)
+                    group["lr"] = initial * learning_rate_factor(step / total)
             batch = self.data[index]
             loss = objective(self.model, batch, beta, self.generator, step / total)
             if not loss.isfinite():
@@ -192,7 +192,7 @@ class Trainer:
         return loss_sum.item(), beta
 
     def _state(self) -> dict[str, Tensor]:
-        """Return everything that a resumed run needs to go on as if it had never stopped."""
+        """Return everything that a resumed run needs to continue as if it had never stopped."""
         numbers = [self.epoch, self.seconds, self.score, self.best_score]
         tensors = {f"model/{name}": w for name, w in self.model.state_dict().items()}
         tensors |= {f"best/{name}": w for name, w in self.best.items()}
@@ -201,13 +201,13 @@ class Trainer:
                 tensors |= {f"moments/{number}/{index}/{n}": w for n, w in moments.items()}
         tensors["config"] = self._description()
         tensors["generator"] = self.generator.get_state()
-        tensors["layers"] = torch.get_rng_state()  # of what layers draw by themselves
+        tensors["layers"] = torch.get_rng_state()  # used by layers with their own randomness
         tensors["history"] = torch.tensor(self.history, dtype=torch.float64)
         tensors["numbers"] = torch.tensor(numbers, dtype=torch.float64)
         return tensors
 
     def _description(self) -> Tensor:
-        """Return the configuration as bytes, by which a state tells whose it is."""
+        """Return the configuration as bytes, which identify the run that a state belongs to."""
         return torch.frombuffer(
             bytearray(self.config.model_dump_json().encode()), dtype=torch.uint8
         )
@@ -215,8 +215,9 @@ class Trainer:
     def _restore(self, tensors: dict[str, Tensor]) -> None:
         if not torch.equal(tensors.get("config", torch.empty(0)), self._description()):
             raise CheckpointError(
-                f"An unfinished run with other settings is kept in {RESUME} of this checkpoint; "
-                "train with its settings to finish it, or delete the file to begin anew."
+                f"{RESUME} in the folder of this checkpoint holds an unfinished run with other "
+                "settings: train with those settings to finish it, or delete the file to start "
+                "again."
             )
 
         def part(prefix: str) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""The zoo: every run whose figures this project shows, and how to make what is missing of it."""
+"""The zoo: every run whose figures this project shows, and the training of missing runs."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ BASELINES = (
     *("vae", "cvae", "bivcca", "jmvae", "mvae-q", "mmvae", "mopoe", "mvtcae", "dae"),
     *("rbm", "dbm", "deep-rbm"),
 )
-#: Ways to train one network; those without a page of their own are rows of a table only.
-WAYS = (
+#: Variants of the MVAE's training; those that cannot be selected appear in a table only.
+VARIANTS = (
     *("mvae-joint", "mvae-singles", "mvae-denoising", "mvae-cover-short"),
     *("mvae-lambda-10", "mvae-lambda-50"),
 )
@@ -45,7 +45,7 @@ class Run:
     Args:
         dataset: name of the data set.
         recipe: name of the recipe.
-        seed: of weights, order and draws.
+        seed: seed of the initial weights, the order of samples and all draws.
     """
 
     dataset: str
@@ -54,7 +54,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Name of its folder, and of its checkpoint.
+        """Name of its checkpoint and of the folder that holds it.
 
         Example:
             >>> Run("mnist", "mvae").name, Run("mnist", "mvae", seed=2).name
@@ -64,15 +64,15 @@ class Run:
 
     @property
     def config(self) -> ModelConfig:
-        """Its recipe's configuration, with its seed."""
+        """The recipe's configuration, with the seed of this run."""
         config = config_for(self.dataset, self.recipe)
         training = config.training.model_copy(update={"seed": self.seed})
         return config.model_copy(update={"training": training})
 
 
-OWN = ("mvae", "mvae-cover", "mvae-2d")
-#: Further data sets, and what stands beside MVAE on each: what its modalities allow for.
-FURTHER = {
+MVAE_RECIPES = ("mvae", "mvae-cover", "mvae-2d")
+#: The recipes trained on each further data set: the MVAE, and baselines suited to its modalities.
+FURTHER_RECIPES = {
     "multimnist": ("mvae", "mvae-cover", "jmvae"),
     "faces": ("mvae", "mvae-cover", "jmvae", "cvae"),
     "faces19": ("mvae", "mvae-cover", "mvtcae"),
@@ -82,12 +82,12 @@ FURTHER = {
     "views": ("mvae", "mvae-k0", "mvae-k2", "mvae-k4", "mvae-cover", "mvtcae", "mmvae"),
 }
 ZOO: tuple[Run, ...] = (
-    *(Run(dataset, name) for dataset in ("mnist", "fashion", "quadrants") for name in OWN),
-    *(Run("mnist", name) for name in (*BASELINES, *WAYS)),
+    *(Run(dataset, name) for dataset in ("mnist", "fashion", "quadrants") for name in MVAE_RECIPES),
+    *(Run("mnist", name) for name in (*BASELINES, *VARIANTS)),
     *(Run("mnist", name, seed) for name in REPEATED for seed in SEEDS),
     *(Run("fashion", name) for name in BASELINES),
     *(Run("quadrants", f"mvae-k{k}") for k in (0, 2, 4)),
-    *(Run(dataset, name) for dataset, names in FURTHER.items() for name in names),
+    *(Run(dataset, name) for dataset, names in FURTHER_RECIPES.items() for name in names),
     *(
         Run("clipart", f"{name}-missing-{percent}")
         for name in ("mvae", "mvae-cover", "jmvae")
@@ -97,10 +97,10 @@ ZOO: tuple[Run, ...] = (
 
 
 def state_of(run: Run, root: Path) -> str:
-    """Say how far a run is: "missing", "trained" or "measured".
+    """Return the state of a run: "missing", "trained" or "measured".
 
-    A run with other settings than its recipe's is missing. The weights of some runs are not kept
-    in the repository; then their figures, which name the weights, are enough.
+    A run whose settings differ from its recipe's counts as missing. The weights of some runs are
+    not kept in the repository; their figures, which identify the weights, are then sufficient.
 
     Raises:
         CheckpointError: if its files are damaged.
@@ -120,18 +120,18 @@ def state_of(run: Run, root: Path) -> str:
 
 
 def train(config: ModelConfig, data: Batch, valid: Batch, folder: Path) -> Iterator[Progress]:
-    """Train to the end, yielding progress, and write the checkpoint; go on where it stopped.
+    """Train a model, yielding progress, and write its checkpoint; resume an interrupted run.
 
     Args:
         config: the model, its objective and its budget.
         data: the training split.
         valid: the validation split.
-        folder: of the checkpoint.
+        folder: the folder of the checkpoint.
 
     Raises:
         FloatingPointError: if the loss is no longer finite.
-        CheckpointError: if the folder keeps an unfinished run with other settings, or another
-            command is writing into it, or nothing can be written there.
+        CheckpointError: if the folder holds an unfinished run with other settings, another command
+            is writing into it, or it cannot be written to.
     """
     with writing(folder):
         trainer = Trainer(config, data, valid, folder)

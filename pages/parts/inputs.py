@@ -9,9 +9,9 @@ import streamlit as st
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.distributions.autoregressive import said
+from mvae.distributions.autoregressive import text_mask
 from mvae.images.preprocessing import InputError
-from mvae.images.tiling import grey
+from mvae.images.tiling import vector_as_image
 from mvae.kinds.tokens import WORD
 from mvae.modality import Modality
 from pages.parts.chips import NO, OFF, YES, Chip, chips
@@ -72,7 +72,7 @@ def say(m: Modality, entry: Entry, own: Entry | None) -> None:
 def _shown(m: Modality, value: Tensor, small: bool) -> None:
     """Show what can only be looked at: a picture, or numbers as a line."""
     if m.kind == "image" or m.grid:
-        value = grey(m, value) if m.grid else value
+        value = vector_as_image(m, value) if m.grid else value
         width = TILE if m.tile is not None else SMALL if small else WHOLE
         alt = f"the {m.name} that is supplied or dropped"
         st.image(as_image(value, width), output_format="PNG", alt=alt)
@@ -182,7 +182,7 @@ def _text(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> N
 
 def _tokens(m: Modality, value: Tensor) -> None:
     """Show the tokens of a text in boxes, and how many more fit if it is long."""
-    tokens = [m.categories[token] for token in value[said(value)].tolist() if token]
+    tokens = [m.categories[token] for token in value[text_mask(value)].tolist() if token]
     marked = any(token.startswith(WORD) for token in tokens)
     boxes = "".join(
         f'<span class="within">{escape(token)}</span>'

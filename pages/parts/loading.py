@@ -18,7 +18,7 @@ from mvae.models.base import MultimodalModel
 from mvae.results.external_models import FILE as PEERS
 from mvae.results.external_models import Peer, peers
 from mvae.results.runs import Record, runs
-from mvae.training.weak_supervision import Point, curves
+from mvae.training.weak_supervision import Point, read_points
 from pages.parts.versions import kept, stamps
 
 __all__ = [
@@ -118,7 +118,7 @@ def _of_supervision(dataset: str) -> Hashable:
 @kept(_of_supervision, max_entries=8)
 def supervision_of(dataset: str) -> list[Point]:
     """Return what was measured with few labels."""
-    return curves(checkpoint.CHECKPOINTS / dataset / "supervision.csv")
+    return read_points(checkpoint.CHECKPOINTS / dataset / "supervision.csv")
 
 
 def _of_peers(dataset: str) -> Hashable:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mvae.analysis.inference import Inference, conflict_percentile
-from mvae.distributions.disagreement import UNUSUAL
+from mvae.distributions.disagreement import UNUSUAL_PERCENTILE
 from mvae.kinds.tokens import decode
 from mvae.modality import Modality
 from pages.parts.manual_values import is_attribute
@@ -182,7 +182,7 @@ def agreement(inference: Inference, test: Mapping[str, Any]) -> str:
         return ""
     two = len(inference.evidence) == 2
     these, real = ("These two", "real pairs") if two else ("These", "real examples")
-    if percentile > UNUSUAL:
+    if percentile > UNUSUAL_PERCENTILE:
         shown = "all" if percentile >= 100 else f"{min(percentile, 99.9):.1f} %"
         return (
             f"{these} conflict more than {shown} of {real} do, and the posterior got no wider: its "

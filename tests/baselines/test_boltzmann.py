@@ -80,7 +80,7 @@ def test_the_contrast_has_the_gradient_of_log_p(make):
     n = 400_000
     posterior = torch.multinomial(weights, n, replacement=True, generator=source)
     model = torch.multinomial(p, n, replacement=True, generator=source)
-    contrast = machine.contrast(
+    contrast = machine.contrastive_loss(
         {name: x[posterior] for name, x in states.items()},
         {name: x[model] for name, x in states.items()},
     )
@@ -95,7 +95,7 @@ def test_data_are_measured_from_the_mean_of_the_first_that_are_seen():
     model = RBM(PAIR, 5)
     machine, data = model.machine, model.visible(pairs())
     assert torch.equal(machine.offset("h"), torch.full((5,), 0.5))
-    machine.centre({name: x[:20] for name, x in data.items()})
+    machine.initialise_from({name: x[:20] for name, x in data.items()})
     for name in machine.even:
         seen = data[name][:20].mean(0)
         torch.testing.assert_close(machine.offset(name), seen, atol=0.03, rtol=0)
@@ -103,7 +103,7 @@ def test_data_are_measured_from_the_mean_of_the_first_that_are_seen():
         means = machine.mean(name, machine.biases[name])
         torch.testing.assert_close(means, seen, atol=0.03, rtol=0)
     before = {name: x.clone() for name, x in machine.state_dict().items()}
-    machine.centre(data)
+    machine.initialise_from(data)
     assert all(torch.equal(x, before[name]) for name, x in machine.state_dict().items())
 
 
@@ -114,7 +114,7 @@ def test_moved_offsets_leave_the_machine_what_it_is():
     hidden = {name: x for name, x in means.items() if not name.startswith("v ")}
     start = {name: machine.offset(name).clone() for name in hidden}
     for _ in range(200):
-        machine.recentre(hidden)
+        machine.update_offsets(hidden)
     for name, x in hidden.items():
         assert not torch.allclose(start[name], x.mean(0), atol=0.05)
         torch.testing.assert_close(machine.offset(name), x.mean(0), atol=0.01, rtol=0)
@@ -128,7 +128,7 @@ def test_draws_of_the_hidden_units_vary_together_as_in_the_posterior():
     chosen = every.where({name: x[0] for name, x in data.items()})
     p = every.p[chosen] / every.p[chosen].sum()
     many = {name: x.expand(n, -1) for name, x in data.items()}
-    drawn = machine.posterior(many, machine.mean_field(many), seeded())
+    drawn = machine.draw_posterior(many, machine.mean_field(many), seeded())
     a, b = "h2 stroke", "h3"
     exact = np.einsum("s,si,sj->ij", p, every.states[a][chosen], every.states[b][chosen])
     found = (drawn[a].T @ drawn[b] / n).detach().numpy()
@@ -231,7 +231,7 @@ def test_a_picture_with_a_missing_tile_is_refused():
     tiles = [Modality(name=n, kind="image", shape=(1, 2, 2), likelihood="bernoulli") for n in "ab"]
     model = RBM((*tiles, LABEL), 2)
     batch = Batch.of(model.modalities, {"a": torch.ones(1, 1, 2, 2), "label": torch.tensor([1])})
-    with pytest.raises(ValueError, match="sums out labels only"):
+    with pytest.raises(ValueError, match="can sum out missing labels only"):
         log_likelihood(model, batch, 400)
 
 
@@ -275,7 +275,7 @@ def test_persistent_chains_stay_distributed_as_the_machine():
     every, source = Enumeration(machine), seeded()
     total = {name: torch.zeros(n) for name, n in every.sizes.items()}
     for step in range(1100):
-        state = machine.persist(source)
+        state = machine.advance_chains(source)
         if step >= 100:
             total = {name: x + state[name].mean(0) / 1000 for name, x in total.items()}
     assert machine.chains.dtype == torch.bool

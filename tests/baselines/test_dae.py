@@ -94,6 +94,6 @@ def test_dae_draws_nothing_and_refuses_to_make_something_of_nothing(toy_model, t
             torch.testing.assert_close(p.log_prob(value), other[n].log_prob(value))
             torch.testing.assert_close(p.log_prob(value)[0], p.log_prob(value)[2])
     assert model.generate(batch.supply([]), 3) == {}
-    assert model.cannot([], "label").startswith("Given nothing")
+    assert model.cannot([], "label").startswith("Without evidence")
     with pytest.raises(ValueError, match=re.escape(model.no_likelihood)):
         log_likelihood(model, batch, 30)

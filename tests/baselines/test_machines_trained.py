@@ -73,7 +73,7 @@ def test_pretraining_doubles_the_weights_where_a_pair_stands_in_for_two_layers()
     h2 = torch.sigmoid(2 * up + bias["h2 stroke"])
     h3 = torch.sigmoid((h2 - o("h2 stroke")) @ weight("h2 stroke", "h3") + bias["h3"])
     for stage, (below, above) in enumerate(((data["v stroke"], h1), (h1, h2), (h2, h3))):
-        seen, again = objective.reconstructed(model, data, stage, seeded())
+        seen, again = objective.reconstruct(model, data, stage, seeded())
         names = [model.layers[stage][0], model.layers[stage + 1][0]]
         assert list(seen) == list(again) == names
         torch.testing.assert_close(seen[names[0]], below)
@@ -136,7 +136,7 @@ def test_a_machine_may_see_incomplete_samples_first(objective, beta):
 
 @pytest.mark.parametrize("kind", [RBM, DBM])
 def test_a_gaussian_modality_is_refused(kind, toys):
-    with pytest.raises(ValueError, match=r"point is Gaussian: give it a Bernoulli likelihood"):
+    with pytest.raises(ValueError, match=r"point is Gaussian: use a Bernoulli likelihood"):
         kind([m.model_copy(update={"hidden": (4, 4)}) for m in toys], 2)
 
 

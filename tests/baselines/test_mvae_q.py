@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mvae.distributions.gaussian import Gaussian, product_of_experts
-from mvae.models.mvae_q import FLOOR, MVAEQ, MVAEQObjective
+from mvae.models.mvae_q import MIN_LOG_PRECISION, MVAEQ, MVAEQObjective
 from tests.by_hand import (
     HOLES,
     assert_same_loss_and_gradients,
@@ -27,7 +27,9 @@ pytestmark = pytest.mark.usefixtures("float64")
 def written(mean: Tensor, a: Tensor) -> Gaussian:
     """Give what MVAE-Q's networks must give for experts of mean m and precision e^a."""
     # The inverse of a softplus above its floor; q_i is the expert times the prior.
-    return Gaussian(mean / (1 + (-a).exp()), -FLOOR - (a - FLOOR).expm1().log())
+    return Gaussian(
+        mean / (1 + (-a).exp()), -MIN_LOG_PRECISION - (a - MIN_LOG_PRECISION).expm1().log()
+    )
 
 
 def test_any_experts_of_an_mvae_can_be_written_as_posteriors(toy_model, toy_batch, monkeypatch):

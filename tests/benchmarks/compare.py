@@ -63,7 +63,7 @@ def six_models(root: Path) -> list[str]:
     busy = [
         name
         for name, model in everyone
-        if not (model.sampler or model.no_posterior or model.cannot(["label"], "image"))
+        if not (model.uses_gibbs_chains or model.no_posterior or model.cannot(["label"], "image"))
     ]
     return busy[:MODELS]
 

@@ -40,7 +40,7 @@ from mvae.models.jmvae import JMVAE
 from mvae.models.mvae import MVAE
 from mvae.results.external_models import FILE, Peer
 from mvae.training.recipes import config_for
-from mvae.training.trainer import rate_factor
+from mvae.training.trainer import learning_rate_factor
 from mvae.training.zoo import train as train_ours
 from tests.benchmarks.in_multivae import (
     BaseTrainer,
@@ -132,7 +132,9 @@ def train_theirs(config: ModelConfig, pixels: str) -> dict[str, Tensor]:
                 num_epochs=settings.epochs,
                 learning_rate=settings.learning_rate,
                 scheduler_cls="LambdaLR",
-                scheduler_params={"lr_lambda": lambda epoch: rate_factor(epoch / settings.epochs)},
+                scheduler_params={
+                    "lr_lambda": lambda epoch: learning_rate_factor(epoch / settings.epochs)
+                },
                 seed=settings.seed,
                 no_cuda=True,
             ),

@@ -62,7 +62,7 @@ def test_products_are_those_of_the_library(call: Call, kind: str, count: int) ->
     close(got["information"], q.information())
     close(got["sharpness"], prior.entropy() - q.entropy())
     close(got["conflict"], conflict(batch, product)[0])
-    close(got["disagreement"], disagreement(batch, product.present).among[0])
+    close(got["disagreement"], disagreement(batch, product.present).between_modalities[0])
     if count:
         close(got["informations"], experts.information())
     else:

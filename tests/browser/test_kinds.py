@@ -16,7 +16,7 @@ from mvae.analysis.embedding import posterior_means, principal_axes
 from mvae.analysis.inference import Inference, infer
 from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
-from mvae.distributions.autoregressive import said
+from mvae.distributions.autoregressive import text_mask
 from mvae.distributions.gaussian import Gaussian
 from mvae.kinds.tokens import decode
 from mvae.modality import Modality
@@ -145,7 +145,7 @@ def test_a_held_latent_says_one_text_and_how_sure_of_each_token(open_, toy_root)
     with torch.no_grad():
         (p,) = model.expected((axes.T @ torch.tensor(at)).unsqueeze(0))["english"]
     m = model.modality("english")
-    wanted = p.argmax(-1)[said(p.argmax(-1)) & (p.argmax(-1) != 0)]
+    wanted = p.argmax(-1)[text_mask(p.argmax(-1)) & (p.argmax(-1) != 0)]
     texts = shown.page.locator(".texts[data-of=english]")
     expect(texts.locator("li")).to_have_count(1)
     tokens = texts.locator(".token")

@@ -13,7 +13,7 @@ import torch
 from playwright.sync_api import Error
 
 from mvae.checkpoint import load_model
-from mvae.distributions.autoregressive import said
+from mvae.distributions.autoregressive import text_mask
 from mvae.modality import Modality
 from mvae.models.mvae import MVAE
 from pages.parts import assets
@@ -110,7 +110,7 @@ def compare_texts(got: torch.Tensor, wanted: torch.Tensor) -> None:
     """Compare probabilities of tokens ``(N, L, V)``, each text up to a choice made by a hair."""
     tokens = wanted.argmax(-1)
     assert len(tokens.unique(dim=0)) > 30  # many different texts,
-    lengths = said(tokens).sum(-1)
+    lengths = text_mask(tokens).sum(-1)
     assert lengths.min() < lengths.max()  # not all of the same length
     # Rounding decides between two tokens that are equally likely, and what follows is another
     # text: such a text is compared up to there, the choice itself included.

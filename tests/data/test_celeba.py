@@ -144,11 +144,12 @@ def test_columns_are_found_by_name(folder):
     header = ["Unheard_Of", *reversed(HEADER)]
     table = {image: [1, *reversed(row)] for image, row in rows().items()}
     write_list(folder, header, table, "\n")
-    with pytest.warns(UserWarning, match="not used") as caught:
+    with pytest.warns(UserWarning, match="are ignored") as caught:
         batch = CELEBA.load("valid", False)
     assert batch.values["attributes"].tolist() == wanted(*IMAGES[8:10])
     assert [str(warning.message) for warning in caught] == [
-        "celeba/list_attr_celeba.txt, line 2: not used is what CelebA does not have, Unheard_Of."
+        "celeba/list_attr_celeba.txt, line 2: columns that CelebA does not have are ignored: "
+        "Unheard_Of."
     ]
 
 
@@ -162,7 +163,7 @@ def test_windows_line_ends_are_read(folder):
 
 
 def test_no_more_training_images_than_fit_into_memory(folder, monkeypatch):
-    monkeypatch.setattr(celeba, "MOST", 3)
+    monkeypatch.setattr(celeba, "MAX_TRAINING_IMAGES", 3)
     batch = CELEBA.load("train", False)
     assert batch.values["attributes"].tolist() == wanted(*IMAGES[:3])
 
@@ -178,7 +179,7 @@ def test_a_shorter_copy_is_read_whatever_its_count_says(folder):
         warnings.simplefilter("always")
         assert CELEBA.load("train", False).values["attributes"].tolist() == wanted(*IMAGES[:8])
         assert len(CELEBA.load("valid", False)) == 1
-        assert "No image is both of the test split" in message_of(split="test")
+        assert "No image of the test split" in message_of(split="test")
     count = "celeba/list_attr_celeba.txt, line 1: the count is 202599, but 9 rows follow."
     assert [str(warning.message) for warning in caught] == [
         *(count, count),

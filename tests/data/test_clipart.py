@@ -178,9 +178,9 @@ def test_a_file_without_images_is_refused(folder):
     [
         (b'[\n {"tags": ["food"]},\n {"tags": [}\n]', "line 3"),
         (b"", "line 1"),
-        (b"\xff\xfe\x80", "is no JSON"),
-        (b"[" * 200_000, "is no JSON"),
-        (b'{"tags": ["food"]}', "is no list"),
+        (b"\xff\xfe\x80", "is not valid JSON"),
+        (b"[" * 200_000, "is not valid JSON"),
+        (b'{"tags": ["food"]}', "is not a list"),
     ],
     ids=["syntax", "empty", "bytes", "deep", "object"],
 )
@@ -198,13 +198,13 @@ def test_pictures_and_entries_that_do_not_pair_are_refused(folder, n_pictures, n
     write(folder, pictures[:n_pictures], entries[:n_entries])
     message = sentence_of(CLIPART)
     assert f"pictorial_tags.json has {n_entries} entries" in message
-    assert f"pictorial_64.npz {n_pictures} pictures" in message
+    assert f"pictorial_64.npz has {n_pictures} pictures" in message
 
 
 def test_no_picture_with_a_tag_is_told(folder):
     pictures, entries = small_set()
     write(folder, pictures, [entry | {"tags": ["seldom"]} for entry in entries])
-    assert "any tag that is known" in sentence_of(CLIPART)
+    assert "has a known tag" in sentence_of(CLIPART)
     write(folder, pictures[:0], [])
     sentence_of(CLIPART)
 

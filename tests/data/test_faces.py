@@ -17,7 +17,15 @@ from scipy.stats import chisquare
 from mvae import checkpoint
 from mvae.data import DatasetError
 from mvae.data import faces as faces_module
-from mvae.data.face_generator import ATTRIBUTES, TRAITS, _style, attributes, draw, options, render
+from mvae.data.face_generator import (
+    ATTRIBUTES,
+    TRAITS,
+    _style,
+    attributes,
+    draw_traits,
+    render,
+    style_options,
+)
 from mvae.data.faces import FACES, make
 from mvae.data.faces19 import FACES19
 
@@ -41,7 +49,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def many() -> list[dict[str, str]]:
-    return [draw(number) for number in range(6000)]
+    return [draw_traits(number) for number in range(6000)]
 
 
 def test_every_row_of_the_network_is_a_distribution_and_none_is_missing():
@@ -98,9 +106,9 @@ def test_a_bald_head_has_no_tone_of_hair(many):
 
 def test_the_style_draws_what_the_attributes_say():
     for number in range(60):
-        traits = draw(number)
+        traits = draw_traits(number)
         has = dict(zip(ATTRIBUTES, attributes(traits), strict=True))
-        drawn = Avatar(_style(), options(number, traits)).to_json()["options"]
+        drawn = Avatar(_style(), style_options(number, traits)).to_json()["options"]
         assert ("hatVariant" in drawn) == has["hat"]
         assert ("beardVariant" in drawn) == has["beard"]
         assert ("accessoriesVariant" in drawn) == has["earrings"]
@@ -115,7 +123,7 @@ def test_the_style_draws_what_the_attributes_say():
 def test_every_attribute_is_seen(trait):
     """With another value of a trait, at least two cells of the picture differ clearly."""
     for number in range(30):
-        traits = draw(number)
+        traits = draw_traits(number)
         if trait.name == "tone" and traits["cut"] == "bald":
             continue
         picture = render(number, traits).int()
@@ -126,7 +134,7 @@ def test_every_attribute_is_seen(trait):
 
 
 def test_what_is_no_attribute_varies():
-    traits = draw(0)
+    traits = draw_traits(0)
     pictures = [render(number, traits) for number in range(12)]
     assert len({picture.numpy().tobytes() for picture in pictures}) == 12
     corners = {tuple(picture[:, 0, 0].tolist()) for picture in pictures}
@@ -166,7 +174,7 @@ def test_pictures_keep_their_attributes(few_faces):
     for split, start in (("train", 0), ("valid", 100), ("test", 110)):
         batch = FACES.load(split, False)
         for i in (0, len(batch) - 1):
-            traits = draw(start + i)
+            traits = draw_traits(start + i)
             expected = render(start + i, traits).float() / 255
             assert torch.equal(batch.values["image"][i], expected)
             assert batch.values["attributes"][i].tolist() == attributes(traits)

@@ -13,7 +13,7 @@ import torch
 
 from mvae.data import DatasetError
 from mvae.data import translation as translation_module
-from mvae.data.pairs import divide, learn, pairs, read_pairs
+from mvae.data.pairs import learn_vocabularies, pairs, read_pairs, split_pairs
 from mvae.data.translation import LANGUAGES, TRANSLATION, read_vocabulary, write_vocabularies
 from mvae.images.preprocessing import InputError
 from mvae.kinds.tokens import UNKNOWN, WORD, decode, encode, split
@@ -82,7 +82,7 @@ def test_lines_that_are_no_pair_are_listed_and_the_others_read(tmp_path):
     assert found == [("Open", "Mở"), ("File", "Tệp")]
     assert problems == [
         f"{path}, line 2: there is no tab between two texts",
-        f"{path}, line 4: there are 3 columns, not two; keep those of the two texts",
+        f"{path}, line 4: there are 3 columns, not two; keep only those with the two texts",
         f"{path}, line 5: one of the two texts is empty",
     ]
 
@@ -136,7 +136,7 @@ def test_aligned_files_without_a_pair_are_told_how_pairs_are_written(tmp_path):
 def test_there_has_to_be_a_pair_to_learn_from(tmp_path):
     path = write_table(tmp_path / "both.tsv", [("Open", f"Mở {n}") for n in range(5)])
     with pytest.raises(DatasetError, match="No pair is left to learn from"):
-        learn([(path,)])
+        learn_vocabularies([(path,)])
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -157,7 +157,7 @@ def test_no_text_is_in_two_splits_and_none_is_lost(tmp_path, seed):
         tuple(source.choice((text, text.upper(), f"{text}...", f"({text})")) for text in row)
         for row in rows
     ]
-    parts = divide([(write_table(tmp_path / "both.tsv", styled + styled[:50]),)])
+    parts = split_pairs([(write_table(tmp_path / "both.tsv", styled + styled[:50]),)])
     assert sorted(chain.from_iterable(parts.values())) == sorted(set(styled))
     for side in (0, 1):
         texts = [{bare(pair[side]) for pair in parts[part]} for part in SPLITS]
@@ -169,10 +169,10 @@ def test_a_twentieth_is_held_out_twice_always_the_same(tmp_path):
     rows = [(f"text {n}", f"văn bản {n}") for n in range(1000)]
     path = write_table(tmp_path / "both.tsv", rows)
     torch.manual_seed(1)
-    parts = divide([(path,)])
+    parts = split_pairs([(path,)])
     assert {part: len(parts[part]) for part in SPLITS} == {"train": 900, "valid": 50, "test": 50}
     torch.manual_seed(2)
-    assert divide([(path,)]) == parts
+    assert split_pairs([(path,)]) == parts
     # not the first ones, nor the last
     for part in ("valid", "test"):
         places = [rows.index(pair) for pair in parts[part]]
@@ -181,13 +181,13 @@ def test_a_twentieth_is_held_out_twice_always_the_same(tmp_path):
 
 def test_texts_of_signs_alone_are_told_apart(tmp_path):
     rows = [("+" * n, "-" * n) for n in range(1, 101)]
-    parts = divide([(write_table(tmp_path / "both.tsv", rows),)])
+    parts = split_pairs([(write_table(tmp_path / "both.tsv", rows),)])
     assert {part: len(parts[part]) for part in SPLITS} == {"train": 90, "valid": 5, "test": 5}
 
 
 def test_texts_are_tidied(tmp_path):
     rows = [("Click  OK , then \u00a0Close .", "e\u0302\u0301m ( .. ) .5"), ("«!»", "?")]
-    parts = divide([(write_table(tmp_path / "both.tsv", rows),)])
+    parts = split_pairs([(write_table(tmp_path / "both.tsv", rows),)])
     assert sorted(chain.from_iterable(parts.values())) == [
         ("Click OK, then Close.", "\u1ebfm ( .. ) .5"),
         ("«!»", "?"),
@@ -203,7 +203,7 @@ def test_vocabularies_are_learned_from_training_pairs_alone(tmp_path):
         for n, length in enumerate([1, 600] * 100)  # some longer than sentencepiece takes by itself
     ]
     files = [(write_table(tmp_path / "both.tsv", rows),)]
-    parts, words = divide(files), learn(files, 400)
+    parts, words = split_pairs(files), learn_vocabularies(files, 400)
     for side in (0, 1):
         assert words[side][0] == ""
         assert len(set(words[side])) == len(words[side]) <= 400
@@ -212,12 +212,12 @@ def test_vocabularies_are_learned_from_training_pairs_alone(tmp_path):
         assert UNKNOWN not in words[side]
     assert "▁open" in words[0]
     assert "▁tệp" in words[1]
-    assert learn(files, 400) == words
+    assert learn_vocabularies(files, 400) == words
 
 
 def test_frequent_words_are_tokens_and_digits_stay_single(tmp_path):
     rows = [(f"page {n} of {2 * n}", f"trang {n} của {2 * n}") for n in range(200)]
-    words = learn([(write_table(tmp_path / "both.tsv", rows),)])
+    words = learn_vocabularies([(write_table(tmp_path / "both.tsv", rows),)])
     assert {"▁page", "▁of"} < set(words[0])
     assert {"▁trang", "▁của"} < set(words[1])
     assert not any(len(word) > 1 and any(c.isdigit() for c in word) for word in words[0])
@@ -226,7 +226,7 @@ def test_frequent_words_are_tokens_and_digits_stay_single(tmp_path):
 def test_too_small_a_vocabulary_is_refused(tmp_path):
     path = write_table(tmp_path / "both.tsv", sentences(50))
     with pytest.raises(DatasetError, match="of 5 tokens can't be learned"):
-        learn([(path,)], 5)
+        learn_vocabularies([(path,)], 5)
 
 
 # A data set of one's own files
@@ -242,7 +242,7 @@ def test_ones_own_files_become_a_data_set(tmp_path, monkeypatch):
     )
     monkeypatch.setenv("MVAE_DATA", str(tmp_path))
     files = [("own.en", "own.vi"), (table,)]
-    words = dict(zip(("english", "vietnamese"), learn(files), strict=True))
+    words = dict(zip(("english", "vietnamese"), learn_vocabularies(files), strict=True))
     own = pairs("own", "My pairs", "me, CC0", files, words, ("Made up.",))
     assert own.facts == ("Made up.",)
     read = []
@@ -261,7 +261,7 @@ def test_pairs_that_do_not_fit_are_left_out(tmp_path):
     long = [("page " * n, "trang") for n in range(22, 26)]
     rare = [("page", "trang ¶"), ("page ¶", "trang")]
     files = [(write_table(tmp_path / "both.tsv", rows),)]
-    words = dict(zip(("english", "vietnamese"), learn(files), strict=True))
+    words = dict(zip(("english", "vietnamese"), learn_vocabularies(files), strict=True))
     write_table(tmp_path / "both.tsv", rows + long + rare)
     own = pairs("own", "My pairs", "me", files, words)
     texts = {
@@ -276,7 +276,7 @@ def test_pairs_that_do_not_fit_are_left_out(tmp_path):
 def test_how_many_pairs_do_not_fit_is_said_and_why(tmp_path):
     rows = [(f"page {n}", f"trang {n}") for n in range(180)]
     files = [(write_table(tmp_path / "both.tsv", rows),)]
-    words = dict(zip(("english", "vietnamese"), learn(files), strict=True))
+    words = dict(zip(("english", "vietnamese"), learn_vocabularies(files), strict=True))
     long = [(f"page {n} " + "page " * 24, f"trang {n}") for n in range(200, 350)]
     rare = [(f"¶ {n}", f"trang ¶ {n}") for n in range(30)]
     write_table(tmp_path / "both.tsv", rows + long + rare)
@@ -297,7 +297,9 @@ def test_how_many_pairs_do_not_fit_is_said_and_why(tmp_path):
 def test_a_file_of_three_columns_is_refused_with_what_to_do(tmp_path):
     path = tmp_path / "both.tsv"
     path.write_text("".join(f"page {n}\ttrang {n}\tCC-BY\n" for n in range(9)), "utf-8")
-    with pytest.raises(DatasetError, match=r"line 1: there are 3 columns, not two; keep those"):
+    with pytest.raises(
+        DatasetError, match=r"line 1: there are 3 columns, not two; keep only those"
+    ):
         read_pairs(path)
 
 
@@ -311,7 +313,7 @@ def test_nothing_left_is_said(tmp_path):
 def test_lines_that_are_left_out_are_warned_of(tmp_path):
     path = write_table(tmp_path / "both.tsv", sentences(200))
     files = [(path,)]
-    words = dict(zip(("english", "vietnamese"), learn(files), strict=True))
+    words = dict(zip(("english", "vietnamese"), learn_vocabularies(files), strict=True))
     path.write_text(path.read_text("utf-8") + "no tab\nnor here\n", "utf-8")
     with pytest.warns(
         UserWarning,
@@ -336,7 +338,7 @@ def test_office_texts_are_loaded_and_read_back(office):
 
 def test_vocabularies_are_written_as_they_are_read(office, tmp_path):
     write_vocabularies(tmp_path)
-    learned = learn(translation_module.FILES)
+    learned = learn_vocabularies(translation_module.FILES)
     assert tuple(read_vocabulary(tmp_path / f"{name}.txt") for name in LANGUAGES) == learned
 
 

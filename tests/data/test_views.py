@@ -146,20 +146,20 @@ def test_a_missing_view_is_answered_with_what_to_do(folder, name):
 @pytest.mark.parametrize(
     ("line", "change", "problem"),
     [
-        (1, lambda f: f[1:], "the header is the numbers 0 to 46"),
-        (1, lambda f: [*f[:-1], "digit"], "the header is"),
-        (1, lambda f: None, "the header is"),
+        (1, lambda f: f[1:], "the header must be the numbers 0 to 46"),
+        (1, lambda f: [*f[:-1], "digit"], "the header must be"),
+        (1, lambda f: None, "the header must be"),
         (17, lambda f: f[1:], "47 numbers and a digit are expected, not 47"),
         (17, lambda f: ["1", *f], "47 numbers and a digit are expected, not 49"),
         (50, lambda f: [], "not 1"),
         (17, lambda f: [*f[:3], "4,5", *f[4:]], "not 49"),
-        (101, lambda f: [*f[:3], "four", *f[4:]], "'four' is no number"),
-        (2, lambda f: [*f[:3], "", *f[4:]], "'' is no number"),
-        (2, lambda f: [*f[:3], "nan", *f[4:]], "'nan' is no number"),
-        (2, lambda f: [*f[:3], "-inf", *f[4:]], "'-inf' is no number"),
-        (2, lambda f: [*f[:3], "0x1F", *f[4:]], "'0x1F' is no number"),
-        (2, lambda f: [*f[:-1], "10"], "the digit is 0 to 9, not '10'"),
-        (2, lambda f: [*f[:-1], ""], "the digit is 0 to 9, not ''"),
+        (101, lambda f: [*f[:3], "four", *f[4:]], "'four' is not a finite number"),
+        (2, lambda f: [*f[:3], "", *f[4:]], "'' is not a finite number"),
+        (2, lambda f: [*f[:3], "nan", *f[4:]], "'nan' is not a finite number"),
+        (2, lambda f: [*f[:3], "-inf", *f[4:]], "'-inf' is not a finite number"),
+        (2, lambda f: [*f[:3], "0x1F", *f[4:]], "'0x1F' is not a finite number"),
+        (2, lambda f: [*f[:-1], "10"], "the digit must be 0 to 9, not '10'"),
+        (2, lambda f: [*f[:-1], ""], "the digit must be 0 to 9, not ''"),
         (2, lambda f: [*f[:-1], "1"], "there is a 1, but in mfeat-pix.csv a 0"),
         (31, lambda f: [*f[:-1], "3"], "there is a 3, but in mfeat-pix.csv a 2"),
     ],
@@ -195,7 +195,7 @@ def test_too_few_digits_are_told(folder):
         header = ",".join([*map(str, range(columns)), "0"])
         (folder / f"mfeat-{name}.csv").write_text(header + "\n")
     for split in SPLITS:
-        assert f"not enough digits for a {split} split" in sentence_of(VIEWS, split)
+        assert f"not have enough digits for a {split} split" in sentence_of(VIEWS, split)
     path.write_bytes(b"\xff\xfe\x00")
     assert "mfeat/mfeat-pix.csv is not a text file" in sentence_of(VIEWS)
     path.write_text("")

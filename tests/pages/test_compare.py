@@ -248,7 +248,7 @@ def test_chains_are_waited_for_last_and_bring_differences_when_they_are_pinned(
 
     def slow(model, *rest, **more):
         asked.append(model.latents)
-        if model.sampler:  # a chain that ends after both of the others
+        if model.uses_gibbs_chains:  # a chain that ends after both of the others
             assert all(others.acquire(timeout=30) for _ in range(2))
         result = answer(model, *rest, **more)
         others.release()
@@ -389,7 +389,7 @@ def test_a_page_of_experts_says_why_a_model_has_none_and_compare_shows_it(many, 
     texts = [x.value for x in page.app.markdown]
     assert "### **vae** has no product of experts" in texts
     assert any("latents of their own" in text for text in texts)
-    assert any("It knows nothing of one modality given another." in text for text in texts)
+    assert any("It cannot predict one modality from another." in text for text in texts)
     assert page.app.get("page_link")[0].proto.label.startswith("Compare vae with")
     page.app.switch_page("compare.py").run()
     assert next(iter(cards(page.check())))

@@ -119,8 +119,8 @@ def test_both_terms_of_the_conflict_stand_in_the_help(visit):
     sample = load_samples("mnist", model.modalities)[slice(3, 4)]
     found = disagreement(model.experts(sample), sample.present)
     (told,) = [m.help for m in page.app.markdown if "squared standard deviations" in m.help]
-    assert f"**{found.among.item():.1f}** between the modalities" in told
-    assert f"**{found.prior.item():.1f}** between all of them and the prior" in told
+    assert f"**{found.between_modalities.item():.1f}** between the modalities" in told
+    assert f"**{found.from_prior.item():.1f}** between all of them and the prior" in told
 
 
 def test_both_kinds_of_nats_are_named_once_beside_the_headline(visit):
@@ -267,5 +267,5 @@ def test_the_code_shown_gives_the_numbers_shown(visit, params):
 
 def test_the_page_says_what_the_model_does_badly(visit):
     page = visit(model="mvae")
-    assert "never scores what one modality says about another" in page.remarks
+    assert "never scores the prediction of one modality from another" in page.remarks
     assert "confident" not in page.remarks  # given a label, its posterior is nearly exact

@@ -10,7 +10,7 @@ import pytest
 from mvae import checkpoint
 from mvae.checkpoint import CHECKPOINTS, load_config, load_metrics
 from mvae.csv_files import write_rows
-from mvae.training.weak_supervision import IMAGES_ALONE, WITH_LABELS, Point
+from mvae.training.weak_supervision import IMAGE_PASSES, LABELLED_PASSES, Point
 from pages.parts import loading
 
 POINTS = [
@@ -52,14 +52,14 @@ def test_budgets_are_said_and_why_results_has_other_figures(visit, points):
     loading.supervision_of.clear()
     told = visit("supervision.py").remarks
     assert "at 0.1% of them 5 images choose when to stop, by accuracies in steps of 20 %." in told
-    assert f"ten outputs; {WITH_LABELS} passes with labels alone." in told
-    assert f"its own ELBO; {IMAGES_ALONE} passes over all images without labels, then" in told
+    assert f"ten outputs; {LABELLED_PASSES} passes with labels alone." in told
+    assert f"its own ELBO; {IMAGE_PASSES} passes over all images without labels, then" in told
     assert "The budgets are not equal" in told
     there = load_metrics("mnist", "mvae").test["accuracy"]["image->label"]["mean"]
     config = load_config(CHECKPOINTS / "mnist/mvae")
     assert f"**mvae** names 94.0 % here and {100 * there:.1f} % on Results" in told
     assert f"in each of {config.training.epochs} passes, at a rate of" in told
-    assert f"here in the last {WITH_LABELS} of {IMAGES_ALONE + WITH_LABELS} passes," in told
+    assert f"here in the last {LABELLED_PASSES} of {IMAGE_PASSES + LABELLED_PASSES} passes," in told
 
 
 def test_a_data_set_without_curves_says_so(visit, points):

@@ -72,7 +72,7 @@ class Accuracy(Measure):
 
 def samples(context: EvaluationContext, m: Modality) -> int:
     """Say of how many test samples a modality is inferred."""
-    costly = context.model.sampler or m.kind == "text"
+    costly = context.model.uses_gibbs_chains or m.kind == "text"
     return min(SOME, len(context.test)) if costly else len(context.test)
 
 
@@ -82,7 +82,9 @@ def asked(context: EvaluationContext) -> Iterator[tuple[Modality, ConditioningSe
         place = context.test.names.index(m.name)
         for conditioning_set in context.conditioning_sets:
             told = conditioning_set.supplied[:, place].all()
-            if not told and context.model.possible(conditioning_set.of(context.test), [m.name]):
+            if not told and context.model.possible_targets(
+                conditioning_set.of(context.test), [m.name]
+            ):
                 yield m, conditioning_set
 
 

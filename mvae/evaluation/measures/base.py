@@ -176,12 +176,12 @@ class EvaluationContext:
     @property
     def draws(self) -> int:
         """How many draws of what is hidden: a chain takes hundreds of steps, a network one."""
-        return CHAINS if self.model.sampler else DRAWS
+        return CHAINS if self.model.uses_gibbs_chains else DRAWS
 
     @property
     def steps(self) -> int:
         """How many steps of a network a draw takes, about."""
-        return 200 if self.model.sampler else 1
+        return 200 if self.model.uses_gibbs_chains else 1
 
     @cached_property
     def conditioning_sets(self) -> list[ConditioningSet]:
@@ -215,7 +215,7 @@ class EvaluationContext:
         for i, m in enumerate(self.config.modalities):
             for conditioning_set in self.conditioning_sets if m.kind == kind else ():
                 given = bool(conditioning_set.key) and not conditioning_set.supplied[:, i].any()
-                if given and self.model.possible(conditioning_set.of(self.test), [m.name]):
+                if given and self.model.possible_targets(conditioning_set.of(self.test), [m.name]):
                     yield m, conditioning_set
 
     def parts(self, n: int, rows: int = ROWS) -> list[slice]:

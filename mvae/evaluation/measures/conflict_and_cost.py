@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.distributions.disagreement import UNUSUAL, disagreement
+from mvae.distributions.disagreement import UNUSUAL_PERCENTILE, disagreement
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.measures.base import FEW, EvaluationContext, Measure, figure, subsets_of
@@ -56,7 +56,7 @@ class ConflictAndCost(Measure):
         return {
             "disagreement": f"{QUANTILES} evenly spaced quantiles over matched test samples",
             "detects": "share of test samples with one modality of another sample, which differs, "
-            f"that disagree more than {UNUSUAL:g} % of matched ones",
+            f"that disagree more than {UNUSUAL_PERCENTILE:g} % of matched ones",
         }
 
 
@@ -81,7 +81,7 @@ def disagreement_quantiles(model: ExpertModel, batch: Batch) -> dict[str, Tensor
     levels = torch.linspace(0, 1, QUANTILES, dtype=torch.float64)
     return {
         "+".join(subset): disagreement(experts, batch.mask([subset])[0])
-        .among.double()
+        .between_modalities.double()
         .quantile(levels)
         for subset in subsets_of(batch.names, smallest=2)
     }
@@ -111,13 +111,13 @@ def noticed(
     for subset in subsets_of(batch.names, smallest=2):
         mask = batch.mask([subset])[0]
         there = torch.stack([batch.there(name) for name in subset]).all(0)
-        limit = disagreement(experts, mask).among.quantile(UNUSUAL / 100)
+        limit = disagreement(experts, mask).between_modalities.quantile(UNUSUAL_PERCENTILE / 100)
         annotations = [m.name for m in model.modalities if m.is_annotation and m.name in subset]
         for name in annotations or subset[:1]:
             row, x = batch.names.index(name), batch.values[name]
             mean, logvar = experts.mean.clone(), experts.logvar.clone()
             mean[row], logvar[row] = mean[row, other], logvar[row, other]
-            hits = (disagreement(Gaussian(mean, logvar), mask).among > limit).double()
+            hits = (disagreement(Gaussian(mean, logvar), mask).between_modalities > limit).double()
             differs = (x != x[other]).reshape(len(x), -1).any(-1)
             counts = there & there[other] & differs
             found[subset, name] = hits.where(counts, torch.nan)

@@ -12,7 +12,7 @@ from torch import Tensor
 from mvae.evaluation.frechet import features, pseudo_values
 from mvae.evaluation.measures.base import SOME, ConditioningSet, EvaluationContext, Measure, Scored
 from mvae.evaluation.step_cache import Step, StepCache
-from mvae.images.tiling import completed
+from mvae.images.tiling import complete_pictures
 
 __all__ = ["Frechet"]
 
@@ -71,14 +71,14 @@ def missing(context: EvaluationContext, conditioning_set: ConditioningSet) -> li
     supplied = conditioning_set.supplied
     names = [n for i, n in enumerate(context.test.names) if not supplied[:, i].all()]
     wanted = [n for n in names if n in context.images]
-    possible = context.model.possible(conditioning_set.of(context.test), wanted)
+    possible = context.model.possible_targets(conditioning_set.of(context.test), wanted)
     return wanted if len(possible) == len(wanted) else []
 
 
 def generated(context: EvaluationContext) -> int:
     """Say how many pictures are generated: with few of them the distance is larger."""
     n = len(context.test)
-    return min(SOME, n) if context.model.sampler else n
+    return min(SOME, n) if context.model.uses_gibbs_chains else n
 
 
 @torch.no_grad()
@@ -93,7 +93,9 @@ def measure(
         given = conditioning_set[rows].of(context.test[rows])
         drawn = model.generate(given, 1, context.seed + part, wanted)
         means = {n: model.modality(n).distribution.expected(p) for n, p in drawn.items()}
-        seen.append(features(context.classifier, completed(model.modalities, given, means)[0]))
-    real = features(context.classifier, completed(model.modalities, context.test, {})[0])
+        seen.append(
+            features(context.classifier, complete_pictures(model.modalities, given, means)[0])
+        )
+    real = features(context.classifier, complete_pictures(model.modalities, context.test, {})[0])
     made = torch.cat(seen)
     return {"value": pseudo_values(made, real)}

@@ -16,7 +16,7 @@ from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.accuracy import coherence, likeliest
 from mvae.evaluation.measures.base import ConditioningSet, EvaluationContext, Measure, figure
 from mvae.evaluation.step_cache import Step, StepCache
-from mvae.images.tiling import completed
+from mvae.images.tiling import complete_pictures
 from mvae.models.base import LatentModel
 
 __all__ = ["Generation"]
@@ -105,7 +105,7 @@ def generate(
         for name, p in drawn.items()
         if name in context.images
     }
-    pictures = completed(model.modalities, given, means)  # (N, B, C, H, W)
+    pictures = complete_pictures(model.modalities, given, means)  # (N, B, C, H, W)
     words = {m.name: drawn[m.name] for m in context.annotations if m.name in drawn}
     tiles = "+".join(missing)
     right = coherent(context, conditioning_set, given, whole, pictures, words)
@@ -162,7 +162,7 @@ def distances(
 ) -> Tensor:
     """Give the mean pairwise distance of real pictures of each sample's label, ``(B,)``."""
     label = context.label
-    pictures = completed(context.model.modalities, context.test, {})[0].flatten(1)
+    pictures = complete_pictures(context.model.modalities, context.test, {})[0].flatten(1)
     if label is None or not conditioning_set.key:
         return torch.pdist(pictures[:REAL]).mean().expand(len(batch))
     labels = context.test.values[label.name]
@@ -174,5 +174,5 @@ def distances(
 def name_real(context: EvaluationContext, _: torch.Generator) -> dict[str, Tensor]:
     """Say how far the classifier names real pictures right: more than that nobody can reach."""
     assert context.classifier is not None
-    pictures = completed(context.model.modalities, context.test, {})[0]
+    pictures = complete_pictures(context.model.modalities, context.test, {})[0]
     return {"value": context.classifier.right(pictures, context.test.values)}

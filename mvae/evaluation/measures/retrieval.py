@@ -75,7 +75,7 @@ def sought(context: EvaluationContext) -> Iterator[tuple[Modality, str]]:
     for m in context.annotations:
         given = context.test.supply([m.name])
         if m.kind == "tags":
-            for name in context.model.possible(given, None):
+            for name in context.model.possible_targets(given, None):
                 if name != m.name:
                     yield m, name
 

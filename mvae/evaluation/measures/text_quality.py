@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvae.distributions.autoregressive import said
+from mvae.distributions.autoregressive import text_mask
 from mvae.evaluation.accuracy import told
 from mvae.evaluation.measures.accuracy import TEXTS
 from mvae.evaluation.measures.base import (
@@ -96,7 +96,7 @@ def say(
     )[m.name]
     own = whole.values[m.name]
     log_p = p.log_prob(own).logsumexp(0) - math.log(TEXTS)
-    return {"said": told(m, p), "per_token": log_p / said(own).sum(-1)}
+    return {"said": told(m, p), "per_token": log_p / text_mask(own).sum(-1)}
 
 
 def corpus_scores(found: list[str], known: list[str], seed: int) -> dict[str, Scored]:

@@ -10,24 +10,26 @@ from torch.nn import functional
 
 __all__ = ["BoltzmannMachine", "State", "bernoulli_entropy"]
 
-#: Values of some groups of units by name, each ``(..., units)``.
+#: Values of some groups of units, by name, each ``(..., units)``.
 State = dict[str, Tensor]
 
-#: Spread of the first weights of a category, times √n: a random code over n units, which together
-#: tell one category from another by some nats. Weights as small as those of other units would
-#: take tens of epochs to grow, as a one-hot unit varies little; larger ones stop the chains.
-CODE = 8.0
-#: Persistent chains: a batch of them, kept with the weights so that training can be resumed.
-CHAINS = 128
-#: Chance of a persistent chain to start anew at random, each sweep: what lies on the way from a
-#: random start is then unlearned too. Without, chains that start at random stay in a grey state.
-RESTART = 0.01
-#: How far offsets go, each step, towards the means of hidden units.
-FOLLOW = 0.03
-#: Gibbs sweeps from mean field to a draw of the hidden units given data.
-GIBBS = 2
-#: Sweeps of mean field over the layers of a deep machine.
-SWEEPS = 10
+#: Standard deviation of the initial weights of a category, times √n: a random code over n units,
+#: which together distinguish two categories by some nats. Weights as small as those of other units
+#: would take tens of epochs to grow, since a one-hot unit varies little; larger ones keep the
+#: chains from mixing.
+CODE_SCALE = 8.0
+#: The number of persistent chains, which are stored with the weights so training can be resumed.
+N_CHAINS = 128
+#: The probability that a persistent chain restarts at random in each sweep, so that spurious modes
+#: on the way from a random start are unlearned, too. Otherwise chains that start at random stay in
+#: a grey state.
+RESTART_PROBABILITY = 0.01
+#: The rate at which, at each step, offsets move towards the means of hidden units.
+OFFSET_RATE = 0.03
+#: The number of Gibbs sweeps from mean field to a draw of the hidden units given data.
+POSTERIOR_SWEEPS = 2
+#: The number of mean-field updates of the layers of a deep machine.
+MEAN_FIELD_SWEEPS = 10
 
 
 class BoltzmannMachine(nn.Module):
@@ -36,19 +38,19 @@ class BoltzmannMachine(nn.Module):
     .. math:: E(x) = -\sum_a b_a\cdot x_a - \sum_{(a,b)} (x_a-o_a)^\top W_{ab}\,(x_b-o_b),
               \qquad p(x) = e^{-E(x)} / Z
 
-    An RBM is one: visible units are even, hidden ones odd. So is a deep Boltzmann machine: even
-    layers and odd layers. Given one side the units of the other are independent. Units are binary;
-    a categorical group of the even side is one-hot, a single softmax unit. The offsets o, means of
-    the data and of hidden units (½ at first), change no machine into another, but how it learns:
-    without them a weight's gradient is mostly that of two biases. Montavon & Müller, *Deep
-    Boltzmann Machines and the Centering Trick*, 2012,
-    https://doi.org/10.1007/978-3-642-35289-8_33.
+    An RBM is such a machine: its visible units are even and its hidden units odd. So is a deep
+    Boltzmann machine, with its even and odd layers. Given one side, the units of the other are
+    independent. Units are binary; a categorical group of the even side is one-hot, a single softmax
+    unit. The offsets o are the means of the data and of the hidden units (½ at first). They do not
+    change which distributions can be represented, but how the machine learns: without them, a
+    weight's gradient is dominated by those of the two biases. Montavon & Müller, *Deep Boltzmann
+    Machines and the Centering Trick*, 2012, https://doi.org/10.1007/978-3-642-35289-8_33.
 
     Args:
-        even: names of the groups of the even side, and how many units each has.
+        even: the number of units of each group of the even side, by name.
         odd: the same for the odd side.
-        edges: which even group is connected with which odd group.
-        categorical: names of the even groups that are one-hot.
+        edges: the pairs of an even and an odd group that are connected.
+        categorical: the names of the even groups that are one-hot.
 
     Example:
         >>> machine = BoltzmannMachine({"v": 3}, {"h": 2}, [("v", "h")])
@@ -73,7 +75,7 @@ class BoltzmannMachine(nn.Module):
         self.biases = nn.ParameterDict({name: torch.zeros(n) for name, n in sizes.items()})
         self.weights = nn.ParameterDict(
             {
-                f"{a} - {b}": (CODE / sizes[b] ** 0.5 if a in self.categorical else 0.01)
+                f"{a} - {b}": (CODE_SCALE / sizes[b] ** 0.5 if a in self.categorical else 0.01)
                 * torch.randn(sizes[a], sizes[b])
                 for a, b in self.edges
             }
@@ -81,54 +83,55 @@ class BoltzmannMachine(nn.Module):
         for name, n in sizes.items():
             self.register_buffer(f"offset {name}", torch.full((n,), 0.5))
         self.register_buffer("centred", torch.tensor(False))
-        start = [self.draw(name, torch.zeros(CHAINS, n)) for name, n in self.even.items()]
+        start = [self.draw(name, torch.zeros(N_CHAINS, n)) for name, n in self.even.items()]
         self.register_buffer("chains", torch.cat(start, -1).bool())
 
     def weight(self, a: str, b: str) -> Tensor:
-        """Give W_ab, ``(units of a, units of b)``."""
+        """Return W_ab, ``(units of a, units of b)``."""
         matrix: Tensor = self.weights[f"{a} - {b}"]
         return matrix
 
     def offset(self, name: str) -> Tensor:
-        """Give the values that a group's units are measured from, ``(units,)``."""
+        """Return a group's offsets, the values subtracted from its units, ``(units,)``."""
         values: Tensor = self.get_buffer(f"offset {name}")
         return values
 
     @torch.no_grad()
-    def centre(self, data: State) -> None:
-        """Before the first step: measure data from their mean, and begin with their rates."""
+    def initialise_from(self, data: State) -> None:
+        """Set the visible offsets and biases from the means of the first batch of data, once."""
         if self.centred or not len(next(iter(data.values()))):
             return
         for name, x in data.items():
-            rate = (x.sum(0) + 0.1) / (len(x) + 1)
-            self.offset(name).copy_(rate)
-            self.biases[name].copy_(rate.log() if name in self.categorical else rate.logit())
+            mean = (x.sum(0) + 0.1) / (len(x) + 1)
+            self.offset(name).copy_(mean)
+            self.biases[name].copy_(mean.log() if name in self.categorical else mean.logit())
         self.centred.fill_(True)
 
     @torch.no_grad()
-    def recentre(self, means: State) -> None:
-        r"""Move the offsets of hidden groups towards their means; the machine stays the same.
+    def update_offsets(self, means: State) -> None:
+        r"""Move the offsets of hidden groups towards their means without changing p(x).
 
         .. math:: o_b \leftarrow o_b + \delta_b, \qquad b_a \leftarrow b_a + W_{ab}\,\delta_b
 
         Melchior et al. 2016, https://www.jmlr.org/papers/v17/14-237.html.
 
         Args:
-            means: of hidden groups given a batch of data, ``(B, units)``; an empty one moves none.
+            means: means of hidden groups given a batch of data, ``(B, units)``; an empty batch has
+                no effect.
         """
         if not len(next(iter(means.values()))):
             return
-        moved = {n: FOLLOW * (x.mean(0) - self.offset(n)) for n, x in means.items()}
+        deltas = {n: OFFSET_RATE * (x.mean(0) - self.offset(n)) for n, x in means.items()}
         for a, b in self.edges:
-            if b in moved:
-                self.biases[a].add_(self.weight(a, b) @ moved[b])
-            if a in moved:
-                self.biases[b].add_(moved[a] @ self.weight(a, b))
-        for name, by in moved.items():
-            self.offset(name).add_(by)
+            if b in deltas:
+                self.biases[a].add_(self.weight(a, b) @ deltas[b])
+            if a in deltas:
+                self.biases[b].add_(deltas[a] @ self.weight(a, b))
+        for name, delta in deltas.items():
+            self.offset(name).add_(delta)
 
     def inputs(self, name: str, state: State) -> Tensor:
-        """Sum what a group receives from those of its neighbours that the state holds."""
+        """Sum the inputs of a group from those of its neighbours that are in the state."""
         total = torch.zeros(())
         for a, b in self.edges:
             if b == name and a in state:
@@ -138,30 +141,30 @@ class BoltzmannMachine(nn.Module):
         return total
 
     def field(self, name: str, state: State) -> Tensor:
-        """Give a group's logits given its neighbours: bias and inputs, ``(..., units)``."""
+        """Compute a group's logits given its neighbours: bias plus inputs, ``(..., units)``."""
         logits: Tensor = self.biases[name] + self.inputs(name, state)
         return logits
 
     def mean(self, name: str, field: Tensor) -> Tensor:
-        """Give the probabilities of a group's units by their field."""
+        """Compute the probabilities of a group's units from their logits."""
         return field.softmax(-1) if name in self.categorical else field.sigmoid()
 
     def draw(self, name: str, field: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Draw a group's units by their field: 0 or 1, and one-hot for a category."""
+        """Draw a group's units from their logits: 0 or 1, or one-hot for a categorical group."""
         u = torch.rand(field.shape, generator=generator)
-        if name in self.categorical:  # Gumbel's maximum
+        if name in self.categorical:  # the Gumbel-max trick
             best = (field - (-u.log()).log()).argmax(-1)
             return functional.one_hot(best, field.shape[-1]).to(field.dtype)
         return (u < field.sigmoid()).to(field.dtype)
 
-    def draw_all(
+    def draw_groups(
         self, names: Iterable[str], state: State, generator: torch.Generator | None = None
     ) -> State:
         """Draw the groups of one side given the other."""
         return {name: self.draw(name, self.field(name, state), generator) for name in names}
 
     def energy(self, state: State) -> Tensor:
-        """Give E of the groups that the state holds, without all others, ``(...)``."""
+        """Compute the energy of the groups in the state, ignoring all others, ``(...)``."""
         total = torch.zeros(())
         for name, x in state.items():
             total = total - x @ self.biases[name]
@@ -172,16 +175,16 @@ class BoltzmannMachine(nn.Module):
         return total
 
     def free_energy(self, even: State) -> Tensor:
-        r"""Give F with p(even) = exp(−F) / Z, the odd side summed out, ``(...)``.
+        r"""Compute F with p(even) = exp(−F) / Z, where the odd side is summed out, ``(...)``.
 
         .. math:: F(x) = E(x, 0) - \sum_b\sum_j\log\big(1+e^{(b_b + (x-o)^\top W)_j}\big)
         """
         fields = {name: self.field(name, even) for name in self.odd}
-        on = [functional.softplus(field).sum(-1) for field in fields.values()]
-        return self.energy_of_even(even, fields) - torch.stack(on).sum(0)
+        summed_out = [functional.softplus(field).sum(-1) for field in fields.values()]
+        return self.energy_with_odd_off(even, fields) - torch.stack(summed_out).sum(0)
 
-    def energy_of_even(self, even: State, fields: State) -> Tensor:
-        """Give E where the odd side is 0, by the fields of the odd side, ``(...)``."""
+    def energy_with_odd_off(self, even: State, fields: State) -> Tensor:
+        """Compute E with the odd side set to 0, using the odd side's fields, ``(...)``."""
         total = torch.zeros(())
         for name, x in even.items():
             total = total - x @ self.biases[name]
@@ -191,43 +194,45 @@ class BoltzmannMachine(nn.Module):
 
     @torch.no_grad()
     def mean_field(self, visible: State) -> State:
-        """Give the means of all groups: the visible ones, and a factorial q of all others.
+        """Compute the means of a factorial q of all hidden groups; return those of all groups.
 
-        Where only the odd side is hidden, this is the exact posterior.
+        If only the odd side is hidden, q is the exact posterior.
         """
-        free = [name for name in self.even if name not in visible]
-        received = {name: self.field(name, visible) for name in (*free, *self.odd)}
-        even = {name: received[name].sigmoid() for name in free}
+        hidden_even = [name for name in self.even if name not in visible]
+        from_visible = {name: self.field(name, visible) for name in (*hidden_even, *self.odd)}
+        even = {name: from_visible[name].sigmoid() for name in hidden_even}
         odd: State = {}
-        for _ in range(SWEEPS if free else 1):
-            odd = {n: (received[n] + self.inputs(n, even)).sigmoid() for n in self.odd}
-            even = {n: (received[n] + self.inputs(n, odd)).sigmoid() for n in free}
+        for _ in range(MEAN_FIELD_SWEEPS if hidden_even else 1):
+            odd = {n: (from_visible[n] + self.inputs(n, even)).sigmoid() for n in self.odd}
+            even = {n: (from_visible[n] + self.inputs(n, odd)).sigmoid() for n in hidden_even}
         return visible | even | odd
 
     @torch.no_grad()
-    def posterior(
+    def draw_posterior(
         self, visible: State, start: State, generator: torch.Generator | None = None
     ) -> State:
-        """Draw the hidden even side given the data; the odd side as its means, of less variance.
+        """Draw the hidden even side given the data.
 
-        The means of mean field alone would hide how hidden units vary together: what the chains
-        show of it would be unlearned, and weights between hidden layers would fade.
+        For the odd side, means are returned instead of draws, to reduce the variance.
+        Mean-field means alone would ignore the correlations of hidden units, which the persistent
+        chains exhibit. Training would then unlearn these correlations, and the weights between
+        hidden layers would decay.
 
         Args:
             visible: the data.
             start: means of all groups, from which the chains start.
             generator: the source of randomness.
         """
-        free = [name for name in self.even if name not in visible]
-        hidden = {name: torch.bernoulli(start[name], generator=generator) for name in free}
-        for _ in range(GIBBS):
-            odd = self.draw_all(self.odd, visible | hidden, generator)
-            hidden = self.draw_all(free, odd, generator)
+        hidden_even = [name for name in self.even if name not in visible]
+        hidden = {name: torch.bernoulli(start[name], generator=generator) for name in hidden_even}
+        for _ in range(POSTERIOR_SWEEPS):
+            odd = self.draw_groups(self.odd, visible | hidden, generator)
+            hidden = self.draw_groups(hidden_even, odd, generator)
         even = visible | hidden
         return even | {name: self.field(name, even).sigmoid() for name in self.odd}
 
     def bound(self, visible: State) -> Tensor:
-        r"""Bound log p(v) + log Z from below by mean field; exact for a hidden odd side alone.
+        r"""Compute the mean-field bound on log p(v) + log Z; exact if only the odd side is hidden.
 
         .. math:: E_q[-E(v,h)] + H(q) \le \log p(v) + \log Z
         """
@@ -244,76 +249,76 @@ class BoltzmannMachine(nn.Module):
         steps: int,
         generator: torch.Generator | None = None,
     ) -> State:
-        """Run chains from a random start, in which the evidence stays as it is.
+        """Run Gibbs chains from a random start, with the evidence clamped.
 
         Args:
             evidence: values of some even groups, ``(B, units)`` or ``(N, B, units)``.
-            given: for each of them, for which samples it is evidence at all, bool ``(B, 1)``.
-            shape: N chains for each of B samples.
-            steps: how often both sides are drawn.
+            given: for each of these groups, which samples have this evidence, bool ``(B, 1)``.
+            shape: (N, B), for N chains for each of B samples.
+            steps: how many times both sides are drawn.
             generator: the source of randomness.
 
         Returns:
-            State: the last one, all groups ``(N, B, units)``.
+            State: the last state, all groups ``(N, B, units)``.
         """
 
         def clamp(drawn: State) -> State:
-            held = {n: torch.where(given[n], x, drawn[n]) for n, x in evidence.items()}
-            return drawn | held
+            clamped = {n: torch.where(given[n], x, drawn[n]) for n, x in evidence.items()}
+            return drawn | clamped
 
         start = {name: torch.zeros(*shape, n) for name, n in self.even.items()}
         even = clamp({name: self.draw(name, x, generator) for name, x in start.items()})
         odd: State = {}
         for _ in range(steps):
-            odd = self.draw_all(self.odd, even, generator)
-            even = clamp(self.draw_all(self.even, odd, generator))
+            odd = self.draw_groups(self.odd, even, generator)
+            even = clamp(self.draw_groups(self.even, odd, generator))
         return even | odd
 
     @torch.no_grad()
-    def persist(self, generator: torch.Generator | None = None) -> State:
-        """Take the persistent chains one sweep on; the odd side as its means, of less variance.
+    def advance_chains(self, generator: torch.Generator | None = None) -> State:
+        """Advance the persistent chains by one Gibbs sweep; a few restart at random.
 
-        A few start anew at random.
+        For the odd side, means are returned instead of draws, to reduce the variance.
         """
-        anew = torch.rand(CHAINS, 1, generator=generator) < RESTART
+        restart = torch.rand(N_CHAINS, 1, generator=generator) < RESTART_PROBABILITY
         even = {
-            name: torch.where(anew, self.draw(name, torch.zeros_like(x), generator), x)
-            for name, x in self.persistent().items()
+            name: torch.where(restart, self.draw(name, torch.zeros_like(x), generator), x)
+            for name, x in self.chain_states().items()
         }
-        even = self.draw_all(self.even, self.draw_all(self.odd, even, generator), generator)
+        even = self.draw_groups(self.even, self.draw_groups(self.odd, even, generator), generator)
         self.chains.copy_(torch.cat(list(even.values()), -1))
         return even | {name: self.field(name, even).sigmoid() for name in self.odd}
 
-    def base_rates(self) -> State:
-        """Give biases with which independent even units are on as often as in the chains."""
-        rates = {}
-        for name, x in self.persistent().items():
-            # As if every value had been seen once more.
-            on = (x.sum(0) + 1) / (len(x) + (x.shape[-1] if name in self.categorical else 2))
-            rates[name] = on.log() if name in self.categorical else on.logit()
-        return rates
+    def independent_biases(self) -> State:
+        """Return biases with which independent even units are on as often as in the chains."""
+        biases = {}
+        for name, x in self.chain_states().items():
+            # Laplace smoothing: one more observation of each value.
+            p = (x.sum(0) + 1) / (len(x) + (x.shape[-1] if name in self.categorical else 2))
+            biases[name] = p.log() if name in self.categorical else p.logit()
+        return biases
 
-    def persistent(self) -> State:
-        """Give the even side of the persistent chains, ``(CHAINS, units)`` each."""
-        kept = self.chains.to(self.biases[next(iter(self.even))].dtype)
-        return dict(zip(self.even, kept.split(list(self.even.values()), -1), strict=True))
+    def chain_states(self) -> State:
+        """Return the even side of the persistent chains, ``(N_CHAINS, units)`` each."""
+        states = self.chains.to(self.biases[next(iter(self.even))].dtype)
+        return dict(zip(self.even, states.split(list(self.even.values()), -1), strict=True))
 
-    def contrast(self, data: State, model: State) -> Tensor:
-        r"""Give a loss whose gradient is that of −log p(v), for states that are held fixed.
+    def contrastive_loss(self, data: State, model: State) -> Tensor:
+        r"""Compute a loss whose gradient estimates that of −log p(v), with the states held fixed.
 
         .. math:: \frac1B\sum_b E(x_b) - \frac1C\sum_c E(\tilde x_c), \qquad
                   x_b \sim p(h|v_b), \quad \tilde x_c \sim p(x)
 
-        With persistent chains as x̃ it is persistent contrastive divergence: Tieleman 2008,
+        If x̃ are persistent chains, this is persistent contrastive divergence: Tieleman 2008,
         https://doi.org/10.1145/1390156.1390290.
         """
         difference = self.energy(data) - self.energy(model).mean()
-        # Without a complete sample there is nothing to contrast: the sum is empty.
+        # Without any complete sample the sum is empty and the loss is 0.
         return difference.sum() / max(len(difference), 1)
 
 
 def bernoulli_entropy(groups: Iterable[Tensor]) -> Tensor:
-    """Sum the entropies of independent binary units by their probabilities, ``(...)``."""
+    """Sum the entropies of independent binary units with the given probabilities, ``(...)``."""
     return sum(
         (-(torch.xlogy(q, q) + torch.xlogy(1 - q, 1 - q)).sum(-1) for q in groups),
         start=torch.zeros(()),

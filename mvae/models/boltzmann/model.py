@@ -1,4 +1,4 @@
-"""Models whose data are the visible units of a Boltzmann machine, and what trains them shares."""
+"""The base class of models whose visible units are the data, and that of their objectives."""
 
 from __future__ import annotations
 
@@ -21,47 +21,49 @@ from mvae.models.objectives import Objective
 __all__ = ["BoltzmannModel", "BoltzmannObjective"]
 
 
-def units(modality: Modality) -> int:
-    """Give the number of units that a modality's data take.
+def n_units(modality: Modality) -> int:
+    """Return the number of units needed for a modality's data.
 
     Raises:
-        ValueError: for data that are neither binary nor categories.
+        ValueError: for data that are neither binary nor categorical.
     """
     if modality.likelihood in ("gaussian", "autoregressive"):
         raise ValueError(
-            f"the units of a Boltzmann machine are binary or categories, and {modality.name} is "
-            f"{modality.distribution.title}: give it a Bernoulli likelihood, or use another model"
+            "the units of a Boltzmann machine are binary or categorical, but the likelihood of "
+            f"{modality.name} is {modality.distribution.title}: use a Bernoulli likelihood or "
+            "another model"
         )
     return elements(modality.shape)
 
 
-def as_units(modality: Modality, x: Tensor) -> Tensor:
-    """Give data ``(B, *event shape)`` as units, ``(B, units)``: a category one-hot."""
+def to_units(modality: Modality, x: Tensor) -> Tensor:
+    """Convert data ``(B, *event shape)`` to unit states ``(B, units)``, with one-hot labels."""
     if modality.kind == "label":
         return functional.one_hot(x, modality.shape[0]).to(torch.get_default_dtype())
-    return x.flatten(1)  # grey values stand for probabilities
+    return x.flatten(1)  # grey values are used as probabilities
 
 
 class BoltzmannModel(MultimodalModel):
-    """A Boltzmann machine over the data themselves: visible units in a group for each modality.
+    """A Boltzmann machine over the data themselves, with one group of visible units per modality.
 
     Args:
-        modalities: binary or categorical; a modality x has the even group "v x".
-        latents: hidden units of the top layer.
-        hidden: names of the groups of the other even layers, and how many units each has.
+        modalities: the modalities it models, binary or categorical; the visible units of modality x
+            are the even group "v x".
+        latents: the number of hidden units of the top layer.
+        hidden: the number of units of each group of the other even layers, by name.
         odd: the same for the odd layers.
-        edges: which even group is connected with which odd group.
+        edges: the pairs of an even and an odd group that are connected.
 
     Raises:
-        ValueError: for a modality that is neither binary nor a category.
+        ValueError: for a modality that is neither binary nor categorical.
     """
 
-    #: Gibbs sweeps from a random start to a draw.
-    STEPS: ClassVar[int] = 200
+    #: The number of Gibbs sweeps from a random start to a draw.
+    GIBBS_SWEEPS: ClassVar[int] = 200
 
-    sampler = True
+    uses_gibbs_chains = True
     no_posterior = (
-        "Its hidden units are binary: given the data each is on with some probability, "
+        "Its hidden units are binary: given the data, each is on with some probability, "
         "and there are no real-valued latents."
     )
 
@@ -74,29 +76,29 @@ class BoltzmannModel(MultimodalModel):
         edges: Iterable[tuple[str, str]],
     ) -> None:
         super().__init__(modalities, latents)
-        visible = {f"v {m.name}": units(m) for m in self.modalities}
+        visible = {f"v {m.name}": n_units(m) for m in self.modalities}
         labels = {f"v {m.name}" for m in self.modalities if m.kind == "label"}
         self.machine = BoltzmannMachine(visible | dict(hidden), odd, edges, labels)
 
     def energy_weights(self) -> dict[float, list[nn.Parameter]]:
-        """Give the weights and biases of the machine, all of one speed."""
+        """Return the weights and biases of the machine, all with the same learning rate."""
         return {1.0: list(self.machine.parameters())}
 
     def visible(self, batch: Batch) -> State:
-        """Give the data as units, zeros or the first category where missing, ``(B, units)``."""
+        """Return the data as unit states; zeros or the first category where missing."""
         batch = batch.align(self.modalities)
-        return {f"v {m.name}": as_units(m, batch.filled(m.name)) for m in self.modalities}
+        return {f"v {m.name}": to_units(m, batch.filled(m.name)) for m in self.modalities}
 
     def _generate(
         self, batch: Batch, draws: int, seed: int, names: list[str]
     ) -> dict[str, Distribution]:
-        """Run Gibbs chains with the evidence clamped and give p(x_i|last hidden state)."""
+        """Run Gibbs chains with the evidence clamped, and return p(x_i|last hidden state)."""
         given = {f"v {n}": batch.there(n).unsqueeze(-1) for n in batch.names}
         state = self.machine.gibbs(
             self.visible(batch),
             given,
             (draws, len(batch)),
-            self.STEPS,
+            self.GIBBS_SWEEPS,
             torch.Generator().manual_seed(seed),
         )
         return {
@@ -106,43 +108,44 @@ class BoltzmannModel(MultimodalModel):
         }
 
     def bound(self, batch: Batch) -> Tensor:
-        """Bound log p(x_S) + log Z from below, ``(B,)``; missing labels are summed out.
+        """Compute a lower bound on log p(x_S) + log Z, ``(B,)``; missing labels are summed out.
 
         Raises:
-            ValueError: if anything but labels is missing.
+            ValueError: if a modality other than a label is missing.
         """
         batch = batch.align(self.modalities)
         missing = ~batch.present
         if any(missing[:, i].any() and m.kind != "label" for i, m in enumerate(self.modalities)):
             raise ValueError(
-                "a Boltzmann machine sums out labels only: supply everything else, or anneal with "
-                "what is supplied held"
+                "a Boltzmann machine can sum out missing labels only: supply every other modality, "
+                "or anneal with the evidence clamped"
             )
         for i, m in enumerate(self.modalities):
             if missing[:, i].any():
-                each = torch.stack([self.bound(_told(batch, i, c)) for c in range(m.shape[0])])
-                own = torch.arange(m.shape[0])[:, None] == batch.values[m.name]
-                return each.where(missing[:, i] | own, -torch.inf).logsumexp(0)
+                categories = range(m.shape[0])
+                bounds = torch.stack([self.bound(_with_label(batch, i, c)) for c in categories])
+                observed = torch.arange(m.shape[0])[:, None] == batch.values[m.name]
+                return bounds.where(missing[:, i] | observed, -torch.inf).logsumexp(0)
         return self.machine.bound(self.visible(batch))
 
 
-def _told(batch: Batch, index: int, category: int) -> Batch:
-    """Say that a label is a category, where it is missing."""
+def _with_label(batch: Batch, index: int, category: int) -> Batch:
+    """Set a label to a category in the samples that lack it."""
     name, present = batch.names[index], batch.present.clone()
-    told = batch.values[name].where(present[:, index], category)
+    filled = batch.values[name].where(present[:, index], category)
     present[:, index] = True
-    return Batch(batch.values | {name: told}, present)
+    return Batch(batch.values | {name: filled}, present)
 
 
 class BoltzmannObjective(Objective):
-    """What training on the data's own Boltzmann machine shares: how an epoch is chosen."""
+    """The base of objectives for a Boltzmann machine over the data: how an epoch is chosen."""
 
-    #: While its chains are far from what a machine believes, log Z may come out too small by
-    #: hundreds of nats: a deep machine's first epoch on FashionMNIST had the highest score.
-    settled = 0.5
+    #: While the chains are far from the machine's distribution, the estimate of log Z may be too
+    #: small by hundreds of nats: a deep machine's first epoch on FashionMNIST scored highest.
+    keep_after = 0.5
 
     def score(
         self, model: BoltzmannModel, batch: Batch, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Estimate log p(x), or its bound for a deep machine, with few annealed runs, ``(B,)``."""
+        """Estimate log p(x), or a bound for a deep machine, from few annealed runs, ``(B,)``."""
         return model.bound(batch) - log_partition(model.machine, generator)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from mvae.analysis.comparison import Answer, differences
-from mvae.images.tiling import grey, pictures
+from mvae.images.tiling import pictures, vector_as_image
 from mvae.modality import Modality
 from pages.parts.comparison.card import AXIS, height_of
 from pages.parts.comparison.generated import TAGS, TEXTS, strip
@@ -177,7 +177,7 @@ def _generated(column: _Column, found: Answer, modalities: tuple[Modality, ...])
         mean = found.expected[m.name]
         if m.grid:
             column.write(m.name)
-            column.paste(_picture(grey(m, mean), DRAW))
+            column.paste(_picture(vector_as_image(m, mean), DRAW))
         elif m.kind == "vector":
             column.write(m.name)
             column.vector(mean)

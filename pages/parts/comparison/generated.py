@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mvae.analysis.comparison import Answer
-from mvae.images.tiling import grey, picture_shape, pictures, tiles
+from mvae.images.tiling import picture_shape, pictures, tiles, vector_as_image
 from mvae.modality import Modality
 from pages.parts.comparison.shared import Shared, likeliest, number
 from pages.parts.pictures import as_image, framed, visible
@@ -130,7 +130,7 @@ def rest(answer: Answer, shared: Shared) -> list[str]:
         elif m.kind == "text":
             parts.append(head + _texts(m, answer.texts[m.name], shared))
         elif m.grid:
-            parts.append(head + _framed(m, grey(m, answer.expected[m.name]), shared))
+            parts.append(head + _framed(m, vector_as_image(m, answer.expected[m.name]), shared))
         else:
             parts.append(head + _numbers(m, answer.expected[m.name], shared))
     return parts
