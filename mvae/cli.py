@@ -39,7 +39,7 @@ from mvae.cli_arguments import (
 from mvae.data import DATASETS, DatasetError, data_folder
 from mvae.data.samples import write_samples
 from mvae.evaluation.classifier import FILE, train_classifier
-from mvae.evaluation.importance import FEWEST
+from mvae.evaluation.importance import MIN_DRAWS
 from mvae.evaluation.report import MEASURES
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.files import writing
@@ -190,7 +190,7 @@ def evaluate_with_bar(
         bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}",
     ) as bar:
         for done in progress:
-            bar.set_postfix_str(done.what, refresh=False)
+            bar.set_postfix_str(done.step, refresh=False)
             bar.update(done.size)
 
 
@@ -233,7 +233,7 @@ def evaluate(
         int | None, typer.Option(min=2, help="Test samples scored by log-likelihood.")
     ] = None,
     k: Annotated[
-        int, typer.Option(min=FEWEST, max=10**6, help="Importance draws a sample.")
+        int, typer.Option(min=MIN_DRAWS, max=10**6, help="Importance draws a sample.")
     ] = 1000,
     seed: Seed = 0,
     only: Annotated[

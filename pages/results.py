@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from mvae.data import DATASETS
-from mvae.evaluation.calibration import USED
+from mvae.evaluation.calibration import MIN_INFORMATION
 from mvae.modality import Modality
 from mvae.results.figures import BESIDE, KINDS, Figure, Kind, figures, kind_of, spoken, withheld
 from mvae.results.ranking import ranking
@@ -213,8 +213,8 @@ def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:
         "them spread evenly (dashed; the band holds 99 % of such bars if latents depend on one "
         "another as these do). A valley with walls at both ends: the posterior is too narrow. A "
         f"hill: it is too wide. All latents in use together, of {latents}: {in_use}. The others "
-        f"are within {USED} nats of the prior on average and are left out: a posterior that "
-        "ignores the data is calibrated too. No test data enter."
+        f"are within {MIN_INFORMATION} nats of the prior on average and are left out: a posterior "
+        "that ignores the data is calibrated too. No test data enter."
     )
 
 

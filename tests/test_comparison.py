@@ -39,7 +39,7 @@ class Naming:
 
     annotations = (LABEL,)
 
-    def name(self, pictures):
+    def predict(self, pictures):
         return {"label": pictures.sum((1, 2)).argmax(-1)}
 
 
@@ -75,13 +75,13 @@ def test_labels_have_the_probability_of_the_true_category(toy_model, toy_batch):
 def test_coherence_is_the_share_of_pictures_that_the_classifier_names_so(toy_model, toy_batch):
     model, sample = toy_model(), toy_batch(n=1)
     _, expected = draws_of(model, sample.supply(["label"]))
-    named = Naming().name(expected["image"])["label"]
+    named = Naming().predict(expected["image"])["label"]
     own = int(sample.values["label"][0])
     supplied = answer(model, sample, ["label"], Naming()).numbers["coherence"]
     assert supplied == (named == own).double().mean().item()
 
     _, expected = draws_of(model, sample.supply(["point"]))
-    agree = Naming().name(expected["image"])["label"] == expected["label"].argmax(-1)
+    agree = Naming().predict(expected["image"])["label"] == expected["label"].argmax(-1)
     generated = answer(model, sample, ["point"], Naming()).numbers["coherence"]
     assert generated == agree.double().mean().item()
     assert "coherence" not in answer(model, sample, ["point"]).numbers  # nobody judges

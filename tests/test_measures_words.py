@@ -71,7 +71,7 @@ def measured(measure, model, batch, toy_config, folder):
     )
     cache = StepCache(folder / "working.safetensors", {})
     for step in measure.steps(context):
-        cache.do(step, 0)
+        cache.run(step, 0)
     return measure.figures(context, cache)
 
 

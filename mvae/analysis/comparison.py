@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
-from mvae.evaluation.accuracy import coherence, likeliest
+from mvae.evaluation.accuracy import coherence, most_probable
 from mvae.evaluation.classifier import Classifier
 from mvae.images.tiling import assemble
 from mvae.kinds.tokens import tally
@@ -199,12 +199,13 @@ def _coherence(
         if any(m.name not in means for m in named):
             return None
         there = {m.name: torch.ones(len(given), dtype=torch.bool) for m in named}
-        wanted = {m.name: likeliest(m, means[m.name]) for m in named}
+        wanted = {m.name: most_probable(m, means[m.name]) for m in named}
     else:
         wanted = {m.name: given.filled(m.name) for m in named}
     n = len(pictures)
     seen = {
-        name: x.unflatten(0, (n, -1)) for name, x in classifier.name(pictures.flatten(0, 1)).items()
+        name: x.unflatten(0, (n, -1))
+        for name, x in classifier.predict(pictures.flatten(0, 1)).items()
     }
     return coherence(named, seen, wanted, there).mean(0)
 

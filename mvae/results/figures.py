@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mvae.evaluation.reliability import doubt
+from mvae.evaluation.reliability import reason_for_doubt
 from mvae.modality import Modality
 from mvae.results.runs import Record
 
@@ -263,7 +263,7 @@ def figures(records: Iterable[Record]) -> list[Figure]:
                             x["n"],
                             x.get("k_hat_over_0.7"),
                             how,
-                            doubt(key, x, protocol),
+                            reason_for_doubt(key, x, protocol),
                         )
                     )
     return rows

@@ -20,7 +20,7 @@ from mvae.checkpoint import (
     load_metrics,
 )
 from mvae.evaluation.measures.base import conditioning_sets
-from mvae.evaluation.reliability import doubt
+from mvae.evaluation.reliability import reason_for_doubt
 from mvae.files import read_if_there
 from mvae.images.tiling import tiles
 from mvae.models.mvae import MVAE
@@ -214,7 +214,7 @@ def _figure(metrics: Metrics | None, kind: str, what: str) -> Measured | None:
     x = metrics.test.get(kind, {}).get(what) if metrics else None
     if metrics is None or x is None:
         return None
-    return Measured(x["mean"], x["se"], x["n"], doubt(kind, x, metrics.protocol))
+    return Measured(x["mean"], x["se"], x["n"], reason_for_doubt(kind, x, metrics.protocol))
 
 
 def ways_to_train(found: Iterable[Record]) -> list[Way]:

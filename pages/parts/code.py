@@ -236,11 +236,11 @@ def compare_code(
     """Write the lines that give the numbers of every model on the Compare page."""
     imports = (
         "from mvae.analysis.comparison import answer, differences",
-        "from mvae.evaluation.classifier import classifier_of",
+        "from mvae.evaluation.classifier import load_classifier",
     )
     lines = [
         *sample_lines(view, modalities, pinned, *imports),
-        f'classifier = classifier_of("{view.data}", model.modalities)',
+        f'classifier = load_classifier("{view.data}", model.modalities)',
         "answers = {}",
         f"for name in {list(models)}:",
         f'    model, _ = load_model("{view.data}", name)',

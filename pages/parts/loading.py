@@ -149,4 +149,4 @@ def _of_classifier(dataset: str, model: str) -> Hashable:
 def classifier_of(dataset: str, model: str) -> Classifier:
     """Return the classifier that names the pictures of a model's data set."""
     _, config = load(dataset, model)
-    return classifier.classifier_of(dataset, config.modalities, checkpoint.CHECKPOINTS)
+    return classifier.load_classifier(dataset, config.modalities, checkpoint.CHECKPOINTS)

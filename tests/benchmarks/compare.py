@@ -26,7 +26,7 @@ from mvae import checkpoint
 from mvae.analysis.comparison import DRAWS, answer
 from mvae.batch import Batch
 from mvae.checkpoint import available, load_model, load_samples, save_model
-from mvae.evaluation.classifier import classifier_of
+from mvae.evaluation.classifier import load_classifier
 from mvae.models.base import MultimodalModel
 from mvae.training.recipes import RECIPES, config_for
 
@@ -89,7 +89,7 @@ def main() -> None:
         checkpoint.CHECKPOINTS = Path(folder)
         models = [load_model(DATASET, name, Path(folder))[0] for name in names]
         samples = load_samples(DATASET, models[0].modalities)
-        classifier = classifier_of(DATASET, models[0].modalities)
+        classifier = load_classifier(DATASET, models[0].modalities)
 
         app = AppTest.from_file(str(FRAME), default_timeout=120)
         app.query_params["models"] = ",".join(names)

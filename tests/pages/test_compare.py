@@ -17,7 +17,7 @@ from mvae import checkpoint
 from mvae.analysis.comparison import answer
 from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples, save_model
-from mvae.evaluation.classifier import classifier_of
+from mvae.evaluation.classifier import load_classifier
 from mvae.evaluation.reliability import EARLIER
 from mvae.modality import Modality
 from mvae.models.mvae import MVAE
@@ -32,7 +32,7 @@ from tests.signing import sign
 
 THREE, FRESH = "mvae-cover,mvae,mvae-2d", ("bivcca", "cvae", "dae", "vae", "mmvae")
 CACHES = (
-    *(loading._load, loading.samples_of, loading.metrics_of, loading.classifier_of),
+    *(loading._load, loading.samples_of, loading.metrics_of, loading.load_classifier),
     *(records.history_of, loading.records_of),
 )
 
@@ -117,7 +117,7 @@ def test_the_cards_show_the_librarys_numbers_and_their_differences(visit):
     models = {name: load_model("mnist", name)[0] for name in cards(page)}
     modalities = models["mvae"].modalities
     sample = load_samples("mnist", modalities)[slice(3, 4)]
-    classifier = classifier_of("mnist", modalities)
+    classifier = load_classifier("mnist", modalities)
     found = {
         name: answer(model, sample, ["label"], classifier, seed=5).numbers
         for name, model in models.items()

@@ -25,7 +25,7 @@ __all__ = ["picture", "table"]
 #: Pixels: of a column, of its margin, and of the sides of the mean and of a draw.
 COLUMN, MARGIN, MEAN, DRAW = 300, 32, 168, 52
 #: Pixels of a dimension's step on the posterior's axis, of that axis, and of a vector's.
-STEP, TALL, FLAT = 8, 70, 44
+STEP, TALL, FLAT_TAIL = 8, 70, 44
 #: A column is cut off below what is on it; this is more than anybody compares.
 LONGEST = 8000
 BLACK, GREY = (17, 19, 24), (90, 96, 112)
@@ -121,12 +121,12 @@ class _Column:
         step = COLUMN / len(values)
 
         def y(value: float) -> float:
-            return self.y + FLAT * (high - value) / (high - low)
+            return self.y + FLAT_TAIL * (high - value) / (high - low)
 
         for i, value in enumerate(values.tolist()):
             first, last = sorted((y(0.0), y(value)))
             self.brush.rectangle((i * step, first, (i + 0.8) * step, last), GREY)
-        self.y += FLAT + 8
+        self.y += FLAT_TAIL + 8
 
     def cut(self) -> Image.Image:
         return self.sheet.crop((0, 0, COLUMN, self.y + MARGIN))
