@@ -16,7 +16,7 @@ from tqdm import tqdm
 from mvae.analysis.embedding import write_map
 from mvae.analysis.inference import conflict_percentile
 from mvae.analysis.inference import infer as infer_posterior
-from mvae.analysis.posterior_summary import as_dict, tell
+from mvae.analysis.posterior_summary import as_dict, summary_lines
 from mvae.batch import Batch
 from mvae.checkpoint import (
     CHECKPOINTS,
@@ -308,7 +308,7 @@ def infer(
         typer.echo(json.dumps(as_dict(inference) | {"conflict_percentile": place}))
         return
     typer.echo(f"{checkpoint}, test example {sample}, given {' and '.join(evidence) or 'nothing'}")
-    for line in tell(inference, place):
+    for line in summary_lines(inference, place):
         typer.echo(line)
 
 

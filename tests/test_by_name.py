@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
 import mvae
-from mvae.analysis.comparison import answer
-from mvae.analysis.embedding import pool_means, posterior_means
+from mvae.analysis.comparison import predict
+from mvae.analysis.embedding import pool_posteriors, posterior_means
 from mvae.analysis.inference import Inference, infer
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training, load_model, load_samples
@@ -258,9 +258,9 @@ def alike(context: EvaluationContext, evidence: Batch) -> Any:
 #: By name, calls of library functions with a model that has experts and two latents.
 FUNCTIONS: dict[str, Callable[[Any, Batch], Any]] = {
     "infer": lambda m, b: infer(m, b[:1], named(b), draws=3),
-    "answer": lambda m, b: answer(m, b[:1], named(b)[:1], draws=3),
+    "predict": lambda m, b: predict(m, b[:1], named(b)[:1], draws=3),
     "posterior_means": lambda m, b: posterior_means(m, b, named(b)),
-    "pool_means": pool_means,
+    "pool_posteriors": pool_posteriors,
     "elbo": lambda m, b: elbo(m, b, seeded()),
     "log_likelihoods": lambda m, b: log_likelihoods(
         m, torch.ones(1, len(b), 2), b.align(MODALITIES).present[None], b, weighted=True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.analysis.embedding import place, pool_means, principal_axes
+from mvae.analysis.embedding import place, pool_posteriors, principal_axes
 from mvae.batch import Batch
 from mvae.csv_files import write_rows
 from mvae.evaluation.accuracy import coherence
@@ -111,7 +111,7 @@ def test_maps_need_points(toys, toy_model):
     with pytest.raises(ValueError, match="not between 0 of 3"):
         place(torch.zeros(1, 2), torch.zeros(3, 2), torch.zeros(3, 2), neighbours=0)
     with pytest.raises(ValueError, match="no sample to infer"):
-        pool_means(toy_model(), Batch.empty(toys, 0))
+        pool_posteriors(toy_model(), Batch.empty(toys, 0))
 
 
 def test_a_picture_needs_all_its_tiles(toys, toy_batch):

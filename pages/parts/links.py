@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from mvae import checkpoint
-from mvae.analysis.theory import BESTS, NOISE, PAIRS
+from mvae.analysis.theory import DIVERGENCES, NOISE, PAIRS
 from mvae.images.preprocessing import InputError, unpack_bits
 from mvae.images.tiling import picture_shape, pictures
 from mvae.modality import Modality
@@ -172,7 +172,7 @@ def _theory(params: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     noise = _number(params, "noise", len(NOISE), "noise level", problems)
     return {
         "pair": _choice(params, "pair", list(PAIRS), "pair of modalities", problems),
-        "best": _choice(params, "best", list(BESTS), "meaning of best", problems),
+        "best": _choice(params, "best", list(DIVERGENCES), "meaning of best", problems),
         "noise": View.noise if noise is None else noise,
         "method": _choice(params, "method", list(METHODS), "training step", problems),
         "count": int(_choice(params, "count", ["2", "3"], "number of modalities", problems)),

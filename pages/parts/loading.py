@@ -8,7 +8,7 @@ from glob import escape
 from pathlib import Path
 
 from mvae import checkpoint
-from mvae.analysis.embedding import MapOfLatents, load_map
+from mvae.analysis.embedding import LatentMap, load_map
 from mvae.batch import Batch
 from mvae.checkpoint import Metrics, ModelConfig
 from mvae.evaluation import classifier
@@ -136,7 +136,7 @@ def _of_map(dataset: str, model: str) -> Hashable:
 
 
 @kept(_of_map, max_entries=MODELS)
-def map_of(dataset: str, model: str) -> MapOfLatents:
+def map_of(dataset: str, model: str) -> LatentMap:
     """Return a model's map."""
     return load_map(dataset, model, checkpoint.CHECKPOINTS)
 

@@ -23,7 +23,7 @@ from streamlit.testing.v1 import AppTest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mvae import checkpoint
-from mvae.analysis.comparison import DRAWS, answer
+from mvae.analysis.comparison import DRAWS, predict
 from mvae.batch import Batch
 from mvae.checkpoint import available, load_model, load_samples, save_model
 from mvae.evaluation.classifier import load_classifier
@@ -108,7 +108,7 @@ def main() -> None:
             evidence = sample.names if turn % 2 else ("image",)
             alone.append(
                 milliseconds(
-                    lambda s=sample, e=evidence: [answer(m, s, e, classifier) for m in models]
+                    lambda s=sample, e=evidence: [predict(m, s, e, classifier) for m in models]
                 )
             )
             bare.append(milliseconds(partial(generate, models, sample.supply(evidence))))
