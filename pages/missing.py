@@ -81,7 +81,7 @@ def page() -> None:
     there = {f.kind for f in (*cells.values(), *beside.values())}
     shows = [kind_of(key, config.modalities) for key in KINDS if key in there]
     st.caption(
-        " ".join(f"**{kind.title}**: {kind.means}" for kind in shows)
+        " ".join(f"**{kind.title}**: {kind.explanation}" for kind in shows)
         + ("" if counted(conditioning_sets) else LINKED)
         + f" n = {samples(cells.values())}; the protocol and the standard error show on hover."
     )
@@ -192,7 +192,7 @@ def cell(
     kind = KINDS[figure.kind]
     share = (figure.mean - low) / (high - low) if high > low else 0.5
     shade = f"color-mix(in srgb, #0072b2 {8 + 42 * share:.0f}%, transparent)"
-    told = f"± {figure.se:.{kind.digits}f}, n = {figure.n:,}; {figure.how}"
+    told = f"± {figure.se:.{kind.digits}f}, n = {figure.n:,}; {figure.protocol}"
     text = f"{figure.mean:.{kind.digits}f}".replace("-", "−")
     if beside is not None:
         other = KINDS[beside.kind]

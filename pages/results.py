@@ -10,7 +10,7 @@ import streamlit as st
 from mvae.data import DATASETS
 from mvae.evaluation.calibration import MIN_INFORMATION
 from mvae.modality import Modality
-from mvae.results.figures import BESIDE, KINDS, Figure, Kind, figures, kind_of, spoken, withheld
+from mvae.results.figures import BESIDE, KINDS, Figure, Kind, figures, kind_of, spoken, stale_runs
 from mvae.results.ranking import ranking
 from mvae.results.runs import Record
 from pages.parts.charts import intervals, ranks
@@ -34,7 +34,7 @@ def page() -> None:
     found = figures(records)
     title = DATASETS[view.data].title if view.data in DATASETS else view.data
     st.markdown(f"### What was measured on **{plain(title)}**, on examples that no model has seen")
-    others = withheld(records)
+    others = stale_runs(records)
     if others:
         st.warning(
             f"Figures of {plain(', '.join(others))} are withheld: they were measured on other "
@@ -162,8 +162,8 @@ def explain(kind: Kind) -> str:
     """Say what a kind of figure is and what is good."""
     best = {"high": "Higher is better.", "low": "Lower is better.", "": ""}[kind.best]
     return (
-        f"{kind.means} {best} Bars are 95 % intervals over the samples, not over training runs; "
-        "the protocol shows on hover."
+        f"{kind.explanation} {best} Bars are 95 % intervals over the samples, not over training "
+        "runs; the protocol shows on hover."
     )
 
 

@@ -16,7 +16,7 @@ from mvae.evaluation.classifier import FILE as CLASSIFIER
 from mvae.evaluation.classifier import Classifier
 from mvae.models.base import MultimodalModel
 from mvae.results.external_models import FILE as PEERS
-from mvae.results.external_models import Peer, peers
+from mvae.results.external_models import ExternalModel, load_external_models
 from mvae.results.runs import Record, runs
 from mvae.training.weak_supervision import Point, curves
 from pages.parts.versions import kept, stamps
@@ -126,9 +126,9 @@ def _of_peers(dataset: str) -> Hashable:
 
 
 @kept(_of_peers, max_entries=8)
-def peers_of(dataset: str) -> list[Peer]:
+def peers_of(dataset: str) -> list[ExternalModel]:
     """Return what other libraries' models were scored with."""
-    return peers(dataset, checkpoint.CHECKPOINTS)
+    return load_external_models(dataset, checkpoint.CHECKPOINTS)
 
 
 def _of_map(dataset: str, model: str) -> Hashable:

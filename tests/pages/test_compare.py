@@ -21,7 +21,7 @@ from mvae.evaluation.classifier import load_classifier
 from mvae.evaluation.reliability import EARLIER
 from mvae.modality import Modality
 from mvae.models.mvae import MVAE
-from mvae.results.runs import weight_of
+from mvae.results.runs import annotation_weight
 from mvae.training.recipes import config_for
 from pages.parts import loading
 from pages.parts.comparison import export, records
@@ -288,7 +288,7 @@ def test_records_curves_and_ways_to_train_wait_until_somebody_looks(visit):
     assert row["epochs"] == config.training.epochs
     # The new estimator's, with its n; an earlier one's figure is never shown beside it.
     assert re.fullmatch(rf"−\d+\.\d+ ± \d\.\d\d, n [\d,]+|{EARLIER}", row["log p(image, label)"])
-    assert row["λ"] == weight_of(config)
+    assert row["λ"] == annotation_weight(config)
     assert re.fullmatch(r"0\.\d+ ± \d\.\d+, n [\d,]+", row["image→label"])
     assert not page.app.get("plotly_chart")
     page.app.session_state["curves"] = page.app.session_state["ways"] = True
