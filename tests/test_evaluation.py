@@ -106,7 +106,7 @@ def test_the_standard_error_of_a_conditional_is_the_spread_of_repeated_estimates
 def test_a_conditional_of_nothing_or_of_what_is_given_is_refused(
     toy_model, toy_batch, toys, wanted, given
 ):
-    with pytest.raises(ValueError, match="of some modalities given others"):
+    with pytest.raises(ValueError, match="needs some modalities given others"):
         conditional_log_likelihood(toy_model(*toys[1:]), toy_batch(*toys[1:]), wanted, given, 50)
 
 

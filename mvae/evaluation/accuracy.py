@@ -25,7 +25,7 @@ def most_probable(m: Modality, expected: Tensor) -> Tensor:
 
 
 def agreement(m: Modality, first: Tensor, second: Tensor) -> Tensor:
-    """Return how well two values of a modality agree, from 0 to 1, ``(..., *event shape)``.
+    """Return how well two values agree, from 0 to 1, ``(..., *event shape)`` to ``(...)``.
 
     Labels and texts either agree or do not; for tags it is the fraction that is equal in both.
 

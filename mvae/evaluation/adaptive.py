@@ -38,9 +38,9 @@ def adaptive_draws(
     .. math:: w_k = \frac{p(z_k)\,p(x_S|z_k)}{\sum_r \frac{K_r}{K}\, r_r(z_k)}
 
     The first round draws from q and, by Sobol points, from the prior. Every later round draws from
-    a mixture of Gaussians that are centred on draws with large weights so far, and as wide as such
-    draws are spread about them. All draws are weighted by the mixture of the proposals of all
-    rounds. This is population Monte Carlo (Cappé et al. 2004,
+    a mixture of Gaussians centred on earlier draws with large weights, whose widths match the
+    spread of such draws about the centres. All draws are weighted by the mixture of the proposals
+    of all rounds. This is population Monte Carlo (Cappé et al. 2004,
     https://doi.org/10.1198/106186004X12803) with the weights of Cornuet et al. 2012
     (https://arxiv.org/abs/0907.1254) and the scrambled points of Owen 1998
     (https://doi.org/10.1145/272991.273010).

@@ -75,8 +75,8 @@ class LogPartition:
     def crossed(self) -> bool:
         """Whether the lower bound exceeds the upper one by more than their errors allow.
 
-        If it does, the reverse runs did not start from samples of the machine, and neither
-        estimate is a bound.
+        If it does, the reverse runs did not start from samples of the machine, and no bound
+        follows.
         """
         error = math.hypot(self.forward_se, self.reverse_se)
         return self.forward - self.reverse > TOLERANCE * error

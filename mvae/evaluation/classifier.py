@@ -80,21 +80,23 @@ class Classifier(nn.Module):
     def predict(self, pictures: Tensor) -> dict[str, Tensor]:
         """Return the most probable annotations of each picture, ``(B, *event shape)`` each."""
         parts = [self(part) for part in pictures.split(1000)]
-        whole = {m.name: torch.cat([x[m.name] for x in parts]) for m in self.annotations}
+        logits = {m.name: torch.cat([x[m.name] for x in parts]) for m in self.annotations}
         return {
-            m.name: most_probable(m, whole[m.name].sigmoid() if m.kind == "tags" else whole[m.name])
+            m.name: most_probable(
+                m, logits[m.name].sigmoid() if m.kind == "tags" else logits[m.name]
+            )
             for m in self.annotations
         }
 
     def loss(self, pictures: Tensor, values: Mapping[str, Tensor]) -> Tensor:
         """Return the cross-entropy of the true annotations, summed over modalities."""
-        total, found = pictures.new_zeros(()), self(pictures)
+        total, logits_by_modality = pictures.new_zeros(()), self(pictures)
         for m in self.annotations:
-            logits, known = found[m.name], values[m.name]
+            logits, target = logits_by_modality[m.name], values[m.name]
             if m.kind == "tags":
-                total = total + binary_cross_entropy_with_logits(logits, known)
+                total = total + binary_cross_entropy_with_logits(logits, target)
             else:
-                total = total + cross_entropy(logits.flatten(0, -2), known.flatten())
+                total = total + cross_entropy(logits.flatten(0, -2), target.flatten())
         return total
 
     def accuracy(self, pictures: Tensor, values: Mapping[str, Tensor]) -> Tensor:

@@ -240,7 +240,7 @@ class ExactInference:
                 is unknown or missing.
         """
         if len(sample) != 1:
-            raise ValueError(f"an exact posterior is of one sample, not of {len(sample)}")
+            raise ValueError(f"an exact posterior needs exactly one sample, not {len(sample)}")
         batch = sample.align(self.model.modalities).supply(evidence)
         supplied = [m for m in self.model.modalities if batch.there(m.name)]
         if missing := set(evidence) - {m.name for m in supplied}:

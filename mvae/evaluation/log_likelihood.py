@@ -70,7 +70,7 @@ def log_likelihood(
             annealed runs.
         seed: seed of all draws.
         proposals: further Gaussians to draw from, ``(B, D)``, such as posteriors of other samples
-            with the same label; of use where the posterior has modes that no single Gaussian
+            with the same label; they help if the posterior has modes that no single Gaussian
             covers.
 
     Returns:
@@ -78,8 +78,8 @@ def log_likelihood(
 
     Raises:
         ValueError: if there are too few draws to fit the tail of the weights, if the model has no
-            log-likelihood (the message is the model's), or if a Boltzmann machine lacks some
-            images.
+            log-likelihood (the message is the model's), or if some images that a Boltzmann machine
+            needs are missing.
     """
     batch = batch.align(model.modalities)
     if not isinstance(model, LatentModel | BoltzmannModel):
@@ -236,8 +236,8 @@ def conditional_log_likelihood(
     """
     if not target or set(target) & set(given):
         raise ValueError(
-            f"a conditional is of some modalities given others, not of {sorted(target)} "
-            f"given {sorted(given)}"
+            f"a conditional needs some modalities given others, not {sorted(target)} given "
+            f"{sorted(given)}"
         )
     batch.require([*target, *given])
     batch = batch.align(model.modalities)

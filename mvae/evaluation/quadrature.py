@@ -91,7 +91,7 @@ class Partition:
         log_f: log f at the centres, ``(N,)``.
         log_area: log of the cells' areas, ``(N,)``.
         coarse: log f on the coarse grid, as given, ``(CELLS, CELLS)``.
-        visible: whether f is within 12 nats of its maximum in a coarse cell, of that shape.
+        visible: whether f is within 12 nats of its maximum in each coarse cell, of that shape.
 
     Example:
         >>> narrow = Gaussian(torch.tensor([0.3, -1.0]), torch.tensor([-9.0, -7.0]))
@@ -121,8 +121,8 @@ class Partition:
             log_f: maps points ``(N, 2)`` to log f, ``(N,)``.
             coarse: approximate log f on the coarse grid, ``(CELLS, CELLS)``.
             around: a Gaussian around which the grid is refined even if it shows no peak there.
-            sharp: largest second difference of log f in an unrefined block; a ninth of it
-                requires one more level.
+            sharp: largest second difference of log f in an unrefined block; a value a ninth as
+                large takes one more level.
         """
         grid = lattice((-HALF_WIDTH, -HALF_WIDTH), (HALF_WIDTH, HALF_WIDTH), CELLS)
         points, values = _blocks(grid), _blocks(coarse.double())  # (B, 3, 3, 2), (B, 3, 3)

@@ -36,8 +36,9 @@ MEASURES = tuple(measure.name for measure in (Likelihoods(), *OTHERS))
 #: Name of the model that others are compared with on the same samples.
 REFERENCE = "mvae"
 #: Number of test samples whose log-likelihood is estimated, the same for all models of a data set.
-#: With more than so many subsets, or if draws are slow to decode, the third number applies.
-SCORED, MANY_SUBSETS, SCORED_IF_COSTLY = 1000, 3, 250
+SCORED = 1000
+#: The number if draws are slow to decode, or if there are more subsets than the second number.
+SCORED_IF_COSTLY, MANY_SUBSETS = 250, 3
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def measure_all(
     context: EvaluationContext, dataset: str, name: str, root: Path, only: Collection[str]
 ) -> Iterator[EvaluationProgress]:
     """Run all steps of an evaluation, yielding progress, and write metrics.json."""
-    stored = kept_figures(context, dataset, name, root) if only else ({}, {})
+    stored = stored_figures(context, dataset, name, root) if only else ({}, {})
     cache = open_cache(context, dataset, name, root)
     measures: list[Measure] = [m for m in (Likelihoods(), *OTHERS) if not only or m.name in only]
     steps = [(context, cache, step) for m in measures for step in m.steps(context)]
@@ -157,7 +158,7 @@ def measure_all(
     write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
 
 
-def kept_figures(
+def stored_figures(
     context: EvaluationContext, dataset: str, name: str, root: Path
 ) -> tuple[dict[str, Any], dict[str, str | int | float]]:
     """Return the stored figures and protocol, without kinds that are no longer computed.

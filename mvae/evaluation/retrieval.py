@@ -39,8 +39,8 @@ def average_precision(scores: Tensor, relevant: Tensor) -> Tensor:
     sorted_scores, hits = scores.gather(1, order), relevant.gather(1, order)
     # Items with equal scores all take the rank and the hits of the last of them.
     last = torch.searchsorted(-sorted_scores, -sorted_scores, right=True) - 1
-    found = hits.cumsum(1).gather(1, last).to(torch.get_default_dtype())
-    precision = found / (last + 1)
+    hits_so_far = hits.cumsum(1).gather(1, last).to(torch.get_default_dtype())
+    precision = hits_so_far / (last + 1)
     return (precision * hits).sum(1) / hits.sum(1)
 
 

@@ -111,9 +111,9 @@ def score_predictions(
     _: torch.Generator,
 ) -> dict[str, Tensor]:
     """Score the prediction for each sample, from 0 to 1; NaN where it was supplied."""
-    whole = context.test[rows]
-    given = conditioning_set[rows].restrict(whole)
+    samples = context.test[rows]
+    given = conditioning_set[rows].restrict(samples)
     draws = TEXT_DRAWS if m.kind == "text" else context.draws
     p = context.model.generate(given, draws, context.seed + part, [m.name])[m.name]
-    right = agreement(m, predict_value(m, p), whole.values[m.name])
+    right = agreement(m, predict_value(m, p), samples.values[m.name])
     return {"value": right.masked_fill(given.present[:, given.names.index(m.name)], torch.nan)}

@@ -51,7 +51,7 @@ def annealing_steps(
 
     Args:
         context: an evaluation of a Boltzmann machine over the data.
-        scored: the conditioning sets in which log p is estimated.
+        scored: the conditioning sets for which log p is estimated.
     """
     for part in range(math.ceil(context.k / 10 / PART)):
         yield Step("log Z", part, 5 * context.k, partial(measure_log_z, context))
@@ -65,7 +65,7 @@ def annealing_steps(
 
 
 def measure_log_z(context: EvaluationContext, generator: torch.Generator) -> dict[str, Tensor]:
-    """Run a part of the annealing, both ways."""
+    """Run one part of the annealed runs, in both directions."""
     assert isinstance(context.model, BoltzmannModel)
     return anneal_both_ways(context.model.machine, generator)
 

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 #: Number of samples in a part, which takes a few seconds of importance weighting with K = 1,000;
-#: and the same where draws are costly and there are many conditioning sets.
+#: and that number if draws are costly and there are many conditioning sets.
 ROWS, FEW_ROWS = 250, 50
 #: Largest number of modalities for which all subsets are evaluated; with more, a conditioning set
 #: is described by how many modalities are supplied.

@@ -57,31 +57,31 @@ class CalibrationMeasure(Measure):
         prior.
         """
         coverage: dict[str, dict[str, Any]] = {f"coverage_{level:.0%}": {} for level in LEVELS}
-        used, ranks, bands = {}, {}, {}
+        n_used, ranks, bands = {}, {}, {}
         for conditioning_set in sets_with_posterior(context):
             found = cache.results(f"ranks {conditioning_set.key}")
-            whole = Calibration(found["value"], found["information"])
-            kept = whole.used
-            samples, count = kept.ranks.shape
-            used[conditioning_set.key] = {"mean": count, "se": 0.0, "n": samples}
+            all_dimensions = Calibration(found["value"], found["information"])
+            used_dimensions = all_dimensions.used
+            samples, count = used_dimensions.ranks.shape
+            n_used[conditioning_set.key] = {"mean": count, "se": 0.0, "n": samples}
             if not count:
                 continue
             for level in LEVELS:
                 # Dimensions share the samples, so the standard error is taken over samples.
                 coverage[f"coverage_{level:.0%}"][conditioning_set.key] = figure(
-                    kept.covered(level).double().mean(1)
-                ) | {"by_dimension": [round(c, 3) for c in whole.coverage(level).tolist()]}
-            counts = kept.histogram(BINS).T  # (D, BINS)
+                    used_dimensions.covered(level).double().mean(1)
+                ) | {"by_dimension": [round(c, 3) for c in all_dimensions.coverage(level).tolist()]}
+            counts = used_dimensions.histogram(BINS).T  # (D, BINS)
             if len(context.conditioning_sets) > MAX_FULLY_SCORED:
                 # With many conditioning sets, all dimensions are pooled.
                 counts = counts.sum(0, keepdim=True)
             ranks[conditioning_set.key] = counts.tolist()
             source = torch.Generator().manual_seed(context.seed)
-            band = kept.uniform_band(BINS, BAND, generator=source)
+            band = used_dimensions.uniform_band(BINS, BAND, generator=source)
             bands[conditioning_set.key] = [round(height, 3) for height in band]
-        if not used:
+        if not n_used:
             return {}
-        return {**coverage, "used_latents": used, "ranks": ranks, "rank_band": bands}
+        return {**coverage, "used_latents": n_used, "ranks": ranks, "rank_band": bands}
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Return how samples are simulated."""
@@ -150,11 +150,13 @@ def measure_probe(
     assert isinstance(model, LatentModel)
     assert context.label is not None
     train = context.train()
-    some = train[torch.randperm(len(train), generator=generator)[:TRAINING_SAMPLES]]
-    rows = torch.arange(len(some)) % len(conditioning_set.supplied)
-    learned = ConditioningSet(conditioning_set.key, conditioning_set.supplied[rows]).restrict(some)
+    train_subset = train[torch.randperm(len(train), generator=generator)[:TRAINING_SAMPLES]]
+    rows = torch.arange(len(train_subset)) % len(conditioning_set.supplied)
+    train_evidence = ConditioningSet(
+        conditioning_set.key, conditioning_set.supplied[rows]
+    ).restrict(train_subset)
     return {
         "value": linear_probe(
-            model, learned, conditioning_set.restrict(context.test), context.label.name
+            model, train_evidence, conditioning_set.restrict(context.test), context.label.name
         )
     }

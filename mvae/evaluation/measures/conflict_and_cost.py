@@ -28,7 +28,7 @@ __all__ = ["ConflictAndCost", "detected_swaps", "disagreement_quantiles"]
 #: Number of stored percentiles of disagreement: 0, ½, 1, … 100 %.
 QUANTILES = 201
 #: Separator between a subset and its swapped modality, in the name of a result.
-WRONG = "; wrong "
+SEPARATOR = "; wrong "
 
 
 class ConflictAndCost(Measure):
@@ -56,7 +56,7 @@ class ConflictAndCost(Measure):
                 key: [round(point, 3) for point in points.tolist()] for key, points in found.items()
             }
         for key, detected in cache.results("detects").items():
-            subset, _, wrong = key.partition(WRONG)
+            subset, _, wrong = key.partition(SEPARATOR)
             result.setdefault("detects", {}).setdefault(subset, {})[wrong] = figure(detected)
         return result
 
@@ -80,7 +80,8 @@ def measure_detection(context: EvaluationContext, generator: torch.Generator) ->
     assert isinstance(context.model, ExpertModel)
     found = detected_swaps(context.model, context.test, generator)
     return {
-        f"{'+'.join(subset)}{WRONG}{name}": detected for (subset, name), detected in found.items()
+        f"{'+'.join(subset)}{SEPARATOR}{name}": detected
+        for (subset, name), detected in found.items()
     }
 
 

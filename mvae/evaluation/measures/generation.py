@@ -26,7 +26,7 @@ N_PICTURES, N_REAL = 8, 100
 
 
 class Generation(Measure):
-    r"""Figures of the samples of every missing modality t, given every conditioning set S.
+    r"""Figures of samples generated for every missing modality t, given every set S.
 
     - *predictive*: :math:`\log\frac1N\sum_n p(x_t|h_n)`, with :math:`h_n` drawn given x_S, in nats;
     - *coherence*: the fraction of generated pictures that a separate classifier assigns to the
@@ -88,13 +88,13 @@ def measure_generation(
     _: torch.Generator,
 ) -> dict[str, Tensor]:
     """Compute all figures of some samples; NaN where a modality was supplied."""
-    model, whole = context.model, context.test[rows]
-    given = conditioning_set[rows].restrict(whole)
+    model, samples = context.model, context.test[rows]
+    given = conditioning_set[rows].restrict(samples)
     drawn = model.generate(given, context.draws, context.seed + part)
-    results = {"entropy": posterior_entropy(context, conditioning_set[rows], whole)}
+    results = {"entropy": posterior_entropy(context, conditioning_set[rows], samples)}
     for i, m in enumerate(model.modalities):
         if m.name in drawn and not given.present[:, i].all():
-            log_p = drawn[m.name].log_prob(whole.values[m.name])  # (N, B)
+            log_p = drawn[m.name].log_prob(samples.values[m.name])  # (N, B)
             score = log_p.logsumexp(0) - math.log(len(log_p))
             results[f"predictive {m.name}"] = score.masked_fill(given.present[:, i], math.nan)
     missing = [n for n in context.images if not given.present[:, given.names.index(n)].all()]
@@ -109,12 +109,12 @@ def measure_generation(
     annotation_draws = {m.name: drawn[m.name] for m in context.annotations if m.name in drawn}
     tiles = "+".join(missing)
     agreement = measure_coherence(
-        context, conditioning_set, given, whole, pictures, annotation_draws
+        context, conditioning_set, given, samples, pictures, annotation_draws
     )
     if agreement is not None:
         results[f"coherence {tiles}"] = agreement
     distance = torch.stack([torch.pdist(of.flatten(1)).mean() for of in pictures.unbind(1)])
-    results[f"diversity {tiles}"] = distance / real_distances(context, conditioning_set, whole)
+    results[f"diversity {tiles}"] = distance / real_distances(context, conditioning_set, samples)
     return results
 
 
@@ -122,7 +122,7 @@ def measure_coherence(
     context: EvaluationContext,
     conditioning_set: ConditioningSet,
     given: Batch,
-    whole: Batch,
+    samples: Batch,
     pictures: Tensor,
     annotation_draws: Mapping[str, Distribution],
 ) -> Tensor | None:
@@ -134,7 +134,7 @@ def measure_coherence(
     # If no annotation of a sample is supplied, all of its own annotations count.
     nothing_supplied = ~torch.stack(list(supplied.values())).any(0)
     mask = {name: x | nothing_supplied for name, x in supplied.items()}
-    target = {m.name: whole.values[m.name] for m in annotations}
+    target = {m.name: samples.values[m.name] for m in annotations}
     if not conditioning_set.key:
         if any(m.name not in annotation_draws for m in annotations):
             return None

@@ -42,12 +42,12 @@ from mvae.models.objectives import elbo
 __all__ = ["Likelihoods", "estimates"]
 
 #: Pareto shape above which an estimate is unreliable.
-RELIABLE = 0.7
+MAX_K_HAT = 0.7
 #: Number of samples in a step, and the name of the steps that score all sets together.
 ROWS, ALL_SETS = 25, "log p"
 #: Number of draws for each distinct value of the labels. It is large because all samples share a
 #: few values, and with them their errors.
-CATEGORIES = 20_000
+LABEL_DRAWS = 20_000
 
 
 class Likelihoods(Measure):
@@ -141,7 +141,7 @@ class Likelihoods(Measure):
         return {
             **facts,
             "proposal": f"{proposal}; {model.proposes}",
-            "K_labels": CATEGORIES,
+            "K_labels": LABEL_DRAWS,
             "conditional": "log p(x_A|x_B) is the ratio of two means over the same 2K draws, K of "
             "them made for p(z|x_A, x_B) and K for p(z|x_B); not a bound",
         }
@@ -174,7 +174,7 @@ def estimates(context: EvaluationContext, cache: StepCache) -> dict[str, dict[st
 
 def figure_with_k_hat(values: Tensor, k_hat: Tensor) -> dict[str, Any]:
     """Return a figure, with the number of its points whose Pareto shape exceeds 0.7."""
-    return figure(values) | {f"k_hat_over_{RELIABLE}": int((k_hat > RELIABLE).sum())}
+    return figure(values) | {f"k_hat_over_{MAX_K_HAT}": int((k_hat > MAX_K_HAT).sum())}
 
 
 def difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -265,17 +265,17 @@ def score_labels(
     batch = batch[torch.tensor(first)]
     proposals = matching_posteriors(context, batch)
     return _as_tensors(
-        log_likelihood(context.model, batch, CATEGORIES, context.seed, proposals), inverse
+        log_likelihood(context.model, batch, LABEL_DRAWS, context.seed, proposals), inverse
     )
 
 
 def score_direction(
-    context: EvaluationContext, wanted: str, rows: slice, _: torch.Generator
+    context: EvaluationContext, target: str, rows: slice, _: torch.Generator
 ) -> dict[str, Tensor]:
     """Estimate log p(x_j|x_-j) under a conditional model."""
     assert isinstance(context.model, CVAE)
     batch = context.test[rows]
-    estimate = direction_log_likelihood(context.model, batch, wanted, context.k, context.seed)
+    estimate = direction_log_likelihood(context.model, batch, target, context.k, context.seed)
     return _as_tensors(estimate, torch.arange(len(batch)))
 
 

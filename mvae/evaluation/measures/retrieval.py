@@ -92,29 +92,29 @@ def measure_tag_retrieval(
 ) -> dict[str, Tensor]:
     """Compute the average precision of each tag, and that expected of a random ranking."""
     rows = slice(0, min(ITEMS, len(context.test)))
-    whole = context.test[rows]
-    given = conditioning_set[rows].restrict(whole)
+    samples = context.test[rows]
+    given = conditioning_set[rows].restrict(samples)
     p = context.model.generate(given, context.draws, context.seed, [m.name])[m.name]
     scores = m.distribution.expected(p).mean(0).T  # (tags, B)
-    relevant = whole.values[m.name].T > 0.5
+    relevant = samples.values[m.name].T > 0.5
     return {
         "value": average_precision(scores, relevant),
-        "chance": expected_by_chance(relevant.sum(1), torch.full((len(relevant),), len(whole))),
+        "chance": expected_by_chance(relevant.sum(1), torch.full((len(relevant),), len(samples))),
     }
 
 
 @torch.no_grad()
 def measure_retrieval_by_tags(
-    context: EvaluationContext, m: Modality, wanted: str, _: torch.Generator
+    context: EvaluationContext, m: Modality, target: str, _: torch.Generator
 ) -> dict[str, Tensor]:
     """Compute the average precision of each sample's tags as a query for the other samples."""
-    whole = context.test[slice(0, min(ITEMS, len(context.test)))]
-    tags, items = whole.values[m.name] > 0.5, whole.values[wanted]
-    queries = whole.supply([m.name])
+    samples = context.test[slice(0, min(ITEMS, len(context.test)))]
+    tags, items = samples.values[m.name] > 0.5, samples.values[target]
+    queries = samples.supply([m.name])
     scores = []
-    for i in range(0, len(whole), QUERIES_PER_BATCH):
+    for i in range(0, len(samples), QUERIES_PER_BATCH):
         query_batch = queries[slice(i, i + QUERIES_PER_BATCH)]
-        p = context.model.generate(query_batch, context.draws, context.seed, [wanted])[wanted]
+        p = context.model.generate(query_batch, context.draws, context.seed, [target])[target]
         # Each item is scored under the draws of every query, (N, Q); all items together, (Q, B).
         scores.append(torch.stack([p.log_prob(x).logsumexp(0) for x in items], -1))
     log_ratio = torch.cat(scores)
@@ -124,5 +124,7 @@ def measure_retrieval_by_tags(
     log_ratio.fill_diagonal_(-torch.inf)  # a sample does not retrieve itself
     return {
         "value": average_precision(log_ratio, relevant),
-        "chance": expected_by_chance(relevant.sum(1), torch.full((len(whole),), len(whole) - 1)),
+        "chance": expected_by_chance(
+            relevant.sum(1), torch.full((len(samples),), len(samples) - 1)
+        ),
     }

@@ -28,7 +28,7 @@ from mvae.modality import Modality
 __all__ = ["TextQuality"]
 
 #: Number of bootstrap samples for the standard errors of corpus scores.
-RESAMPLED = 200
+N_BOOTSTRAP = 200
 
 
 class TextQuality(Measure):
@@ -59,13 +59,13 @@ class TextQuality(Measure):
         """Return scores of the generated texts, with standard errors by the bootstrap."""
         result: dict[str, Any] = {}
         for m, conditioning_set in context.predictable("text"):
-            done = cache.results(f"texts {conditioning_set.key}->{m.name}")
+            results = cache.results(f"texts {conditioning_set.key}->{m.name}")
             key = f"{conditioning_set.key}->{m.name}"
-            result.setdefault("per_token", {})[key] = figure(done["per_token"])
-            known = [decode(x, m) for x in context.test.values[m.name][: len(done["said"])]]
-            found = [decode(x, m) for x in done["said"]]
-            words = any(" " in text for text in known)
-            for kind, x in corpus_scores(found, known, context.seed).items():
+            result.setdefault("per_token", {})[key] = figure(results["per_token"])
+            references = [decode(x, m) for x in context.test.values[m.name][: len(results["said"])]]
+            generated = [decode(x, m) for x in results["said"]]
+            words = any(" " in text for text in references)
+            for kind, x in corpus_scores(generated, references, context.seed).items():
                 if kind != "bleu" or words:
                     result.setdefault(kind, {})[key] = x
         return result
@@ -78,7 +78,7 @@ class TextQuality(Measure):
         return {
             "texts": f"{n} test samples; the likeliest of the texts that {TEXT_DRAWS} draws of "
             "what is hidden say token by token; BLEU and chrF of all together by sacrebleu, its "
-            f"tokens (13a); standard errors over {RESAMPLED} bootstrap samples; per token: log "
+            f"tokens (13a); standard errors over {N_BOOTSTRAP} bootstrap samples; per token: log "
             f"mean of p(x|hidden) over {TEXT_DRAWS} draws over the number of sub-word tokens, the "
             "end included"
         }
@@ -94,16 +94,18 @@ def generate_texts(
     _: torch.Generator,
 ) -> dict[str, Tensor]:
     """Generate texts, and compute the log-likelihood per token of the samples' own texts."""
-    whole = context.test[rows]
+    samples = context.test[rows]
     p = context.model.generate(
-        conditioning_set[rows].restrict(whole), TEXT_DRAWS, context.seed + part, [m.name]
+        conditioning_set[rows].restrict(samples), TEXT_DRAWS, context.seed + part, [m.name]
     )[m.name]
-    own = whole.values[m.name]
-    log_p = p.log_prob(own).logsumexp(0) - math.log(TEXT_DRAWS)
-    return {"said": predict_value(m, p), "per_token": log_p / said(own).sum(-1)}
+    targets = samples.values[m.name]
+    log_p = p.log_prob(targets).logsumexp(0) - math.log(TEXT_DRAWS)
+    return {"said": predict_value(m, p), "per_token": log_p / said(targets).sum(-1)}
 
 
-def corpus_scores(found: list[str], known: list[str], seed: int) -> dict[str, ScoredFigure]:
+def corpus_scores(
+    generated: list[str], references: list[str], seed: int
+) -> dict[str, ScoredFigure]:
     """Return BLEU and chrF of the corpus, from 0 to 100, with bootstrap standard errors.
 
     The bootstrap draws the same samples for every model, so that models can be compared in pairs:
@@ -115,17 +117,19 @@ def corpus_scores(found: list[str], known: list[str], seed: int) -> dict[str, Sc
     from sacrebleu.metrics.chrf import CHRF
 
     generator = torch.Generator().manual_seed(seed)
-    again = torch.randint(len(found), (RESAMPLED, len(found)), generator=generator).tolist()
+    resamples = torch.randint(
+        len(generated), (N_BOOTSTRAP, len(generated)), generator=generator
+    ).tolist()
     result = {}
     for kind, metric in (("bleu", BLEU()), ("chrf", CHRF())):
         resampled = [
-            metric.corpus_score([found[i] for i in rows], [[known[i] for i in rows]]).score
-            for rows in again
+            metric.corpus_score([generated[i] for i in rows], [[references[i] for i in rows]]).score
+            for rows in resamples
         ]
         drawn = torch.tensor(resampled, dtype=torch.float64)
-        score = metric.corpus_score(found, [known]).score
+        score = metric.corpus_score(generated, [references]).score
         result[kind] = ScoredFigure(
-            {"mean": round(score, 3), "se": round(drawn.std().item(), 3), "n": len(found)},
-            round(score, 3) + (drawn - drawn.mean()) * RESAMPLED**0.5,
+            {"mean": round(score, 3), "se": round(drawn.std().item(), 3), "n": len(generated)},
+            round(score, 3) + (drawn - drawn.mean()) * N_BOOTSTRAP**0.5,
         )
     return result
