@@ -1,4 +1,4 @@
-"""What a model infers and generates from evidence, in a form that allows comparison."""
+"""Predictions of models from the same evidence, and the scores by which they are compared."""
 
 from __future__ import annotations
 

@@ -192,8 +192,8 @@ def place(means: Tensor, known: Tensor, positions: Tensor, neighbours: int = NEI
     """
     if not len(known) or neighbours < 1:
         raise ValueError(
-            f"a place lies between known points, at least one of them, not between {neighbours} "
-            f"of {len(known)}"
+            f"at least one known point and one neighbour are needed, not {len(known)} and "
+            f"{neighbours}"
         )
     # Computed by matrix products, the distance of a point from itself would not be exactly 0.
     exact = "donot_use_mm_for_euclid_dist"
@@ -258,7 +258,7 @@ def _load_expert_model(dataset: str, model: str, root: Path) -> ExpertModel:
 
 
 def write_map(dataset: str, model: str, root: Path = CHECKPOINTS, seed: int = 0) -> int:
-    """Fit UMAP to the pooled means of a checkpoint, write map.safetensors, and return P.
+    """Fit UMAP to the pooled means of a checkpoint, write map.safetensors, and return their number.
 
     Raises:
         CheckpointError: if the checkpoint or its examples cannot be loaded.

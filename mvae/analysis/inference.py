@@ -70,7 +70,7 @@ class Inference:
         return _scalar(self.posterior.entropy())
 
     def most_informative(self, n: int | None = None) -> list[Any]:
-        """Return the indices of the n most informative latent dimensions, in descending order.
+        """Return the indices of the n most informative latents, the most informative first.
 
         For a batch, the result is a list per sample.
         """

@@ -45,8 +45,8 @@ STANDARD_NODES = torch.linspace(-8.0, 8.0, 241, dtype=torch.float64)
 STARTS = torch.cartesian_prod(
     torch.linspace(-2.5, 2.5, 8, dtype=torch.float64), torch.tensor([0.15, 0.8]).double()
 )
-#: Optima are tied if their divergences differ by less than the first, in nats, and their means by
-#: more than the second.
+#: Optima are tied if their divergences differ by less than the first constant, in nats, and their
+#: means by more than the second.
 TIE_NATS, MIN_SEPARATION = 1e-7, 0.02
 
 LogLikelihood = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -77,7 +77,7 @@ def _normal(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def _normal_or_outlier(x: Tensor, z: Tensor, noise: Tensor) -> Tensor:
-    """Return log p(x|z) of a reading z + σε, or, one time in ten, of an outlier."""
+    """Return log p(x|z) of a reading z + σε that, one time in ten, is an outlier instead."""
     reading = math.log(0.9) + _normal(x, z, noise)
     outlier = math.log(0.1) + _normal(x, torch.zeros_like(x), torch.full_like(x, 2.0))
     return torch.logaddexp(reading, outlier)
