@@ -10,7 +10,16 @@ import streamlit as st
 from mvae.data import DATASETS
 from mvae.evaluation.calibration import MIN_INFORMATION
 from mvae.modality import Modality
-from mvae.results.figures import BESIDE, KINDS, Figure, Kind, figures, kind_of, spoken, stale_runs
+from mvae.results.figures import (
+    KINDS,
+    SHOWN_WITH,
+    Figure,
+    Kind,
+    figures,
+    kind_of,
+    spoken,
+    stale_runs,
+)
 from mvae.results.ranking import ranking
 from mvae.results.runs import Record
 from pages.parts.charts import intervals, ranks
@@ -46,9 +55,9 @@ def page() -> None:
         return
     modalities = records[0].config.modalities
     titles = {
-        key: " and ".join(kind_of(k, modalities).title for k in (key, BESIDE.get(key)) if k)
+        key: " and ".join(kind_of(k, modalities).title for k in (key, SHOWN_WITH.get(key)) if k)
         for key in KINDS
-        if key not in BESIDE.values()
+        if key not in SHOWN_WITH.values()
     }
     kind = choose_kind(view, "kind", titles, {f.kind for f in found})
     by_name = {record.name: record for record in records}
@@ -118,7 +127,7 @@ def choose(
 def beside(key: Key) -> Key | None:
     """Return the column that belongs beside another one, if any does."""
     kind, given, asked = key
-    return (BESIDE[kind], given, asked) if kind in BESIDE else None
+    return (SHOWN_WITH[kind], given, asked) if kind in SHOWN_WITH else None
 
 
 def keys_of(found: list[Figure]) -> list[Key]:
@@ -155,7 +164,7 @@ def name_of(key: Key, modalities: tuple[Modality, ...]) -> str:
     if likelihood(kind):
         return f"{asked} | {given}" if names[0] else asked
     name = f"{given} → {asked}" if names[1] else f"given {given}"
-    return f"{name}, {KINDS[kind].title}" if kind in BESIDE.values() else name
+    return f"{name}, {KINDS[kind].title}" if kind in SHOWN_WITH.values() else name
 
 
 def explain(kind: Kind) -> str:

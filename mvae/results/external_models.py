@@ -29,7 +29,7 @@ class ExternalModel:
         n: number of samples.
         k: number of importance draws per sample.
         estimator: name of the estimator.
-        run: name of the bundled run, if it is one, whose figure is in metrics.json; else empty.
+        run: name of the run if it is a bundled one, with a figure in metrics.json; else empty.
     """
 
     model: str

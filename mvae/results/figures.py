@@ -11,9 +11,9 @@ from mvae.modality import Modality
 from mvae.results.runs import Record
 
 __all__ = [
-    "BESIDE",
-    "CELLS",
+    "HEAT_MAP_KINDS",
     "KINDS",
+    "SHOWN_WITH",
     "Figure",
     "Kind",
     "figures",
@@ -29,7 +29,7 @@ class Kind:
 
     Args:
         title: title on the pages.
-        explanation: what the figure means, in one or two sentences.
+        explanation: what the figure means, in a few sentences.
         best: whether high or low values are better, or neither.
         protocol_keys: keys of the protocol that describe how it was measured.
         digits: number of decimal places.
@@ -94,8 +94,8 @@ KINDS = {
     ),
     "average_precision_chance": Kind(
         "average precision by chance",
-        "Expected average precision of a random ranking, with as many items of which as many are "
-        "relevant; it exceeds the fraction of relevant items.",
+        "Expected average precision of a random ranking of the same items; it exceeds the fraction "
+        "of relevant items.",
         "",
         ("average_precision",),
     ),
@@ -194,9 +194,9 @@ def kind_of(key: str, modalities: Iterable[Modality]) -> Kind:
 
 
 #: Kinds that mean little without another kind, which is shown beside them.
-BESIDE = {"coherence": "diversity"}
+SHOWN_WITH = {"coherence": "diversity"}
 #: Kinds with one figure per conditioning set, and some also per target: cells of a heat map.
-CELLS = ("coherence", "predictive", "entropy", "coverage_90%")
+HEAT_MAP_KINDS = ("coherence", "predictive", "entropy", "coverage_90%")
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class Figure:
         kind: a key of KINDS.
         what: its key among the figures of this kind.
         given: names of what was supplied, joined by "+"; empty for nothing.
-        asked: names of what was scored or generated; empty where the figure is of the posterior.
+        asked: names of what was scored or generated; empty if the figure describes the posterior.
         mean: mean over the samples.
         se: standard error of the mean.
         n: number of samples.

@@ -53,7 +53,7 @@ class Place:
 
 
 def difference(ours: Figure, theirs: Figure, records: Mapping[str, Record]) -> Difference:
-    """Return the difference of two models' figures of the same kind, paired where that is known.
+    """Return the difference of two models' figures, with the paired error if it is known.
 
     Args:
         ours: a figure of one model.
@@ -70,7 +70,7 @@ def difference(ours: Figure, theirs: Figure, records: Mapping[str, Record]) -> D
 
 
 def ranking(column: Iterable[Figure], records: Mapping[str, Record]) -> list[Place]:
-    """Rank figures of one kind, given the same and asked for the same, the best first.
+    """Rank figures of the same kind, evidence and target, the best first.
 
     Figures in doubt are not ranked and come last. If neither high nor low values of a kind are
     better, nothing is ranked, and models keep their order.
