@@ -37,7 +37,7 @@ MEASURES = tuple(measure.name for measure in (Likelihoods(), *OTHERS))
 REFERENCE = "mvae"
 #: Number of test samples whose log-likelihood is estimated, the same for all models of a data set.
 SCORED = 1000
-#: The number if draws are slow to decode, or if there are more subsets than the second number.
+#: The same if draws are slow to decode, or if there are more subsets than the second number.
 SCORED_IF_COSTLY, MANY_SUBSETS = 250, 3
 
 

@@ -178,7 +178,7 @@ def real_distances(
 
 @torch.no_grad()
 def measure_classifier(context: EvaluationContext, _: torch.Generator) -> dict[str, Tensor]:
-    """Return the classifier's accuracy on real pictures, which limits all coherences."""
+    """Return the classifier's accuracy on real pictures, an upper limit of any coherence."""
     assert context.classifier is not None
     pictures = completed(context.model.modalities, context.test, {})[0]
     return {"value": context.classifier.accuracy(pictures, context.test.values)}
