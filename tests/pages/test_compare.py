@@ -316,8 +316,8 @@ def test_the_code_shown_gives_the_numbers_shown(visit, params, capsys):
     scope: dict[str, object] = {}
     exec(page.app.code[0].value, scope)
     shown = cards(page)
-    assert list(scope["answers"]) == list(shown)
-    for name, found in scope["answers"].items():
+    assert list(scope["predictions"]) == list(shown)
+    for name, found in scope["predictions"].items():
         values = ["—" if x is None else number(x) for x in found.scores.values()]
         assert [cells[0] for cells in numbers(shown[name]).values()] == values
 
