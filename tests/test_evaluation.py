@@ -248,7 +248,7 @@ def test_classifier_survives_its_file_and_its_faults_are_named(tmp_path):
     torch.testing.assert_close(found, expected, atol=1e-2, rtol=1e-2)
     with pytest.raises(CheckpointError, match=r"net\.\d+\.bias of shape \(5,\)"):
         load_classifier("toys", (picture, seven), tmp_path)
-    with pytest.raises(CheckpointError, match="no pictures with words"):
+    with pytest.raises(CheckpointError, match="no pictures with labels"):
         load_classifier("toys", (picture,), tmp_path)
     path.unlink()
     with pytest.raises(CheckpointError, match=r"no file .*classifier\.safetensors"):

@@ -32,7 +32,7 @@ from tests.signing import sign
 
 THREE, FRESH = "mvae-cover,mvae,mvae-2d", ("bivcca", "cvae", "dae", "vae", "mmvae")
 CACHES = (
-    *(loading._load, loading.samples_of, loading.metrics_of, loading.load_classifier),
+    *(loading._load, loading.samples_of, loading.metrics_of, loading.classifier_of),
     *(records.history_of, loading.records_of),
 )
 
