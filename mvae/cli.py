@@ -16,7 +16,7 @@ from tqdm import tqdm
 from mvae.analysis.embedding import write_map
 from mvae.analysis.inference import conflict_percentile
 from mvae.analysis.inference import infer as infer_posterior
-from mvae.analysis.posterior_summary import as_dict, tell
+from mvae.analysis.posterior_summary import as_dict, summary_lines
 from mvae.batch import Batch
 from mvae.checkpoint import (
     CHECKPOINTS,
@@ -39,7 +39,7 @@ from mvae.cli_arguments import (
 from mvae.data import DATASETS, DatasetError, data_folder
 from mvae.data.samples import write_samples
 from mvae.evaluation.classifier import FILE, train_classifier
-from mvae.evaluation.importance import FEWEST
+from mvae.evaluation.importance import MIN_DRAWS
 from mvae.evaluation.report import MEASURES
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.files import writing
@@ -198,7 +198,7 @@ def evaluate_with_bar(
         bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}",
     ) as bar:
         for done in progress:
-            bar.set_postfix_str(done.what, refresh=False)
+            bar.set_postfix_str(done.step, refresh=False)
             bar.update(done.size)
 
 
@@ -241,7 +241,7 @@ def evaluate(
         int | None, typer.Option(min=2, help="Number of test samples for log-likelihoods.")
     ] = None,
     k: Annotated[
-        int, typer.Option(min=FEWEST, max=10**6, help="Importance draws per sample.")
+        int, typer.Option(min=MIN_DRAWS, max=10**6, help="Importance draws per sample.")
     ] = 1000,
     seed: Seed = 0,
     only: Annotated[
@@ -317,7 +317,7 @@ def infer(
         typer.echo(json.dumps(as_dict(inference) | {"conflict_percentile": percentile}))
         return
     typer.echo(f"{checkpoint}, test example {sample}, given {' and '.join(evidence) or 'nothing'}")
-    for line in tell(inference, percentile):
+    for line in summary_lines(inference, percentile):
         typer.echo(line)
 
 

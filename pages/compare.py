@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from mvae.analysis.comparison import DRAWS, Answer
+from mvae.analysis.comparison import DRAWS, Prediction
 from mvae.checkpoint import CheckpointError, ModelConfig
 from mvae.evaluation.classifier import Classifier
 from mvae.modality import Modality
@@ -100,7 +100,7 @@ def page() -> None:
 def offer(
     data: str,
     modalities: tuple[Modality, ...],
-    found: dict[str, Answer],
+    found: dict[str, Prediction],
     pinned: str,
     title: str,
     table: pd.DataFrame,

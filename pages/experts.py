@@ -93,7 +93,7 @@ def _choose_plane(view: View, inference: Inference) -> None:
 
     st.multiselect(
         "Two latent dimensions; none for the directions in which the examples vary most",
-        inference.informative(),
+        inference.most_informative(),
         format_func=lambda d: f"z{d} · {nats[d]:.1f} nats",
         placeholder="the principal directions",
         max_selections=2,
@@ -107,7 +107,7 @@ def _choose_dimensions(view: View, inference: Inference) -> None:
     nats = inference.posterior.information()
     st.multiselect(
         "Latent dimensions, by their KL to the prior",
-        inference.informative(),
+        inference.most_informative(),
         format_func=lambda d: f"z{d} · {nats[d]:.1f} nats",
         placeholder="the most informative",
         max_selections=MAX_DIMS,

@@ -11,7 +11,7 @@ import streamlit as st
 
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
-from mvae.results.figures import BESIDE, CELLS, KINDS, Figure, figures, kind_of, spoken
+from mvae.results.figures import HEAT_MAP_KINDS, KINDS, SHOWN_WITH, Figure, figures, kind_of, spoken
 from mvae.results.runs import Record
 from pages.parts.choices import choose_kind
 from pages.parts.colours import colours_of
@@ -63,25 +63,25 @@ def page() -> None:
     record = Record(view.model, config, metrics)
     found = figures([record])
     kinds = {"coherence" if f.kind == "accuracy" else f.kind for f in found}
-    if not kinds & set(CELLS):
+    if not kinds & set(HEAT_MAP_KINDS):
         st.markdown(
             "It has no such figures measured on exactly these weights; "
             f"{code(f'python -m mvae evaluate {view.data}/{view.model}')} makes them."
         )
         return
     titles = {"coherence": RIGHT} | {
-        key: kind_of(key, config.modalities).title for key in CELLS if key != "coherence"
+        key: kind_of(key, config.modalities).title for key in HEAT_MAP_KINDS if key != "coherence"
     }
     shown = choose_kind(view, "shown", titles, kinds)
     cells = table_of(found, shown, config.modalities)
     conditioning_sets = list(dict.fromkeys(given for given, _ in cells))
     targets = list(dict.fromkeys(asked for _, asked in cells))
-    beside = table_of(found, BESIDE[shown], config.modalities) if shown in BESIDE else {}
+    beside = table_of(found, SHOWN_WITH[shown], config.modalities) if shown in SHOWN_WITH else {}
     st.html(STYLE + heat(view, cells, conditioning_sets, targets, config.modalities, beside))
     there = {f.kind for f in (*cells.values(), *beside.values())}
     shows = [kind_of(key, config.modalities) for key in KINDS if key in there]
     st.caption(
-        " ".join(f"**{kind.title}**: {kind.means}" for kind in shows)
+        " ".join(f"**{kind.title}**: {kind.explanation}" for kind in shows)
         + ("" if counted(conditioning_sets) else LINKED)
         + f" n = {samples(cells.values())}; the protocol and the standard error show on hover."
     )
@@ -112,7 +112,7 @@ def table_of(
     for f in found:
         if f.kind == shown or (shown == "coherence" and f.kind == "accuracy"):
             asked = f.asked or "posterior"
-            if f.kind in ("coherence", BESIDE["coherence"]):
+            if f.kind in ("coherence", SHOWN_WITH["coherence"]):
                 asked = "the rest of the picture" if tiled else spoken(f.asked, modalities)
             elif f.asked in labels and len(labels) > MANY:
                 asked = f"{len(labels)} labels"
@@ -192,7 +192,7 @@ def cell(
     kind = KINDS[figure.kind]
     share = (figure.mean - low) / (high - low) if high > low else 0.5
     shade = f"color-mix(in srgb, #0072b2 {8 + 42 * share:.0f}%, transparent)"
-    told = f"± {figure.se:.{kind.digits}f}, n = {figure.n:,}; {figure.how}"
+    told = f"± {figure.se:.{kind.digits}f}, n = {figure.n:,}; {figure.protocol}"
     text = f"{figure.mean:.{kind.digits}f}".replace("-", "−")
     if beside is not None:
         other = KINDS[beside.kind]

@@ -8,9 +8,18 @@ from collections.abc import Mapping
 import streamlit as st
 
 from mvae.data import DATASETS
-from mvae.evaluation.calibration import USED
+from mvae.evaluation.calibration import MIN_INFORMATION
 from mvae.modality import Modality
-from mvae.results.figures import BESIDE, KINDS, Figure, Kind, figures, kind_of, spoken, withheld
+from mvae.results.figures import (
+    KINDS,
+    SHOWN_WITH,
+    Figure,
+    Kind,
+    figures,
+    kind_of,
+    spoken,
+    stale_runs,
+)
 from mvae.results.ranking import ranking
 from mvae.results.runs import Record
 from pages.parts.charts import intervals, ranks
@@ -34,7 +43,7 @@ def page() -> None:
     found = figures(records)
     title = DATASETS[view.data].title if view.data in DATASETS else view.data
     st.markdown(f"### What was measured on **{plain(title)}**, on examples that no model has seen")
-    others = withheld(records)
+    others = stale_runs(records)
     if others:
         st.warning(
             f"Figures of {plain(', '.join(others))} are withheld: they were measured on other "
@@ -46,9 +55,9 @@ def page() -> None:
         return
     modalities = records[0].config.modalities
     titles = {
-        key: " and ".join(kind_of(k, modalities).title for k in (key, BESIDE.get(key)) if k)
+        key: " and ".join(kind_of(k, modalities).title for k in (key, SHOWN_WITH.get(key)) if k)
         for key in KINDS
-        if key not in BESIDE.values()
+        if key not in SHOWN_WITH.values()
     }
     kind = choose_kind(view, "kind", titles, {f.kind for f in found})
     by_name = {record.name: record for record in records}
@@ -118,7 +127,7 @@ def choose(
 def beside(key: Key) -> Key | None:
     """Return the column that belongs beside another one, if any does."""
     kind, given, asked = key
-    return (BESIDE[kind], given, asked) if kind in BESIDE else None
+    return (SHOWN_WITH[kind], given, asked) if kind in SHOWN_WITH else None
 
 
 def keys_of(found: list[Figure]) -> list[Key]:
@@ -155,15 +164,15 @@ def name_of(key: Key, modalities: tuple[Modality, ...]) -> str:
     if likelihood(kind):
         return f"{asked} | {given}" if names[0] else asked
     name = f"{given} → {asked}" if names[1] else f"given {given}"
-    return f"{name}, {KINDS[kind].title}" if kind in BESIDE.values() else name
+    return f"{name}, {KINDS[kind].title}" if kind in SHOWN_WITH.values() else name
 
 
 def explain(kind: Kind) -> str:
     """Say what a kind of figure is and what is good."""
     best = {"high": "Higher is better.", "low": "Lower is better.", "": ""}[kind.best]
     return (
-        f"{kind.means} {best} Bars are 95 % intervals over the samples, not over training runs; "
-        "the protocol shows on hover."
+        f"{kind.explanation} {best} Bars are 95 % intervals over the samples, not over training "
+        "runs; the protocol shows on hover."
     )
 
 
@@ -213,8 +222,8 @@ def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:
         "them spread evenly (dashed; the band holds 99 % of such bars if latents depend on one "
         "another as these do). A valley with walls at both ends: the posterior is too narrow. A "
         f"hill: it is too wide. All latents in use together, of {latents}: {in_use}. The others "
-        f"are within {USED} nats of the prior on average and are left out: a posterior that "
-        "ignores the data is calibrated too. No test data enter."
+        f"are within {MIN_INFORMATION} nats of the prior on average and are left out: a posterior "
+        "that ignores the data is calibrated too. No test data enter."
     )
 
 

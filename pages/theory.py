@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from mvae.analysis.theory import BESTS, PAIRS
+from mvae.analysis.theory import DIVERGENCES, PAIRS
 from pages.parts.code import show_code, theory_code
 from pages.parts.colours import LABELS, OTHERS
 from pages.parts.quadrature import show_quadrature
@@ -129,7 +129,7 @@ def product(view: View) -> None:
         choose(
             "best",
             "“Best” Gaussian q: nearest by",
-            {name: DIRECTIONS[name] for name in BESTS},
+            {name: DIRECTIONS[name] for name in DIVERGENCES},
             view.best,
         )
     model, observed, words = MODELS[view.pair]

@@ -174,7 +174,7 @@ def choose_picture(modalities: Iterable[Modality]) -> None:
 def choose_dimensions(view: View, inference: Inference) -> tuple[int, int | None]:
     """Let a visitor pick one dimension or two, sorted by what the evidence told about them."""
     nats = inference.posterior.information()
-    order = inference.informative()
+    order = inference.most_informative()
 
     def words(d: int | None) -> str:
         return "none: a strip" if d is None else f"z{d} · {nats[d]:.1f} nats"

@@ -242,4 +242,4 @@ def brief_chains(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def few_label_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Score each value of a label by a few draws where its precision is not what is tested."""
-    monkeypatch.setattr("mvae.evaluation.measures.likelihoods.CATEGORIES", 200)
+    monkeypatch.setattr("mvae.evaluation.measures.likelihoods.LABEL_DRAWS", 200)

@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Bernoulli, Categorical, Independent
 
 from mvae.distributions.autoregressive import Autoregressive, TextDecoder
-from mvae.evaluation.accuracy import agreement, coherence, likeliest, told
+from mvae.evaluation.accuracy import agreement, coherence, most_probable, predict_value
 from mvae.evaluation.retrieval import average_precision, expected_by_chance
 from mvae.modality import Modality
 
@@ -39,9 +39,11 @@ def test_labels_and_texts_agree_as_a_whole_and_tags_in_part():
 
 def test_draws_vote_by_their_probabilities_and_not_one_by_one():
     p = Categorical(torch.tensor([[[0.6, 0.4, 0.0]], [[0.0, 0.5, 0.5]], [[0.6, 0.4, 0.0]]]))
-    assert told(LABEL, p).tolist() == [1]  # though category 0 is the likeliest of two draws
+    assert predict_value(LABEL, p).tolist() == [
+        1
+    ]  # though category 0 is the likeliest of two draws
     q = Independent(Bernoulli(torch.tensor([[[0.9, 0.2, 0.4]], [[0.4, 0.7, 0.4]]])), 1)
-    assert told(TAGS, q).tolist() == [[1, 0, 0]]
+    assert predict_value(TAGS, q).tolist() == [[1, 0, 0]]
 
 
 def test_the_text_that_is_told_is_the_likeliest_of_the_draws_texts():
@@ -51,8 +53,8 @@ def test_the_text_that_is_told_is_the_likeliest_of_the_draws_texts():
         for weight in speaker.parameters():
             weight.mul_(6)
         p = Autoregressive(speaker(4 * torch.randn(6, 5, 2)), length=3)
-        found = told(TEXT, p)
-        texts = likeliest(TEXT, p.mean)  # (6, 5, 3)
+        found = predict_value(TEXT, p)
+        texts = most_probable(TEXT, p.mean)  # (6, 5, 3)
         for b in range(5):
             scores = {
                 tuple(text.tolist()): p.log_prob(text)[:, b].exp().mean().item()

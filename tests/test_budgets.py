@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mvae.checkpoint import CHECKPOINTS, ModelConfig
-from mvae.results.runs import runs, weight_of
+from mvae.results.runs import annotation_weight, runs
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 DATASETS = sorted(path.name for path in CHECKPOINTS.iterdir() if path.is_dir())
@@ -16,7 +16,7 @@ COLUMNS = {
     "epochs": lambda config: f"{config.training.epochs}",
     "batch": lambda config: f"{config.training.batch}",
     "learning_rate": lambda config: f"{config.training.learning_rate:g}",
-    "λ": lambda config: weight_of(config) or "none",
+    "λ": lambda config: annotation_weight(config) or "none",
 }
 
 

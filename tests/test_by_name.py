@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 
 import mvae
-from mvae.analysis.comparison import answer
-from mvae.analysis.embedding import pool_means, posterior_means
+from mvae.analysis.comparison import predict
+from mvae.analysis.embedding import pool_posteriors, posterior_means
 from mvae.analysis.inference import Inference, infer
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training, load_model, load_samples
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
-from mvae.evaluation.boltzmann_likelihood import UNNORMALISED, boltzmann_log_likelihood
+from mvae.evaluation.boltzmann_likelihood import ZERO_LOG_PARTITION, boltzmann_log_likelihood
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.exact_posterior import ExactInference
 from mvae.evaluation.log_likelihood import (
@@ -36,8 +36,8 @@ from mvae.evaluation.log_likelihood import (
     log_likelihood,
 )
 from mvae.evaluation.measures.base import EvaluationContext
-from mvae.evaluation.measures.conflict_and_cost import disagreement_quantiles, noticed
-from mvae.evaluation.measures.matching_proposals import posteriors_alike
+from mvae.evaluation.measures.conflict_and_cost import detected_swaps, disagreement_quantiles
+from mvae.evaluation.measures.matching_proposals import matching_posteriors
 from mvae.evaluation.probe import linear_probe
 from mvae.evaluation.product_check import compare_products
 from mvae.images.tiling import complete_pictures
@@ -251,16 +251,16 @@ def context_of(model: Any, batch: Batch) -> EvaluationContext:
 
 
 def alike(context: EvaluationContext, evidence: Batch) -> Any:
-    found = posteriors_alike(context, evidence)
+    found = matching_posteriors(context, evidence)
     return None if found is None else (found.mean, found.std)
 
 
 #: By name, calls of library functions with a model that has experts and two latents.
 FUNCTIONS: dict[str, Callable[[Any, Batch], Any]] = {
     "infer": lambda m, b: infer(m, b[:1], named(b), draws=3),
-    "answer": lambda m, b: answer(m, b[:1], named(b)[:1], draws=3),
+    "predict": lambda m, b: predict(m, b[:1], named(b)[:1], draws=3),
     "posterior_means": lambda m, b: posterior_means(m, b, named(b)),
-    "pool_means": pool_means,
+    "pool_posteriors": pool_posteriors,
     "elbo": lambda m, b: elbo(m, b, seeded()),
     "log_likelihoods": lambda m, b: log_likelihoods(
         m, torch.ones(1, len(b), 2), b.align(MODALITIES).present[None], b, weighted=True
@@ -284,12 +284,14 @@ FUNCTIONS: dict[str, Callable[[Any, Batch], Any]] = {
     "quality": lambda m, b: quality(config_of("sub-sampled"), m, b),
     "Trainer": lambda m, b: trained(config_of("sub-sampled"), b),
     "Subject": lambda m, b: [
-        (s.key, s.supplied, s.of(context.test).present)
+        (s.key, s.supplied, s.restrict(context.test).present)
         for context in [context_of(m, b)]
         for s in context.conditioning_sets
     ],
-    "noticed": lambda m, b: noticed(m, b, seeded()),
-    "posteriors_alike": lambda m, b: alike(context_of(m, b), b.align(MODALITIES).supply(["label"])),
+    "detected_swaps": lambda m, b: detected_swaps(m, b, seeded()),
+    "matching_posteriors": lambda m, b: alike(
+        context_of(m, b), b.align(MODALITIES).supply(["label"])
+    ),
 }
 #: What needs no model, asks for one modality by name, or is tested above.
 WITHOUT = {
@@ -335,7 +337,7 @@ def test_a_conditional_model_goes_by_names(toy_batch):
 
 def test_a_boltzmann_machine_goes_by_names(toy_batch):
     def call(model: Any, batch: Batch) -> Any:
-        return boltzmann_log_likelihood(model, batch, 25, seeded(), UNNORMALISED)
+        return boltzmann_log_likelihood(model, batch, 25, seeded(), ZERO_LOG_PARTITION)
 
     assert_by_name(call, model_of("rbm"), toy_batch(*MODALITIES, n=3), "rbm")
 

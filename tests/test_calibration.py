@@ -13,7 +13,7 @@ from torch.distributions import Independent, Normal
 
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
-from mvae.evaluation.calibration import Calibration, calibrate, information, simulate
+from mvae.evaluation.calibration import Calibration, calibrate, marginal_information, simulate
 from mvae.modality import Modality
 from mvae.models.base import LatentModel
 from mvae.models.mvae import MVAE
@@ -119,7 +119,7 @@ def test_the_information_of_a_dimension_is_its_divergence_from_the_prior():
     )
     exact = (mean.square() + std.square() - 1) / 2 - std.log()
     torch.testing.assert_close(
-        information(Gaussian(mean, 2 * std.log())), exact, atol=0.01, rtol=0.02
+        marginal_information(Gaussian(mean, 2 * std.log())), exact, atol=0.01, rtol=0.02
     )
     parts = Gaussian(torch.tensor([[[-0.8]], [[0.9]]]), torch.tensor([[[-1.0]], [[-0.5]]]))
     mixed = Mixture(parts, torch.ones(1, 2, dtype=torch.bool))
@@ -128,8 +128,12 @@ def test_the_information_of_a_dimension_is_its_divergence_from_the_prior():
         return sum(stats.norm.pdf(x, m, math.exp(v / 2)) for m, v in ((-0.8, -1), (0.9, -0.5))) / 2
 
     expected = quad(lambda x: density(x) * math.log(density(x) / stats.norm.pdf(x)), -8, 8)[0]
-    assert information(mixed).item() == pytest.approx(expected, abs=5e-3)
-    assert information(Gaussian(torch.zeros(2, 3), torch.full((2, 3), -80.0))).isfinite().all()
+    assert marginal_information(mixed).item() == pytest.approx(expected, abs=5e-3)
+    assert (
+        marginal_information(Gaussian(torch.zeros(2, 3), torch.full((2, 3), -80.0)))
+        .isfinite()
+        .all()
+    )
 
 
 class HalfUsed(Linear):
@@ -164,7 +168,7 @@ def test_the_band_holds_bars_of_uniform_ranks_that_depend_on_one_another(correla
         shared, own = source.standard_normal((n, 1)), source.standard_normal((n, d))
         u = stats.norm.cdf(correlation**0.5 * shared + (1 - correlation) ** 0.5 * own)
         found = Calibration(torch.from_numpy(u), torch.ones(d))
-        low, high = found.band(bins, 0.9, 200, seeded(repeat))
+        low, high = found.uniform_band(bins, 0.9, 200, seeded(repeat))
         heights = found.histogram(bins).sum(1) * bins / (n * d)
         inside.append(((low <= heights) & (heights <= high)).double().mean().item())
     assert np.mean(inside) == pytest.approx(0.9, abs=0.05)
@@ -176,4 +180,4 @@ def test_the_band_holds_bars_of_uniform_ranks_that_depend_on_one_another(correla
 
 def test_no_dimensions_have_no_band():
     with pytest.raises(ValueError, match="keep at least one"):
-        Calibration(torch.zeros(5, 0), torch.zeros(0)).band(4)
+        Calibration(torch.zeros(5, 0), torch.zeros(0)).uniform_band(4)

@@ -24,9 +24,9 @@ from mvae.analysis.inference import infer
 from mvae.checkpoint import load_metrics, load_model, load_samples, sha256
 from mvae.cli import app
 from mvae.data import DATASETS, multimnist, torchvision_datasets
-from mvae.evaluation.classifier import classifier_of
+from mvae.evaluation.classifier import load_classifier
 from mvae.evaluation.report import evaluate
-from mvae.evaluation.step_cache import WORKING, StepCache
+from mvae.evaluation.step_cache import CACHE_FILE, StepCache
 from mvae.training.trainer import RESUME, Trainer
 
 pytestmark = pytest.mark.usefixtures("few_label_draws")
@@ -111,11 +111,11 @@ def test_an_interrupted_command_goes_on_where_it_was(few_digits, tmp_path, monke
 
 
 def test_the_trained_classifier_names_test_pictures(few_digits, trained_root):
-    classifier = classifier_of("mnist", DATASETS["mnist"].modalities, trained_root)
+    classifier = load_classifier("mnist", DATASETS["mnist"].modalities, trained_root)
     samples = load_samples(
         "mnist", load_model("mnist", "mvae", trained_root)[0].modalities, trained_root
     )
-    right = classifier.right(samples.values["image"], samples.values)
+    right = classifier.accuracy(samples.values["image"], samples.values)
     assert right.double().mean() > 0.3  # chance is 0.1, and the classifier saw 300 pictures
 
 
@@ -203,20 +203,20 @@ def test_an_interrupted_evaluation_goes_on_and_ends_as_if_it_had_not_been(
     few_digits, root, monkeypatch
 ):
     command, folder = "evaluate mnist/mvae --n 5 --k 30", root / "mnist/mvae"
-    do, done = StepCache.do, []
+    do, done = StepCache.run, []
 
     def interrupted(cache, step, seed):
-        done.append((step.what, step.part))
+        done.append((step.name, step.part))
         if len(done) == 6:
             raise KeyboardInterrupt
         do(cache, step, seed)
 
-    monkeypatch.setattr(StepCache, "do", interrupted)
+    monkeypatch.setattr(StepCache, "run", interrupted)
     assert run(command, root).exit_code != 0
     assert not (folder / "metrics.json").exists()
-    assert (folder / WORKING).exists()
+    assert (folder / CACHE_FILE).exists()
     first, done = done, []
-    monkeypatch.setattr(StepCache, "do", lambda *args: (done.append(args[1].what), do(*args)))
+    monkeypatch.setattr(StepCache, "run", lambda *args: (done.append(args[1].name), do(*args)))
     succeed(command, root)
     assert first[5][0] == done[0]
     assert not {what for what, _ in first[:5]} & set(done)
@@ -226,7 +226,7 @@ def test_an_interrupted_evaluation_goes_on_and_ends_as_if_it_had_not_been(
     done.clear()
     succeed(command, root)
     assert not done
-    (folder / WORKING).unlink()
+    (folder / CACHE_FILE).unlink()
     succeed(command, root)
     assert json.loads((folder / "metrics.json").read_text("utf-8"))["test"] == figures
     succeed("train mnist --model mvae --epochs 2", root)
@@ -257,9 +257,9 @@ def test_one_measure_can_be_computed_alone_beside_the_figures_that_stay(
     altered = {"protocol": {**whole["protocol"], "gone": "a"}, "test": {**whole["test"]}}
     altered["test"] |= {"probe": {}, "elbo": {"kept": 1}, "log_partition": {}, "gone": 1}
     path.write_text(json.dumps(altered), "utf-8")
-    done, do = [], StepCache.do
-    monkeypatch.setattr(StepCache, "do", lambda *args: (done.append(args[1].what), do(*args)))
-    (path.parent / WORKING).unlink()
+    done, do = [], StepCache.run
+    monkeypatch.setattr(StepCache, "run", lambda *args: (done.append(args[1].name), do(*args)))
+    (path.parent / CACHE_FILE).unlink()
     succeed(f"{command} --only probe --only accuracy", root)
     # No other step ran, and what no measure computes any more is gone.
     assert {what.split()[0] for what in done} == {"probe", "accuracy"}

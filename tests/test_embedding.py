@@ -14,7 +14,7 @@ from mvae.analysis.embedding import (
     fit_umap,
     load_map,
     place,
-    pool_means,
+    pool_posteriors,
     posterior_means,
     principal_axes,
     write_map,
@@ -95,7 +95,7 @@ def test_placement_never_leaves_what_is_known_and_never_overflows(known):
 
 def test_the_pool_has_every_sample_given_each_modality_and_given_all(toy_model, toy_batch, toys):
     model, samples = toy_model(latents=3), toy_batch(n=30)
-    pool = pool_means(model, samples)
+    pool = pool_posteriors(model, samples)
     names = [m.name for m in toys]
     assert pool.subsets == (*((name,) for name in names), tuple(names))
     for subset, rows in zip(pool.subsets, pool.rows, strict=True):
@@ -106,7 +106,7 @@ def test_the_pool_has_every_sample_given_each_modality_and_given_all(toy_model, 
 
 
 def test_equal_evidence_stands_once(toy_model, toy_batch):
-    pool = pool_means(toy_model(), toy_batch(n=30))
+    pool = pool_posteriors(toy_model(), toy_batch(n=30))
     different = [len(rows.unique()) for rows in pool.rows]
     assert different == [len(toy_batch(n=30).values["image"].unique(dim=0)), 3, 30, 4, 30]
     assert len(pool.posteriors.mean) == sum(different)
@@ -119,7 +119,7 @@ def test_what_a_sample_lacks_is_not_looked_at(toy_model, toy_batch):
     whole = toy_batch(n=6, present=present)
     values = {**whole.values, "point": whole.values["point"].clone()}
     values["point"][:3] = torch.nan
-    pool = pool_means(toy_model(), Batch(values, present))
+    pool = pool_posteriors(toy_model(), Batch(values, present))
     assert pool.posteriors.mean.isfinite().all()
     prior = pool.posteriors[pool.rows[pool.subsets.index(("point",))][0]]
     assert prior.mean.abs().max() == 0
@@ -128,7 +128,7 @@ def test_what_a_sample_lacks_is_not_looked_at(toy_model, toy_batch):
 
 def test_a_model_of_one_modality_has_one_subset(toy_model, toy_batch, toys):
     model = toy_model(toys[2])
-    assert pool_means(model, toy_batch(toys[2])).subsets == (("point",),)
+    assert pool_posteriors(model, toy_batch(toys[2])).subsets == (("point",),)
 
 
 def test_principal_axes_are_the_covariance_matrixs_first_eigenvectors(float64):

@@ -15,7 +15,7 @@ from mvae.batch import Batch
 from mvae.checkpoint import CheckpointError, ModelConfig, save_tensors
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
-from mvae.evaluation.classifier import FILE, Classifier, classifier_of
+from mvae.evaluation.classifier import FILE, Classifier, load_classifier
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.importance import LogLikelihood
 from mvae.evaluation.log_likelihood import conditional_log_likelihood, log_likelihood
@@ -106,7 +106,7 @@ def test_the_standard_error_of_a_conditional_is_the_spread_of_repeated_estimates
 def test_a_conditional_of_nothing_or_of_what_is_given_is_refused(
     toy_model, toy_batch, toys, wanted, given
 ):
-    with pytest.raises(ValueError, match="of some modalities given others"):
+    with pytest.raises(ValueError, match="needs some modalities given others"):
         conditional_log_likelihood(toy_model(*toys[1:]), toy_batch(*toys[1:]), wanted, given, 50)
 
 
@@ -243,16 +243,16 @@ def test_classifier_survives_its_file_and_its_faults_are_named(tmp_path):
     model, path = Classifier((1, 8, 8), [five]).eval(), tmp_path / "toys" / FILE
     save_tensors(path, {n: w.half() for n, w in model.state_dict().items()})
     pictures = torch.rand(6, 1, 8, 8)
-    loaded = classifier_of("toys", (picture, five), tmp_path)
+    loaded = load_classifier("toys", (picture, five), tmp_path)
     found, expected = loaded(pictures)["kind"], model(pictures)["kind"]
     torch.testing.assert_close(found, expected, atol=1e-2, rtol=1e-2)
     with pytest.raises(CheckpointError, match=r"net\.\d+\.bias of shape \(5,\)"):
-        classifier_of("toys", (picture, seven), tmp_path)
-    with pytest.raises(CheckpointError, match="no pictures with words"):
-        classifier_of("toys", (picture,), tmp_path)
+        load_classifier("toys", (picture, seven), tmp_path)
+    with pytest.raises(CheckpointError, match="no pictures with labels"):
+        load_classifier("toys", (picture,), tmp_path)
     path.unlink()
     with pytest.raises(CheckpointError, match=r"no file .*classifier\.safetensors"):
-        classifier_of("toys", (picture, five), tmp_path)
+        load_classifier("toys", (picture, five), tmp_path)
 
 
 def test_a_classifier_of_words_learns_what_a_picture_shows():
@@ -279,8 +279,8 @@ def test_a_classifier_of_words_learns_what_a_picture_shows():
         model.loss(pictures, values).backward()
         optimiser.step()
     model.eval()
-    assert model.right(pictures, values).min() == 1
-    assert {name: x.shape for name, x in model.name(pictures).items()} == {
+    assert model.accuracy(pictures, values).min() == 1
+    assert {name: x.shape for name, x in model.predict(pictures).items()} == {
         "tags": (32, 2),
         "text": (32, 3),
     }

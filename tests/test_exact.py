@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid
 from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
 from mvae.distributions.gaussian import Gaussian
-from mvae.evaluation.exact_posterior import ExactInference, possible
+from mvae.evaluation.exact_posterior import ExactInference, has_exact_posterior
 from mvae.evaluation.measures.base import subsets_of
 from mvae.evaluation.product_check import compare_products
 from mvae.models.base import MultimodalModel
@@ -256,7 +256,7 @@ def test_a_gaussian_beside_the_mode_pays_for_it(mnist):
 
 def test_heat_is_the_density_at_the_centres_of_pixels(quadrants):
     exact = quadrants.exact(quadrants.sample(18), ["top left"])
-    heat = exact.heat((-3.0, -2.0), (2.0, 3.0), 40)
+    heat = exact.heat_map((-3.0, -2.0), (2.0, 3.0), 40)
     first = -3 + (torch.arange(40, dtype=torch.float64) + 0.5) * 5 / 40
     second = -2 + (torch.arange(40, dtype=torch.float64) + 0.5) * 5 / 40
     for row, column in [(0, 0), (39, 0), (0, 39), (20, 11), (7, 33)]:
@@ -275,7 +275,7 @@ def test_heat_is_the_density_at_the_centres_of_pixels(quadrants):
     density = label.log_density(z)
     faint = (density < density.max() - 13) & (density > -60)
     assert faint.sum() > 100
-    heat = label.heat((-3.0, -2.0), (2.0, 3.0), 40)
+    heat = label.heat_map((-3.0, -2.0), (2.0, 3.0), 40)
     assert (heat - density)[faint].abs().mean() < 0.1
 
 
@@ -283,9 +283,9 @@ def test_the_inset_holds_nearly_all_the_mass_and_an_empty_view_none(mnist):
     exact = mnist.exact(mnist.sample(3), ["image"])
     mean, half = exact.modes[0], 8 * exact.moments().std.max()
     (a, b), (c, d) = (mean - half).tolist(), (mean + half).tolist()
-    inset = exact.heat((a, b), (c, d), 64)
+    inset = exact.heat_map((a, b), (c, d), 64)
     assert inset.exp().sum() * (2 * half / 64) ** 2 == pytest.approx(1, abs=0.01)
-    corner = exact.heat((5.0, 5.0), (5.5, 5.5), 8)
+    corner = exact.heat_map((5.0, 5.0), (5.5, 5.5), 8)
     assert corner.shape == (8, 8)
     assert corner.max() < inset.max() - 20
 
@@ -323,7 +323,7 @@ def test_grey_values_have_a_posterior_too():
     fashion = load_model("fashion", "mvae-2d")[0]
     sample = load_samples("fashion", fashion.modalities)[slice(5, 6)]
     exact = ExactInference(fashion)(sample, ["image"])
-    assert possible(fashion)
+    assert has_exact_posterior(fashion)
     assert exact.kl_from(exact.q) > 0
     assert exact.kl_from(exact.moments()) < exact.kl_from(exact.q)
 
@@ -331,7 +331,7 @@ def test_grey_values_have_a_posterior_too():
 def test_what_cannot_be_done_is_said(mnist, quadrants, toy_model, toys):
     image, label, point, _ = toys
     for model in (toy_model(image, label, latents=3), toy_model(point, label)):
-        assert not possible(model)
+        assert not has_exact_posterior(model)
         with pytest.raises(ValueError, match=r"needs a model with two latents, and Bernoulli"):
             ExactInference(model)
     with pytest.raises(ValueError, match="of one sample, not of 2"):

@@ -10,7 +10,7 @@ from scipy.stats import genpareto, multivariate_normal
 
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
-from mvae.evaluation.importance import Draws, average, pareto_k, ratio
+from mvae.evaluation.importance import Draws, log_mean, log_mean_ratio, pareto_k
 from mvae.evaluation.population import population_draws
 from mvae.evaluation.refinement import FullGaussian, refine
 from tests.by_hand import seeded
@@ -56,7 +56,7 @@ def test_a_full_gaussian_has_scipys_density_and_moments():
 def test_what_is_as_wide_again_has_twice_the_standard_deviations():
     p, _ = some_gaussian()
     noise = torch.randn(3, 2, 4, generator=seeded(2))
-    apart = p.wider(2.0).from_noise(noise) - p.mean
+    apart = p.widened(2.0).from_noise(noise) - p.mean
     torch.testing.assert_close(apart, 2 * (p.from_noise(noise) - p.mean))
 
 
@@ -126,7 +126,7 @@ def test_draws_go_where_the_target_is_and_their_mean_weight_is_its_integral():
     )
     assert sum(draws.counts) == len(draws.z) == 4000
     assert draws.counts[0] > 8 * draws.counts[1]
-    found = average(draws.log_weights(["x"]), draws.counts)
+    found = log_mean(draws.log_weights(["x"]), draws.counts)
     assert (found.value - 7.0).abs() < 4 * found.se
     assert found.se < 0.02
 
@@ -138,7 +138,7 @@ def test_pooled_draws_are_weighed_by_the_mixture_of_all_their_proposals():
     for q, n, seed in ((one, 30, 0), (other, 10, 1)):
         z = q.sample(n, seeded(seed))
         each.append(Draws((q,), (n,), z, {"x": z.sum(-1)}))
-    pooled = each[0].and_of(each[1])
+    pooled = each[0].pool_with(each[1])
     mixture = (0.75 * one.log_prob(pooled.z).exp() + 0.25 * other.log_prob(pooled.z).exp()).log()
     torch.testing.assert_close(pooled.log_weights(["x"]), pooled.z.sum(-1) - mixture)
 
@@ -149,7 +149,7 @@ def test_the_error_of_a_ratio_over_shared_draws_is_its_spread():
     for _ in range(400):
         below = torch.randn(300, 1, generator=generator)
         above = below - torch.rand(300, 1, generator=generator)
-        found.append(ratio(above, below, (100, 200)))
+        found.append(log_mean_ratio(above, below, (100, 200)))
     values = torch.cat([x.value for x in found])
     assert (values < 0).all()
     assert values.std() / torch.cat([x.se for x in found]).mean() == pytest.approx(1, abs=0.15)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mvae.analysis.inference import conflict_percentile, infer, percentile
-from mvae.analysis.posterior_summary import as_dict, tell
+from mvae.analysis.posterior_summary import as_dict, summary_lines
 from mvae.batch import Batch
 from mvae.distributions.disagreement import disagreement
 from mvae.distributions.gaussian import conflict
@@ -117,10 +117,10 @@ def test_conflict_is_the_gauge_of_the_factors_supplied(toy_model, toy_batch):
 def test_informative_dimensions_come_first(toy_model, toy_batch):
     inference = infer(toy_model(latents=6), toy_batch(n=1), ALL)
     told = inference.posterior.information()
-    order = inference.informative()
+    order = inference.most_informative()
     assert sorted(order) == list(range(6))
     assert told[order].tolist() == sorted(told.tolist(), reverse=True)
-    assert inference.informative(2) == order[:2]
+    assert inference.most_informative(2) == order[:2]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_several_samples_are_believed_as_each_is_alone(toy_model, toy_batch):
         assert [x[b].item() for x in together.sharpness] == pytest.approx(alone.sharpness)
         assert together.conflict[b].item() == pytest.approx(alone.conflict)
         assert together.entropy[b].item() == pytest.approx(alone.entropy)
-        assert together.informative(1)[b] == alone.informative(1)
+        assert together.most_informative(1)[b] == alone.most_informative(1)
         quantiles = {"image+point": [0.0, 1.0, 5.0, 30.0]}
         places = [conflict_percentile(x, quantiles, ALL) for x in (together, alone)]
         assert places[0][b].item() == pytest.approx(places[1], rel=1e-6)
@@ -170,8 +170,8 @@ def test_several_samples_are_believed_as_each_is_alone(toy_model, toy_batch):
     plain = as_dict(together)
     assert len(plain["entropy"]) == len(plain["posterior"]["mean"]) == 3
     assert json.dumps(plain["sharpness"])
-    with pytest.raises(ValueError, match="one sample is told at a time, not 3"):
-        next(tell(together))
+    with pytest.raises(ValueError, match="one sample can be summarised at a time, not 3"):
+        next(summary_lines(together))
 
 
 def test_what_one_of_several_samples_lacks_is_said(toy_model, toy_batch):

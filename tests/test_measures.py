@@ -20,7 +20,7 @@ from mvae.evaluation.measures import OTHERS, EvaluationContext, Likelihoods
 from mvae.evaluation.measures.accuracy import Accuracy
 from mvae.evaluation.measures.base import Measure, conditioning_sets, figure, subsets_of
 from mvae.evaluation.measures.calibration import CalibrationMeasure, Probe
-from mvae.evaluation.measures.conflict_and_cost import disagreement_quantiles, noticed
+from mvae.evaluation.measures.conflict_and_cost import detected_swaps, disagreement_quantiles
 from mvae.evaluation.measures.frechet import Frechet
 from mvae.evaluation.measures.generation import Generation
 from mvae.evaluation.step_cache import StepCache
@@ -96,7 +96,7 @@ def measured(tmp_path, toy_config):
         )
         cache = StepCache(tmp_path / "working.safetensors", {})
         for step in measure.steps(context):
-            cache.do(step, 0)
+            cache.run(step, 0)
         return measure.figures(context, cache)
 
     return run
@@ -316,7 +316,7 @@ def test_what_is_wrong_is_noticed_by_those_who_are_sure_of_it(logvar, low, high)
     torch.nn.Module.__init__(model)
     model.logvars = (logvar, logvar)
     batch = Batch.of(model.modalities, {"word": words, "point": points})
-    (key, hits), *others = noticed(model, batch, source).items()
+    (key, hits), *others = detected_swaps(model, batch, source).items()
     assert (key, others) == ((("word", "point"), "word"), [])
     found = figure(hits)
     assert low <= found["mean"] <= high

@@ -71,7 +71,7 @@ def measured(measure, model, batch, toy_config, folder):
     )
     cache = StepCache(folder / "working.safetensors", {})
     for step in measure.steps(context):
-        cache.do(step, 0)
+        cache.run(step, 0)
     return measure.figures(context, cache)
 
 
@@ -164,9 +164,11 @@ def test_scores_of_texts_have_errors_by_drawing_them_anew():
     assert 2 < scores["bleu"]["se"] < 20
     # Models are paired by what the bootstrap draws: who says the same is the same for certain.
     for kind, score in scores.items():
-        assert score.each.std() / len(score.each) ** 0.5 == pytest.approx(score["se"], abs=1e-3)
-        assert score.each.mean() == pytest.approx(score["mean"], abs=1e-3)
+        assert score.per_sample.std() / len(score.per_sample) ** 0.5 == pytest.approx(
+            score["se"], abs=1e-3
+        )
+        assert score.per_sample.mean() == pytest.approx(score["mean"], abs=1e-3)
         again = corpus_scores(found, known, seed=0)[kind]
-        assert (score.each - again.each).std() == 0
-        assert (score.each - corpus_scores(found, known, seed=1)[kind].each).std() > 0
+        assert (score.per_sample - again.per_sample).std() == 0
+        assert (score.per_sample - corpus_scores(found, known, seed=1)[kind].per_sample).std() > 0
     assert corpus_scores(known, known, seed=0)["bleu"] == {"mean": 100.0, "se": 0.0, "n": 20}

@@ -7,7 +7,7 @@ import torch
 
 from mvae.checkpoint import write_json
 from mvae.evaluation.measures.base import figure
-from mvae.evaluation.paired import VALUES, keep_values, paired_errors
+from mvae.evaluation.paired import VALUES_FILE, paired_errors, save_values
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def measure(root, name, values, kind="loglik", what="a+b"):
     folder = root / "toy" / name
     folder.mkdir(parents=True, exist_ok=True)
     test = {kind: {what: figure(values)}}
-    kept = keep_values(folder, test)
+    kept = save_values(folder, test)
     write_json(
         folder / "metrics.json", {"protocol": {"weights_sha256": f"hash of {name}"}, "test": test}
     )
@@ -60,9 +60,9 @@ def test_values_of_another_run_or_of_other_samples_are_not_paired(tmp_path, scor
     measure(tmp_path, "entropies", theirs, "entropy")
     # Its figures were measured anew elsewhere; the values here are those of before.
     measure(tmp_path, "again", theirs + 3)
-    (tmp_path / "toy/again" / VALUES).rename(tmp_path / "kept")
+    (tmp_path / "toy/again" / VALUES_FILE).rename(tmp_path / "kept")
     measure(tmp_path, "again", theirs)
-    (tmp_path / "kept").rename(tmp_path / "toy/again" / VALUES)
+    (tmp_path / "kept").rename(tmp_path / "toy/again" / VALUES_FILE)
     (tmp_path / "toy/damaged").mkdir()
-    (tmp_path / "toy/damaged" / VALUES).write_bytes(b"none")
+    (tmp_path / "toy/damaged" / VALUES_FILE).write_bytes(b"none")
     assert paired_errors("toy", "ours", measure(tmp_path, "ours", ours), tmp_path) == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.analysis.embedding import place, pool_means, principal_axes
+from mvae.analysis.embedding import place, pool_posteriors, principal_axes
 from mvae.batch import Batch
 from mvae.csv_files import write_rows
 from mvae.evaluation.accuracy import coherence
@@ -106,12 +106,12 @@ def test_maps_need_points(toys, toy_model):
         principal_axes(torch.zeros(1, 3))
     with pytest.raises(ValueError, match="at least two latent dimensions"):
         principal_axes(torch.zeros(3, 1))
-    with pytest.raises(ValueError, match="not between 5 of 0"):
+    with pytest.raises(ValueError, match="needed, not 0 and 5"):
         place(torch.zeros(1, 2), torch.zeros(0, 2), torch.zeros(0, 2))
-    with pytest.raises(ValueError, match="not between 0 of 3"):
+    with pytest.raises(ValueError, match="needed, not 3 and 0"):
         place(torch.zeros(1, 2), torch.zeros(3, 2), torch.zeros(3, 2), neighbours=0)
     with pytest.raises(ValueError, match="no sample to infer"):
-        pool_means(toy_model(), Batch.empty(toys, 0))
+        pool_posteriors(toy_model(), Batch.empty(toys, 0))
 
 
 def test_a_picture_needs_all_its_tiles(toys, toy_batch):
@@ -123,7 +123,7 @@ def test_agreement_needs_something_that_counts(toys):
     label = toys[1]
     values = {"label": torch.tensor([0, 1])}
     counted = {"label": torch.tensor([True, False])}
-    with pytest.raises(ValueError, match="a sample has nothing that counts"):
+    with pytest.raises(ValueError, match="no annotation counts for some sample"):
         coherence([label], {"label": values["label"][None]}, values, counted)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mvae.data import DATASETS
-from mvae.results.figures import KINDS, figures, kind_of, split, spoken, withheld
+from mvae.results.figures import KINDS, figures, kind_of, split, spoken, stale_runs
 from mvae.results.runs import Record, runs
 from mvae.training.recipes import config_for
 from tests.test_runs import write_run
@@ -42,7 +42,7 @@ def test_the_protocol_of_a_figure_is_its_own(tmp_path):
     write_run(tmp_path, "mvae", 0, TEST)
     (run,) = runs("mnist", tmp_path)
     run.metrics.protocol.update({"K": 1000, "coherence": "8 draws", "date": "2026-11-23"})
-    by_kind = {r.kind: r.how for r in figures([run])}
+    by_kind = {r.kind: r.protocol for r in figures([run])}
     assert by_kind["coherence"] == "test split; coherence: 8 draws; 2026-11-23"
     assert "K: 1000" in by_kind["loglik"]
     assert "8 draws" not in by_kind["loglik"]
@@ -53,8 +53,8 @@ def test_figures_of_other_weights_are_withheld_by_name(tmp_path):
     (folder / "weights.safetensors").write_bytes(b"others")
     found = runs("mnist", tmp_path)
     assert figures(found) == []
-    assert withheld(found) == ["mvae"]
-    assert withheld([Record("other", config_for("mnist", "mvae"), None)]) == ["other"]
+    assert stale_runs(found) == ["mvae"]
+    assert stale_runs([Record("other", config_for("mnist", "mvae"), None)]) == ["other"]
 
 
 def test_the_hash_of_the_reference_is_no_figure(tmp_path):
@@ -90,8 +90,8 @@ def test_all_tiles_together_are_the_picture():
 def test_of_grey_values_there_are_scores_and_no_likelihoods(key):
     grey = kind_of(key, DATASETS["fashion"].modalities)
     assert "log p" not in grey.title
-    assert "no log-likelihood" in grey.means
-    assert grey.means.lower().count("log-likelihood") == 1
+    assert "no log-likelihood" in grey.explanation
+    assert grey.explanation.lower().count("log-likelihood") == 1
     assert kind_of(key, DATASETS["mnist"].modalities) == KINDS[key]
 
 

@@ -10,7 +10,7 @@ import torch
 from scipy import integrate, optimize
 
 from mvae.analysis.theory import (
-    BESTS,
+    DIVERGENCES,
     GRID,
     NOISE,
     PAIRS,
@@ -102,7 +102,7 @@ def _klx(p: float, q: float) -> float:
     return p * math.log(p / q) if p > 0 else 0.0
 
 
-@pytest.mark.parametrize("best", BESTS)
+@pytest.mark.parametrize("best", DIVERGENCES)
 def test_in_the_linear_gaussian_pair_the_product_is_the_joint_posterior(best):
     x1, x2 = PAIRS["linear"].observed
     precision = 1 + 1.25 / NOISE**2
@@ -112,7 +112,7 @@ def test_in_the_linear_gaussian_pair_the_product_is_the_joint_posterior(best):
         torch.testing.assert_close(q[:, 0], mean, rtol=0, atol=1e-9)
     for logvar in (*solution.product.logvar, solution.joint.logvar):
         torch.testing.assert_close(-logvar[:, 0], precision.log(), rtol=0, atol=1e-9)
-    truth, product = solution.truth[3], on_grid(solution.product)
+    truth, product = solution.posteriors[3], on_grid(solution.product)
     assert kl(product, truth).abs().max() < 1e-10
     assert kl(truth, product).abs().max() < 1e-10
     assert not solution.tied.any()
@@ -120,7 +120,7 @@ def test_in_the_linear_gaussian_pair_the_product_is_the_joint_posterior(best):
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_true_posterior_factorises(name):
-    prior, first, second, joint = solve(PAIRS[name], "forward").truth
+    prior, first, second, joint = solve(PAIRS[name], "forward").posteriors
     product = first + second - prior
     product = product - product.logsumexp(-1, keepdim=True) - math.log(STEP)
     torch.testing.assert_close(product, joint, rtol=1e-9, atol=1e-8)
@@ -176,10 +176,10 @@ def test_readings_that_contradict_each_other_tie_only_where_the_prior_favours_ne
     assert not best_gaussian(replace(pair, observed=(1.6, -0.4)), [0, 1], "reverse", level)[1].any()
 
 
-@pytest.mark.parametrize("best", BESTS)
+@pytest.mark.parametrize("best", DIVERGENCES)
 def test_in_the_nonlinear_pair_the_product_is_not_the_best_gaussian(best):
     solution = solve(PAIRS["square"], best)
-    truth = solution.truth[3]
+    truth = solution.posteriors[3]
     product, joint = on_grid(solution.product), on_grid(solution.joint)
     off = [kl(q, truth) if best == "reverse" else kl(truth, q) for q in (*product, joint)]
     assert (torch.minimum(off[0], off[1]) >= off[2] - 1e-10).all()
@@ -215,7 +215,7 @@ def test_a_product_of_no_positive_precision_is_none(variance):
 
 def test_the_true_posterior_can_widen_where_the_product_narrows():
     solution = solve(PAIRS["outliers"], "reverse")
-    _, first, second, joint = solution.truth
+    _, first, second, joint = solution.posteriors
     wide = slice(0, 20)
     assert (entropy(joint) > torch.maximum(entropy(first), entropy(second)))[wide].all()
     assert (moments(joint)[1] > torch.maximum(moments(first)[1], moments(second)[1]))[wide].all()
@@ -274,7 +274,7 @@ def test_the_square_has_two_lobes_below_the_root_of_three_and_is_never_a_gaussia
     best, _ = best_gaussian(pair, [0], "forward")
     assert (kl(log_p, on_grid(best)[0]) > 0.005).all()
     solution = solve(pair, "reverse")
-    truth = solution.truth[3]
+    truth = solution.posteriors[3]
     product = torch.minimum(*(kl(q, truth) for q in on_grid(solution.product)))
     assert (product > kl(on_grid(solution.joint), truth) + 1e-5).all()
 
@@ -293,7 +293,7 @@ def test_sharp_readings_that_contradict_leave_the_product_where_neither_points()
     solution = solve(PAIRS["outliers"], "reverse")
     sharp = NOISE < 0.5
     middle = solution.product.mean[0, :, 0]
-    joint = solution.truth[3]
+    joint = solution.posteriors[3]
     nearest = (GRID - middle.unsqueeze(-1)).abs().argmin(-1, keepdim=True)
     there = joint.gather(-1, nearest)[:, 0]
     assert (lobes(joint)[sharp] >= 2).all()

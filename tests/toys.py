@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mvae.analysis.embedding import _made_of, pool_means
+from mvae.analysis.embedding import _hashes, pool_posteriors
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training, save_model, save_tensors
 from mvae.modality import Modality
@@ -190,9 +190,9 @@ def write_toys(
             for m in modalities
         }
         # Any places will do for a layout that takes seconds to fit.
-        means = pool_means(model, Batch.of(modalities, values)).posteriors.mean
+        means = pool_posteriors(model, Batch.of(modalities, values)).posteriors.mean
         save_tensors(
             root / data / "mvae" / "map.safetensors",
-            {"umap": means[:, :2], "made of": _made_of(data, "mvae", root)},
+            {"umap": means[:, :2], "made of": _hashes(data, "mvae", root)},
         )
     return root

@@ -1,1 +1,1 @@
-"""Analysis: what a model infers and generates, alone and beside other models."""
+"""Analysis: what a model infers and generates, alone and compared with other models."""

@@ -1,4 +1,4 @@
-"""A model's posterior given some evidence, and what it generates: the numbers behind every view."""
+"""A model's posterior given some evidence, and what it generates."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ from mvae.models.base import ExpertModel, noise
 
 __all__ = ["DRAWS", "Inference", "conflict_percentile", "infer", "percentile"]
 
-#: Draws of z behind every expectation.
+#: Number of draws of z for every expectation.
 DRAWS = 64
 
 
 @dataclass(frozen=True)
 class Inference:
-    """A model's posterior given some modalities, what each of them contributed, and draws.
+    """A model's posterior given some modalities, the contribution of each of them, and draws.
 
-    Of one sample, shapes are as they stand here. Of B samples there is a dimension B more: first,
-    or after the draws; and what is one number, of one sample a float, is a tensor ``(B,)``.
+    For one sample, shapes are as stated here. For B samples, tensors have a further dimension B,
+    first or after the draws, and scalars, which are floats for one sample, are tensors ``(B,)``.
 
     Args:
         evidence: names of the supplied modalities, in the order of supply.
-        experts: the Gaussian of every modality that has data, supplied or not, ``(D,)`` each; NaN
-            for a sample of several that lacks the modality.
+        experts: the expert of every modality that the sample has, supplied or not, ``(D,)`` each;
+            in a batch, NaN for samples that lack the modality.
         posterior: q(z|X_S), ``(D,)``.
-        shares: of precision, for the prior and each supplied modality, ``(D,)`` each.
-        sharpness: after 0, 1, … modalities, the prior's entropy minus the posterior's, in nats.
-        conflict: how far the factors stand apart; see :func:`mvae.distributions.gaussian.conflict`.
-        disagreement: the part of it that is between modalities, the prior left out.
+        shares: shares of the posterior precision, for the prior and each supplied modality,
+            ``(D,)`` each.
+        sharpness: entropy of the prior minus that of the posterior, in nats, given the first 0, 1,
+            … supplied modalities.
+        conflict: conflict between all factors, see :func:`mvae.distributions.gaussian.conflict`.
+        disagreement: the part of the conflict that is between modalities, without the prior.
         draws: z ~ q(z|X_S), ``(draws, D)``.
-        model: whose posterior it is.
+        model: the model.
     """
 
     evidence: tuple[str, ...]
@@ -59,26 +61,26 @@ class Inference:
 
     @cached_property
     def expected(self) -> dict[str, Tensor]:
-        """The same averaged over the draws, ``(*shape)``."""
+        """The mean of every modality, averaged over the draws, ``(*shape)``."""
         return {name: x.mean(0) for name, x in self.samples.items()}
 
     @property
     def entropy(self) -> float | Tensor:
         """Entropy of the posterior in nats."""
-        return _number(self.posterior.entropy())
+        return _scalar(self.posterior.entropy())
 
-    def informative(self, n: int | None = None) -> list[Any]:
-        """List the n latent dimensions with the most information, the most informative first.
+    def most_informative(self, n: int | None = None) -> list[Any]:
+        """Return the indices of the n most informative latents, the most informative first.
 
-        Of several samples it is a list for each.
+        For a batch, the result is a list per sample.
         """
         order = self.posterior.information().argsort(dim=-1, descending=True, stable=True)
-        found: list[Any] = order[..., :n].tolist()
-        return found
+        indices: list[Any] = order[..., :n].tolist()
+        return indices
 
 
-def _number(x: Tensor) -> float | Tensor:
-    """Return what is one number as a float."""
+def _scalar(x: Tensor) -> float | Tensor:
+    """Convert a tensor without dimensions to a float."""
     return x if x.ndim else x.item()
 
 
@@ -90,18 +92,19 @@ def infer(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Inference:
-    """Infer the latents from some modalities of one or several samples, and generate all of them.
+    """Infer the posterior given some modalities of one or several samples, and draw from it.
 
     Args:
         model: any model with experts.
-        sample: a batch of at least one; what it has beyond the evidence is encoded but not used.
-        evidence: names of the supplied modalities in the order of supply; empty gives the prior.
-        draws: how many z are drawn for each sample.
-        seed: of the draws; the same seed gives the same noise for any evidence and any sample.
+        sample: a batch of at least one sample; modalities beyond the evidence are encoded, but do
+            not affect the posterior.
+        evidence: names of the supplied modalities in the order of supply; none give the prior.
+        draws: number of draws of z for each sample.
+        seed: seed of the draws; the same seed gives the same noise for any evidence and sample.
 
     Raises:
-        ValueError: if there is no sample or no draw, evidence is unknown or doubled, or a sample
-            lacks it.
+        ValueError: if there is no sample or no draw, or if a modality in the evidence is unknown,
+            repeated, or missing from a sample.
 
     Example:
         >>> from mvae.checkpoint import load_model, load_samples
@@ -130,35 +133,35 @@ def infer(
     entropies = products.posterior.entropy()  # (S, B)
     q = product.posterior
     shares = dict(zip(("prior", *batch.names), product.shares, strict=True))
-    at: int | slice = 0 if len(batch) == 1 else slice(None)
+    index: int | slice = 0 if len(batch) == 1 else slice(None)
     return Inference(
         evidence=tuple(evidence),
         experts={
-            name: _where(batch.there(name), experts[i])[at]
+            name: _mask_missing(batch.there(name), experts[i])[index]
             for i, name in enumerate(batch.names)
             if batch.there(name).any()
         },
-        posterior=q[at],
-        shares={name: shares[name][at] for name in ("prior", *evidence)},
-        sharpness=tuple(_number(each[at]) for each in entropies[0] - entropies),
-        conflict=_number(conflict(experts, product)[at]),
-        disagreement=_number(disagreement(experts, masks[-1]).between_modalities[at]),
-        draws=q.from_noise(noise(draws, 1, model.latents, seed))[:, at],
+        posterior=q[index],
+        shares={name: shares[name][index] for name in ("prior", *evidence)},
+        sharpness=tuple(_scalar(gain[index]) for gain in entropies[0] - entropies),
+        conflict=_scalar(conflict(experts, product)[index]),
+        disagreement=_scalar(disagreement(experts, masks[-1]).between_modalities[index]),
+        draws=q.from_noise(noise(draws, 1, model.latents, seed))[:, index],
         model=model,
     )
 
 
-def _where(there: Tensor, expert: Gaussian) -> Gaussian:
-    """Put NaN in place of the expert of samples that lack its modality."""
-    rows = there.unsqueeze(-1)
+def _mask_missing(present: Tensor, expert: Gaussian) -> Gaussian:
+    """Replace the expert by NaN for samples that lack its modality."""
+    rows = present.unsqueeze(-1)
     return Gaussian(*(torch.where(rows, x, torch.nan) for x in (expert.mean, expert.logvar)))
 
 
 def percentile(value: float, quantiles: Sequence[float]) -> float:
-    """Return what percentage of the values behind evenly spaced quantiles lies below a value.
+    """Return the percentile of a value, given evenly spaced quantiles of a distribution.
 
     Raises:
-        ValueError: for fewer than two quantiles, or some that do not rise.
+        ValueError: if there are fewer than two quantiles, or they are not in ascending order.
 
     Example:
         >>> percentile(2.5, [0.0, 1.0, 2.0, 3.0, 4.0])
@@ -167,27 +170,28 @@ def percentile(value: float, quantiles: Sequence[float]) -> float:
     points = torch.tensor(quantiles, dtype=torch.float64)
     if len(points) < 2 or not (points.diff() >= 0).all():
         raise ValueError("a percentile needs two or more quantiles, from the lowest to the highest")
-    above = int((points < value).sum())
-    if above == 0:
+    upper = int((points < value).sum())
+    if upper == 0:
         return 0.0
-    if above == len(points):
+    if upper == len(points):
         return 100.0
-    low, high = points[above - 1].item(), points[above].item()
-    return 100 * (above - 1 + (value - low) / (high - low)) / (len(points) - 1)
+    low, high = points[upper - 1].item(), points[upper].item()
+    return 100 * (upper - 1 + (value - low) / (high - low)) / (len(points) - 1)
 
 
 def conflict_percentile(
     inference: Inference, quantiles: Mapping[str, Sequence[float]], names: Sequence[str]
 ) -> float | Tensor | None:
-    """Return the percentage of matched test samples that disagree less, ``(B,)`` of B samples.
+    """Return the percentage of matched test samples that disagree less.
 
     Args:
-        inference: of one sample or of several.
-        quantiles: of the disagreement of matched samples, evenly spaced, by what is supplied.
-        names: of the modalities, in the order in which the keys name them.
+        inference: the posterior of one sample or of several.
+        quantiles: evenly spaced quantiles of the disagreement of matched samples, by evidence.
+        names: names of all modalities, in the order of the keys of the quantiles.
 
     Returns:
-        None where no quantiles are known for this evidence: it takes two modalities to disagree.
+        The percentage, ``(B,)`` for B samples; None if no quantiles are known for this evidence,
+        as for fewer than two modalities, which cannot disagree.
     """
     key = "+".join(name for name in names if name in inference.evidence)
     if key not in quantiles:

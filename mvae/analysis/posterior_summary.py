@@ -1,4 +1,4 @@
-"""A posterior told in a terminal: in words, or as plain data."""
+"""Summaries of a posterior, as lines of text or as plain data."""
 
 from __future__ import annotations
 
@@ -10,67 +10,69 @@ from mvae.analysis.inference import Inference
 from mvae.kinds.tokens import tally
 from mvae.modality import Modality
 
-__all__ = ["as_dict", "tell"]
+__all__ = ["as_dict", "summary_lines"]
 
-#: How many dimensions, and how many of the categories, tags and texts, the likeliest first.
+#: Number of dimensions to list; and of categories, tags and texts, the most probable first.
 DIMENSIONS = 8
-LIKELIEST = {"label": 3, "tags": 5, "text": 3}
+N_LIKELIEST = {"label": 3, "tags": 5, "text": 3}
 
 
-def tell(inference: Inference, place: float | Tensor | None = None) -> Iterator[str]:
-    """Say line by line how sharp a posterior is, who decided it, and what follows.
+def summary_lines(inference: Inference, percentile: float | Tensor | None = None) -> Iterator[str]:
+    """Yield lines that describe a posterior: its entropy, the experts' shares, and samples.
 
     Args:
-        inference: of any model and one sample.
-        place: the percentage of matched samples that disagree less, if it is known.
+        inference: the posterior of any model given one sample.
+        percentile: percentage of matched samples that disagree less, if known.
 
     Raises:
-        ValueError: if the posterior is not of one sample.
+        ValueError: if there is more than one sample.
 
     Example:
         >>> from mvae.checkpoint import load_model, load_samples
         >>> from mvae.analysis.inference import infer
         >>> model, _ = load_model("mnist", "mvae-cover")
         >>> sample = load_samples("mnist", model.modalities)[slice(3, 4)]
-        >>> next(tell(infer(model, sample, [])))
+        >>> next(summary_lines(infer(model, sample, [])))
         'entropy of the posterior: 90.812 nats'
     """
     if inference.posterior.mean.ndim != 1:
-        raise ValueError(f"one sample is told at a time, not {len(inference.posterior.mean)}")
+        raise ValueError(
+            f"only one sample can be summarised at a time, not {len(inference.posterior.mean)}"
+        )
     yield f"entropy of the posterior: {inference.entropy:.3f} nats"
     for step, nats in enumerate(inference.sharpness):
         added = f"+ {inference.evidence[step - 1]}" if step else "prior"
         yield f"  {added:<16}{nats:8.3f} nats sharper than the prior"
-    if place is not None:
+    if percentile is not None:
         prior = inference.conflict - inference.disagreement
         yield (
-            f"conflict: {inference.disagreement:.2f} between the modalities ({place:.1f} % of "
+            f"conflict: {inference.disagreement:.2f} between the modalities ({percentile:.1f} % of "
             f"matched samples have less), {prior:.2f} with the prior"
         )
     yield "most informative dimensions: mean, standard deviation, shares of precision"
     q = inference.posterior
-    for d in inference.informative(DIMENSIONS):
-        shares = "  ".join(f"{who} {share[d]:.3f}" for who, share in inference.shares.items())
+    for d in inference.most_informative(DIMENSIONS):
+        shares = "  ".join(f"{name} {share[d]:.3f}" for name, share in inference.shares.items())
         yield f"  z{d:<4}{q.mean[d]:8.3f} ±{q.std[d]:6.3f}   {shares}"
     for m in inference.model.modalities:
-        for line in _generated(m, inference.samples[m.name]):
+        for line in _generated_lines(m, inference.samples[m.name]):
             yield f"generated {m.name}: {line}"
 
 
-def _generated(m: Modality, samples: Tensor) -> list[str]:
-    """Say what is likeliest of a modality, and how likely; of what has no words, only its size."""
+def _generated_lines(m: Modality, samples: Tensor) -> list[str]:
+    """Return the most probable values; for images and vectors, the shape and average value."""
     mean = samples.mean(0)
     if m.kind == "text":
-        found = tally(samples, m)[: LIKELIEST["text"]]
-        return [f"{text or '(nothing)'} ({share:.0%} of the draws)" for text, share in found]
-    if m.kind in LIKELIEST:
-        order = mean.argsort(descending=True)[: LIKELIEST[m.kind]]
+        counts = tally(samples, m)[: N_LIKELIEST["text"]]
+        return [f"{text or '(nothing)'} ({share:.0%} of the draws)" for text, share in counts]
+    if m.kind in N_LIKELIEST:
+        order = mean.argsort(descending=True)[: N_LIKELIEST[m.kind]]
         return [", ".join(f"{m.category(int(c))} {mean[c]:.1%}" for c in order)]
     return [f"mean of {tuple(mean.shape)}, average value {mean.mean():.3f}"]
 
 
 def as_dict(inference: Inference) -> dict[str, object]:
-    """Return a posterior as plain lists and numbers, of one sample or of several."""
+    """Convert an inference for one or several samples to plain lists and numbers."""
 
     def plain(x: float | Tensor) -> object:
         return x if isinstance(x, float) else x.tolist()

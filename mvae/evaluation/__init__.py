@@ -1,1 +1,1 @@
-"""Evaluation: figures that anyone can repeat, on the test split, with their protocol."""
+"""Evaluation on the test split: reproducible figures, with their protocol."""

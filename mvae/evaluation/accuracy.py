@@ -1,4 +1,4 @@
-"""What a model says in words, and how far it agrees with what is known."""
+"""Predicted labels, tags and texts, and how well they agree with the known ones."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from torch.distributions import Distribution
 from mvae.distributions.autoregressive import text_mask
 from mvae.modality import Modality
 
-__all__ = ["agreement", "coherence", "likeliest", "told"]
+__all__ = ["agreement", "coherence", "most_probable", "predict_value"]
 
 
-def likeliest(m: Modality, expected: Tensor) -> Tensor:
-    """Turn probabilities ``(..., *shape)`` into the likeliest data ``(..., *event shape)``.
+def most_probable(m: Modality, expected: Tensor) -> Tensor:
+    """Return the most probable value, given probabilities ``(..., *shape)``.
 
-    Of a label the likeliest category, of tags those that are likelier than not, of a text the
-    tokens of the path that the probabilities are of, ``(..., L, V)`` to ``(..., L)``.
+    The result has shape ``(..., *event shape)``: for a label it is the most probable category, for
+    tags every tag with a probability above ½, and for a text ``(..., L, V)`` the most probable
+    token at each position, ``(..., L)``.
     """
     return (expected > 0.5).to(expected.dtype) if m.kind == "tags" else expected.argmax(-1)
 
 
-def agreement(m: Modality, one: Tensor, other: Tensor) -> Tensor:
-    """Say how far two data of a named modality agree, from 0 to 1, ``(..., *event shape)``.
+def agreement(m: Modality, first: Tensor, second: Tensor) -> Tensor:
+    """Return how well two values agree, from 0 to 1, ``(..., *event shape)`` to ``(...)``.
 
-    A label or a text agrees or not; of tags it is the share that is the same in both.
+    Labels and texts either agree or do not; for tags it is the fraction that is equal in both.
 
     Example:
         >>> tags = Modality(name="tags", kind="tags", shape=(2,), likelihood="bernoulli",
@@ -35,28 +36,28 @@ def agreement(m: Modality, one: Tensor, other: Tensor) -> Tensor:
         0.5
     """
     if m.kind == "label":
-        return (one == other).float()
+        return (first == second).float()
     if m.kind == "tags":
-        return ((one > 0.5) == (other > 0.5)).float().mean(-1)
-    # What stands after the end of a text is no part of it.
-    return ((one == other) | ~text_mask(other)).all(-1).float()
+        return ((first > 0.5) == (second > 0.5)).float().mean(-1)
+    # Tokens after the end of a text are not part of it.
+    return ((first == second) | ~text_mask(second)).all(-1).float()
 
 
-def told(m: Modality, p: Distribution) -> Tensor:
-    r"""Give what a model says of B samples, by N draws of what is hidden, ``(B, *event shape)``.
+def predict_value(m: Modality, p: Distribution) -> Tensor:
+    r"""Return the value that a model predicts for B samples, ``(B, *event shape)``.
 
     .. math:: \hat x = \arg\max_x \frac1N \sum_n p(x|h_n)
 
-    For a text the maximum is over those that are the likeliest ones of a draw.
+    For a text, the maximum is taken over the most probable text of each draw.
 
     Args:
         m: a label, tags or a text.
-        p: p(x|h), of batch shape ``(N, B)``.
+        p: p(x|h) for N draws of the hidden variables, with batch shape ``(N, B)``.
     """
     expected = m.distribution.expected(p)
     if m.kind != "text":
-        return likeliest(m, expected.mean(0))
-    texts = likeliest(m, expected)  # (N, B, L)
+        return most_probable(m, expected.mean(0))
+    texts = most_probable(m, expected)  # (N, B, L)
     scores = torch.stack([p.log_prob(text).logsumexp(0) for text in texts])  # (N, B)
     best = scores.argmax(0)
     return texts[best, torch.arange(len(best))]
@@ -64,29 +65,30 @@ def told(m: Modality, p: Distribution) -> Tensor:
 
 def coherence(
     annotations: Iterable[Modality],
-    seen: Mapping[str, Tensor],
-    wanted: Mapping[str, Tensor],
-    counted: Mapping[str, Tensor],
+    predicted: Mapping[str, Tensor],
+    target: Mapping[str, Tensor],
+    mask: Mapping[str, Tensor],
 ) -> Tensor:
-    """Average over named modalities how far what is seen in pictures agrees with what is wanted.
+    """Average the agreement of predicted annotations with target ones, for every draw and sample.
 
     Args:
         annotations: labels, tags and texts.
-        seen: in each of N draws for B samples, ``(N, B, *event shape)`` by modality.
-        wanted: the same or without N, ``(B, *event shape)``.
-        counted: whether a sample's modality counts, bool ``(B,)``; at least one of them.
+        predicted: annotations predicted from the pictures of N draws for B samples, by modality,
+            ``(N, B, *event shape)`` each.
+        target: values to agree with, of the same shape or without N, ``(B, *event shape)``.
+        mask: whether a modality counts for a sample, bool ``(B,)``; at least one must.
 
     Returns:
         Tensor: from 0 to 1, ``(N, B)``.
 
     Raises:
-        ValueError: if nothing counts for a sample.
+        ValueError: if there is a sample for which no modality counts.
     """
     total, weight = torch.zeros(()), torch.zeros(())
     for m in annotations:
-        counts = counted[m.name].float()
-        total = total + counts * agreement(m, seen[m.name], wanted[m.name])
-        weight = weight + counts
+        included = mask[m.name].float()
+        total = total + included * agreement(m, predicted[m.name], target[m.name])
+        weight = weight + included
     if not (weight > 0).all():
-        raise ValueError("a sample has nothing that counts: there is nothing to agree with")
+        raise ValueError("no annotation counts for some sample, so its coherence is undefined")
     return total / weight

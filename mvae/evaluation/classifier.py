@@ -1,4 +1,4 @@
-"""A separate classifier that names pictures, so that what a model generates can be judged."""
+"""A separate classifier that predicts labels, tags and texts from pictures, to score samples."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_into
 from mvae.data import DATASETS
-from mvae.evaluation.accuracy import agreement, likeliest
+from mvae.evaluation.accuracy import agreement, most_probable
 from mvae.files import save_listed
 from mvae.images.tiling import assemble, picture_shape
 from mvae.modality import Modality
 
-__all__ = ["FILE", "Classifier", "classifier_of", "train_classifier"]
+__all__ = ["FILE", "Classifier", "load_classifier", "train_classifier"]
 
-#: Of a data set's folder.
+#: Name of the file in the folder of a data set.
 FILE = "classifier.safetensors"
-#: Samples a step, and steps at least: eight passes over MNIST, more over fewer pictures.
+#: Batch size, and the least number of steps: eight epochs of MNIST, more of smaller data sets.
 BATCH, STEPS = 128, 3440
-#: How many times as many it takes to read a text, and how many times as many hidden units.
-READING, WIDER = 3, 2
-#: Channels that convolutions find, one after the other, until the map is at most this wide.
+#: Factors by which the steps and the hidden units grow if a text is to be predicted.
+TEXT_STEPS, TEXT_WIDTH = 3, 2
+#: Output channels of successive convolutions; none is added once the map is at most this wide.
 CHANNELS, WIDEST = (24, 48, 64), 8
 
 
 class Classifier(nn.Module):
-    """A small convolutional network: pictures ``(B, C, H, W)`` to what is said of them in words.
+    """A small convolutional network that predicts annotations from pictures ``(B, C, H, W)``.
 
     Args:
         shape: (channels, height, width) of a picture.
-        annotations: what it predicts: labels, tags and texts.
+        annotations: the modalities to predict: labels, tags and texts.
     """
 
     def __init__(self, shape: tuple[int, int, int], annotations: Iterable[Modality]) -> None:
         super().__init__()
         self.annotations = tuple(annotations)
-        #: How many logits it gives for each.
+        #: Number of logits for each annotation.
         self.sizes = [m.outputs * (m.shape[0] if m.kind == "text" else 1) for m in self.annotations]
         channels, height, width = shape
-        self.reads = any(m.kind == "text" for m in self.annotations)
+        self.has_text = any(m.kind == "text" for m in self.annotations)
         layers: list[nn.Module] = []
-        for found in CHANNELS:
+        for out_channels in CHANNELS:
             if layers and max(height, width) <= WIDEST:
                 break
             kernel = 3 if layers else 5
-            # Pooled first, a quarter is left to rectify, and the result is the same.
+            # Pooling first leaves a quarter of the values to rectify, with the same result.
             layers += (
-                nn.Conv2d(channels, found, kernel, padding=kernel // 2),
+                nn.Conv2d(channels, out_channels, kernel, padding=kernel // 2),
                 nn.MaxPool2d(2),
                 nn.ReLU(),
             )
-            channels, height, width = found, height // 2, width // 2
-        hidden = 128 * (WIDER if self.reads else 1)
+            channels, height, width = out_channels, height // 2, width // 2
+        hidden = 128 * (TEXT_WIDTH if self.has_text else 1)
         self.net = nn.Sequential(
             *layers,
             nn.Flatten(),
@@ -65,11 +65,11 @@ class Classifier(nn.Module):
             nn.Dropout(0.4),
             nn.Linear(hidden, sum(self.sizes)),
         )
-        # On a CPU convolutions and pooling are up to three times as fast with the channels last.
+        # On a CPU, convolutions and pooling are up to three times as fast with channels last.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
-        """Give logits by modality: of a text for each of its places, ``(B, L, V)``."""
+        """Return logits by modality; those of a text are ``(B, L, V)``, for each position."""
         parts = self.net(pictures).split(self.sizes, -1)
         return {
             m.name: x.unflatten(-1, (m.shape[0], -1)) if m.kind == "text" else x
@@ -77,54 +77,64 @@ class Classifier(nn.Module):
         }
 
     @torch.no_grad()
-    def name(self, pictures: Tensor) -> dict[str, Tensor]:
-        """Give what is likeliest of each picture, ``(B, *event shape)`` by modality."""
+    def predict(self, pictures: Tensor) -> dict[str, Tensor]:
+        """Return the most probable annotations of each picture, ``(B, *event shape)`` each."""
         parts = [self(part) for part in pictures.split(1000)]
-        whole = {m.name: torch.cat([x[m.name] for x in parts]) for m in self.annotations}
+        logits = {m.name: torch.cat([x[m.name] for x in parts]) for m in self.annotations}
         return {
-            m.name: likeliest(m, whole[m.name].sigmoid() if m.kind == "tags" else whole[m.name])
+            m.name: most_probable(
+                m, logits[m.name].sigmoid() if m.kind == "tags" else logits[m.name]
+            )
             for m in self.annotations
         }
 
     def loss(self, pictures: Tensor, values: Mapping[str, Tensor]) -> Tensor:
-        """Give the cross-entropy of what is known of the pictures, summed over modalities."""
-        total, found = pictures.new_zeros(()), self(pictures)
+        """Return the cross-entropy of the true annotations, summed over modalities."""
+        total, logits_by_modality = pictures.new_zeros(()), self(pictures)
         for m in self.annotations:
-            logits, known = found[m.name], values[m.name]
+            logits, target = logits_by_modality[m.name], values[m.name]
             if m.kind == "tags":
-                total = total + binary_cross_entropy_with_logits(logits, known)
+                total = total + binary_cross_entropy_with_logits(logits, target)
             else:
-                total = total + cross_entropy(logits.flatten(0, -2), known.flatten())
+                total = total + cross_entropy(logits.flatten(0, -2), target.flatten())
         return total
 
-    def right(self, pictures: Tensor, values: Mapping[str, Tensor]) -> Tensor:
-        """Say how far it agrees with what is known of each picture, from 0 to 1, ``(B,)``."""
-        predicted = self.name(pictures)
+    def accuracy(self, pictures: Tensor, values: Mapping[str, Tensor]) -> Tensor:
+        """Return how well predictions agree with the true annotations, from 0 to 1, ``(B,)``."""
+        predicted = self.predict(pictures)
         each = [agreement(m, predicted[m.name], values[m.name]) for m in self.annotations]
         return torch.stack(each).mean(0)
 
 
 def train_classifier(dataset: str, path: Path, seed: int = 0) -> float:
-    """Train on the pixels that the models see; keep the best on validation; give its accuracy.
+    """Train a classifier on the pictures that the models are trained on, and save it.
+
+    Args:
+        dataset: name of the data set.
+        path: file of the classifier, which receives the weights that are best on validation.
+        seed: seed of the initial weights and of the training.
+
+    Returns:
+        float: the accuracy on the validation split.
 
     Raises:
-        CheckpointError: if there is nothing to name, or nothing to name it by.
+        CheckpointError: if the data set has no pictures or no annotations.
     """
     torch.manual_seed(seed)
     source = DATASETS[dataset]
-    model = Classifier(*_task(dataset, source.modalities))
+    model = Classifier(*_shape_and_annotations(dataset, source.modalities))
     train, valid = source.load("train", False), source.load("valid", False)
     pictures, held_out = (assemble(source.modalities, x.values) for x in (train, valid))
     optimiser = torch.optim.Adam(model.parameters(), fused=True)
-    each = -(-len(pictures) // BATCH)
-    epochs = -(-STEPS * (READING if model.reads else 1) // each)
-    steps = epochs * each
+    steps_per_epoch = -(-len(pictures) // BATCH)
+    epochs = -(-STEPS * (TEXT_STEPS if model.has_text else 1) // steps_per_epoch)
+    steps = epochs * steps_per_epoch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
     best = 0.0
     for _ in range(epochs):
         model.train()
         for index in torch.randperm(len(pictures)).split(BATCH):
-            # A shift of up to two pixels: strokes do not always stand in the same place.
+            # Shifts of up to two pixels augment the data: positions of strokes vary.
             down, right = torch.randint(-2, 3, (2,)).tolist()
             shifted = pictures[index].roll((down, right), (-2, -1))
             loss = model.loss(shifted, train[index].values)
@@ -133,32 +143,35 @@ def train_classifier(dataset: str, path: Path, seed: int = 0) -> float:
             optimiser.step()
             schedule.step()
         model.eval()
-        accuracy = model.right(held_out, valid.values).double().mean().item()
+        accuracy = model.accuracy(held_out, valid.values).double().mean().item()
         if accuracy > best:
             best = accuracy
             save_listed(path, {n: w.half() for n, w in model.state_dict().items()})
     return best
 
 
-def classifier_of(
+def load_classifier(
     dataset: str, modalities: Iterable[Modality], root: Path = CHECKPOINTS
 ) -> Classifier:
-    """Load the classifier that names the pictures of a data set.
+    """Load the classifier of a data set.
 
     Raises:
-        CheckpointError: if it is missing or damaged, or if there is nothing to name.
+        CheckpointError: if its file is missing or damaged, or if the data set has no pictures or no
+            annotations.
     """
-    model = Classifier(*_task(dataset, modalities))
+    model = Classifier(*_shape_and_annotations(dataset, modalities))
     load_into(model, root / dataset / FILE)
     return model.eval().requires_grad_(False)
 
 
-def _task(
+def _shape_and_annotations(
     dataset: str, modalities: Iterable[Modality]
 ) -> tuple[tuple[int, int, int], list[Modality]]:
-    """Give the shape of a data set's picture, and what is said of it in words."""
+    """Return the shape of a data set's pictures, and its annotations."""
     modalities = tuple(modalities)
     shape, annotations = picture_shape(modalities), [m for m in modalities if m.is_annotation]
     if shape is None or not annotations:
-        raise CheckpointError(f"{dataset} has no pictures with words for a classifier to find.")
+        raise CheckpointError(
+            f"{dataset} has no pictures with labels, tags or texts for a classifier to predict."
+        )
     return shape, annotations

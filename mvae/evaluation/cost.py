@@ -1,4 +1,4 @@
-"""What a step of training costs, counted and not timed."""
+"""The cost of a training step, counted rather than timed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["decoder_evaluations"]
 
 
 def decoder_evaluations(config: ModelConfig, batch: Batch) -> dict[str, float]:
-    """Count how often one step decodes each modality, for a sample of the batch.
+    """Count how often one training step decodes each modality, per sample of the batch.
 
     Args:
         config: the model and its objective.
-        batch: a few samples, as in training, at least one.
+        batch: a few training samples, at least one.
 
     Returns:
-        dict: modality name to evaluations of its decoder a sample; 0 where there is no decoder.
+        dict: decoder evaluations per sample, by modality; 0 where there is no decoder.
 
     Raises:
         ValueError: if there is no sample.
@@ -30,7 +30,7 @@ def decoder_evaluations(config: ModelConfig, batch: Batch) -> dict[str, float]:
         >>> from mvae.training.recipes import config_for
         >>> config = config_for("mnist", "mvae")
         >>> samples = load_samples("mnist", config.modalities)
-        >>> decoder_evaluations(config, samples[slice(0, 8)])  # all together, and each alone
+        >>> decoder_evaluations(config, samples[slice(0, 8)])  # jointly, and each alone
         {'image': 2.0, 'label': 2.0}
     """
     if not len(batch):

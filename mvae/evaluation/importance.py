@@ -1,4 +1,4 @@
-"""Importance weights of draws from several proposals, and what they estimate."""
+"""Importance weighting with draws from several proposals, and its diagnostics."""
 
 from __future__ import annotations
 
@@ -11,35 +11,43 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["FEWEST", "Draws", "LogLikelihood", "Proposal", "average", "pareto_k", "ratio"]
+__all__ = [
+    "MIN_DRAWS",
+    "Draws",
+    "LogLikelihood",
+    "Proposal",
+    "log_mean",
+    "log_mean_ratio",
+    "pareto_k",
+]
 
-#: Draws below which the tail of the weights has too few points.
-FEWEST = 25
-#: Nats within which the largest weights are much the same.
-FLAT = 1.0
+#: Smallest number of draws for which the tail of the weights has enough points.
+MIN_DRAWS = 25
+#: Range of the largest log weights, in nats, below which they count as equal.
+FLAT_TAIL = 1.0
 
 
 class Proposal(Protocol):
-    """A distribution over latents to draw from: a Gaussian, a mixture, a refined posterior."""
+    """A distribution over latents to draw from: a Gaussian, a mixture or a refined posterior."""
 
     def from_noise(self, noise: Tensor) -> Tensor:
         """Turn standard normal noise ``(N, B, D)`` into draws ``(N, B, D)``."""
 
     def log_prob(self, z: Tensor) -> Tensor:
-        """Compute the log density of ``(N, B, D)`` in nats, ``(N, B)``."""
+        """Return the log density in nats, ``(N, B, D)`` to ``(N, B)``."""
 
 
 @dataclass(frozen=True)
 class LogLikelihood:
-    """Estimates for B samples, in nats.
+    """Estimates of log-likelihoods for B samples, in nats.
 
     Args:
-        value: log p(x_S) or log p(x_A|x_B), ``(B,)``; on average an underestimate of the first.
-        se: its standard error by the delta method, ``(B,)``; with few latents an upper estimate,
-            as it takes draws for independent that are spread evenly.
-        k_hat: Pareto shape of the weights, ``(B,)``; above 0.7 an estimate is not to be trusted.
-        variance: of log p(x_S, z) − log q(z) under q, ``(B,)``, 0 for the exact posterior; None
-            for a conditional and for what is annealed.
+        value: log p(x_S) or log p(x_A|x_B), ``(B,)``; the former is underestimated on average.
+        se: standard error of the value by the delta method, ``(B,)``; with few latents it is
+            conservative, as it treats evenly spread draws as independent.
+        k_hat: Pareto shape k̂ of the weights, ``(B,)``; above 0.7 an estimate is unreliable.
+        variance: variance of log p(x_S, z) − log q(z) under q, ``(B,)``, which is 0 for the exact
+            posterior; None for conditionals and annealed estimates.
     """
 
     value: Tensor
@@ -50,14 +58,14 @@ class LogLikelihood:
 
 @dataclass(frozen=True)
 class Draws:
-    r"""Draws of B samples' latents from several proposals, and what there is to know of them.
+    r"""Draws of the latents of B samples from several proposals, with their log densities.
 
     Args:
         proposals: r_1 … r_J.
-        counts: K_1 … K_J, how many draws each has; z holds one proposal's after the other's.
-        z: the draws, ``(K, B, D)``.
-        terms: log densities at the draws, ``(K, B)`` each, by name: of the prior and of each
-            modality given z. A target is the sum of some of them.
+        counts: K_1 … K_J, the number of draws from each proposal, in the order of z.
+        z: all K draws, ``(K, B, D)``.
+        terms: log densities at the draws by name, ``(K, B)`` each: that of the prior, and that of
+            each modality given z. A target is the sum of some of them.
     """
 
     proposals: tuple[Proposal, ...]
@@ -68,8 +76,8 @@ class Draws:
     def log_mixture(self) -> Tensor:
         r"""Compute :math:`\log \sum_j \frac{K_j}{K} r_j(z)` at the draws, ``(K, B)``.
 
-        The full mixture in the denominator of weights is the *balance heuristic*: no draw has a
-        large weight where any proposal is dense. Veach & Guibas 1995,
+        Weights with the full mixture in the denominator are known as the *balance heuristic*: no
+        draw has a large weight where any of the proposals has a high density. Veach & Guibas 1995,
         https://doi.org/10.1145/218380.218498.
         """
         total = sum(self.counts)
@@ -80,15 +88,15 @@ class Draws:
         return torch.stack(each).logsumexp(0)
 
     def log_target(self, names: Iterable[str]) -> Tensor:
-        """Sum some of the terms, ``(K, B)``."""
+        """Return the log of the unnormalised target, the sum of the named terms, ``(K, B)``."""
         return torch.stack([self.terms[name] for name in names]).sum(0)
 
     def log_weights(self, names: Iterable[str]) -> Tensor:
-        """Compute the log of a target over the mixture of all proposals, ``(K, B)``."""
+        """Return log weights: a target over the mixture of all proposals, ``(K, B)``."""
         return self.log_target(names) - self.log_mixture()
 
-    def and_of(self, other: Draws) -> Draws:
-        """Put together draws that were made for two targets, with the terms that both have."""
+    def pool_with(self, other: Draws) -> Draws:
+        """Pool draws that were made for two targets, keeping the terms that both have."""
         return Draws(
             self.proposals + other.proposals,
             self.counts + other.counts,
@@ -101,51 +109,55 @@ class Draws:
         )
 
 
-def average(
-    log_weights: Tensor, counts: Sequence[int] = (), plain: Tensor | None = None
+def log_mean(
+    log_weights: Tensor, counts: Sequence[int] = (), q_log_weights: Tensor | None = None
 ) -> LogLikelihood:
-    r"""Estimate the logarithm of the mean of weights, ``(K, B)``, with its diagnostics.
+    r"""Estimate the logarithm of the mean of weights ``(K, B)``, with diagnostics.
 
     .. math:: \hat m = \frac1K\sum_k w_k, \qquad
               \mathrm{se}^2 = \frac{1}{\hat m^2 K^2} \sum_r K_r \mathrm{Var}_r(w)
 
-    How many draws come from which proposal is fixed, so how far the proposals' means lie apart is
-    no error.
+    The number of draws from each proposal is fixed, so differences between the proposals' means do
+    not contribute to the error.
 
     Args:
-        log_weights: of draws, one proposal after the other.
-        counts: K_r, the draws of each proposal, at least two; none if all are of one.
-        plain: logarithms of plain importance weights, of q alone, whose variance is given.
+        log_weights: log weights of the draws, grouped by proposal.
+        counts: K_r, the number of draws from each proposal, at least two; empty for one proposal.
+        q_log_weights: log importance weights with q as the only proposal; their variance is kept.
 
     Example:
-        >>> found = average(torch.tensor([[0.5], [1.5], [2.0]]).log().repeat(10, 1))
-        >>> round(found.value.exp().item(), 3), round(found.se.item(), 3)
+        >>> estimate = log_mean(torch.tensor([[0.5], [1.5], [2.0]]).log().repeat(10, 1))
+        >>> round(estimate.value.exp().item(), 3), round(estimate.se.item(), 3)
         (1.333, 0.087)
     """
     value = log_weights.logsumexp(0) - math.log(len(log_weights))
     weights = (log_weights - value).exp()  # mean 1
     k_hat = pareto_k(log_weights).to(value.dtype)
     se = _standard_error(weights, counts)
-    return LogLikelihood(value, se, k_hat, None if plain is None else plain.var(0))
+    return LogLikelihood(value, se, k_hat, None if q_log_weights is None else q_log_weights.var(0))
 
 
-def ratio(above: Tensor, below: Tensor, counts: Sequence[int]) -> LogLikelihood:
-    r"""Estimate the logarithm of a ratio of two means over the same draws, ``(K, B)`` each.
+def log_mean_ratio(
+    log_numerator: Tensor, log_denominator: Tensor, counts: Sequence[int]
+) -> LogLikelihood:
+    r"""Estimate the logarithm of the ratio of two means over the same draws, ``(K, B)`` each.
 
     .. math:: \log \frac{\sum_k a_k}{\sum_k b_k}, \qquad
               \mathrm{se}^2 = \frac{1}{K^2} \sum_r K_r
               \mathrm{Var}_r\Big(\frac{a}{\bar a} - \frac{b}{\bar b}\Big)
 
     Args:
-        above: log a_k.
-        below: log b_k; where no a_k exceeds its b_k the estimate is at most 0.
-        counts: K_r, the draws of each proposal.
+        log_numerator: log a_k.
+        log_denominator: log b_k; the estimate is at most 0 if no a_k exceeds its b_k.
+        counts: K_r, the number of draws from each proposal.
     """
-    k = math.log(len(above))
-    means = [x.logsumexp(0) - k for x in (above, below)]
-    apart = (above - means[0]).exp() - (below - means[1]).exp()
-    k_hat = torch.maximum(pareto_k(above), pareto_k(below)).to(above.dtype)
-    return LogLikelihood(means[0] - means[1], _standard_error(apart, counts), k_hat)
+    k = math.log(len(log_numerator))
+    log_means = [x.logsumexp(0) - k for x in (log_numerator, log_denominator)]
+    difference = (log_numerator - log_means[0]).exp() - (log_denominator - log_means[1]).exp()
+    k_hat = torch.maximum(pareto_k(log_numerator), pareto_k(log_denominator)).to(
+        log_numerator.dtype
+    )
+    return LogLikelihood(log_means[0] - log_means[1], _standard_error(difference, counts), k_hat)
 
 
 def _standard_error(x: Tensor, counts: Sequence[int]) -> Tensor:
@@ -155,10 +167,11 @@ def _standard_error(x: Tensor, counts: Sequence[int]) -> Tensor:
 
 
 def pareto_k(log_weights: Tensor) -> Tensor:
-    """Estimate the Pareto shape of each sample's weights, ``(K, B)`` to ``(B,)``.
+    """Estimate the Pareto shape k̂ of each sample's weights, ``(K, B)`` to ``(B,)``.
 
-    −∞ where the largest weights, as many as its tail has, are much the same: a defensive mixture
-    bounds them, many draws may lie at the bound, and the few above it by little tell no shape.
+    The shape is −∞ where the largest weights, those in the tail, are nearly equal. A defensive
+    mixture bounds the weights; many draws may lie close to the bound, and no shape can then be
+    inferred from the few that are slightly larger.
     Vehtari et al. 2024, https://arxiv.org/abs/1507.02646.
 
     Example:
@@ -166,17 +179,17 @@ def pareto_k(log_weights: Tensor) -> Tensor:
         >>> round(pareto_k(-0.9 * u.log()).item(), 1)  # a Pareto tail of shape 0.9
         0.9
     """
-    # Imported here: it takes a second, and only an evaluation needs it.
+    # Imported here, as the import takes a second and only evaluation needs it.
     from arviz_stats.base.array import array_stats
 
     tail = min(len(log_weights) // 5, round(3 * len(log_weights) ** 0.5))
     top = log_weights.topk(tail + 1, 0).values
-    bounded = top[0] - top[-1] < FLAT
+    bounded = top[0] - top[-1] < FLAT_TAIL
     shapes = []
     for weights in log_weights.double().T.numpy():
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             try:
-                # The library takes log-likelihoods, whose reciprocals are the weights it smooths.
+                # The library expects log-likelihoods and smooths their reciprocals, the weights.
                 shapes.append(float(array_stats.psislw(-weights, r_eff=1.0)[1]))
             except ValueError:
                 shapes.append(-math.inf)

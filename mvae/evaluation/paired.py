@@ -1,4 +1,4 @@
-"""Paired differences between models: errors of what the same samples score with two of them."""
+"""Standard errors of paired differences between models, over the same samples."""
 
 from __future__ import annotations
 
@@ -9,70 +9,70 @@ from typing import Any
 from torch import Tensor
 
 from mvae.checkpoint import CheckpointError, load_metrics, load_tensors, save_tensors
-from mvae.evaluation.measures.base import Scored
+from mvae.evaluation.measures.base import ScoredFigure
 
-__all__ = ["PAIRED", "VALUES", "keep_values", "paired_errors", "with_kept"]
+__all__ = ["PAIRED", "VALUES_FILE", "merge_kept_errors", "paired_errors", "save_values"]
 
-#: What `paired_errors` finds: the errors, and the weights of the models that they belong to.
+#: Keys of the result of `paired_errors`: the errors, and hashes of the other models' weights.
 PAIRED = ("paired", "paired_with")
-#: The file beside a checkpoint with the values of every sample; it is not bundled.
-VALUES = "values.safetensors"
-#: Kinds of figures that rank models and come from the same samples for all of them.
+#: File in the folder of a checkpoint with the values of single samples; it is not bundled.
+VALUES_FILE = "values.safetensors"
+#: Kinds of figures that rank models and are measured on the same samples for all of them.
 KINDS = (
     *("loglik", "elbo", "predictive", "accuracy", "probe"),
     *("average_precision", "per_token", "bleu", "chrf", "frechet"),
 )
-#: By how much a written mean is rounded, at most.
+#: Largest rounding error of a mean in metrics.json.
 ROUNDED = 1e-3
 
 
-def keep_values(folder: Path, test: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Keep the samples' values of all figures that rank models, and return those of this run.
+def save_values(folder: Path, test: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Save the values of all samples for every figure that ranks models, and return this run's.
 
-    What other runs kept of figures that this one did not compute stays.
+    Values saved by earlier runs, of figures that this run did not compute, are kept.
 
     Args:
-        folder: of the checkpoint.
-        test: figures by kind and by what is given and asked.
+        folder: folder of the checkpoint.
+        test: figures by kind and key.
     """
     values = {
-        f"{kind} {what}": x.each
+        f"{kind} {what}": x.per_sample
         for kind in KINDS
         for what, x in test.get(kind, {}).items()
-        if isinstance(x, Scored)
+        if isinstance(x, ScoredFigure)
     }
     try:
-        before = load_tensors(folder / VALUES)
+        stored = load_tensors(folder / VALUES_FILE)
     except CheckpointError:
-        before = {}  # none were kept, or nothing whole
-    save_tensors(folder / VALUES, before | values)
+        stored = {}  # the file is missing or damaged
+    save_tensors(folder / VALUES_FILE, stored | values)
     return values
 
 
 def paired_errors(
     dataset: str, name: str, values: Mapping[str, Tensor], root: Path
 ) -> dict[str, Any]:
-    r"""Compute standard errors of mean differences to every other model whose values lie here.
+    r"""Compute standard errors of the mean differences to every other model with saved values.
 
     .. math:: \mathrm{se} = \sqrt{\mathrm{Var}_n(a_n - b_n) / N}
 
-    The difference itself is that of the two means, as they are over the same N samples. Values
-    that do not belong to the figures beside them, of other weights or from another run, do not
-    count, nor do values of other samples.
+    The mean difference itself is the difference of the two means, as both are taken over the same
+    N samples. Values are ignored if they are of other samples, or do not match the figures in
+    metrics.json because they come from other weights or another run.
 
     Args:
         dataset: name of the data set.
-        name: of the model whose values are given.
-        values: by kind and key, ``(N,)``; NaN is no sample.
-        root: the folder of checkpoints.
+        name: name of the model whose values are given.
+        values: values of each sample by kind and key, ``(N,)``; NaN marks samples left out.
+        root: folder of all checkpoints.
 
     Returns:
-        Under "paired" by kind, key and other model; under "paired_with" the hash of each other
-        model's weights. Nothing where there is no other.
+        Standard errors under "paired", by kind, key and other model; and under "paired_with" the
+        hash of each other model's weights. Empty if there is no other model.
     """
     errors: dict[str, dict[str, dict[str, float]]] = {}
     weights: dict[str, str | int | float] = {}
-    for path in sorted((root / dataset).glob(f"*/{VALUES}")):
+    for path in sorted((root / dataset).glob(f"*/{VALUES_FILE}")):
         other = path.parent.name
         if other == name:
             continue
@@ -89,34 +89,34 @@ def paired_errors(
             if written is None or abs(b.nanmean() - written["mean"]) > ROUNDED:
                 continue
             if a.shape == b.shape and bool((a.isnan() == b.isnan()).all()):
-                apart = (a - b)[~a.isnan()]
-                se = apart.std().item() / len(apart) ** 0.5
+                difference = (a - b)[~a.isnan()]
+                se = difference.std().item() / len(difference) ** 0.5
                 errors.setdefault(kind, {}).setdefault(what, {})[other] = round(se, 4)
                 weights[other] = metrics.protocol.get("weights_sha256", "")
     if not errors:
         return {}
-    # In an order that does not depend on that of a set of keys.
-    ordered = {kind: dict(sorted(found.items())) for kind, found in sorted(errors.items())}
+    # Sorted, as the order of a set of keys varies.
+    ordered = {kind: dict(sorted(by_key.items())) for kind, by_key in sorted(errors.items())}
     return {"paired": ordered, "paired_with": weights}
 
 
-def with_kept(
-    found: Mapping[str, Any], kept: Mapping[str, Any], test: Mapping[str, Any]
+def merge_kept_errors(
+    new: Mapping[str, Any], kept: Mapping[str, Any], test: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Add errors of kinds that this run did not compute, unless the other model has changed.
+    """Merge new errors with those of an earlier run, unless the other model has changed since.
 
     Args:
-        found: by `paired_errors`.
-        kept: of an earlier run, of the same form.
-        test: the figures that there are.
+        new: result of `paired_errors` for the figures that this run computed.
+        kept: result of an earlier run, for all figures.
+        test: all figures of the model.
     """
-    weights = {**kept.get("paired_with", {}), **found.get("paired_with", {})}
-    same = {name for name, x in kept.get("paired_with", {}).items() if weights[name] == x}
+    weights = {**kept.get("paired_with", {}), **new.get("paired_with", {})}
+    unchanged = {name for name, x in kept.get("paired_with", {}).items() if weights[name] == x}
     errors: dict[str, Any] = {}
     for kind, keys in kept.get("paired", {}).items():
-        for what, others in keys.items():
-            still = {name: se for name, se in others.items() if name in same}
-            if still and what in test.get(kind, {}):
-                errors.setdefault(kind, {})[what] = still
-    errors |= found.get("paired", {})
+        for what, by_model in keys.items():
+            kept_errors = {name: se for name, se in by_model.items() if name in unchanged}
+            if kept_errors and what in test.get(kind, {}):
+                errors.setdefault(kind, {})[what] = kept_errors
+    errors |= new.get("paired", {})
     return {"paired": errors, "paired_with": weights} if errors else {}

@@ -1,4 +1,4 @@
-"""Draws whose shares between proposals follow the weights, for models of many latents."""
+"""Population Monte Carlo: draws allocated among proposals, for models with many latents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mvae.evaluation.importance import Draws, Proposal
 
 __all__ = ["population_draws"]
 
-#: Share of the draws that come first, equally many from each proposal.
+#: Share of the draws in the pilot round, which takes equally many from each proposal.
 PILOT = 0.2
 
 
@@ -24,23 +24,24 @@ def population_draws(
     latents: int,
     generator: torch.Generator,
 ) -> Draws:
-    r"""Draw one sample's latents, most from the proposals under which the target lies.
+    r"""Draw one sample's latents, most of them from the proposals that fit the target best.
 
-    A fifth of the draws come first, equally many from each of J proposals. The others are shared
-    out by one step of the algorithm that brings a mixture nearest to the target, in KL(target ‖ ·),
+    A fifth of the draws form a pilot round, with equally many from each of J proposals. The others
+    are allocated by one step of the algorithm that minimises KL(target ‖ mixture),
 
     .. math:: \alpha_j = \sum_k \bar w_k \frac{r_j(z_k)}{\sum_i r_i(z_k)}
 
-    (population Monte Carlo, Cappé et al. 2008, https://doi.org/10.1007/s11222-008-9059-x), so a
-    proposal that misses the target costs few draws, and one that is too narrow is made up for.
+    (population Monte Carlo, Cappé et al. 2008, https://doi.org/10.1007/s11222-008-9059-x). A
+    proposal that misses the target thus takes few draws, and others compensate for one that is too
+    narrow.
 
     Args:
-        proposals: of one sample, B = 1.
-        terms: log densities by name, of latents ``(N, 1, D)``, ``(N, 1)`` each.
-        target: names of those whose sum is the log of the unnormalised target.
-        k: K, draws in all, at least two for each proposal twice over.
-        latents: D.
-        generator: the source of randomness.
+        proposals: r_1 … r_J for one sample, B = 1.
+        terms: maps latents ``(N, 1, D)`` to log densities by name, ``(N, 1)`` each.
+        target: names of the terms whose sum is the log of the unnormalised target.
+        k: K, the total number of draws; at least two for each proposal in each round.
+        latents: D, the number of latents.
+        generator: source of random numbers.
     """
 
     def draw(counts: Sequence[int]) -> list[Tensor]:
@@ -49,37 +50,39 @@ def population_draws(
             for r, n in zip(proposals, counts, strict=True)
         ]
 
-    several = len(proposals)
-    few = max(2, round(PILOT * k / several))
-    first = draw([few] * several)
-    pilot = Draws(tuple(proposals), (few,) * several, torch.cat(first), terms(torch.cat(first)))
+    n_proposals = len(proposals)
+    pilot_count = max(2, round(PILOT * k / n_proposals))
+    first = draw([pilot_count] * n_proposals)
+    pilot = Draws(
+        tuple(proposals), (pilot_count,) * n_proposals, torch.cat(first), terms(torch.cat(first))
+    )
     log_r = torch.stack([r.log_prob(pilot.z) for r in proposals])  # (J, N, 1)
     weights = (pilot.log_target(target) - log_r.logsumexp(0)).softmax(0)
     shares = (weights * log_r.softmax(0)).sum((1, 2))  # (J,)
-    counts = _shared_out(k - several * few, shares)
+    counts = _split_by_shares(k - n_proposals * pilot_count, shares)
     second = draw(counts)
-    later = terms(torch.cat(second))
+    second_terms = terms(torch.cat(second))
 
-    def in_turns(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-        """Put one proposal's draws of both rounds after the other's."""
-        return torch.cat([x for pair in zip(one, other, strict=True) for x in pair])
+    def interleave(first_round: Sequence[Tensor], second_round: Sequence[Tensor]) -> Tensor:
+        """Concatenate the draws of both rounds, proposal by proposal."""
+        return torch.cat([x for pair in zip(first_round, second_round, strict=True) for x in pair])
 
     return Draws(
         proposals=tuple(proposals),
-        counts=tuple(few + n for n in counts),
-        z=in_turns(first, second),
+        counts=tuple(pilot_count + n for n in counts),
+        z=interleave(first, second),
         terms={
-            name: in_turns(x.split(few), later[name].split(counts))
+            name: interleave(x.split(pilot_count), second_terms[name].split(counts))
             for name, x in pilot.terms.items()
         },
     )
 
 
-def _shared_out(n: int, shares: Tensor) -> list[int]:
-    """Split n by shares that sum to 1, the rest going to the largest.
+def _split_by_shares(n: int, shares: Tensor) -> list[int]:
+    """Split n into integers in proportion to shares that sum to 1; the largest takes the rest.
 
     Example:
-        >>> _shared_out(10, torch.tensor([0.62, 0.38]))
+        >>> _split_by_shares(10, torch.tensor([0.62, 0.38]))
         [7, 3]
     """
     counts = (n * shares).floor().long()

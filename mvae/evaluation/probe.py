@@ -1,4 +1,4 @@
-"""Linear probe: how much of a label can be read off the posterior mean by straight lines."""
+"""Linear probe: how well a linear classifier predicts a label from the posterior mean."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from mvae.models.base import LatentModel
 
 __all__ = ["linear_probe"]
 
-#: Iterations of the solver; on scaled latents it is done before, after some hundreds at most.
+#: Maximum iterations of the solver; on standardised latents it converges within a few hundred.
 ITERATIONS = 2000
 
 
 @torch.no_grad()
 def linear_probe(model: LatentModel, train: Batch, test: Batch, label: str) -> Tensor:
-    r"""Say for which test samples a logistic regression on E_q[z|x_S] is right, float ``(B,)``.
+    r"""Return the accuracy of a logistic regression on E_q[z|x_S], 1 or 0 for each test sample.
 
     .. math:: \hat y = \arg\max_y w_y^\top E_{q(z|x_S)}[z] + b_y
 
-    The regression is scikit-learn's, with its default L2 penalty, on latents that are divided by
-    their standard deviations in the training samples. The model's own weights stay as they are.
+    The regression is that of scikit-learn, with its default L2 penalty, on latents standardised by
+    the training samples. The weights of the model itself are not changed.
 
     Args:
-        model: has posteriors.
-        train: samples on which w and b are learned, with what is supplied of them.
-        test: samples on which they are judged, likewise.
-        label: the modality that is to be told; its values are known in both.
+        model: a model with posteriors.
+        train: samples to fit w and b on, with the supplied modalities present.
+        test: samples to predict, with the supplied modalities present.
+        label: name of the label to predict; both batches have its values.
 
     Raises:
-        ValueError: if the model has no posterior given this subset, with its sentence, or if no
-            modality has the label's name.
+        ValueError: if the model has no posterior given this subset (the message is the model's), or
+            if no modality has the name of the label.
     """
     for batch in (train, test):
         batch.there(label)

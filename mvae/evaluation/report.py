@@ -1,4 +1,4 @@
-"""Everything that metrics.json holds, computed on the test split with its protocol beside it."""
+"""Evaluation of a checkpoint on the test split: the figures of metrics.json, and their protocol."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from mvae.checkpoint import (
     write_json,
 )
 from mvae.data import dataset_of
-from mvae.evaluation.classifier import FILE, classifier_of
+from mvae.evaluation.classifier import FILE, load_classifier
 from mvae.evaluation.measures import OTHERS, EvaluationContext, Likelihoods, Measure, estimates
-from mvae.evaluation.measures.base import costly
-from mvae.evaluation.paired import PAIRED, keep_values, paired_errors, with_kept
-from mvae.evaluation.step_cache import WORKING, Step, StepCache
+from mvae.evaluation.measures.base import is_costly
+from mvae.evaluation.paired import PAIRED, merge_kept_errors, paired_errors, save_values
+from mvae.evaluation.step_cache import CACHE_FILE, Step, StepCache
 from mvae.files import writing
 
 __all__ = ["MEASURES", "REFERENCE", "EvaluationProgress", "evaluate"]
@@ -33,24 +33,26 @@ __all__ = ["MEASURES", "REFERENCE", "EvaluationProgress", "evaluate"]
 #: Names of all measures.
 MEASURES = tuple(measure.name for measure in (Likelihoods(), *OTHERS))
 
-#: The model that others are compared with on the same samples.
+#: Name of the model that others are compared with on the same samples.
 REFERENCE = "mvae"
-#: Test samples whose log-likelihood is estimated, the same for all models of a data set; and where
-#: there are more than so many subsets, or a draw takes long to decode.
-SCORED, SUBSETS, FEWER = 1000, 3, 250
+#: Number of test samples whose log-likelihood is estimated, the same for all models of a data set.
+SCORED = 1000
+#: The same if draws are slow to decode, or if there are more subsets than the second number.
+SCORED_IF_COSTLY, MANY_SUBSETS = 250, 3
 
 
 @dataclass(frozen=True)
 class EvaluationProgress:
-    """How far an evaluation is.
+    """Progress of an evaluation.
 
     Args:
-        what: was done last.
-        size: of what was done since the last report, or before this run, in thousand latents.
-        total: of all that there is to do.
+        step: name of the last completed step.
+        size: size of the steps completed since the last report, or before this run, in thousands of
+            decoded latents.
+        total: size of all steps.
     """
 
-    what: str
+    step: str
     size: int
     total: int
 
@@ -64,46 +66,47 @@ def evaluate(
     root: Path = CHECKPOINTS,
     only: Collection[str] = (),
 ) -> Iterator[EvaluationProgress]:
-    """Measure a checkpoint on the test split and write its metrics.json; yield what is done.
+    """Evaluate a checkpoint on the test split and write its metrics.json, yielding progress.
 
-    What is computed is kept beside the checkpoint at once: interrupted, the next call goes on.
-    Log-likelihoods are compared with those of the reference, which are computed if need be; and
-    every figure that ranks models with those of all models that were evaluated here before.
+    The result of every step is saved beside the checkpoint at once, so that an interrupted
+    evaluation resumes with the next call. Log-likelihoods are compared with those of the reference
+    model, which are computed if necessary; every figure that ranks models is compared with those of
+    all models whose values of single samples were saved before.
 
     Args:
         dataset: name of the data set.
         name: name of the model.
-        n: test samples whose log-likelihood is estimated; None for 1,000, or 250 where there are
-            many subsets or a draw takes long to decode.
-        k: importance draws a sample.
-        seed: of all draws; two models with the same seed see the same noise.
-        root: the folder of checkpoints.
-        only: names of the measures to compute, out of :data:`MEASURES`; their figures and their
-            protocol replace those in metrics.json, all else there is kept. None for all measures.
+        n: number of test samples whose log-likelihood is estimated; by default 1,000, or 250 if
+            there are many subsets or draws are slow to decode.
+        k: number of importance draws per sample.
+        seed: seed of all draws; two models with the same seed see the same noise.
+        root: folder of all checkpoints.
+        only: names of the measures to compute, out of :data:`MEASURES`; their figures and protocol
+            replace those in metrics.json, and all others are kept. Empty for all measures.
 
     Raises:
-        CheckpointError: if a checkpoint is missing or damaged, or the classifier is damaged, or if
-            there are no figures of the same weights, samples and seed to keep beside ``only``, or
-            another command is writing into its folder.
-        DatasetError: if there is no such data set, or its raw data are not there.
-        ValueError: if no measure has such a name.
+        CheckpointError: if a checkpoint is missing or damaged, if the classifier is damaged, if
+            ``only`` is given but there are no figures of the same weights, samples and seed to
+            keep, or if another command is writing to the same folder.
+        DatasetError: if there is no such data set, or its raw data are missing.
+        ValueError: if ``only`` names an unknown measure.
     """
     if unknown := {*only} - {*MEASURES}:
         raise ValueError(f"no measure is called {min(unknown)!r}; there are {', '.join(MEASURES)}")
-    load_model(dataset, name, root)  # so that a wrong name makes no folder
+    load_model(dataset, name, root)  # fails for a wrong name before a folder is created
     with writing(root / dataset / name):
-        context = context_of(dataset, name, n, k, seed, root)
+        context = load_context(dataset, name, n, k, seed, root)
         yield from measure_all(context, dataset, name, root, only)
 
 
 def measure_all(
     context: EvaluationContext, dataset: str, name: str, root: Path, only: Collection[str]
 ) -> Iterator[EvaluationProgress]:
-    """Measure a subject, and write its metrics.json."""
-    kept = kept_figures(context, dataset, name, root) if only else ({}, {})
-    cache = cache_of(context, dataset, name, root)
+    """Run all steps of an evaluation, yielding progress, and write metrics.json."""
+    stored = stored_figures(context, dataset, name, root) if only else ({}, {})
+    cache = open_cache(context, dataset, name, root)
     measures: list[Measure] = [m for m in (Likelihoods(), *OTHERS) if not only or m.name in only]
-    todo = [(context, cache, step) for m in measures for step in m.steps(context)]
+    steps = [(context, cache, step) for m in measures for step in m.steps(context)]
     reference = None
     scored = isinstance(measures[0], Likelihoods) and any(measures[0].steps(context))
     if (
@@ -113,17 +116,17 @@ def measure_all(
     ):
         model, config = load_model(dataset, REFERENCE, root)
         reference = replace(context, model=model, config=config)
-        theirs = cache_of(reference, dataset, REFERENCE, root)
-        todo += [(reference, theirs, step) for step in Likelihoods().steps(reference)]
-    yield from run(todo, context.seed)
+        reference_cache = open_cache(reference, dataset, REFERENCE, root)
+        steps += [(reference, reference_cache, step) for step in Likelihoods().steps(reference)]
+    yield from run_steps(steps, context.seed)
 
     if reference:
-        measures[0] = Likelihoods((REFERENCE, estimates(reference, theirs)))
-    test, protocol = (dict(part) for part in kept)
+        measures[0] = Likelihoods((REFERENCE, estimates(reference, reference_cache)))
+    test, protocol = (dict(part) for part in stored)
     paired = {part: test.pop(part, {}) for part in PAIRED}
     for kind in {kind for measure in measures for kind in measure.kinds}:
-        for found in (test, paired["paired"]):
-            found.pop(kind, None)
+        for by_kind in (test, paired["paired"]):
+            by_kind.pop(kind, None)
     for measure in measures:
         figures = measure.figures(context, cache)
         assert figures.keys() <= {*measure.kinds}, f"{measure.name} does not list all of its kinds"
@@ -147,66 +150,67 @@ def measure_all(
             "weights_sha256": sha256(root / dataset / name / "weights.safetensors"),
             "command": command,
         }
-    values = keep_values(root / dataset / name, test)
-    # In the order of a whole evaluation, so that a file differs only where its figures do.
+    values = save_values(root / dataset / name, test)
+    # Sorted as in a full evaluation, so that files differ only where their figures do.
     place = {kind: i for i, m in enumerate((Likelihoods(), *OTHERS)) for kind in m.kinds}
     test = dict(sorted(test.items(), key=lambda item: place[item[0]]))
-    test |= with_kept(paired_errors(dataset, name, values, root), paired, test)
+    test |= merge_kept_errors(paired_errors(dataset, name, values, root), paired, test)
     write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
 
 
-def kept_figures(
+def stored_figures(
     context: EvaluationContext, dataset: str, name: str, root: Path
 ) -> tuple[dict[str, Any], dict[str, str | int | float]]:
-    """Return the figures and the protocol that stay; kinds that no measure has any more go.
+    """Return the stored figures and protocol, without kinds that are no longer computed.
 
     Raises:
-        CheckpointError: if there are none of the same weights, test samples and seed.
+        CheckpointError: if no figures of the same weights, test samples and seed are stored.
     """
     metrics = load_metrics(dataset, name, root)
-    again = f"`python -m mvae evaluate {dataset}/{name}` without --only computes all"
+    command = f"`python -m mvae evaluate {dataset}/{name}` without --only computes all"
     if metrics is None:
-        raise CheckpointError(f"There are no figures of these weights to add to; {again}.")
+        raise CheckpointError(f"There are no figures of these weights to add to; {command}.")
     for what, ours in (("n", len(context.test)), ("seed", context.seed)):
-        if (theirs := metrics.protocol.get(what)) != ours:
+        if (stored := metrics.protocol.get(what)) != ours:
             raise CheckpointError(
-                f"The figures of {dataset}/{name} have {what} = {theirs}, not {ours}; {again}."
+                f"The figures of {dataset}/{name} have {what} = {stored}, not {ours}; {command}."
             )
-    every: tuple[Measure, ...] = (Likelihoods(), *OTHERS)
-    kinds = {kind for m in every for kind in m.kinds}
+    measures: tuple[Measure, ...] = (Likelihoods(), *OTHERS)
+    kinds = {kind for m in measures for kind in m.kinds}
     facts = {"split", "n", "seed", "date", "version", "weights_sha256", "command"}
-    facts |= {f"{what}_{m.name}" for m in every for what in ("date", "command")}
-    facts |= {key for m in every for key in m.protocol(context)}
+    facts |= {f"{what}_{m.name}" for m in measures for what in ("date", "command")}
+    facts |= {key for m in measures for key in m.protocol(context)}
     return (
         {kind: found for kind, found in metrics.test.items() if kind in {*kinds, *PAIRED}},
         {key: fact for key, fact in metrics.protocol.items() if key in facts},
     )
 
 
-def run(
-    todo: list[tuple[EvaluationContext, StepCache, Step]], seed: int
+def run_steps(
+    steps: list[tuple[EvaluationContext, StepCache, Step]], seed: int
 ) -> Iterator[EvaluationProgress]:
-    """Run the steps that were not done before."""
-    total = sum(step.size for _, _, step in todo)
-    before = sum(step.size for _, cache, step in todo if cache.has(step))
-    yield EvaluationProgress("what was done before", before, total)
-    for _, cache, step in todo:
+    """Run the steps that are not in their cache yet."""
+    total = sum(step.size for _, _, step in steps)
+    before = sum(step.size for _, cache, step in steps if cache.has(step))
+    yield EvaluationProgress("steps completed before", before, total)
+    for _, cache, step in steps:
         if not cache.has(step):
-            cache.do(step, seed)
-            yield EvaluationProgress(step.what, step.size, total)
+            cache.run(step, seed)
+            yield EvaluationProgress(step.name, step.size, total)
 
 
-def context_of(
+def load_context(
     dataset: str, name: str, n: int | None, k: int, seed: int, root: Path
 ) -> EvaluationContext:
-    """Load a model and what it is measured on."""
+    """Load a model with the data and the classifier that it is evaluated on."""
     model, config = load_model(dataset, name, root)
     source = dataset_of(dataset)
     test = source.load("test", False)
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
-    judged = (root / dataset / FILE).exists()
-    many = 2 ** len(config.modalities) - 1 > SUBSETS
-    some = min(FEWER if many or costly(config.modalities) else SCORED, len(test))
+    has_classifier = (root / dataset / FILE).exists()
+    many_subsets = 2 ** len(config.modalities) - 1 > MANY_SUBSETS
+    costly = many_subsets or is_costly(config.modalities)
+    default_n = min(SCORED_IF_COSTLY if costly else SCORED, len(test))
 
     @lru_cache
     def train() -> Batch:
@@ -222,15 +226,15 @@ def context_of(
         test=test[order],
         train=train,
         valid=valid,
-        classifier=classifier_of(dataset, config.modalities, root) if judged else None,
-        n=some if n is None else min(n, len(test)),
+        classifier=load_classifier(dataset, config.modalities, root) if has_classifier else None,
+        n=default_n if n is None else min(n, len(test)),
         k=k,
         seed=seed,
     )
 
 
-def cache_of(context: EvaluationContext, dataset: str, name: str, root: Path) -> StepCache:
-    """Give what was computed before with the same weights and the same protocol."""
+def open_cache(context: EvaluationContext, dataset: str, name: str, root: Path) -> StepCache:
+    """Open the cache of results computed earlier with the same weights and protocol."""
     folder = root / dataset / name
     settings: dict[str, str | int | float] = {
         "weights": sha256(folder / "weights.safetensors"),
@@ -239,5 +243,5 @@ def cache_of(context: EvaluationContext, dataset: str, name: str, root: Path) ->
     }
     for measure in (Likelihoods(), *OTHERS):
         settings |= measure.protocol(context)
-    settings.pop("n_loglik", None)  # more samples are more parts
-    return StepCache(folder / WORKING, settings)
+    settings.pop("n_loglik", None)  # more samples only add parts
+    return StepCache(folder / CACHE_FILE, settings)

@@ -1,4 +1,4 @@
-"""Average precision: how well one modality finds another among many, and what chance reaches."""
+"""Average precision of cross-modal retrieval, and its expectation by chance."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ def average_precision(scores: Tensor, relevant: Tensor) -> Tensor:
 
     .. math:: \mathrm{AP} = \frac1R \sum_{r=1}^{R} \frac{\mathrm{hits}_r}{\mathrm{rank}_r}
 
-    with the ranks, from 1, of the R relevant items by their scores, and how many relevant items
-    are found up to there. Equal scores share the worst of their ranks, so that nothing is won by
-    them. NaN where nothing is relevant. Manning, Raghavan &
-    Schütze, *Introduction to Information Retrieval*, 2008, section 8.4,
-    https://nlp.stanford.edu/IR-book/.
+    where rank_r is the rank, from 1, of the r-th of R relevant items by score, and hits_r the
+    number of relevant items up to that rank. Equal scores share the worst of their ranks, so that
+    ties are never an advantage. NaN if no item is relevant. Manning, Raghavan & Schütze,
+    *Introduction to Information Retrieval*, 2008, section 8.4, https://nlp.stanford.edu/IR-book/.
 
     Args:
-        scores: of item n for query q, ``(Q, N)``; the highest comes first.
-        relevant: whether the item is what the query asks for, bool ``(Q, N)``.
+        scores: score of item n for query q, ``(Q, N)``; the highest ranks first.
+        relevant: whether item n is relevant to query q, bool ``(Q, N)``.
 
     Raises:
-        ValueError: if the two are not of that shape, or what is relevant is not bool.
+        ValueError: if the two shapes differ or are not ``(Q, N)``, or ``relevant`` is not bool.
 
     Example:
         >>> scores = torch.tensor([[0.9, 0.8, 0.7, 0.6]])
@@ -38,10 +37,10 @@ def average_precision(scores: Tensor, relevant: Tensor) -> Tensor:
         )
     order = scores.argsort(descending=True, stable=True)
     sorted_scores, hits = scores.gather(1, order), relevant.gather(1, order)
-    # Of equal scores the last one's rank and hits count for all.
+    # Items with equal scores all take the rank and the hits of the last of them.
     last = torch.searchsorted(-sorted_scores, -sorted_scores, right=True) - 1
-    found = hits.cumsum(1).gather(1, last).to(torch.get_default_dtype())
-    precision = found / (last + 1)
+    hits_so_far = hits.cumsum(1).gather(1, last).to(torch.get_default_dtype())
+    precision = hits_so_far / (last + 1)
     return (precision * hits).sum(1) / hits.sum(1)
 
 
@@ -51,22 +50,22 @@ def expected_by_chance(relevant: Tensor, items: Tensor) -> Tensor:
     .. math:: E[\mathrm{AP}] = \frac1N\Big(H_N + \frac{R-1}{N-1}\,(N - H_N)\Big),
               \qquad H_N = \sum_{k=1}^N \frac1k
 
-    Above the prevalence R/N, by much where R is small: the item at rank k is relevant with
-    probability R/N and then has (k−1)(R−1)/(N−1) relevant items before it on average. NaN where
-    nothing is relevant. Bestgen, *Exact Expected Average Precision of the Random Baseline for
+    It exceeds the prevalence R/N, by far if R is small: the item at rank k is relevant with
+    probability R/N, and (k−1)(R−1)/(N−1) relevant items then precede it on average. NaN if no item
+    is relevant. Bestgen, *Exact Expected Average Precision of the Random Baseline for
     System Evaluation*, 2015, https://doi.org/10.1515/pralin-2015-0007.
 
     Args:
-        relevant: R, how many items are what each query asks for, ``(Q,)``.
-        items: N, how many items each query ranks, ``(Q,)``.
+        relevant: R, the number of items relevant to each query, ``(Q,)``.
+        items: N, the number of items ranked for each query, ``(Q,)``.
 
     Example:
         >>> one, ten = torch.tensor([1]), torch.tensor([10])
-        >>> round(expected_by_chance(one, ten).item(), 4)  # and the prevalence is .1
+        >>> round(expected_by_chance(one, ten).item(), 4)  # the prevalence is 0.1
         0.2929
     """
     r, n = relevant.double(), items.double()
     harmonic = torch.digamma(n + 1) - torch.digamma(torch.ones_like(n))
-    others = (r - 1) / (n - 1).clamp(min=1)  # of one item, there are no others
+    others = (r - 1) / (n - 1).clamp(min=1)  # a single item has no others
     expected = (harmonic + others * (n - harmonic)) / n
     return expected.masked_fill(r < 1, torch.nan)

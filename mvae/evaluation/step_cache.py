@@ -1,4 +1,4 @@
-"""An evaluation as steps whose results are kept on disk, so that it can be interrupted anywhere."""
+"""Evaluation as a sequence of steps whose results are saved, so that it can be interrupted."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from torch import Tensor
 
 from mvae.checkpoint import write_atomically
 
-__all__ = ["WORKING", "Step", "StepCache"]
+__all__ = ["CACHE_FILE", "Step", "StepCache"]
 
-#: The file beside a checkpoint in which the results of the steps are kept.
-WORKING = "working.safetensors"
+#: File in the folder of a checkpoint with the results of the steps.
+CACHE_FILE = "working.safetensors"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A piece of an evaluation that takes seconds.
+    """A step of an evaluation, which takes a few seconds.
 
     Args:
-        what: the figure that it belongs to.
-        part: which part of the samples it takes, from 0.
-        size: thousands of decoded latents, or their equal; by it the time left is estimated.
-        run: computes the results, named tensors whose first dimension is that of the part.
+        name: name of the figure to which it contributes.
+        part: index of the part of the samples that it processes, from 0.
+        size: cost in thousands of decoded latents, from which the time left is estimated.
+        run: computes the results, tensors by name whose first dimension is that of the part.
     """
 
-    what: str
+    name: str
     part: int
     size: int
     run: Callable[[torch.Generator], Mapping[str, Tensor]]
 
 
 class StepCache:
-    """Results of steps, on disk as they come.
+    """Results of steps, saved to disk as soon as they are computed.
 
-    What was computed under other settings, or of other weights, is forgotten.
+    Results in the file that were computed with other settings or weights are discarded.
 
     Args:
-        path: of the file; it may not be there yet, or be damaged.
+        path: path of the file, which may be missing or damaged.
         settings: everything that the results depend on.
 
     Example:
         >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / WORKING
+        >>> path = Path(tempfile.mkdtemp()) / CACHE_FILE
         >>> step = Step("zeros", 0, 1, lambda generator: {"value": torch.zeros(2)})
-        >>> StepCache(path, {"seed": 0}).do(step, seed=0)
+        >>> StepCache(path, {"seed": 0}).run(step, seed=0)
         >>> StepCache(path, {"seed": 0}).has(step), StepCache(path, {"seed": 1}).has(step)
         (True, False)
     """
@@ -64,32 +64,33 @@ class StepCache:
                 if (file.metadata() or {}).get("settings") == self.settings:
                     self.kept = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except (OSError, safetensors.SafetensorError):
-            pass  # nothing was kept, or nothing whole
+            pass  # the file is missing or damaged
 
     def has(self, step: Step) -> bool:
-        """Say whether a step was done."""
-        return any(key.startswith(f"{step.what}#{step.part}#") for key in self.kept)
+        """Whether a step has been run."""
+        return any(key.startswith(f"{step.name}#{step.part}#") for key in self.kept)
 
-    def do(self, step: Step, seed: int) -> None:
-        """Run a step, with random numbers that depend on the seed and on its name, and keep it.
+    def run(self, step: Step, seed: int) -> None:
+        """Run a step and save its results.
 
-        Two models with the same seed so see the same noise.
+        Its random numbers depend on the seed and on the step's name and part, so that two models
+        with the same seed see the same noise.
         """
-        name = f"{step.what}#{step.part}"
+        name = f"{step.name}#{step.part}"
         generator = torch.Generator().manual_seed(seed + 2**32 + zlib.crc32(name.encode()))
         results = step.run(generator)
         self.kept |= {f"{name}#{key}": x.contiguous() for key, x in results.items()}
         content = safetensors.torch.save(self.kept, {"settings": self.settings})
         write_atomically(self.path, content)
 
-    def of(self, what: str) -> dict[str, Tensor]:
-        """Give the results of all parts, one after the other; empty where there are none."""
+    def results(self, name: str) -> dict[str, Tensor]:
+        """Return the results of all parts, concatenated by name; empty if there are none."""
         parts: dict[str, list[tuple[int, Tensor]]] = {}
         for key, x in self.kept.items():
-            of, part, name = key.rsplit("#", 2)
-            if of == what:
-                parts.setdefault(name, []).append((int(part), x))
+            step, part, result = key.rsplit("#", 2)
+            if step == name:
+                parts.setdefault(result, []).append((int(part), x))
         return {
-            name: torch.cat([x for _, x in sorted(each, key=lambda part: part[0])])
-            for name, each in parts.items()
+            result: torch.cat([x for _, x in sorted(each, key=lambda part: part[0])])
+            for result, each in parts.items()
         }

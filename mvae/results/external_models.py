@@ -1,4 +1,4 @@
-"""Other libraries' models, scored by this project's estimator, and figures that others report."""
+"""Models of other libraries scored by this project's estimator, and figures reported elsewhere."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from pathlib import Path
 from mvae.checkpoint import CHECKPOINTS
 from mvae.csv_files import read_rows
 
-__all__ = ["FILE", "REPORTED", "Peer", "Reported", "peers"]
+__all__ = ["FILE", "REPORTED", "ExternalModel", "ReportedFigure", "load_external_models"]
 
-#: Of a data set's folder; ``tests/benchmarks/peers.py`` writes it.
+#: Name of the file in the folder of a data set; ``tests/benchmarks/peers.py`` writes it.
 FILE = "peers.csv"
 
 
 @dataclass(frozen=True)
-class Peer:
-    """The joint log-likelihood of a model, by importance weights on the test split.
+class ExternalModel:
+    """The joint log-likelihood of a model, estimated by importance weighting on the test split.
 
     Args:
-        model: its objective and network.
-        trained_by: the library whose trainer it comes from.
-        pixels: how grey became black and white.
-        mean: over the samples, in nats.
-        se: its standard error.
-        above: mean difference to this project's `mvae` on the same samples with the same noise.
-        above_se: its standard error.
-        n: samples.
-        k: importance draws a sample.
-        estimator: by which it was scored.
-        run: the bundled run that it is, whose figure stands in metrics.json; empty for others.
+        model: name of the objective and network.
+        trained_by: library that trained the model.
+        pixels: how grey values were binarised.
+        mean: mean over the samples, in nats.
+        se: standard error of the mean.
+        above: mean difference from this project's `mvae` on the same samples with the same noise.
+        above_se: standard error of the difference.
+        n: number of samples.
+        k: number of importance draws per sample.
+        estimator: name of the estimator.
+        run: name of the run if it is a bundled one, with a figure in metrics.json; else empty.
     """
 
     model: str
@@ -46,28 +46,28 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class Reported:
-    """A joint log-likelihood that others report.
+class ReportedFigure:
+    """A joint log-likelihood reported elsewhere.
 
     Args:
-        model: its objective.
-        mean: in nats.
-        by: where it stands.
-        link: to that place.
-        unknown: what is not told about it.
+        model: name of the objective.
+        mean: mean over the samples, in nats.
+        source: where it is reported.
+        link: address of the source.
+        not_stated: what the source does not state.
     """
 
     model: str
     mean: float
-    by: str
+    source: str
     link: str
-    unknown: str
+    not_stated: str
 
 
-#: By data set.
+#: Reported figures by data set.
 REPORTED = {
     "mnist": tuple(
-        Reported(
+        ReportedFigure(
             model,
             mean,
             "BinaryMNIST, in the README of multi-view-AE",
@@ -79,14 +79,14 @@ REPORTED = {
 }
 
 
-def peers(dataset: str, root: Path = CHECKPOINTS) -> list[Peer]:
-    """Read what was scored side by side on a data set; nothing where nothing was.
+def load_external_models(dataset: str, root: Path = CHECKPOINTS) -> list[ExternalModel]:
+    """Read the models scored on a data set; empty if there are none.
 
     Raises:
         CheckpointError: if the file is damaged.
 
     Example:
-        >>> {peer.k for peer in peers("mnist")} <= {1000}
+        >>> {peer.k for peer in load_external_models("mnist")} <= {1000}
         True
     """
-    return read_rows(root / dataset / FILE, Peer)
+    return read_rows(root / dataset / FILE, ExternalModel)

@@ -1,4 +1,4 @@
-"""Measured figures as rows of one table, each with what it is and how it came about."""
+"""Measured figures as rows of a table, each with its kind and its protocol."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from mvae.evaluation.reliability import doubt
+from mvae.evaluation.reliability import reason_for_doubt
 from mvae.modality import Modality
 from mvae.results.runs import Record
 
 __all__ = [
-    "BESIDE",
-    "CELLS",
+    "HEAT_MAP_KINDS",
     "KINDS",
+    "SHOWN_WITH",
     "Figure",
     "Kind",
     "figures",
     "kind_of",
     "spoken",
-    "withheld",
+    "stale_runs",
 ]
 
 
@@ -28,34 +28,34 @@ class Kind:
     """A kind of figure.
 
     Args:
-        title: as a page calls it.
-        means: one sentence on what it says.
-        best: whether high or low is good, or neither.
-        how: keys of the protocol that say how it came about.
-        digits: after the point.
+        title: title on the pages.
+        explanation: what the figure means, in a few sentences.
+        best: whether high or low values are better, or neither.
+        protocol_keys: keys of the protocol that describe how it was measured.
+        digits: number of decimal places.
     """
 
     title: str
-    means: str
+    explanation: str
     best: Literal["high", "low", ""]
-    how: tuple[str, ...]
+    protocol_keys: tuple[str, ...]
     digits: int = 3
 
 
 LIKELIHOOD = ("estimator", "proposal", "conditional", "K", "K_labels", "n_loglik")
-#: By the key in metrics.json.
+#: Kinds of figures by their key in metrics.json.
 KINDS = {
     "loglik": Kind(
         "log p",
-        "Log-likelihood by importance weights, which on average underestimate it, in nats; of "
-        "Boltzmann machines by annealing.",
+        "Log-likelihood in nats, estimated by importance weighting, which underestimates it on "
+        "average; for Boltzmann machines, by annealing.",
         "high",
         LIKELIHOOD,
         2,
     ),
     "loglik_above": Kind(
         "log p above the reference",
-        "Mean difference to the log-likelihoods of the reference, of the same samples, in nats.",
+        "Mean difference from the log-likelihoods of the reference on the same samples, in nats.",
         "high",
         LIKELIHOOD,
         2,
@@ -63,75 +63,84 @@ KINDS = {
     "elbo": Kind("ELBO", "Evidence lower bound, in nats.", "high", ("n",), 2),
     "variance_of_log_weights": Kind(
         "variance of log weights",
-        "Variance of the logarithms of the importance weights: 0 for the exact posterior.",
+        "Variance of the logarithms of the importance weights; 0 for the exact posterior.",
         "low",
         LIKELIHOOD,
         2,
     ),
     "log_partition": Kind(
         "log Z",
-        "Of Boltzmann machines: annealed runs to the machine bound it from below; runs from the "
-        "machine bound it from above if they start with draws of it, which tempered chains give "
-        "about. log p takes the upper one, so that it is too small rather than too large.",
+        "Log partition function of a Boltzmann machine. Annealed runs that end at the machine "
+        "bound it from below; runs that start at the machine bound it from above if they start "
+        "from samples of it, which tempered chains yield approximately. log p uses the upper "
+        "bound, so that it is underestimated rather than overestimated.",
         "",
         LIKELIHOOD,
         1,
     ),
     "accuracy": Kind(
         "accuracy",
-        "Share of the labels, tags or texts inferred right; as most tags are absent, who always "
-        "says so is right about most.",
+        "Fraction of labels, tags or texts that are predicted correctly. As most tags are absent, "
+        "always predicting their absence is right for most of them.",
         "high",
         ("accuracy", "n_accuracy"),
     ),
     "average_precision": Kind(
         "average precision",
-        "Mean average precision: of tags that are told from the rest, and of what is found by tags "
-        "among other samples.",
+        "Mean average precision of retrieval: of tags from other modalities, and of other samples "
+        "by their tags.",
         "high",
         ("average_precision",),
     ),
     "average_precision_chance": Kind(
         "average precision by chance",
-        "What a random order is expected to reach with as many relevant ones among as many; it is "
-        "more than the share that is relevant.",
+        "Expected average precision of a random ranking of the same items; it exceeds the fraction "
+        "of relevant items.",
         "",
         ("average_precision",),
     ),
-    "bleu": Kind("BLEU", "Of all texts together, from 0 to 100.", "high", ("texts",), 2),
-    "chrf": Kind("chrF", "Of all texts together, from 0 to 100.", "high", ("texts",), 2),
+    "bleu": Kind("BLEU", "BLEU of the whole corpus, from 0 to 100.", "high", ("texts",), 2),
+    "chrf": Kind("chrF", "chrF of the whole corpus, from 0 to 100.", "high", ("texts",), 2),
     "per_token": Kind(
-        "log p per token", "Of the sample's own text, in nats.", "high", ("texts",), 3
+        "log p per token",
+        "Log-likelihood of the sample's own text in nats, divided by its number of tokens.",
+        "high",
+        ("texts",),
+        3,
     ),
     "probe": Kind(
-        "linear probe", "Share of the labels that straight lines read off.", "high", ("probe",)
+        "linear probe",
+        "Fraction of labels that a linear classifier predicts correctly from the posterior mean.",
+        "high",
+        ("probe",),
     ),
     "predictive": Kind(
         "predictive log p",
-        "Log-likelihood of what is missing under the model's own posterior, in nats; the mean of "
-        "few draws, hence too low on average.",
+        "Log-likelihood of the missing modality under the model's own posterior, in nats. It is "
+        "estimated from few draws, and therefore too low on average.",
         "high",
         ("predictive", "n_generated"),
         2,
     ),
     "coherence": Kind(
         "coherence",
-        "Share of the pictures that a separate classifier names as their label. It is not ranked: "
-        "a model that always paints the mean of a class has a coherence of 1 and a diversity of 0, "
-        "which stands beside it.",
+        "Fraction of generated pictures that a separate classifier assigns to their label. Models "
+        "are not ranked by it: one that always generates the mean of a class has a coherence of 1, "
+        "but a diversity of 0. Both are therefore shown together.",
         "",
         ("coherence",),
     ),
     "diversity": Kind(
         "diversity",
-        "Mean distance between the pictures of one sample; that between real ones is 1.",
+        "Mean distance between pictures generated for one sample, relative to that between real "
+        "pictures.",
         "",
         ("diversity",),
     ),
     "frechet": Kind(
         "Fréchet distance",
-        "Between generated and real pictures, as a classifier sees them; it is the larger the "
-        "fewer pictures it is taken from.",
+        "Distance between generated and real pictures in the features of a classifier. The fewer "
+        "pictures are compared, the larger it is.",
         "low",
         ("frechet",),
         1,
@@ -139,21 +148,21 @@ KINDS = {
     "entropy": Kind("entropy", "Entropy of the posterior, in nats.", "", ("n_generated",), 1),
     "coverage_50%": Kind(
         "coverage at 50 %",
-        "Share of true latents within the posterior's central 50 %, over the latents in use: a "
-        "calibrated one has 0.5, and so has one that ignores the data.",
+        "Fraction of true latents within the central 50 % of the posterior, over the latents in "
+        "use. It is 0.5 for a calibrated posterior, and for one that ignores the data.",
         "",
         ("coverage",),
     ),
     "coverage_90%": Kind(
         "coverage at 90 %",
-        "Share of true latents within the posterior's central 90 %, over the latents in use: a "
-        "calibrated one has 0.9, and so has one that ignores the data.",
+        "Fraction of true latents within the central 90 % of the posterior, over the latents in "
+        "use. It is 0.9 for a calibrated posterior, and for one that ignores the data.",
         "",
         ("coverage",),
     ),
     "used_latents": Kind(
         "latents in use",
-        "Latents whose posterior is not the prior: their KL to it is 0.1 nats or more on average.",
+        "Number of latents whose posterior differs from the prior by 0.1 nats or more on average.",
         "",
         ("coverage",),
         0,
@@ -161,12 +170,12 @@ KINDS = {
 }
 
 
-#: What is added where a likelihood is no density of the data.
-NO_DENSITY = "Grey values are scored by cross-entropy, which is no log-likelihood of them."
+#: Added to an explanation if a likelihood is not a density of the data.
+NO_DENSITY = "Grey values are scored by cross-entropy, which is no log-likelihood."
 
 
 def kind_of(key: str, modalities: Iterable[Modality]) -> Kind:
-    """Give a kind in the words that fit a data set: of grey values a "score", and no log p.
+    """Return a kind, worded for a data set: grey values have a "score" rather than a log p.
 
     Example:
         >>> from mvae.data import DATASETS
@@ -176,18 +185,18 @@ def kind_of(key: str, modalities: Iterable[Modality]) -> Kind:
     kind = KINDS[key]
     if all(m.distribution.exact for m in modalities):
         return kind
-    title, means = kind.title.replace("log p", "score"), kind.means
+    title, explanation = kind.title.replace("log p", "score"), kind.explanation
     for name, other in (("Log-likelihood", "Score"), ("log-likelihoods", "scores")):
-        means = means.replace(name, other)
-    if (title, means) == (kind.title, kind.means) and key != "elbo":
+        explanation = explanation.replace(name, other)
+    if (title, explanation) == (kind.title, kind.explanation) and key != "elbo":
         return kind
-    return replace(kind, title=title, means=f"{means} {NO_DENSITY}")
+    return replace(kind, title=title, explanation=f"{explanation} {NO_DENSITY}")
 
 
-#: Kinds that say little without another kind, which is shown beside them.
-BESIDE = {"coherence": "diversity"}
-#: Kinds that there is one of for each conditioning set and, some, each target: cells of a heat map.
-CELLS = ("coherence", "predictive", "entropy", "coverage_90%")
+#: Kinds that mean little without another kind, which is shown beside them.
+SHOWN_WITH = {"coherence": "diversity"}
+#: Kinds with one figure per conditioning set, and some also per target: cells of a heat map.
+HEAT_MAP_KINDS = ("coherence", "predictive", "entropy", "coverage_90%")
 
 
 @dataclass(frozen=True)
@@ -195,18 +204,18 @@ class Figure:
     """One measured number.
 
     Args:
-        model: whose it is.
+        model: name of the model.
         kind: a key of KINDS.
         what: its key among the figures of this kind.
         given: names of what was supplied, joined by "+"; empty for nothing.
-        asked: names of what was scored or generated; empty where the figure is of the posterior.
-        mean: over the samples.
-        se: its standard error.
-        n: samples.
-        unreliable: how many of them have a Pareto k̂ above 0.7, where there is one.
-        how: the protocol, in words.
-        doubt: why it is no result, a sentence of :mod:`mvae.evaluation.reliability`; empty for a
-            result.
+        asked: names of what was scored or generated; empty if the figure describes the posterior.
+        mean: mean over the samples.
+        se: standard error of the mean.
+        n: number of samples.
+        unreliable: number of samples with a Pareto k̂ above 0.7; None if there is no k̂.
+        protocol: how it was measured, in words.
+        doubt: why the figure is not reliable, see :mod:`mvae.evaluation.reliability`; empty if it
+            is.
     """
 
     model: str
@@ -218,12 +227,12 @@ class Figure:
     se: float
     n: int
     unreliable: int | None
-    how: str
+    protocol: str
     doubt: str
 
 
 def figures(records: Iterable[Record]) -> list[Figure]:
-    """List every figure of some runs that is of exactly the weights beside it.
+    """List all figures of some runs, without runs whose weights have since changed.
 
     Example:
         >>> from mvae.results.runs import runs
@@ -237,16 +246,16 @@ def figures(records: Iterable[Record]) -> list[Figure]:
             continue
         test, protocol = run.metrics.test, run.metrics.protocol
         for key, kind in KINDS.items():
-            said = "; ".join(
+            facts = "; ".join(
                 f"{name.replace('_', ' ')}: {protocol[name]}"
-                for name in kind.how
+                for name in kind.protocol_keys
                 if name in protocol
             )
-            how = f"test split; {said}; {protocol.get('date', '')}"
+            description = f"test split; {facts}; {protocol.get('date', '')}"
             of_kind = test.get(key, {})
             if key == "loglik_above":
-                # The reference's name stands between, and its hash among the figures.
-                how += f"; reference: {', '.join(of_kind)}"
+                # There is a level for the name of the reference; its hash is among the figures.
+                description += f"; reference: {', '.join(of_kind)}"
                 of_kind = {k: x for each in of_kind.values() for k, x in each.items()}
             for what, x in of_kind.items():
                 if isinstance(x, dict):
@@ -262,15 +271,15 @@ def figures(records: Iterable[Record]) -> list[Figure]:
                             x["se"],
                             x["n"],
                             x.get("k_hat_over_0.7"),
-                            how,
-                            doubt(key, x, protocol),
+                            description,
+                            reason_for_doubt(key, x, protocol),
                         )
                     )
     return rows
 
 
 def split(kind: str, what: str) -> tuple[str, str]:
-    """Tell what is given from what is asked.
+    """Split a key into what is given and what is asked for.
 
     Example:
         >>> split("coherence", "label->image"), split("loglik", "image|label")
@@ -288,7 +297,7 @@ def split(kind: str, what: str) -> tuple[str, str]:
 
 
 def spoken(key: str, modalities: Sequence[Modality]) -> str:
-    """Say a key as a person would; all tiles of a picture together are the picture.
+    """Return a key in words; all tiles of a picture together are called the picture.
 
     Example:
         >>> from mvae.data import DATASETS
@@ -305,6 +314,6 @@ def spoken(key: str, modalities: Sequence[Modality]) -> str:
     return ", ".join(names) or "nothing"
 
 
-def withheld(records: Iterable[Record]) -> list[str]:
-    """Name the runs whose figures are of other weights than those beside them."""
+def stale_runs(records: Iterable[Record]) -> list[str]:
+    """List the names of runs whose weights have changed since they were measured."""
     return [run.name for run in records if run.metrics is None]

@@ -1,4 +1,4 @@
-"""Models in the order of a figure, each with its difference to the best and that one's error."""
+"""Rankings of models by a figure, with differences from the best and their standard errors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mvae.results.runs import Record
 
 __all__ = ["Difference", "Place", "difference", "ranking"]
 
-#: Standard errors within which a difference is a tie.
+#: Number of standard errors within which a difference counts as a tie.
 TIE = 2.0
-#: Kinds whose differences are those of another kind: a common reference cancels out.
+#: Kinds whose differences equal those of another kind, as a common reference cancels.
 SAME = {"loglik_above": "loglik"}
 
 
@@ -21,10 +21,10 @@ class Difference:
     """By how much one figure lies above another.
 
     Args:
-        mean: of the difference.
-        se: its standard error.
-        paired: whether it is that of the differences of the same samples. If not, the two figures
-            are taken for independent, which overstates it where they move together.
+        mean: the difference of the means.
+        se: standard error of the difference.
+        paired: whether the error is that of paired differences over the same samples. If not, the
+            figures are treated as independent, which overstates the error if they correlate.
     """
 
     mean: float
@@ -33,7 +33,7 @@ class Difference:
 
     @property
     def tied(self) -> bool:
-        """Whether it is within two standard errors of nothing."""
+        """Whether the difference is within two standard errors of zero."""
         return abs(self.mean) <= TIE * self.se
 
 
@@ -53,12 +53,12 @@ class Place:
 
 
 def difference(ours: Figure, theirs: Figure, records: Mapping[str, Record]) -> Difference:
-    """Return the difference of two models' figures of the same kind, paired where that is known.
+    """Return the difference of two models' figures, with the paired error if it is known.
 
     Args:
-        ours: one.
-        theirs: what is subtracted.
-        records: by name, with what was paired when they were measured.
+        ours: a figure of one model.
+        theirs: the figure to subtract.
+        records: the runs by name, with the paired errors found when they were measured.
     """
     mean = ours.mean - theirs.mean
     if ours.n == theirs.n:
@@ -70,14 +70,14 @@ def difference(ours: Figure, theirs: Figure, records: Mapping[str, Record]) -> D
 
 
 def ranking(column: Iterable[Figure], records: Mapping[str, Record]) -> list[Place]:
-    """Rank figures of one kind, given the same and asked for the same, the best first.
+    """Rank figures of the same kind, evidence and target, the best first.
 
-    What is in doubt is not ranked and comes last. Of a kind of which neither high nor low is good
-    nothing is ranked: models keep their order.
+    Figures in doubt are not ranked and come last. If neither high nor low values of a kind are
+    better, nothing is ranked, and models keep their order.
 
     Args:
-        column: of several models.
-        records: of these models, by name.
+        column: figures of several models.
+        records: the runs of these models, by name.
     """
     figures = list(column)
     sound = [f for f in figures if not f.doubt]
@@ -94,7 +94,7 @@ def ranking(column: Iterable[Figure], records: Mapping[str, Record]) -> list[Pla
 
 
 def _paired(figure: Figure, record: Record, other: Record) -> float | None:
-    """Return the standard error of the paired difference to another model's same weights."""
+    """Return the standard error of a paired difference, if the other model's weights match."""
     if record.metrics is None or other.metrics is None:
         return None
     test, weights = record.metrics.test, other.metrics.protocol.get("weights_sha256")

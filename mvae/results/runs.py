@@ -1,4 +1,4 @@
-"""Training runs on disk, with weights or without: their curves, and their measured figures."""
+"""Training runs on disk, with or without weights: their curves and measured figures."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ from mvae.checkpoint import (
     load_metrics,
 )
 from mvae.evaluation.measures.base import conditioning_sets
-from mvae.evaluation.reliability import doubt
+from mvae.evaluation.reliability import reason_for_doubt
 from mvae.files import read_if_there
 from mvae.images.tiling import tiles
 from mvae.models.mvae import MVAE
 
 __all__ = [
-    "FEW",
-    "Measured",
+    "MAX_NAMED",
+    "HeadlineFigure",
     "Record",
     "Spread",
-    "Way",
+    "TrainingVariant",
+    "annotation_weight",
+    "headline_figures",
     "load_history",
-    "measured",
     "runs",
-    "ways_to_train",
-    "weight_of",
+    "training_variants",
 ]
 
-#: With more modalities than this, their number stands for their names.
-FEW = 4
-#: What of a protocol may differ between figures that form a spread: when, by which versions and of
-#: which weights they were measured; and a count of samples, as each figure has its own.
-APART = {"date", "version", "weights_sha256", "command", "n_loglik"}
+#: Largest number of modalities that a title names; if there are more, it states their number.
+MAX_NAMED = 4
+#: Entries of a protocol that may differ between the figures of a spread: the date, the version and
+#: the weights; and the number of scored samples, as each figure has its own.
+NOT_COMPARED = {"date", "version", "weights_sha256", "command", "n_loglik"}
 
 
 @dataclass(frozen=True)
 class Record:
-    """A training run that was measured.
+    """A training run that has been evaluated.
 
     Args:
-        name: of its folder.
-        config: what was trained, and how.
-        metrics: its figures; None where they are those of other weights.
+        name: name of the run and its folder.
+        config: configuration of the model and its training.
+        metrics: its figures; None if they were measured with other weights.
     """
 
     name: str
@@ -61,15 +61,15 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A figure that models are compared by.
+class HeadlineFigure:
+    """A figure by which models are compared.
 
     Args:
-        mean: over the samples.
-        se: its standard error.
-        n: samples.
-        doubt: why it is no result, a sentence of :mod:`mvae.evaluation.reliability`; empty for a
-            result.
+        mean: mean over the samples.
+        se: standard error of the mean.
+        n: number of samples.
+        doubt: why the figure is not reliable, see :mod:`mvae.evaluation.reliability`; empty if it
+            is.
     """
 
     mean: float
@@ -80,13 +80,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over the seeds that were measured by one protocol, on the same samples.
+    """A figure over several seeds, measured with the same protocol on the same samples.
 
     Args:
-        mean: over the seeds.
-        sd: their standard deviation; None for one seed.
-        n: samples of each.
-        seeds: which they are.
+        mean: mean over the seeds.
+        sd: standard deviation over the seeds; None for a single seed.
+        n: number of samples for each seed.
+        seeds: the seeds.
     """
 
     mean: float
@@ -96,14 +96,14 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to train, over the seeds of its runs.
+class TrainingVariant:
+    """A training configuration, with the runs that differ only in the seed.
 
     Args:
-        config: of one of the runs; the others differ in the seed alone.
-        seeds: of the runs.
-        figures: by name; of figures by several protocols those that most seeds share.
-        evaluations: how often a step decodes each modality, for a sample.
+        config: configuration of one of the runs.
+        seeds: seeds of the runs.
+        figures: figures by title; if protocols differ, those that share the most common one.
+        evaluations: decoder evaluations of a training step per sample, by modality.
     """
 
     config: ModelConfig
@@ -113,10 +113,10 @@ class Way:
 
 
 def runs(dataset: str, root: Path = CHECKPOINTS) -> list[Record]:
-    """List the measured runs of a data set by name, with weights or without.
+    """List the evaluated runs of a data set by name, with or without weights.
 
-    A run whose files are damaged is left out, so that it hides no other: what is wrong with it is
-    said where it is opened.
+    Runs with damaged files are left out, so that they do not hide the others; the damage is
+    reported when such a run is opened.
     """
     found = []
     for path in sorted((root / dataset).glob("*/metrics.json")):
@@ -129,7 +129,7 @@ def runs(dataset: str, root: Path = CHECKPOINTS) -> list[Record]:
 
 
 def load_history(dataset: str, name: str, root: Path = CHECKPOINTS) -> dict[str, list[float]]:
-    """Read a run's training curves, column by column; empty where none were kept.
+    """Return the training curves of a run by column; empty if none were saved.
 
     Raises:
         CheckpointError: if the file is damaged.
@@ -148,33 +148,37 @@ def load_history(dataset: str, name: str, root: Path = CHECKPOINTS) -> dict[str,
         ) from None
 
 
-def weight_of(config: ModelConfig) -> str:
-    """Return λ of what is said in words; empty where nothing is.
+def annotation_weight(config: ModelConfig) -> str:
+    """Return the weight λ of the labels, tags and texts; empty if there are none.
 
     Example:
         >>> from mvae.training.recipes import config_for
-        >>> weight_of(config_for("mnist", "mvae-2d")), weight_of(config_for("vision", "mvae"))
-        ('50', '')
+        >>> annotation_weight(config_for("mnist", "mvae-2d"))
+        '50'
+        >>> annotation_weight(config_for("vision", "mvae"))
+        ''
     """
     return ", ".join({f"{m.weight:g}": None for m in config.modalities if m.is_annotation})
 
 
-def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, Measured | None]:
-    """Return the figures that models are compared by; None for one that was not measured.
+def headline_figures(
+    config: ModelConfig, metrics: Metrics | None
+) -> dict[str, HeadlineFigure | None]:
+    """Return the figures by which models are compared; None for those not measured.
 
     Example:
         >>> from mvae.training.recipes import config_for
-        >>> list(measured(config_for("mnist", "mvae"), None))
+        >>> list(headline_figures(config_for("mnist", "mvae"), None))
         ['log p(image, label)', 'image→label', 'label→image coherence', 'label→image diversity']
     """
     names = [m.name for m in config.modalities]
     images = [m.name for m, _, _ in tiles(config.modalities)]
     exact = all(m.distribution.exact for m in config.modalities)
     log_p = "log p" if exact else "score"
-    # The tiles of a picture are many names for one thing.
+    # The tiles of a picture count as a single modality.
     picture = images[0] if len(images) == 1 else "picture"
     few = [picture] * bool(images) + [name for name in names if name not in images]
-    told = ", ".join(few) if len(few) <= FEW else f"{len(few)} modalities"
+    told = ", ".join(few) if len(few) <= MAX_NAMED else f"{len(few)} modalities"
     keys = [
         conditioning_set.key
         for conditioning_set in conditioning_sets(Batch.empty(config.modalities))
@@ -182,7 +186,7 @@ def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, Measured
     one, all_but_one = keys[1], keys[-2]
     wanted = {f"{log_p}({told})": ("loglik", keys[-1])}
     named = [m for m in config.modalities if m.is_annotation]
-    if one not in names:  # conditioning sets are told apart by how many modalities are supplied
+    if one not in names:  # conditioning sets are named by how many modalities they hold
         wanted[f"{log_p}(the next | one)"] = ("loglik", f"the next|{one}")
         for m in named if len(named) == 1 else []:
             wanted[f"one→{m.name}"] = ("accuracy", f"{one}->{m.name}")
@@ -194,7 +198,7 @@ def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, Measured
         rest = next(name for name in few if name != m.name)
         given = "+".join(name for name in names if name != m.name)
         kind, said = "accuracy", ""
-        if m.kind == "tags":  # almost all tags are absent, so that most are right in any case
+        if m.kind == "tags":  # almost all tags are absent, so accuracy says little
             kind, said = "average_precision", " average precision"
         elif m.kind == "text" and not images:
             kind, said = "bleu", " BLEU"
@@ -210,54 +214,54 @@ def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, Measured
     return {title: _figure(metrics, kind, what) for title, (kind, what) in wanted.items()}
 
 
-def _figure(metrics: Metrics | None, kind: str, what: str) -> Measured | None:
+def _figure(metrics: Metrics | None, kind: str, what: str) -> HeadlineFigure | None:
     x = metrics.test.get(kind, {}).get(what) if metrics else None
     if metrics is None or x is None:
         return None
-    return Measured(x["mean"], x["se"], x["n"], doubt(kind, x, metrics.protocol))
+    return HeadlineFigure(x["mean"], x["se"], x["n"], reason_for_doubt(kind, x, metrics.protocol))
 
 
-def ways_to_train(found: Iterable[Record]) -> list[Way]:
-    """Group the runs that train the MVAE's network by all but their seed, in order of name."""
+def training_variants(found: Iterable[Record]) -> list[TrainingVariant]:
+    """Group the runs of the MVAE's network by all settings but the seed, in order of name."""
     groups: dict[str, list[Record]] = {}
     for run in found:
         if run.config.objective.network is MVAE:
-            same = run.config.model_dump(mode="json")
-            del same["training"]["seed"]
-            groups.setdefault(json.dumps(same), []).append(run)
-    return [_way(group) for group in groups.values()]
+            settings = run.config.model_dump(mode="json")
+            del settings["training"]["seed"]
+            groups.setdefault(json.dumps(settings), []).append(run)
+    return [_variant(group) for group in groups.values()]
 
 
-def _way(group: list[Record]) -> Way:
+def _variant(group: list[Record]) -> TrainingVariant:
     group = sorted(group, key=lambda run: run.config.training.seed)
-    tables = [(run, measured(run.config, run.metrics)) for run in group]
+    tables = [(run, headline_figures(run.config, run.metrics)) for run in group]
     figures = {}
     for title in tables[0][1]:
-        alike: dict[str, dict[int, Measured]] = {}
+        by_protocol: dict[str, dict[int, HeadlineFigure]] = {}
         for run, table in tables:
             x = table[title]
             if x is not None and not x.doubt:
                 protocol = _protocol(run) | {"n of the figure": x.n}
                 key = json.dumps(protocol, sort_keys=True)
-                alike.setdefault(key, {})[run.config.training.seed] = x
-        if alike:
-            figures[title] = _spread(max(alike.values(), key=len))
-    counted = [run.metrics.test.get("decoder_evaluations", {}) for run in group if run.metrics]
-    return Way(
+                by_protocol.setdefault(key, {})[run.config.training.seed] = x
+        if by_protocol:
+            figures[title] = _spread(max(by_protocol.values(), key=len))
+    evaluations = [run.metrics.test.get("decoder_evaluations", {}) for run in group if run.metrics]
+    return TrainingVariant(
         config=group[0].config,
         seeds=tuple(run.config.training.seed for run in group),
         figures=figures,
-        evaluations=next(filter(None, counted), {}),
+        evaluations=next(filter(None, evaluations), {}),
     )
 
 
 def _protocol(run: Record) -> dict[str, str | int | float]:
     protocol = run.metrics.protocol if run.metrics else {}
-    return {name: x for name, x in protocol.items() if name not in APART}
+    return {name: x for name, x in protocol.items() if name not in NOT_COMPARED}
 
 
-def _spread(by_seed: Mapping[int, Measured]) -> Spread:
-    """Average what was measured by one protocol."""
+def _spread(by_seed: Mapping[int, HeadlineFigure]) -> Spread:
+    """Average figures that were measured with the same protocol."""
     values = [x.mean for x in by_seed.values()]
     sd = statistics.stdev(values) if len(values) > 1 else None
     first = next(iter(by_seed.values()))

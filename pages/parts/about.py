@@ -12,7 +12,7 @@ from mvae.data import DATASETS
 from mvae.evaluation.reliability import DISTRUSTED
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
-from mvae.results.runs import FEW, Record, measured
+from mvae.results.runs import MAX_NAMED, Record, headline_figures
 from pages.parts.loading import load, metrics_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell
 from pages.parts.plain import code, plain
@@ -68,7 +68,7 @@ def apart(config: ModelConfig, metrics: Metrics | None) -> str:
     if figure is None:
         return ""
     named = [m.name for m in config.modalities if m.is_annotation]
-    what = listing(named) if len(named) <= FEW else f"{len(named)} labels"
+    what = listing(named) if len(named) <= MAX_NAMED else f"{len(named)} labels"
     return (
         f"Measured, given nothing: a picture and the {plain(what)} of the same draw agree in "
         f"{100 * figure['mean']:.1f} ± {100 * figure['se']:.1f} % (a separate classifier looks at "
@@ -81,7 +81,7 @@ def reached(name: str, records: Sequence[Record]) -> str:
 
     Likelihoods are compared on Results; coherence without diversity is no merit.
     """
-    tables = {run.name: measured(run.config, run.metrics) for run in records}
+    tables = {run.name: headline_figures(run.config, run.metrics) for run in records}
     found = []
     for title, x in tables.get(name, {}).items():
         if x is None or title.startswith(("log p", "score")) or title.endswith(ELSEWHERE):
@@ -127,7 +127,7 @@ def show_figures(view: View, config: ModelConfig) -> None:
             f"{code(f'python -m mvae evaluate {view.data}/{view.model}')} makes them."
         )
         return
-    found = measured(config, metrics)
+    found = headline_figures(config, metrics)
     st.dataframe(
         [
             {"measured": title, "test split": figure_cell(x)}

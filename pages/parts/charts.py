@@ -67,7 +67,7 @@ def intervals(found: Sequence[Figure], titles: Sequence[str], digits: int) -> go
                 "xaxis": axis,
                 "error_x": {"array": [WIDE * f.se for f in here], "thickness": 1.5, "width": 4},
                 "marker": {"size": 8, "color": LINES[0]},
-                "customdata": [[f.mean, f.se, f.n, _wrapped(f.how)] for f in here],
+                "customdata": [[f.mean, f.se, f.n, _wrapped(f.protocol)] for f in here],
                 "hovertemplate": f"<b>%{{y}}</b>: %{{customdata[0]:.{digits}f}} ± "
                 f"%{{customdata[1]:.{digits}f}}, n = %{{customdata[2]:,}}<br>%{{customdata[3]}}"
                 "<extra></extra>",

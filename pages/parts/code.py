@@ -156,13 +156,14 @@ def theory_code(view: View) -> str:
             "",
             f'solution = solve(PAIRS["{view.pair}"], "{view.best}")  # at every noise level',
             f"print(NOISE[{view.noise}])",
-            f"print(entropy(solution.truth)[:, {view.noise}])  # prior, p(z|x1), p(z|x2), joint",
+            f"print(entropy(solution.posteriors)[:, {view.noise}])"
+            "  # prior, p(z|x1), p(z|x2), joint",
             "",
             "def on_grid(q):",
             "    wide = Gaussian(q.mean.unsqueeze(-2), q.logvar.unsqueeze(-2))",
             "    return wide.log_prob(GRID.unsqueeze(-1))",
             "",
-            "joint = solution.truth[3]",
+            "joint = solution.posteriors[3]",
             "for q in (solution.product, solution.joint):  # of the best singles; and the best",
             "    log_q = on_grid(q)",
             f"    print(kl(log_q, joint)[..., {view.noise}], kl(joint, log_q)[..., {view.noise}])",
@@ -235,19 +236,19 @@ def compare_code(
 ) -> str:
     """Write the lines that give the numbers of every model on the Compare page."""
     imports = (
-        "from mvae.analysis.comparison import answer, differences",
-        "from mvae.evaluation.classifier import classifier_of",
+        "from mvae.analysis.comparison import differences, predict",
+        "from mvae.evaluation.classifier import load_classifier",
     )
     lines = [
         *sample_lines(view, modalities, pinned, *imports),
-        f'classifier = classifier_of("{view.data}", model.modalities)',
-        "answers = {}",
+        f'classifier = load_classifier("{view.data}", model.modalities)',
+        "predictions = {}",
         f"for name in {list(models)}:",
         f'    model, _ = load_model("{view.data}", name)',
-        f"    answers[name] = answer(model, sample, {list(evidence)}, classifier, "
+        f"    predictions[name] = predict(model, sample, {list(evidence)}, classifier, "
         f"seed={view.seed})",
-        "for name, found in answers.items():",
-        f'    print(name, found.numbers, differences(found, answers["{pinned}"]))',
+        "for name, found in predictions.items():",
+        f'    print(name, found.scores, differences(found, predictions["{pinned}"]))',
     ]
     return "\n".join(lines)
 

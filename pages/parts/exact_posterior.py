@@ -13,7 +13,7 @@ from torch import Tensor
 from mvae.analysis.inference import Inference
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
-from mvae.evaluation.exact_posterior import ExactInference, ExactPosterior, possible
+from mvae.evaluation.exact_posterior import ExactInference, ExactPosterior, has_exact_posterior
 from mvae.evaluation.product_check import ProductComparison, compare_products
 from pages.parts.loading import load, version_of
 from pages.parts.sentences import listing
@@ -32,7 +32,7 @@ SHARP = 0.3
 def _exact_inference(data: str, name: str) -> ExactInference | None:
     """Decode a model's coarse grid once; each holds some 25 MB, so only a few are kept."""
     model, _ = load(data, name)
-    return ExactInference(model) if possible(model) else None
+    return ExactInference(model) if has_exact_posterior(model) else None
 
 
 def _remember(what: str, key: object, work: Callable[[], Any]) -> Any:
@@ -85,7 +85,7 @@ def _heat(
     found: ExactPosterior, low: tuple[float, float], high: tuple[float, float], size: int
 ) -> dict[str, Any]:
     """Pack a heat map: bytes from 0 to 255 at the highest density, the top row first."""
-    log_p = found.heat(low, high, size)
+    log_p = found.heat_map(low, high, size)
     shade = (log_p - log_p.max()).exp().sqrt()  # the root, so that a lesser lobe is seen as well
     packed = (shade.flip(0) * 255).round().byte().numpy().tobytes()
     return {

@@ -9,8 +9,8 @@ import streamlit as st
 
 from mvae.evaluation.log_likelihood import ESTIMATOR
 from mvae.evaluation.reliability import EARLIER
-from mvae.results.external_models import REPORTED, Peer
-from mvae.results.runs import Record, measured, weight_of
+from mvae.results.external_models import REPORTED, ExternalModel
+from mvae.results.runs import Record, annotation_weight, headline_figures
 from pages.parts.loading import peers_of
 
 __all__ = ["show_peers"]
@@ -57,22 +57,23 @@ def show_peers(dataset: str, records: Mapping[str, Record]) -> None:
     st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True, placeholder="—")
     if others:
         st.caption(
-            f"Reported: [{others[0].by}]({others[0].link}). What is not told of them: "
-            f"{others[0].unknown}. How pixels become black or white alone moves log p by many nats."
+            f"Reported: [{others[0].source}]({others[0].link}). What is not told of them: "
+            f"{others[0].not_stated}. How pixels become black or white alone moves log p by many "
+            "nats."
         )
 
 
-def _row(peer: Peer, records: Mapping[str, Record]) -> dict[str, object]:
+def _row(peer: ExternalModel, records: Mapping[str, Record]) -> dict[str, object]:
     mean: float | None = peer.mean
     se: float | None = peer.se
     n: int | None = peer.n
     if run := records.get(peer.run):
-        joint = next(iter(measured(run.config, run.metrics).values()))
+        joint = next(iter(headline_figures(run.config, run.metrics).values()))
         sound = joint if joint and not joint.doubt else None
         mean, se, n = (sound.mean, sound.se, sound.n) if sound else (None, None, None)
     budget: dict[str, object] = {}
     if like := records.get(peer.model):  # the same settings, whoever trains
-        budget = {"epochs": like.config.training.epochs, "λ": weight_of(like.config)}
+        budget = {"epochs": like.config.training.epochs, "λ": annotation_weight(like.config)}
     return {
         "model": peer.model,
         "trained by": peer.trained_by,

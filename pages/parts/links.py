@@ -9,11 +9,11 @@ from typing import Any
 import streamlit as st
 
 from mvae import checkpoint
-from mvae.analysis.theory import BESTS, NOISE, PAIRS
+from mvae.analysis.theory import DIVERGENCES, NOISE, PAIRS
 from mvae.images.preprocessing import InputError, unpack_bits
 from mvae.images.tiling import picture_shape, pictures
 from mvae.modality import Modality
-from mvae.results.figures import CELLS, KINDS
+from mvae.results.figures import HEAT_MAP_KINDS, KINDS
 from pages.parts.lesson import STEPS
 from pages.parts.loading import load, samples_of
 from pages.parts.manual_values import Entry, read, read_index, write
@@ -152,7 +152,7 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
             params, "picture", [g[0].name for g in pictures(modalities)], "picture", problems
         ),
         kind=_choice(params, "kind", list(KINDS), "kind of figure", problems),
-        shown=_choice(params, "shown", list(CELLS), "figure in the cells", problems),
+        shown=_choice(params, "shown", list(HEAT_MAP_KINDS), "figure in the cells", problems),
         models=_models(params.get("models"), there[data], problems),
     )
     view = replace(view, pinned=_pinned(params.get("pinned", ""), view, problems))
@@ -172,7 +172,7 @@ def _theory(params: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
     noise = _number(params, "noise", len(NOISE), "noise level", problems)
     return {
         "pair": _choice(params, "pair", list(PAIRS), "pair of modalities", problems),
-        "best": _choice(params, "best", list(BESTS), "meaning of best", problems),
+        "best": _choice(params, "best", list(DIVERGENCES), "meaning of best", problems),
         "noise": View.noise if noise is None else noise,
         "method": _choice(params, "method", list(METHODS), "training step", problems),
         "count": int(_choice(params, "count", ["2", "3"], "number of modalities", problems)),

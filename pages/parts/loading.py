@@ -8,7 +8,7 @@ from glob import escape
 from pathlib import Path
 
 from mvae import checkpoint
-from mvae.analysis.embedding import MapOfLatents, load_map
+from mvae.analysis.embedding import LatentMap, load_map
 from mvae.batch import Batch
 from mvae.checkpoint import Metrics, ModelConfig
 from mvae.evaluation import classifier
@@ -16,7 +16,7 @@ from mvae.evaluation.classifier import FILE as CLASSIFIER
 from mvae.evaluation.classifier import Classifier
 from mvae.models.base import MultimodalModel
 from mvae.results.external_models import FILE as PEERS
-from mvae.results.external_models import Peer, peers
+from mvae.results.external_models import ExternalModel, load_external_models
 from mvae.results.runs import Record, runs
 from mvae.training.weak_supervision import Point, read_points
 from pages.parts.versions import kept, stamps
@@ -126,9 +126,9 @@ def _of_peers(dataset: str) -> Hashable:
 
 
 @kept(_of_peers, max_entries=8)
-def peers_of(dataset: str) -> list[Peer]:
+def peers_of(dataset: str) -> list[ExternalModel]:
     """Return what other libraries' models were scored with."""
-    return peers(dataset, checkpoint.CHECKPOINTS)
+    return load_external_models(dataset, checkpoint.CHECKPOINTS)
 
 
 def _of_map(dataset: str, model: str) -> Hashable:
@@ -136,7 +136,7 @@ def _of_map(dataset: str, model: str) -> Hashable:
 
 
 @kept(_of_map, max_entries=MODELS)
-def map_of(dataset: str, model: str) -> MapOfLatents:
+def map_of(dataset: str, model: str) -> LatentMap:
     """Return a model's map."""
     return load_map(dataset, model, checkpoint.CHECKPOINTS)
 
@@ -149,4 +149,4 @@ def _of_classifier(dataset: str, model: str) -> Hashable:
 def classifier_of(dataset: str, model: str) -> Classifier:
     """Return the classifier that names the pictures of a model's data set."""
     _, config = load(dataset, model)
-    return classifier.classifier_of(dataset, config.modalities, checkpoint.CHECKPOINTS)
+    return classifier.load_classifier(dataset, config.modalities, checkpoint.CHECKPOINTS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mvae.evaluation.reliability import DISTRUSTED, EARLIER
-from mvae.results.runs import Measured, Spread
+from mvae.results.runs import HeadlineFigure, Spread
 from pages.parts.sentences import with_error
 
 __all__ = ["IN_PARENTHESES", "figure_cell", "spread_cell"]
@@ -14,15 +14,15 @@ NOTHING = "—"
 IN_PARENTHESES = f"In parentheses: no result, as {DISTRUSTED}."
 
 
-def figure_cell(x: Measured | None) -> str:
+def figure_cell(x: HeadlineFigure | None) -> str:
     """Write a figure, its standard error and n; in parentheses what its diagnostics distrust.
 
     Example:
-        >>> figure_cell(Measured(-69.75, 0.218, 1000, "")), figure_cell(None)
+        >>> figure_cell(HeadlineFigure(-69.75, 0.218, 1000, "")), figure_cell(None)
         ('−69.75 ± 0.22, n 1,000', '—')
-        >>> figure_cell(Measured(-2.31, 0.002, 1000, DISTRUSTED))
+        >>> figure_cell(HeadlineFigure(-2.31, 0.002, 1000, DISTRUSTED))
         '(−2.310 ± 0.002, n 1,000)'
-        >>> figure_cell(Measured(-70.66, 0.24, 10000, EARLIER))
+        >>> figure_cell(HeadlineFigure(-70.66, 0.24, 10000, EARLIER))
         'scored by an earlier estimator'
     """
     if x is None:

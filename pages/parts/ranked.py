@@ -13,7 +13,7 @@ from mvae.evaluation.reliability import DISTRUSTED, EARLIER
 from mvae.evaluation.report import REFERENCE
 from mvae.results.figures import KINDS, Figure
 from mvae.results.ranking import TIE, Place, difference, ranking
-from mvae.results.runs import Record, weight_of
+from mvae.results.runs import Record, annotation_weight
 from pages.parts.plain import code, plain
 from pages.parts.sentences import listing
 from pages.parts.view import View
@@ -222,7 +222,7 @@ def _budget(view: View, name: str, record: Record) -> dict[str, float | str | No
         "model": f"compare?data={quote(view.data)}&models={models}",
         NOTE: "",
         "epochs": training.epochs,
-        "λ": weight_of(record.config),
+        "λ": annotation_weight(record.config),
         "seed": training.seed,
     }
 
@@ -234,4 +234,4 @@ def _cell(figure: Figure, digits: int) -> str:
 
 def _protocols(places: list[Place]) -> str:
     """Return the protocols of a column, each once."""
-    return "  \n".join(dict.fromkeys(plain(place.figure.how) for place in places))
+    return "  \n".join(dict.fromkeys(plain(place.figure.protocol) for place in places))

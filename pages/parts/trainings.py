@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from mvae.checkpoint import ModelConfig
 from mvae.models.mvae import MVAE
-from mvae.results.runs import Measured, Record, measured, weight_of
+from mvae.results.runs import HeadlineFigure, Record, annotation_weight, headline_figures
 from pages.parts.measured import figure_cell
 from pages.parts.plain import plain
 from pages.parts.sentences import listing
@@ -19,7 +19,15 @@ __all__ = ["best_elbo", "comparable", "differences", "table"]
 def budget(config: ModelConfig) -> tuple[object, ...]:
     """Return what has to be equal for two trainings to be compared."""
     t = config.training
-    return t.epochs, t.batch, t.learning_rate, t.seed, t.missing, config.latents, weight_of(config)
+    return (
+        t.epochs,
+        t.batch,
+        t.learning_rate,
+        t.seed,
+        t.missing,
+        config.latents,
+        annotation_weight(config),
+    )
 
 
 def comparable(records: Sequence[Record], shown: Sequence[str]) -> list[Record]:
@@ -54,13 +62,13 @@ def comparable(records: Sequence[Record], shown: Sequence[str]) -> list[Record]:
     )
 
 
-def figures_of(run: Record) -> dict[str, Measured | None]:
+def figures_of(run: Record) -> dict[str, HeadlineFigure | None]:
     """Return what trainings are compared by: the ELBO of a label alone, and what goes across."""
     label = next(m for m in run.config.modalities if m.kind == "label")
     bounds = run.metrics.test.get("elbo", {}) if run.metrics else {}
     x = bounds.get(label.name)
-    elbo = None if x is None else Measured(x["mean"], x["se"], x["n"], "")
-    across = list(measured(run.config, run.metrics).items())[1:]
+    elbo = None if x is None else HeadlineFigure(x["mean"], x["se"], x["n"], "")
+    across = list(headline_figures(run.config, run.metrics).items())[1:]
     return {f"ELBO of the {label.name}": elbo, **dict(across)}
 
 
@@ -70,7 +78,7 @@ def table(found: Sequence[Record], shown: Sequence[str]) -> list[dict[str, objec
         {
             "training": run.config.objective.name + " ●" * (run.name in shown),
             "epochs": run.config.training.epochs,
-            "λ": weight_of(run.config),
+            "λ": annotation_weight(run.config),
         }
         | {title: figure_cell(x) for title, x in figures_of(run).items()}
         for run in found
@@ -95,7 +103,7 @@ def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
         pairs.sort(
             key=lambda pair: (
                 pair[0].name not in shown,
-                weight_of(pair[0].config) != weight_of(pair[1].config),
+                annotation_weight(pair[0].config) != annotation_weight(pair[1].config),
             )
         )
         for one, other in pairs[:1]:
@@ -105,7 +113,9 @@ def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
                 for title, x in before.items()
                 if x and not x.doubt and (y := after[title]) and not y.doubt
             ]
-            lambdas = dict.fromkeys((weight_of(other.config), weight_of(one.config)))
+            lambdas = dict.fromkeys(
+                (annotation_weight(other.config), annotation_weight(one.config))
+            )
             sentences.append(
                 f"**{b}** against **{a}**, both after {one.config.training.epochs} epochs, with "
                 f"λ = {' against '.join(lambdas)}: {listing(changes)}."
@@ -113,12 +123,14 @@ def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
     return sentences
 
 
-def value(figure: Measured) -> str:
+def value(figure: HeadlineFigure) -> str:
     """Write a mean without its error, a share with three digits.
 
     Example:
-        >>> value(Measured(0.9675, 0.002, 1000, "")), value(Measured(-7.517, 0.1, 1000, ""))
-        ('0.968', '−7.52')
+        >>> value(HeadlineFigure(0.9675, 0.002, 1000, ""))
+        '0.968'
+        >>> value(HeadlineFigure(-7.517, 0.1, 1000, ""))
+        '−7.52'
     """
     mean = figure.mean
     return f"{mean:.{3 if abs(mean) <= 1 else 2}f}".replace("-", "−")

@@ -82,7 +82,7 @@ class View:
         models: those compared, in their order; None for the current one and some others.
         pinned: the one of them that the others are compared with; empty for the first.
         kind: of the figures on the results page, a key of KINDS.
-        shown: what the cells of the missing page show, a key of CELLS.
+        shown: what the cells of the missing page show, a key of HEAT_MAP_KINDS.
     """
 
     data: str

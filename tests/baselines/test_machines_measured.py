@@ -46,7 +46,7 @@ def test_log_p_is_that_of_all_states_or_below_it(context, kind, tmp_path):
     machine = context(kind)
     cache, likelihoods = StepCache(tmp_path / "working", {}), Likelihoods()
     for step in likelihoods.steps(machine):
-        cache.do(step, 0)
+        cache.run(step, 0)
     found = likelihoods.figures(machine, cache)
     every = Enumeration(machine.model.machine)
     visible = machine.model.visible(machine.test)
@@ -69,15 +69,15 @@ def test_an_evaluation_goes_on_where_it_was_interrupted(context, tmp_path):
     machine, likelihoods = context(RBM), Likelihoods()
     whole = StepCache(tmp_path / "whole", {})
     steps = list(likelihoods.steps(machine))
-    assert [step.part for step in steps if step.what == "log Z"] == [0, 1]
+    assert [step.part for step in steps if step.name == "log Z"] == [0, 1]
     for step in steps:
-        whole.do(step, 0)
+        whole.run(step, 0)
     for step in islice(steps, 1):
-        StepCache(tmp_path / "parts", {}).do(step, 0)
+        StepCache(tmp_path / "parts", {}).run(step, 0)
     rest = StepCache(tmp_path / "parts", {})
     for step in reversed(steps):  # in whichever order
         if not rest.has(step):
-            rest.do(step, 0)
+            rest.run(step, 0)
     figures = likelihoods.figures(machine, StepCache(tmp_path / "parts", {}))
     assert figures == likelihoods.figures(machine, whole)
 
@@ -86,7 +86,7 @@ def test_where_the_estimates_cross_no_point_is_reliable(context, tmp_path):
     machine, likelihoods = context(RBM), Likelihoods()
     cache = StepCache(tmp_path / "working", {})
     for step in likelihoods.steps(machine):
-        cache.do(step, 0)
+        cache.run(step, 0)
     for key in cache.kept:
         if key.endswith("#reverse"):
             cache.kept[key] = cache.kept[key] - 5  # as from starts with little of the mass

@@ -21,8 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
 from mvae.distributions.gaussian import Gaussian
-from mvae.evaluation.importance import average
-from mvae.evaluation.log_likelihood import SCALES, evidence_given, log_likelihood
+from mvae.evaluation.importance import log_mean
+from mvae.evaluation.log_likelihood import SCALES, log_likelihood, log_p_given_latents
 from mvae.evaluation.population import population_draws
 from mvae.evaluation.refinement import refine
 from mvae.models.base import LatentModel
@@ -39,15 +39,15 @@ def reference(model: LatentModel, sample: Batch) -> tuple[float, float]:
     prior = Gaussian.standard((1, model.latents))
 
     def log_joint(z: Tensor) -> Tensor:
-        return evidence_given(model, z, sample) + prior.log_prob(z)
+        return log_p_given_latents(model, z, sample) + prior.log_prob(z)
 
     def terms(z: Tensor) -> dict[str, Tensor]:
         return {"joint": torch.cat([log_joint(part) for part in z.split(1000)])}
 
     sharp = refine(q, log_joint, [source], STEPS)
-    proposals = [q, prior, *map(sharp.wider, SCALES)]
+    proposals = [q, prior, *map(sharp.widened, SCALES)]
     each = [
-        average(draws.log_weights(["joint"]), draws.counts)
+        log_mean(draws.log_weights(["joint"]), draws.counts)
         for draws in (
             population_draws(proposals, terms, ["joint"], PART, model.latents, source)
             for _ in range(MANY // PART)

@@ -23,10 +23,10 @@ from streamlit.testing.v1 import AppTest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mvae import checkpoint
-from mvae.analysis.comparison import DRAWS, answer
+from mvae.analysis.comparison import DRAWS, predict
 from mvae.batch import Batch
 from mvae.checkpoint import available, load_model, load_samples, save_model
-from mvae.evaluation.classifier import classifier_of
+from mvae.evaluation.classifier import load_classifier
 from mvae.models.base import MultimodalModel
 from mvae.training.recipes import RECIPES, config_for
 
@@ -89,7 +89,7 @@ def main() -> None:
         checkpoint.CHECKPOINTS = Path(folder)
         models = [load_model(DATASET, name, Path(folder))[0] for name in names]
         samples = load_samples(DATASET, models[0].modalities)
-        classifier = classifier_of(DATASET, models[0].modalities)
+        classifier = load_classifier(DATASET, models[0].modalities)
 
         app = AppTest.from_file(str(FRAME), default_timeout=120)
         app.query_params["models"] = ",".join(names)
@@ -108,7 +108,7 @@ def main() -> None:
             evidence = sample.names if turn % 2 else ("image",)
             alone.append(
                 milliseconds(
-                    lambda s=sample, e=evidence: [answer(m, s, e, classifier) for m in models]
+                    lambda s=sample, e=evidence: [predict(m, s, e, classifier) for m in models]
                 )
             )
             bare.append(milliseconds(partial(generate, models, sample.supply(evidence))))

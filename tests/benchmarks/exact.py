@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mvae.analysis.inference import infer
 from mvae.batch import Batch
 from mvae.checkpoint import available, load_model, load_samples
-from mvae.evaluation.exact_posterior import ExactInference, possible
+from mvae.evaluation.exact_posterior import ExactInference, has_exact_posterior
 from mvae.evaluation.measures.base import subsets_of
 
 WARM_UP, REPEATS = 20, 150
@@ -45,7 +45,7 @@ def measure() -> None:
     for dataset, names in available().items():
         for name in names:
             model, _ = load_model(dataset, name)
-            if not possible(model):
+            if not has_exact_posterior(model):
                 continue
             samples, exact = load_samples(dataset, model.modalities), ExactInference(model)
             subsets = subsets_of(samples.names, smallest=1)

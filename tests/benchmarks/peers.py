@@ -38,7 +38,7 @@ from mvae.evaluation.log_likelihood import ESTIMATOR, log_likelihood
 from mvae.models.base import MultimodalModel
 from mvae.models.jmvae import JMVAE
 from mvae.models.mvae import MVAE
-from mvae.results.external_models import FILE, Peer
+from mvae.results.external_models import FILE, ExternalModel
 from mvae.training.recipes import config_for
 from mvae.training.trainer import learning_rate_factor
 from mvae.training.zoo import train as train_ours
@@ -193,13 +193,13 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     reference: dict[str, Tensor] = {}
-    rows: list[Peer] = []
+    rows: list[ExternalModel] = []
     for entry in ENTRIES:
         log_p = scores(entry, arguments.n, arguments.k, arguments.folder)
         above = log_p - reference.setdefault(entry.pixels, log_p)
         figures = (*mean_and_error(log_p), *mean_and_error(above))
         run = entry.recipe if (entry.trained_by, entry.pixels) == (OURS, FIXED) else ""
-        peer = Peer(
+        peer = ExternalModel(
             entry.recipe,
             entry.trained_by,
             entry.pixels,

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
 from mvae.distributions.gaussian import Gaussian
-from mvae.evaluation.log_likelihood import CHUNK, evidence_given, log_likelihood
+from mvae.evaluation.log_likelihood import CHUNK, log_likelihood, log_p_given_latents
 from mvae.models.base import LatentModel
 
 SAMPLES, DRAWS, TURNS, SHARE = 20, 1000, 7, 0.02
@@ -39,7 +39,7 @@ def unrefined(model: LatentModel, batch: Batch) -> Tensor:
         parts = torch.stack([q.log_prob(z), prior.log_prob(z)])
         shares = torch.tensor([1 - SHARE, SHARE]).log().reshape(2, 1, 1)
         log_q = (parts + shares).logsumexp(0)
-        log_p = torch.cat([evidence_given(model, part, sample) for part in z.split(CHUNK)])
+        log_p = torch.cat([log_p_given_latents(model, part, sample) for part in z.split(CHUNK)])
         found.append((log_p + prior.log_prob(z) - log_q).logsumexp(0) - torch.tensor(DRAWS).log())
     return torch.cat(found)
 

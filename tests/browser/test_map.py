@@ -12,7 +12,7 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from mvae.analysis.embedding import MapOfLatents, load_map
+from mvae.analysis.embedding import LatentMap, load_map
 from mvae.checkpoint import load_samples
 from pages.parts.loading import load
 
@@ -22,7 +22,7 @@ MARGIN = 30  # of the dots, in pixels
 
 
 @pytest.fixture(scope="module")
-def chart() -> MapOfLatents:
+def chart() -> LatentMap:
     return load_map("mnist", "mvae-cover")
 
 
@@ -70,7 +70,7 @@ def loneliest(places: torch.Tensor) -> int:
     return int(away.amin(1).argmax())
 
 
-def target(page: Page, chart: MapOfLatents) -> tuple[int, dict[str, float]]:
+def target(page: Page, chart: LatentMap) -> tuple[int, dict[str, float]]:
     """Choose an example and say where it is drawn by UMAP."""
     places = spots(page, chart.umap)[chart.pool.rows[-1]]
     number = loneliest(places)

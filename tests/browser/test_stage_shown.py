@@ -31,7 +31,7 @@ def compare(shown, inference: Inference, modalities) -> None:
     nats = inference.posterior.information()
     captions = page.locator(".curves figcaption").all_inner_texts()
     assert len(captions) == 6
-    for caption, d in zip(captions, inference.informative(6), strict=True):
+    for caption, d in zip(captions, inference.most_informative(6), strict=True):
         name, amount, unit = caption.split()
         assert (name, unit) == (f"z{d}", "nats")
         assert float(amount) == pytest.approx(nats[d].item(), abs=0.0501)
@@ -40,7 +40,7 @@ def compare(shown, inference: Inference, modalities) -> None:
         "rows => rows.map(row => row.getAttribute('aria-label'))"
     )
     assert len(rows) == 10
-    for row, d in zip(rows, inference.informative(10), strict=True):
+    for row, d in zip(rows, inference.most_informative(10), strict=True):
         wanted = [(name, 100 * share[d].item()) for name, share in inference.shares.items()]
         parts = [part.rsplit(" ", 2)[:2] for part in row.removeprefix(f"z{d}: ").split(", ")]
         assert [name for name, _ in parts] == [name for name, _ in wanted]

@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 
 from mvae import checkpoint
-from mvae.analysis.comparison import answer
+from mvae.analysis.comparison import predict
 from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples, save_model
-from mvae.evaluation.classifier import classifier_of
+from mvae.evaluation.classifier import load_classifier
 from mvae.evaluation.reliability import EARLIER
 from mvae.modality import Modality
 from mvae.models.mvae import MVAE
-from mvae.results.runs import weight_of
+from mvae.results.runs import annotation_weight
 from mvae.training.recipes import config_for
 from pages.parts import loading
 from pages.parts.comparison import export, records
@@ -117,9 +117,9 @@ def test_the_cards_show_the_librarys_numbers_and_their_differences(visit):
     models = {name: load_model("mnist", name)[0] for name in cards(page)}
     modalities = models["mvae"].modalities
     sample = load_samples("mnist", modalities)[slice(3, 4)]
-    classifier = classifier_of("mnist", modalities)
+    classifier = load_classifier("mnist", modalities)
     found = {
-        name: answer(model, sample, ["label"], classifier, seed=5).numbers
+        name: predict(model, sample, ["label"], classifier, seed=5).scores
         for name, model in models.items()
     }
     for name, card in cards(page).items():
@@ -185,7 +185,7 @@ def test_moving_models_about_computes_nothing_again(visit, monkeypatch):
     asked = []
     monkeypatch.setattr(
         "pages.parts.comparison.answers.answer",
-        lambda model, *rest, **more: asked.append(model) or answer(model, *rest, **more),
+        lambda model, *rest, **more: asked.append(model) or predict(model, *rest, **more),
     )
     press(page, "arrow_forward mvae")
     press(page, "keep mvae")
@@ -250,7 +250,7 @@ def test_chains_are_waited_for_last_and_bring_differences_when_they_are_pinned(
         asked.append(model.latents)
         if model.uses_gibbs_chains:  # a chain that ends after both of the others
             assert all(others.acquire(timeout=30) for _ in range(2))
-        result = answer(model, *rest, **more)
+        result = predict(model, *rest, **more)
         others.release()
         return result
 
@@ -288,7 +288,7 @@ def test_records_curves_and_ways_to_train_wait_until_somebody_looks(visit):
     assert row["epochs"] == config.training.epochs
     # The new estimator's, with its n; an earlier one's figure is never shown beside it.
     assert re.fullmatch(rf"−\d+\.\d+ ± \d\.\d\d, n [\d,]+|{EARLIER}", row["log p(image, label)"])
-    assert row["λ"] == weight_of(config)
+    assert row["λ"] == annotation_weight(config)
     assert re.fullmatch(r"0\.\d+ ± \d\.\d+, n [\d,]+", row["image→label"])
     assert not page.app.get("plotly_chart")
     page.app.session_state["curves"] = page.app.session_state["ways"] = True
@@ -316,9 +316,9 @@ def test_the_code_shown_gives_the_numbers_shown(visit, params, capsys):
     scope: dict[str, object] = {}
     exec(page.app.code[0].value, scope)
     shown = cards(page)
-    assert list(scope["answers"]) == list(shown)
-    for name, found in scope["answers"].items():
-        values = ["—" if x is None else number(x) for x in found.numbers.values()]
+    assert list(scope["predictions"]) == list(shown)
+    for name, found in scope["predictions"].items():
+        values = ["—" if x is None else number(x) for x in found.scores.values()]
         assert [cells[0] for cells in numbers(shown[name]).values()] == values
 
 
@@ -329,7 +329,7 @@ def answers():
     torch.manual_seed(0)
     models["dae"] = config_for("mnist", "dae").build()
     sample = load_samples("mnist", modalities)[slice(3, 4)]
-    return {name: answer(model, sample, ["image"]) for name, model in models.items()}
+    return {name: predict(model, sample, ["image"]) for name, model in models.items()}
 
 
 def test_the_table_holds_numbers_differences_and_records(answers):
@@ -338,10 +338,10 @@ def test_the_table_holds_numbers_differences_and_records(answers):
     rows = {row["model"]: row for row in csv.DictReader(io.StringIO(text))}
     assert list(rows) == list(answers)
     for name, row in rows.items():
-        for title, value in answers[name].numbers.items():
+        for title, value in answers[name].scores.items():
             assert row[title] == ("" if value is None else str(value))
     title = "KL to the prior"
-    difference = answers["mvae-2d"].numbers[title] - answers["mvae"].numbers[title]
+    difference = answers["mvae-2d"].scores[title] - answers["mvae"].scores[title]
     assert float(rows["mvae-2d"][f"{title} − mvae"]) == pytest.approx(difference)
     assert rows["dae"][f"{title} − mvae"] == ""
     assert rows["mvae-2d"]["objective"] == "covering"
@@ -376,7 +376,7 @@ def test_vectors_are_shown_as_numbers():
     torch.manual_seed(0)
     model = MVAE([point], 2)
     sample = Batch.of([point], {"point": torch.zeros(1, 2)})
-    found = answer(model, sample, [])
+    found = predict(model, sample, [])
     shared = Shared((point,), sample, (), {"point": "#000"}, 2, (0, 0, 0), "m", found)
     assert ", ".join(number(x) for x in found.expected["point"].tolist()) in write_card(
         "m", found, shared

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mvae.analysis.comparison import answer
+from mvae.analysis.comparison import predict
 from mvae.checkpoint import load_model, load_samples
 from mvae.kinds.tokens import decode
 from mvae.modality import Modality
@@ -93,7 +93,7 @@ def test_a_place_on_the_way_and_a_held_latent_are_one_event(visit):
 def written(root, data: str, evidence: tuple[str, ...] = ()):
     """Write a card; gives it with the answer behind it."""
     model, sample = model_of(data, root)
-    found = answer(model, sample, evidence)
+    found = predict(model, sample, evidence)
     colours = {m.name: f"#00000{i % 10}" for i, m in enumerate(model.modalities)}
     shared = Shared(model.modalities, sample, evidence, colours, 6, (0, 0, 0), "m", found)
     return card("m", found, shared), found, sample
@@ -133,10 +133,10 @@ def test_a_card_has_the_picture_large_and_the_others_in_their_colours(toy_pages)
 def test_a_faint_line_stands_between_draws_in_ink(toy_pages):
     html, found, _ = written(toy_pages, "spoken")
     strip = png(re.findall(r'src="(data:image/png[^"]*)"', html)[1])
-    _, _, height, width = found.drawn.shape
+    _, _, height, width = found.picture_draws.shape
     assert strip.shape == (height, 5 * width + 4 * 2, 4)
     assert (strip[:, width : width + 2, 3] == round(0.15 * 255)).all()
-    drawn = (found.drawn[1, 0] * 255).round().byte().numpy()
+    drawn = (found.picture_draws[1, 0] * 255).round().byte().numpy()
     assert np.array_equal(strip[:, width + 2 : 2 * width + 2, 3], drawn)
 
 
@@ -208,7 +208,7 @@ def test_every_kind_is_compared_and_exported(visit, toy_pages, data):
     for m in TOYS[data]:
         assert f"<b>{m.name}</b>" in body or m.name.startswith("trait")
     model, sample = model_of(data, toy_pages)
-    found = {"mvae": answer(model, sample, [])}
+    found = {"mvae": predict(model, sample, [])}
     sheet = Image.open(io.BytesIO(export.picture(found, model.modalities, "mvae", data)))
     assert sheet.width == export.COLUMN + 2 * export.MARGIN
     colours = np.array(sheet).astype(int)
@@ -218,7 +218,7 @@ def test_every_kind_is_compared_and_exported(visit, toy_pages, data):
 
 def test_an_exported_picture_is_the_mean_that_is_generated(toy_pages):
     model, sample = model_of("traits", toy_pages)
-    found = answer(model, sample, [])
+    found = predict(model, sample, [])
     sheet = np.array(
         Image.open(io.BytesIO(export.picture({"m": found}, model.modalities, "m", "")))
     )

@@ -14,7 +14,7 @@ from mvae import checkpoint
 from mvae.checkpoint import CHECKPOINTS, load_metrics, sha256, write_json
 from mvae.csv_files import write_rows
 from mvae.evaluation.log_likelihood import ESTIMATOR
-from mvae.results.external_models import FILE, Peer
+from mvae.results.external_models import FILE, ExternalModel
 from pages.parts import loading
 
 CACHES = (
@@ -236,7 +236,7 @@ def test_coherence_stands_beside_diversity_and_ranks_nobody(visit, measured):
     assert columns[columns.index("label → image") + 1] == "label → image, diversity"
     assert table["label → image, diversity"].tolist() == [0.8, 0.05]
     assert not [c for c in columns if "best" in c]
-    assert "always paints the mean of a class" in page.remarks
+    assert "always generates the mean of a class" in page.remarks
     choices = page.app.button_group(key="kind").options
     assert not [option for option in choices if option == "diversity"]
 
@@ -349,10 +349,10 @@ def test_a_model_without_figures_says_how_to_make_them(visit, measured):
 def test_other_libraries_models_stand_beside_ours_and_what_is_reported_beside_both(visit, measured):
     assert not any("other libraries" in m.value for m in visit("results.py").app.markdown)
     numbers = (-70.68, 0.25, 0.0, 0.0, 10_000, 1000, ESTIMATOR)
-    ours = Peer("mvae", "this project", "binarised at 0.5", *numbers, run="mvae")
+    ours = ExternalModel("mvae", "this project", "binarised at 0.5", *numbers, run="mvae")
     others = (-71.5, 0.25, -0.83, 0.02, 10_000, 1000)
-    theirs = Peer("mvae", "MultiVae 1.0.3", "binarised at 0.5", *others, ESTIMATOR)
-    older = Peer("jmvae", "MultiVae 1.0.3", "binarised at 0.5", *others, "older")
+    theirs = ExternalModel("mvae", "MultiVae 1.0.3", "binarised at 0.5", *others, ESTIMATOR)
+    older = ExternalModel("jmvae", "MultiVae 1.0.3", "binarised at 0.5", *others, "older")
     write_rows(measured / "mnist" / FILE, [ours, theirs, older])
     loading.peers_of.clear()
     app = visit("results.py").app

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvae.analysis.theory import BESTS, NOISE, PAIRS, kl, solve
+from mvae.analysis.theory import DIVERGENCES, NOISE, PAIRS, kl, solve
 from mvae.models.objectives import SubSampled, log_likelihoods
 from pages.parts import quadrature
 from pages.parts.links import parse, url_of
@@ -24,7 +24,7 @@ VIEWS = st.builds(
     data=st.just("mnist"),
     model=st.just("mvae-cover"),
     pair=st.sampled_from(list(PAIRS)),
-    best=st.sampled_from(BESTS),
+    best=st.sampled_from(DIVERGENCES),
     noise=st.integers(0, len(NOISE) - 1),
     method=st.sampled_from(list(METHODS)),
     count=st.sampled_from([2, 3]),
@@ -145,7 +145,7 @@ def test_the_numbers_beside_the_curves_are_those_of_the_library():
     data = quadrature.describe("square", "reverse")
     solution = solve(PAIRS["square"], "reverse")
     joint = quadrature._on_grid(solution.joint)
-    divergence = kl(joint, solution.truth[3]).tolist()
+    divergence = kl(joint, solution.posteriors[3]).tolist()
     assert rows_of(data, 1)[rows(data)[-1]][1] == [captions.number(x) for x in divergence]
 
 
@@ -155,7 +155,7 @@ def rows(data: dict) -> list[str]:
 
 def test_every_level_has_its_curves_numbers_and_sentences():
     for pair in PAIRS:
-        for best in BESTS:
+        for best in DIVERGENCES:
             data = quadrature.describe(pair, best)
             assert len(data["words"]) == len(data["levels"]) == len(NOISE)
             for panel in data["panels"]:

@@ -1,4 +1,4 @@
-"""What is measured of every model: a file for each kind of figures."""
+"""Measures of every model, in one file for each kind of figure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mvae.evaluation.measures.text_quality import TextQuality
 
 __all__ = ["OTHERS", "EvaluationContext", "Likelihoods", "Measure", "estimates"]
 
-#: All but the likelihoods, which another model's may stand beside.
+#: All measures but the likelihoods, which may be compared with those of a reference model.
 OTHERS: tuple[Measure, ...] = (
     *(
         ConflictAndCost(),

@@ -1,4 +1,4 @@
-"""How often the labels, tags and texts that a model infers are right."""
+"""Accuracy of the labels, tags and texts that a model predicts."""
 
 from __future__ import annotations
 
@@ -9,39 +9,45 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvae.evaluation.accuracy import agreement, told
-from mvae.evaluation.measures.base import SOME, ConditioningSet, EvaluationContext, Measure, figure
+from mvae.evaluation.accuracy import agreement, predict_value
+from mvae.evaluation.measures.base import (
+    GENERATED_SAMPLES,
+    ConditioningSet,
+    EvaluationContext,
+    Measure,
+    figure,
+)
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.modality import Modality
 
-__all__ = ["TEXTS", "Accuracy"]
+__all__ = ["TEXT_DRAWS", "Accuracy"]
 
-#: Draws whose likeliest texts are the candidates for what a model says.
-TEXTS = 8
+#: Number of draws, whose most probable texts are the candidates for a model's prediction.
+TEXT_DRAWS = 8
 
 
 class Accuracy(Measure):
-    r"""Whether :math:`\arg\max_y E_{h|x_S}[p(y|h)]` is the label, with h drawn by the model.
+    r"""How often :math:`\arg\max_y E_{h|x_S}[p(y|h)]` is the label, with h drawn by the model.
 
-    So for each label, for each text; of tags it is the share that is right.
+    Texts are scored in the same way; for tags it is the fraction that is right.
     """
 
     name = "accuracy"
     kinds = ("accuracy", "accuracy_by_number")
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
-        """Infer each modality in words wherever it is not supplied."""
-        for m, conditioning_set in asked(context):
-            for part, rows in enumerate(context.parts(samples(context, m))):
-                run = partial(infer, context, m, conditioning_set, rows, part)
-                yield Step(f"accuracy {key(context, m, conditioning_set)}", part, 4, run)
+        """Yield steps that predict each annotation wherever it is not supplied."""
+        for m, conditioning_set in prediction_tasks(context):
+            for part, rows in enumerate(context.parts(n_samples(context, m))):
+                run = partial(score_predictions, context, m, conditioning_set, rows, part)
+                yield Step(f"accuracy {step_name(context, m, conditioning_set)}", part, 4, run)
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
-        """Give accuracy by conditioning set, and by how many tiles of the picture are supplied."""
+        """Return accuracies by conditioning set, and by the number of tiles supplied."""
         found = {}
         by_number: dict[str, list[Tensor]] = {}
-        for m, conditioning_set in asked(context):
-            right = cache.of(f"accuracy {key(context, m, conditioning_set)}")["value"]
+        for m, conditioning_set in prediction_tasks(context):
+            right = cache.results(f"accuracy {step_name(context, m, conditioning_set)}")["value"]
             given = set(conditioning_set.key.split("+")) - {""}
             if conditioning_set.key and (~right.isnan()).sum() > 1:
                 found[f"{conditioning_set.key}->{m.name}"] = figure(right)
@@ -49,52 +55,54 @@ class Accuracy(Measure):
                 by_number.setdefault(str(len(given)), []).append(right)
         result: dict[str, Any] = {"accuracy": found} if found else {}
         if by_number:
-            # Several subsets share the samples, so the standard error is over samples.
+            # Subsets share the samples, so the standard error is taken over samples.
             result["accuracy_by_number"] = {
                 count: figure(torch.stack(rights).mean(0)) for count, rights in by_number.items()
             }
         return result
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
-        """Say how words are inferred."""
+        """Return how annotations are predicted."""
         if not context.annotations:
             return {}
-        said = f"argmax of E p(label|hidden), {context.draws} draws a sample"
+        description = f"argmax of E p(label|hidden), {context.draws} draws a sample"
         if any(m.kind == "tags" for m in context.annotations):
-            said += "; of tags the share that is right"
+            description += "; of tags the share that is right"
         if any(m.kind == "text" for m in context.annotations):
-            said += f"; a text is right as a whole, the likeliest of {TEXTS} draws' texts"
+            description += (
+                f"; a text is right as a whole, the likeliest of {TEXT_DRAWS} draws' texts"
+            )
         return {
-            "accuracy": said,
-            "n_accuracy": max(samples(context, m) for m in context.annotations),
+            "accuracy": description,
+            "n_accuracy": max(n_samples(context, m) for m in context.annotations),
         }
 
 
-def samples(context: EvaluationContext, m: Modality) -> int:
-    """Say of how many test samples a modality is inferred."""
-    costly = context.model.uses_gibbs_chains or m.kind == "text"
-    return min(SOME, len(context.test)) if costly else len(context.test)
+def n_samples(context: EvaluationContext, m: Modality) -> int:
+    """Return the number of test samples on which the accuracy of a modality is measured."""
+    is_costly = context.model.uses_gibbs_chains or m.kind == "text"
+    return min(GENERATED_SAMPLES, len(context.test)) if is_costly else len(context.test)
 
 
-def asked(context: EvaluationContext) -> Iterator[tuple[Modality, ConditioningSet]]:
-    """List each modality in words with the conditioning sets in which it is inferred."""
+def prediction_tasks(context: EvaluationContext) -> Iterator[tuple[Modality, ConditioningSet]]:
+    """Yield each annotation with the conditioning sets from which it is predicted."""
     for m in context.annotations:
         place = context.test.names.index(m.name)
         for conditioning_set in context.conditioning_sets:
-            told = conditioning_set.supplied[:, place].all()
-            if not told and context.model.possible_targets(
-                conditioning_set.of(context.test), [m.name]
+            supplied = conditioning_set.supplied[:, place].all()
+            if not supplied and context.model.possible_targets(
+                conditioning_set.restrict(context.test), [m.name]
             ):
                 yield m, conditioning_set
 
 
-def key(context: EvaluationContext, m: Modality, conditioning_set: ConditioningSet) -> str:
-    """Name a step; where there is one label its name goes without saying."""
+def step_name(context: EvaluationContext, m: Modality, conditioning_set: ConditioningSet) -> str:
+    """Return the name of a step, without the name of the label if there is only one."""
     return conditioning_set.key if m == context.label else f"{conditioning_set.key}->{m.name}"
 
 
 @torch.no_grad()
-def infer(
+def score_predictions(
     context: EvaluationContext,
     m: Modality,
     conditioning_set: ConditioningSet,
@@ -102,10 +110,10 @@ def infer(
     part: int,
     _: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Say for which samples what is inferred is right; NaN where it was supplied."""
-    whole = context.test[rows]
-    given = conditioning_set[rows].of(whole)
-    draws = TEXTS if m.kind == "text" else context.draws
+    """Score the prediction for each sample, from 0 to 1; NaN where it was supplied."""
+    samples = context.test[rows]
+    given = conditioning_set[rows].restrict(samples)
+    draws = TEXT_DRAWS if m.kind == "text" else context.draws
     p = context.model.generate(given, draws, context.seed + part, [m.name])[m.name]
-    right = agreement(m, told(m, p), whole.values[m.name])
+    right = agreement(m, predict_value(m, p), samples.values[m.name])
     return {"value": right.masked_fill(given.present[:, given.names.index(m.name)], torch.nan)}

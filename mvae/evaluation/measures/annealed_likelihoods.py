@@ -1,4 +1,4 @@
-"""Likelihoods of Boltzmann machines in pieces, and the two estimates of log Z that they rest on."""
+"""Steps for the likelihoods of Boltzmann machines, and for the two estimates of log Z."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from mvae.evaluation.boltzmann_likelihood import (
     PART,
     TEMPERATURES,
-    UNNORMALISED,
+    ZERO_LOG_PARTITION,
     LogPartition,
     anneal_both_ways,
     boltzmann_log_likelihood,
@@ -22,9 +22,9 @@ from mvae.evaluation.measures.base import ConditioningSet, EvaluationContext
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.boltzmann.model import BoltzmannModel
 
-__all__ = ["ANNEALING", "annealed", "conditional_protocol", "log_partition", "normalised"]
+__all__ = ["ANNEALING", "annealing_steps", "conditional_protocol", "log_partition", "normalised"]
 
-#: How log p comes about, for the protocol.
+#: How log p is estimated, for the protocol.
 ANNEALING = (
     f"K/10 annealed runs of {TEMPERATURES:,} temperatures each way bound log Z: those to the "
     "machine from below, those from it, which start with states of tempered chains, from above if "
@@ -35,7 +35,7 @@ ANNEALING = (
 
 
 def conditional_protocol(model: BoltzmannModel) -> str:
-    """Describe how log p(x_A|x_B) is computed: a difference in which log Z cancels."""
+    """Return how log p(x_A|x_B) is computed: as a difference in which log Z cancels."""
     if model.machine.even.keys() <= {f"v {m.name}" for m in model.modalities}:
         return "log p(x_A|x_B) is exact: a difference in which log Z cancels"
     return (
@@ -44,45 +44,47 @@ def conditional_protocol(model: BoltzmannModel) -> str:
     )
 
 
-def annealed(context: EvaluationContext, scored: Iterable[ConditioningSet]) -> Iterator[Step]:
-    """List the steps for a Boltzmann machine: log Z in parts, shared by all samples, and the rest.
+def annealing_steps(
+    context: EvaluationContext, scored: Iterable[ConditioningSet]
+) -> Iterator[Step]:
+    """Yield the steps for a Boltzmann machine: log Z in parts, then unnormalised likelihoods.
 
     Args:
-        context: whose model is a Boltzmann machine over the data.
-        scored: the conditioning sets in which log p is estimated.
+        context: an evaluation of a Boltzmann machine over the data.
+        scored: the conditioning sets for which log p is estimated.
     """
     for part in range(math.ceil(context.k / 10 / PART)):
-        yield Step("log Z", part, 5 * context.k, partial(anneal, context))
+        yield Step("log Z", part, 5 * context.k, partial(measure_log_z, context))
     for conditioning_set in scored:
         yield Step(
             f"log p {conditioning_set.key}",
             0,
             5 * context.k,
-            partial(score, context, conditioning_set),
+            partial(measure_unnormalised, context, conditioning_set),
         )
 
 
-def anneal(context: EvaluationContext, generator: torch.Generator) -> dict[str, Tensor]:
-    """Anneal both ways, a part of the runs."""
+def measure_log_z(context: EvaluationContext, generator: torch.Generator) -> dict[str, Tensor]:
+    """Run one part of the annealed runs, in both directions."""
     assert isinstance(context.model, BoltzmannModel)
     return anneal_both_ways(context.model.machine, generator)
 
 
-def score(
+def measure_unnormalised(
     context: EvaluationContext, conditioning_set: ConditioningSet, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Estimate log p(x_S) + log Z of the first n samples."""
+    """Estimate log p(x_S) + log Z for the first n samples."""
     assert isinstance(context.model, BoltzmannModel)
     rows = slice(0, context.n)
-    batch, runs = conditioning_set[rows].of(context.test[rows]), context.k // 10
-    found = boltzmann_log_likelihood(context.model, batch, runs, generator, UNNORMALISED)
-    return {"value": found.value, "k_hat": found.k_hat}
+    batch, runs = conditioning_set[rows].restrict(context.test[rows]), context.k // 10
+    estimate = boltzmann_log_likelihood(context.model, batch, runs, generator, ZERO_LOG_PARTITION)
+    return {"value": estimate.value, "k_hat": estimate.k_hat}
 
 
 def normalised(
     found: Mapping[str, Mapping[str, Tensor]], cache: StepCache
 ) -> dict[str, dict[str, Tensor]]:
-    """Subtract the upper estimate of log Z, if there is one; k̂ is ∞ where no bound follows."""
+    """Subtract the upper estimate of log Z, if there is one; k̂ is ∞ if the estimates cross."""
     log_z = partition_of(cache)
     if log_z is None:
         return {key: dict(x) for key, x in found.items()}
@@ -94,8 +96,8 @@ def normalised(
 
 
 def log_partition(cache: StepCache) -> dict[str, Any]:
-    """Return both estimates of log Z and whether they cross; nothing without a machine."""
-    log_z, runs = partition_of(cache), cache.of("log Z")
+    """Return both estimates of log Z and whether they cross; empty for other models."""
+    log_z, runs = partition_of(cache), cache.results("log Z")
     if log_z is None:
         return {}
     ways = {"forward": log_z.forward_se, "reverse": log_z.reverse_se}
@@ -107,6 +109,6 @@ def log_partition(cache: StepCache) -> dict[str, Any]:
 
 
 def partition_of(cache: StepCache) -> LogPartition | None:
-    """Return the estimates of all parts together."""
-    parts = cache.of("log Z")
+    """Return the estimates from all parts; None if no part has been run."""
+    parts = cache.results("log Z")
     return LogPartition.of(parts["forward"], parts["reverse"]) if parts else None

@@ -1,4 +1,4 @@
-"""What is evaluated, on which samples and in which conditioning sets; and what every measure is."""
+"""The context of an evaluation, its conditioning sets, and the interface of a measure."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ __all__ = [
     "ConditioningSet",
     "EvaluationContext",
     "Measure",
-    "Scored",
+    "ScoredFigure",
     "conditioning_sets",
-    "costly",
     "figure",
+    "is_costly",
     "subsets_of",
 ]
 
-#: Samples of a part: a few seconds of importance weighting with K = 1,000; and of a part where
-#: draws cost much and conditioning sets are many.
+#: Number of samples in a part, which takes a few seconds of importance weighting with K = 1,000;
+#: and that number if draws are costly and there are many conditioning sets.
 ROWS, FEW_ROWS = 250, 50
-#: With more modalities than this, how many are supplied stands for which.
-FEW = 5
-#: With more conditioning sets than this, log p of some of the modalities uses fewer samples.
-WHOLE = 4
-#: Test samples of what takes many draws of each.
-SOME = 1000
-#: Draws of what is hidden; and chains, where each takes a Gibbs sampler to run.
+#: Largest number of modalities for which all subsets are evaluated; with more, a conditioning set
+#: is described by how many modalities are supplied.
+MAX_FOR_ALL_SUBSETS = 5
+#: Largest number of conditioning sets for which all are scored on equally many samples.
+MAX_FULLY_SCORED = 4
+#: Number of test samples for figures that take many draws of each.
+GENERATED_SAMPLES = 1000
+#: Number of draws of the hidden variables; and of chains, for models with a Gibbs sampler.
 DRAWS, CHAINS = 64, 8
 
 
 def subsets_of(names: tuple[str, ...], smallest: int = 0) -> list[tuple[str, ...]]:
-    """List all subsets of the modalities, small ones first, in the order of the model.
+    """List all subsets of the modalities, the smallest first, in the order of the model.
 
     Example:
         >>> subsets_of(("image", "label"), smallest=1)
@@ -54,57 +55,59 @@ def subsets_of(names: tuple[str, ...], smallest: int = 0) -> list[tuple[str, ...
     return [s for n in range(smallest, len(names) + 1) for s in combinations(names, n)]
 
 
-def costly(modalities: Iterable[Modality]) -> bool:
-    """Whether a draw takes long to decode: convolutions and texts do."""
+def is_costly(modalities: Iterable[Modality]) -> bool:
+    """Whether draws are slow to decode, as those of convolutions and texts are."""
     return any(m.convolutions or m.kind == "text" for m in modalities)
 
 
-class Scored(dict[str, Any]):
-    """A figure as it is written, and beside it the values of its samples, ``(N,)``."""
+class ScoredFigure(dict[str, Any]):
+    """A figure as stored in metrics.json, with the values of its samples, ``(N,)``."""
 
     def __init__(self, figure: Mapping[str, Any], each: Tensor) -> None:
         super().__init__(figure)
-        self.each = each
+        self.per_sample = each
 
-    def __or__(self, more: Mapping[str, Any]) -> Scored:  # type: ignore[override]
-        """Add entries; the values stay."""
-        return Scored({**self, **more}, self.each)
+    def __or__(self, more: Mapping[str, Any]) -> ScoredFigure:  # type: ignore[override]
+        """Return the figure with further entries, and the same values."""
+        return ScoredFigure({**self, **more}, self.per_sample)
 
 
-def figure(values: Tensor) -> Scored:
-    """Return the mean over samples, its standard error and their number; NaN is no sample."""
+def figure(values: Tensor) -> ScoredFigure:
+    """Return the mean, its standard error and the number of samples, leaving out NaN."""
     each = values.double().flatten()
     flat = each[~each.isnan()]
     se = flat.std().item() / len(flat) ** 0.5
-    return Scored({"mean": round(flat.mean().item(), 4), "se": round(se, 4), "n": len(flat)}, each)
+    return ScoredFigure(
+        {"mean": round(flat.mean().item(), 4), "se": round(se, 4), "n": len(flat)}, each
+    )
 
 
 @dataclass(frozen=True)
 class ConditioningSet:
-    """What is supplied.
+    """A set of supplied modalities, which may differ between samples.
 
     Args:
-        key: the names, joined by "+", or how many of how many; empty for nothing.
-        supplied: bool ``(B, M)``.
+        key: the names, joined by "+", or their number as "m of M"; empty for nothing.
+        supplied: mask of the supplied modalities, bool ``(B, M)``.
     """
 
     key: str
     supplied: Tensor
 
-    def of(self, batch: Batch) -> Batch:
-        """Keep of a batch what is supplied."""
+    def restrict(self, batch: Batch) -> Batch:
+        """Return a batch with only the supplied modalities."""
         return Batch(batch.values, batch.present & self.supplied)
 
     def __getitem__(self, rows: slice) -> ConditioningSet:
-        """Take some of the samples."""
+        """Select some of the samples."""
         return ConditioningSet(self.key, self.supplied[rows])
 
 
 def conditioning_sets(batch: Batch, seed: int = 0) -> list[ConditioningSet]:
-    """List what may be supplied of M modalities: each subset, or with many how many of them.
+    """List the conditioning sets of a batch: all subsets of up to five modalities.
 
-    With more than five there are too many subsets. Each sample then gets its modalities in a random
-    order of its own, and a conditioning set is the first m of them.
+    With more modalities there are too many subsets. The modalities of each sample are then put in a
+    random order of its own, and a conditioning set holds the first m of them.
 
     Example:
         >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
@@ -112,7 +115,7 @@ def conditioning_sets(batch: Batch, seed: int = 0) -> list[ConditioningSet]:
         ['', 'label']
     """
     names = batch.names
-    if len(names) <= FEW:
+    if len(names) <= MAX_FOR_ALL_SUBSETS:
         return [ConditioningSet("+".join(s), batch.mask([s])[0]) for s in subsets_of(names)]
     order = torch.rand(batch.present.shape, generator=torch.Generator().manual_seed(seed))
     place = order.argsort(-1).argsort(-1)
@@ -125,18 +128,18 @@ def conditioning_sets(batch: Batch, seed: int = 0) -> list[ConditioningSet]:
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """A model, and what it is measured on.
+    """A model, and the data and settings with which it is evaluated.
 
     Args:
-        model: ready to infer with.
-        config: its description.
-        test: the test split, in the order of the evaluation: the first ones are scored.
-        train: gives the training split, if something has to be learned from it.
-        valid: gives the validation split, for proposals of what test samples are scored by.
-        classifier: names pictures, if there are labels to name them by.
-        n: test samples whose log-likelihood is estimated.
-        k: importance draws a sample.
-        seed: of all draws.
+        model: the model, in evaluation mode.
+        config: its configuration.
+        test: the test split, in the order of the evaluation; the first samples are scored.
+        train: loads the training split, which probes are fitted on.
+        valid: loads the validation split, whose posteriors serve as proposals.
+        classifier: predicts annotations from pictures; None if the data set has no classifier.
+        n: number of test samples whose log-likelihood is estimated.
+        k: number of importance draws per sample.
+        seed: seed of all draws.
     """
 
     model: MultimodalModel
@@ -154,91 +157,101 @@ class EvaluationContext:
 
     @property
     def label(self) -> Modality | None:
-        """The modality that is a label, if there is just one."""
+        """The label, if there is exactly one."""
         labels = [m for m in self.config.modalities if m.kind == "label"]
         return labels[0] if len(labels) == 1 else None
 
     @property
     def annotations(self) -> tuple[Modality, ...]:
-        """Labels, tags and texts."""
+        """The labels, tags and texts."""
         return tuple(m for m in self.config.modalities if m.is_annotation)
 
     @property
     def images(self) -> tuple[str, ...]:
-        """Names of the tiles of the picture."""
+        """Names of the tiles that make up the picture."""
         return tuple(m.name for m, _, _ in tiles(self.config.modalities))
 
     @property
-    def some(self) -> int:
-        """Test samples of what takes many draws of each: fewer where draws cost much."""
-        return min(ROWS if costly(self.config.modalities) else SOME, len(self.test))
+    def n_generated(self) -> int:
+        """Number of test samples for figures that take many draws; fewer if draws are costly."""
+        return min(ROWS if is_costly(self.config.modalities) else GENERATED_SAMPLES, len(self.test))
 
     @property
     def draws(self) -> int:
-        """How many draws of what is hidden: a chain takes hundreds of steps, a network one."""
+        """Number of draws of the hidden variables; fewer if each is a chain of many steps."""
         return CHAINS if self.model.uses_gibbs_chains else DRAWS
 
     @property
-    def steps(self) -> int:
-        """How many steps of a network a draw takes, about."""
+    def steps_per_draw(self) -> int:
+        """Approximate number of network evaluations that a draw takes."""
         return 200 if self.model.uses_gibbs_chains else 1
 
     @cached_property
     def conditioning_sets(self) -> list[ConditioningSet]:
-        """What may be supplied of the test samples."""
+        """The conditioning sets of the test samples."""
         return conditioning_sets(self.test, self.seed)
 
     @property
-    def rows(self) -> int:
-        """Samples of a part that is scored by log p."""
-        many = len(self.conditioning_sets) > WHOLE
-        return FEW_ROWS if many and costly(self.config.modalities) else ROWS
+    def rows_per_part(self) -> int:
+        """Number of samples in a part whose log-likelihood is estimated."""
+        many = len(self.conditioning_sets) > MAX_FULLY_SCORED
+        return FEW_ROWS if many and is_costly(self.config.modalities) else ROWS
 
-    def scored(self, conditioning_set: ConditioningSet) -> int:
-        """How many test samples are scored by log p: of many subsets only the whole by n."""
+    def n_scored(self, conditioning_set: ConditioningSet) -> int:
+        """Return the number of test samples for which log p is estimated.
+
+        It is n for all modalities together. If there are many conditioning sets, the others are
+        scored on one part at most.
+        """
         whole = conditioning_set.key == self.conditioning_sets[-1].key
-        return self.n if whole or len(self.conditioning_sets) <= WHOLE else min(self.n, self.rows)
+        return (
+            self.n
+            if whole or len(self.conditioning_sets) <= MAX_FULLY_SCORED
+            else min(self.n, self.rows_per_part)
+        )
 
     def has_posterior(self, conditioning_set: ConditioningSet) -> bool:
-        """Say whether the model has a posterior in a conditioning set, as a sample tells."""
+        """Whether the model has a posterior given a conditioning set, tried with one sample."""
         one = slice(0, 1)
         if not isinstance(self.model, LatentModel):
             return False
         try:
-            self.model.posterior(conditioning_set[one].of(self.test[one]))
+            self.model.posterior(conditioning_set[one].restrict(self.test[one]))
         except ValueError:
             return False
         return True
 
-    def told(self, kind: str) -> Iterator[tuple[Modality, ConditioningSet]]:
-        """List modalities of a kind, and the conditioning sets from which the model tells them."""
+    def predictable(self, kind: str) -> Iterator[tuple[Modality, ConditioningSet]]:
+        """Yield the modalities of a kind, with each conditioning set that can predict them."""
         for i, m in enumerate(self.config.modalities):
             for conditioning_set in self.conditioning_sets if m.kind == kind else ():
                 given = bool(conditioning_set.key) and not conditioning_set.supplied[:, i].any()
-                if given and self.model.possible_targets(conditioning_set.of(self.test), [m.name]):
+                if given and self.model.possible_targets(
+                    conditioning_set.restrict(self.test), [m.name]
+                ):
                     yield m, conditioning_set
 
     def parts(self, n: int, rows: int = ROWS) -> list[slice]:
-        """Cut the first n test samples, and the rest of the last part, into parts."""
+        """Divide the first n test samples into parts; the last one may extend beyond n."""
         return [slice(i, i + rows) for i in range(0, min(n, len(self.test)), rows)]
 
 
 class Measure(abc.ABC):
-    """A measure: which steps compute it, and how its figures follow from their results."""
+    """A measure: the steps that compute it, and how its figures follow from their results."""
 
-    #: Its name on the command line, ``evaluate --only``.
+    #: Name of the measure on the command line, ``evaluate --only``.
     name: ClassVar[str]
-    #: Every kind of figure that it may have, the keys of :meth:`figures`.
+    #: All kinds of figures that it may compute, the keys of :meth:`figures`.
     kinds: ClassVar[tuple[str, ...]]
 
     @abc.abstractmethod
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
-        """List the steps, none where the model has no such figures."""
+        """Yield the steps; none if the model has no such figures."""
 
     @abc.abstractmethod
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
-        """Give the figures once all steps are done, by kind and by what is given and asked."""
+        """Return the figures by kind and key, once all steps have been run."""
 
     @abc.abstractmethod
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
-        """Say how they come about."""
+        """Return the part of the protocol that describes how the figures are measured."""

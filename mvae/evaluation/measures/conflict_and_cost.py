@@ -1,4 +1,4 @@
-"""The disagreement of matched samples, by which a page says what is unusual; what a step costs."""
+"""Disagreement between the modalities of matched samples, and the cost of a training step."""
 
 from __future__ import annotations
 
@@ -13,46 +13,55 @@ from mvae.batch import Batch
 from mvae.distributions.disagreement import UNUSUAL_PERCENTILE, disagreement
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.cost import decoder_evaluations
-from mvae.evaluation.measures.base import FEW, EvaluationContext, Measure, figure, subsets_of
+from mvae.evaluation.measures.base import (
+    MAX_FOR_ALL_SUBSETS,
+    EvaluationContext,
+    Measure,
+    figure,
+    subsets_of,
+)
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.base import ExpertModel
 
-__all__ = ["ConflictAndCost", "disagreement_quantiles", "noticed"]
+__all__ = ["ConflictAndCost", "detected_swaps", "disagreement_quantiles"]
 
-#: Percentiles of disagreement that are stored: 0, ½, 1, … 100 %.
+#: Number of stored percentiles of disagreement: 0, ½, 1, … 100 %.
 QUANTILES = 201
-#: Between the modalities of a pair's name, and the one of them that is another sample's.
-WRONG = "; wrong "
+#: Separator between a subset and its swapped modality, in the name of a result.
+SEPARATOR = "; wrong "
 
 
 class ConflictAndCost(Measure):
-    """How far modalities disagree, when that is noticed, and decoder evaluations of a step."""
+    """Disagreement of modalities, how often it reveals a swap, and decoder evaluations per step."""
 
     name = "conflict-and-cost"
     kinds = ("decoder_evaluations", "disagreement", "detects")
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
-        """Take all test samples at once."""
-        if isinstance(context.model, ExpertModel) and len(context.test.names) <= FEW:
+        """Yield one step for the quantiles and one for the swaps, each over all test samples."""
+        if (
+            isinstance(context.model, ExpertModel)
+            and len(context.test.names) <= MAX_FOR_ALL_SUBSETS
+        ):
             yield Step("disagreement", 0, 20, partial(measure_quantiles, context))
-            yield Step("detects", 0, 20, partial(measure_noticed, context))
+            yield Step("detects", 0, 20, partial(measure_detection, context))
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
-        """Return evenly spaced quantiles by subset; shares noticed; and evaluations by modality."""
+        """Return quantiles and detection rates by subset, and decoder evaluations by modality."""
         result: dict[str, Any] = {
             "decoder_evaluations": decoder_evaluations(context.config, context.test[slice(0, 8)])
         }
-        if found := cache.of("disagreement"):
+        if found := cache.results("disagreement"):
             result["disagreement"] = {
                 key: [round(point, 3) for point in points.tolist()] for key, points in found.items()
             }
-        for key, hits in cache.of("detects").items():
-            subset, _, wrong = key.partition(WRONG)
-            result.setdefault("detects", {}).setdefault(subset, {})[wrong] = figure(hits)
+        for key, detected in cache.results("detects").items():
+            subset, _, wrong = key.partition(SEPARATOR)
+            result.setdefault("detects", {}).setdefault(subset, {})[wrong] = figure(detected)
         return result
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
-        """Say what the quantiles are of, and what is to be noticed."""
+        """Return how disagreement and detection are measured."""
         return {
             "disagreement": f"{QUANTILES} evenly spaced quantiles over matched test samples",
             "detects": "share of test samples with one modality of another sample, which differs, "
@@ -61,21 +70,24 @@ class ConflictAndCost(Measure):
 
 
 def measure_quantiles(context: EvaluationContext, _: torch.Generator) -> dict[str, Tensor]:
-    """Return the quantiles as a step's results."""
+    """Compute the quantiles as the results of a step."""
     assert isinstance(context.model, ExpertModel)
     return disagreement_quantiles(context.model, context.test)
 
 
-def measure_noticed(context: EvaluationContext, generator: torch.Generator) -> dict[str, Tensor]:
-    """Return what is noticed as a step's results."""
+def measure_detection(context: EvaluationContext, generator: torch.Generator) -> dict[str, Tensor]:
+    """Compute the detected swaps as the results of a step."""
     assert isinstance(context.model, ExpertModel)
-    found = noticed(context.model, context.test, generator)
-    return {f"{'+'.join(subset)}{WRONG}{name}": hits for (subset, name), hits in found.items()}
+    found = detected_swaps(context.model, context.test, generator)
+    return {
+        f"{'+'.join(subset)}{SEPARATOR}{name}": detected
+        for (subset, name), detected in found.items()
+    }
 
 
 @torch.no_grad()
 def disagreement_quantiles(model: ExpertModel, batch: Batch) -> dict[str, Tensor]:
-    """Compute percentiles of the modalities' disagreement, for every subset of two or more."""
+    """Compute percentiles of the disagreement within every subset of two or more modalities."""
     batch = batch.align(model.modalities)
     experts = model.experts(batch)
     levels = torch.linspace(0, 1, QUANTILES, dtype=torch.float64)
@@ -88,21 +100,21 @@ def disagreement_quantiles(model: ExpertModel, batch: Batch) -> dict[str, Tensor
 
 
 @torch.no_grad()
-def noticed(
+def detected_swaps(
     model: ExpertModel, batch: Batch, generator: torch.Generator
 ) -> dict[tuple[tuple[str, ...], str], Tensor]:
-    """Find which samples disagree unusually once one of their modalities is another sample's.
+    """Find the samples that disagree unusually once a modality is swapped for another sample's.
 
-    Wrong are labels, tags and texts, one at a time; in a subset without any, its first modality.
+    Labels, tags and texts are swapped, one at a time; in a subset without any, the first modality.
 
     Args:
-        model: whose experts they are.
+        model: a model with experts.
         batch: matched samples.
-        generator: of the choice of the other samples.
+        generator: source of random numbers, which chooses the other samples.
 
     Returns:
-        dict: by subset and wrong modality, 1 or 0 for each sample, ``(B,)``; NaN where the other
-        sample has the same there, or where something of the subset is missing.
+        dict: 1 or 0 for each sample by subset and swapped modality, ``(B,)``; NaN if the other
+        sample has the same value, or if a modality of the subset is missing.
     """
     batch = batch.align(model.modalities)
     experts = model.experts(batch)
@@ -110,15 +122,19 @@ def noticed(
     found = {}
     for subset in subsets_of(batch.names, smallest=2):
         mask = batch.mask([subset])[0]
-        there = torch.stack([batch.there(name) for name in subset]).all(0)
-        limit = disagreement(experts, mask).between_modalities.quantile(UNUSUAL_PERCENTILE / 100)
+        present = torch.stack([batch.there(name) for name in subset]).all(0)
+        threshold = disagreement(experts, mask).between_modalities.quantile(
+            UNUSUAL_PERCENTILE / 100
+        )
         annotations = [m.name for m in model.modalities if m.is_annotation and m.name in subset]
         for name in annotations or subset[:1]:
             row, x = batch.names.index(name), batch.values[name]
             mean, logvar = experts.mean.clone(), experts.logvar.clone()
             mean[row], logvar[row] = mean[row, other], logvar[row, other]
-            hits = (disagreement(Gaussian(mean, logvar), mask).between_modalities > limit).double()
+            detected = (
+                disagreement(Gaussian(mean, logvar), mask).between_modalities > threshold
+            ).double()
             differs = (x != x[other]).reshape(len(x), -1).any(-1)
-            counts = there & there[other] & differs
-            found[subset, name] = hits.where(counts, torch.nan)
+            valid = present & present[other] & differs
+            found[subset, name] = detected.where(valid, torch.nan)
     return found

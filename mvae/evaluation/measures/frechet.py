@@ -1,4 +1,4 @@
-"""Fréchet distance to real pictures of those generated from each conditioning set."""
+"""Fréchet distance between real pictures and those generated from each conditioning set."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.frechet import features, pseudo_values
-from mvae.evaluation.measures.base import SOME, ConditioningSet, EvaluationContext, Measure, Scored
+from mvae.evaluation.measures.base import (
+    GENERATED_SAMPLES,
+    ConditioningSet,
+    EvaluationContext,
+    Measure,
+    ScoredFigure,
+)
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.images.tiling import complete_pictures
 
@@ -18,18 +24,18 @@ __all__ = ["Frechet"]
 
 
 class Frechet(Measure):
-    """The distance between generated pictures, one for a test sample, and the real ones."""
+    """Fréchet distance between generated pictures, one per test sample, and the real ones."""
 
     name = "frechet"
     kinds = ("frechet",)
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
-        """Generate a picture for each sample, wherever one is missing and can be generated."""
+        """Yield a step for each conditioning set whose missing tiles the model can generate."""
         if context.classifier is None:
             return
-        size = len(context.parts(generated(context))) * (1 + context.steps // 3)
+        size = len(context.parts(n_pictures(context))) * (1 + context.steps_per_draw // 3)
         for conditioning_set in context.conditioning_sets:
-            if missing(context, conditioning_set):
+            if missing_tiles(context, conditioning_set):
                 yield Step(
                     f"frechet {conditioning_set.key}",
                     0,
@@ -38,64 +44,65 @@ class Frechet(Measure):
                 )
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
-        """Give the distance by what is given and what is asked."""
+        """Return distances by conditioning set and generated tiles."""
         found = {}
         for conditioning_set in context.conditioning_sets:
-            if result := cache.of(f"frechet {conditioning_set.key}"):
-                key = f"{conditioning_set.key}->{'+'.join(missing(context, conditioning_set))}"
+            if result := cache.results(f"frechet {conditioning_set.key}"):
+                key = (
+                    f"{conditioning_set.key}->{'+'.join(missing_tiles(context, conditioning_set))}"
+                )
                 each = result["value"]
                 error = each.std().item() / len(each) ** 0.5
-                found[key] = Scored(
+                found[key] = ScoredFigure(
                     {
                         "mean": round(each.mean().item(), 3),
                         "se": round(error, 3),
-                        "n": generated(context),
+                        "n": n_pictures(context),
                     },
                     each,
                 )
         return {"frechet": found} if found else {}
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
-        """Say in which features, and of how many pictures."""
-        n = generated(context)
-        whose = "each test sample" if n == len(context.test) else f"each of {n:,} test samples"
+        """Return the features and the number of pictures."""
+        n = n_pictures(context)
+        source = "each test sample" if n == len(context.test) else f"each of {n:,} test samples"
         return {
             "frechet": "squared Fréchet distance in the last hidden layer of the classifier, one "
-            f"generated picture (pixel means) for {whose}; standard error by a jackknife over the "
+            f"generated picture (pixel means) for {source}; standard error by a jackknife over the "
             "generated ones"
         }
 
 
-def missing(context: EvaluationContext, conditioning_set: ConditioningSet) -> list[str]:
-    """Return the names of the tiles to generate; none if the model cannot generate them all."""
+def missing_tiles(context: EvaluationContext, conditioning_set: ConditioningSet) -> list[str]:
+    """Return the tiles that are not supplied; none if the model cannot generate all of them."""
     supplied = conditioning_set.supplied
     names = [n for i, n in enumerate(context.test.names) if not supplied[:, i].all()]
-    wanted = [n for n in names if n in context.images]
-    possible = context.model.possible_targets(conditioning_set.of(context.test), wanted)
-    return wanted if len(possible) == len(wanted) else []
+    targets = [n for n in names if n in context.images]
+    possible = context.model.possible_targets(conditioning_set.restrict(context.test), targets)
+    return targets if len(possible) == len(targets) else []
 
 
-def generated(context: EvaluationContext) -> int:
-    """Say how many pictures are generated: with few of them the distance is larger."""
+def n_pictures(context: EvaluationContext) -> int:
+    """Return how many pictures are generated; the fewer they are, the larger the distance."""
     n = len(context.test)
-    return min(SOME, n) if context.model.uses_gibbs_chains else n
+    return min(GENERATED_SAMPLES, n) if context.model.uses_gibbs_chains else n
 
 
 @torch.no_grad()
 def measure(
     context: EvaluationContext, conditioning_set: ConditioningSet, _: torch.Generator
 ) -> dict[str, Tensor]:
-    """Generate the pictures in parts; return the pseudo-values of their distance to real ones."""
+    """Generate pictures in parts, and compute the pseudo-values of their distance to real ones."""
     assert context.classifier is not None
-    model, wanted = context.model, missing(context, conditioning_set)
-    seen = []
-    for part, rows in enumerate(context.parts(generated(context))):
-        given = conditioning_set[rows].of(context.test[rows])
-        drawn = model.generate(given, 1, context.seed + part, wanted)
+    model, targets = context.model, missing_tiles(context, conditioning_set)
+    generated_features = []
+    for part, rows in enumerate(context.parts(n_pictures(context))):
+        given = conditioning_set[rows].restrict(context.test[rows])
+        drawn = model.generate(given, 1, context.seed + part, targets)
         means = {n: model.modality(n).distribution.expected(p) for n, p in drawn.items()}
-        seen.append(
-            features(context.classifier, complete_pictures(model.modalities, given, means)[0])
-        )
+        pictures = complete_pictures(model.modalities, given, means)[0]
+        generated_features.append(features(context.classifier, pictures))
     real = features(context.classifier, complete_pictures(model.modalities, context.test, {})[0])
-    made = torch.cat(seen)
-    return {"value": pseudo_values(made, real)}
+    generated = torch.cat(generated_features)
+    return {"value": pseudo_values(generated, real)}

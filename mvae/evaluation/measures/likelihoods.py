@@ -1,4 +1,4 @@
-"""Log-likelihoods of every subset of modalities, and of some of them given the others."""
+"""Log-likelihoods of every subset of modalities, and of some modalities given the others."""
 
 from __future__ import annotations
 
@@ -20,13 +20,19 @@ from mvae.evaluation.log_likelihood import (
 )
 from mvae.evaluation.measures.annealed_likelihoods import (
     ANNEALING,
-    annealed,
+    annealing_steps,
     conditional_protocol,
     log_partition,
     normalised,
 )
-from mvae.evaluation.measures.base import FEW, ConditioningSet, EvaluationContext, Measure, figure
-from mvae.evaluation.measures.matching_proposals import posteriors_alike
+from mvae.evaluation.measures.base import (
+    MAX_FOR_ALL_SUBSETS,
+    ConditioningSet,
+    EvaluationContext,
+    Measure,
+    figure,
+)
+from mvae.evaluation.measures.matching_proposals import matching_posteriors
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.base import LatentModel
 from mvae.models.boltzmann.model import BoltzmannModel
@@ -35,20 +41,20 @@ from mvae.models.objectives import elbo
 
 __all__ = ["Likelihoods", "estimates"]
 
-#: Above this Pareto shape an estimate is not to be trusted.
-RELIABLE = 0.7
-#: Samples of a step, and the name of the steps that score all conditioning sets of these together.
-ROWS, TOGETHER = 25, "log p"
-#: Draws for each distinct value of labels: few values are shared by all samples, and so would
-#: their error be.
-CATEGORIES = 20_000
+#: Pareto shape above which an estimate is unreliable.
+MAX_K_HAT = 0.7
+#: Number of samples in a step, and the name of the steps that score all sets together.
+ROWS, ALL_SETS = 25, "log p"
+#: Number of draws for each distinct value of the labels. It is large because all samples share a
+#: few values, and with them their errors.
+LABEL_DRAWS = 20_000
 
 
 class Likelihoods(Measure):
-    """log p(x_S), log p(x_A|x_B), the ELBO, and differences to another model on the same samples.
+    """log p(x_S), log p(x_A|x_B), the ELBO, and differences from a reference on the same samples.
 
     Args:
-        reference: another model's name, and its estimates of as many samples.
+        reference: name of the reference model, and its estimates for as many samples.
     """
 
     name = "likelihoods"
@@ -60,26 +66,29 @@ class Likelihoods(Measure):
         self.reference = reference
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
-        """Score the first n samples in parts, each subset by itself."""
+        """Yield steps that score the first n samples in parts."""
         if isinstance(context.model, BoltzmannModel):
-            yield from annealed(context, scored(context))
+            yield from annealing_steps(context, scored_sets(context))
             return
-        possible = scored(context)
+        possible = scored_sets(context)
         for conditioning_set in possible:
-            if labels_alone(context, conditioning_set):
-                for part, rows in enumerate(context.parts(context.scored(conditioning_set))):
+            if only_labels(context, conditioning_set):
+                for part, rows in enumerate(context.parts(context.n_scored(conditioning_set))):
                     run = partial(score_labels, context, conditioning_set, rows)
                     yield Step(f"log p {conditioning_set.key}", part, 1, run)
             if context.has_posterior(conditioning_set):
                 yield Step(
-                    f"elbo {conditioning_set.key}", 0, 10, partial(bound, context, conditioning_set)
+                    f"elbo {conditioning_set.key}",
+                    0,
+                    10,
+                    partial(measure_elbo, context, conditioning_set),
                 )
         for part, rows in enumerate(context.parts(context.n, ROWS) if possible else ()):
-            several = [s for s in possible if context.scored(s) > rows.start]
+            several = [s for s in possible if context.n_scored(s) > rows.start]
             size = len(several) * ROWS * context.k // 500 + 1
-            yield Step(TOGETHER, part, size, partial(score, context, several, rows))
+            yield Step(ALL_SETS, part, size, partial(score_sets, context, several, rows))
         if isinstance(context.model, CVAE):
-            for _, wanted, evidence in conditionals(context):
+            for _, wanted, evidence in conditional_splits(context):
                 if "+" not in wanted:
                     for part, rows in enumerate(context.parts(context.n, ROWS)):
                         run = partial(score_direction, context, wanted, rows)
@@ -87,12 +96,16 @@ class Likelihoods(Measure):
                         yield Step(f"log p {wanted}|{evidence}", part, size, run)
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
-        """Give loglik, elbo, the variance of the log weights, and loglik_above the reference."""
+        """Return log-likelihoods, ELBOs, variances of log weights, and differences."""
         found = estimates(context, cache)
         result: dict[str, Any] = {}
         if found:
-            result["loglik"] = {key: judged(x["value"], x["k_hat"]) for key, x in found.items()}
-        bounds = {s.key: cache.of(f"elbo {s.key}").get("value") for s in context.conditioning_sets}
+            result["loglik"] = {
+                key: figure_with_k_hat(x["value"], x["k_hat"]) for key, x in found.items()
+            }
+        bounds = {
+            s.key: cache.results(f"elbo {s.key}").get("value") for s in context.conditioning_sets
+        }
         variances = {key: x.get("variance") for key, x in found.items()}
         for kind, each in (("variance_of_log_weights", variances), ("elbo", bounds)):
             if known := {key: figure(x) for key, x in each.items() if x is not None}:
@@ -106,7 +119,7 @@ class Likelihoods(Measure):
         return result
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
-        """Say how log p was estimated."""
+        """Return how log p is estimated."""
         model = context.model
         facts: dict[str, str | int | float] = {
             "estimator": ESTIMATOR,
@@ -127,23 +140,23 @@ class Likelihoods(Measure):
             proposal = "q(z|X_S), p(z) and Gaussians around the heaviest draws, round by round"
         return {
             **facts,
-            "proposal": f"{proposal}; {model.proposal_description}",
-            "K_labels": CATEGORIES,
+            "proposal": f"{proposal}; {model.proposes}",
+            "K_labels": LABEL_DRAWS,
             "conditional": "log p(x_A|x_B) is the ratio of two means over the same 2K draws, K of "
             "them made for p(z|x_A, x_B) and K for p(z|x_B); not a bound",
         }
 
 
 def estimates(context: EvaluationContext, cache: StepCache) -> dict[str, dict[str, Tensor]]:
-    """Give value and k̂ of the scored samples, for each subset and each conditional."""
+    """Return values and k̂ of the scored samples, by subset and conditional."""
     found: dict[str, dict[str, Tensor]] = {}
-    together = cache.of(TOGETHER)
+    all_sets = cache.results(ALL_SETS)
     for key in [s.key for s in context.conditioning_sets] + [
-        f"{wanted}|{given}" for _, wanted, given in conditionals(context)
+        f"{wanted}|{given}" for _, wanted, given in conditional_splits(context)
     ]:
-        apart = {name: together.get(f"{key} {name}") for name in ("value", "k_hat", "variance")}
-        # Where labels are all there is, there are more draws for each of their values.
-        each = cache.of(f"log p {key}") or {n: x for n, x in apart.items() if x is not None}
+        own = {name: all_sets.get(f"{key} {name}") for name in ("value", "k_hat", "variance")}
+        # If only labels are supplied, the steps with more draws for each value take precedence.
+        each = cache.results(f"log p {key}") or {n: x for n, x in own.items() if x is not None}
         if each:
             found[key] = {name: x[: context.n] for name, x in each.items()}
     if not isinstance(context.model, BoltzmannModel):
@@ -153,28 +166,32 @@ def estimates(context: EvaluationContext, cache: StepCache) -> dict[str, dict[st
             "value": found[both]["value"] - found[given]["value"],
             "k_hat": torch.maximum(found[both]["k_hat"], found[given]["k_hat"]),
         }
-        for both, wanted, given in conditionals(context)
+        for both, wanted, given in conditional_splits(context)
         if both in found and given in found
-    }  # in which log Z cancels out
+    }  # log Z cancels in each difference
     return normalised(found, cache) | differences
 
 
-def judged(values: Tensor, k_hat: Tensor) -> dict[str, Any]:
-    """Return a figure, and of how many of its points the Pareto shape is above 0.7."""
-    return figure(values) | {f"k_hat_over_{RELIABLE}": int((k_hat > RELIABLE).sum())}
+def figure_with_k_hat(values: Tensor, k_hat: Tensor) -> dict[str, Any]:
+    """Return a figure, with the number of its points whose Pareto shape exceeds 0.7."""
+    return figure(values) | {f"k_hat_over_{MAX_K_HAT}": int((k_hat > MAX_K_HAT).sum())}
 
 
 def difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return the mean difference over the samples that both have scored; the worse k̂ counts."""
+    """Return the mean difference over samples that both models score, with the larger k̂."""
     rows = min(len(ours["value"]), len(theirs["value"]))
     worse = torch.maximum(ours["k_hat"][:rows], theirs["k_hat"][:rows])
-    return judged(ours["value"][:rows] - theirs["value"][:rows], worse)
+    return figure_with_k_hat(ours["value"][:rows] - theirs["value"][:rows], worse)
 
 
-def conditionals(context: EvaluationContext) -> list[tuple[str, str, str]]:
-    """List joint, wanted and given: every split of all modalities in two; with many, one more."""
+def conditional_splits(context: EvaluationContext) -> list[tuple[str, str, str]]:
+    """List the conditionals to be scored as names of the joint set, the targets and the evidence.
+
+    These are all splits of the modalities into two sets; with many modalities, the next modality
+    given those before it.
+    """
     keys = [s.key for s in context.conditioning_sets]
-    if len(context.test.names) > FEW:
+    if len(context.test.names) > MAX_FOR_ALL_SUBSETS:
         return [(after, "the next", before) for before, after in pairwise(keys[1:])]
     return [
         (keys[-1], "+".join(n for n in context.test.names if n not in given.split("+")), given)
@@ -182,18 +199,18 @@ def conditionals(context: EvaluationContext) -> list[tuple[str, str, str]]:
     ]
 
 
-def scored(context: EvaluationContext) -> list[ConditioningSet]:
-    """List the conditioning sets in which log p(x_S) is estimated, as a sample tells."""
+def scored_sets(context: EvaluationContext) -> list[ConditioningSet]:
+    """List the conditioning sets for which log p(x_S) can be estimated, tried with one sample."""
     if context.model.no_likelihood:
         return []
     one = slice(0, 1)
 
     def possible(conditioning_set: ConditioningSet) -> bool:
-        batch = conditioning_set[one].of(context.test[one])
+        batch = conditioning_set[one].restrict(context.test[one])
         try:
             if isinstance(context.model, LatentModel):
                 context.model.proposal(batch)
-            elif isinstance(context.model, BoltzmannModel) and not labels_alone(
+            elif isinstance(context.model, BoltzmannModel) and not only_labels(
                 context, conditioning_set
             ):
                 context.model.bound(batch)
@@ -204,69 +221,75 @@ def scored(context: EvaluationContext) -> list[ConditioningSet]:
     return [s for s in context.conditioning_sets if s.key and possible(s)]
 
 
-def labels_alone(context: EvaluationContext, conditioning_set: ConditioningSet) -> bool:
-    """Say whether nothing but labels is supplied, to any sample."""
-    kinds = torch.tensor([m.kind == "label" for m in context.config.modalities])
-    return not (conditioning_set.supplied & ~kinds).any()
+def only_labels(context: EvaluationContext, conditioning_set: ConditioningSet) -> bool:
+    """Whether only labels are supplied, for all samples."""
+    is_label = torch.tensor([m.kind == "label" for m in context.config.modalities])
+    return not (conditioning_set.supplied & ~is_label).any()
 
 
-def score(
+def score_sets(
     context: EvaluationContext, several: list[ConditioningSet], rows: slice, _: torch.Generator
 ) -> dict[str, Tensor]:
-    """Estimate log p(x_S) and log p(x_A|x_B) of some samples for several sets at once."""
+    """Estimate log p(x_S) and log p(x_A|x_B) of some samples, for several sets at once."""
     assert isinstance(context.model, LatentModel)
     test = context.test[rows]
-    evidence = {s.key: s[rows].of(test) for s in several}
-    alike = {key: x for key, e in evidence.items() if (x := posteriors_alike(context, e))}
+    evidence = {s.key: s[rows].restrict(test) for s in several}
+    proposals = {key: x for key, e in evidence.items() if (x := matching_posteriors(context, e))}
     pairs = {
         (both, given): f"{wanted}|{given}"
-        for both, wanted, given in conditionals(context)
+        for both, wanted, given in conditional_splits(context)
         if both in evidence and given in evidence
     }
-    found = subset_log_likelihoods(context.model, evidence, pairs, context.k, context.seed, alike)
+    found = subset_log_likelihoods(
+        context.model, evidence, pairs, context.k, context.seed, proposals
+    )
     every = torch.arange(len(test))
     return {
         f"{pairs[key] if isinstance(key, tuple) else key} {name}": x
         for key, estimate in found.items()
-        for name, x in _kept(estimate, every).items()
+        for name, x in _as_tensors(estimate, every).items()
     }
 
 
 def score_labels(
     context: EvaluationContext, conditioning_set: ConditioningSet, rows: slice, _: torch.Generator
 ) -> dict[str, Tensor]:
-    """Estimate log p of labels alone, of each combination once, by many draws."""
-    batch = conditioning_set[rows].of(context.test[rows])
+    """Estimate log p of labels alone, once for each combination, with many draws."""
+    batch = conditioning_set[rows].restrict(context.test[rows])
     labels = [m.name for m in context.config.modalities if m.kind == "label"]
     values = torch.stack([batch.filled(name) for name in labels], -1)
-    kinds, again = torch.cat((values, batch.present), -1).unique(dim=0, return_inverse=True)
-    first = [int((again == i).nonzero()[0]) for i in range(len(kinds))]
+    combinations, inverse = torch.cat((values, batch.present), -1).unique(
+        dim=0, return_inverse=True
+    )
+    first = [int((inverse == i).nonzero()[0]) for i in range(len(combinations))]
     batch = batch[torch.tensor(first)]
-    alike = posteriors_alike(context, batch)
-    return _kept(log_likelihood(context.model, batch, CATEGORIES, context.seed, alike), again)
+    proposals = matching_posteriors(context, batch)
+    return _as_tensors(
+        log_likelihood(context.model, batch, LABEL_DRAWS, context.seed, proposals), inverse
+    )
 
 
 def score_direction(
-    context: EvaluationContext, wanted: str, rows: slice, _: torch.Generator
+    context: EvaluationContext, target: str, rows: slice, _: torch.Generator
 ) -> dict[str, Tensor]:
-    """Estimate log p(x_j|x_-j) of a conditional model."""
+    """Estimate log p(x_j|x_-j) under a conditional model."""
     assert isinstance(context.model, CVAE)
     batch = context.test[rows]
-    estimate = direction_log_likelihood(context.model, batch, wanted, context.k, context.seed)
-    return _kept(estimate, torch.arange(len(batch)))
+    estimate = direction_log_likelihood(context.model, batch, target, context.k, context.seed)
+    return _as_tensors(estimate, torch.arange(len(batch)))
 
 
-def _kept(estimate: LogLikelihood, rows: Tensor) -> dict[str, Tensor]:
-    kept = {"value": estimate.value, "k_hat": estimate.k_hat, "variance": estimate.variance}
-    return {name: x[rows] for name, x in kept.items() if x is not None}
+def _as_tensors(estimate: LogLikelihood, rows: Tensor) -> dict[str, Tensor]:
+    tensors = {"value": estimate.value, "k_hat": estimate.k_hat, "variance": estimate.variance}
+    return {name: x[rows] for name, x in tensors.items() if x is not None}
 
 
-def bound(
+def measure_elbo(
     context: EvaluationContext, conditioning_set: ConditioningSet, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Estimate the ELBO of all test samples."""
     assert isinstance(context.model, LatentModel)
-    batch = conditioning_set.of(context.test)
+    batch = conditioning_set.restrict(context.test)
     with torch.no_grad():
         parts = [elbo(context.model, batch[rows], generator) for rows in context.parts(len(batch))]
     return {"value": torch.cat(parts)}

@@ -1,4 +1,4 @@
-"""Posteriors of validation examples with the same label, tags or text, as proposals."""
+"""Proposals: posteriors of validation examples with the same label, tags or text."""
 
 from __future__ import annotations
 
@@ -11,50 +11,55 @@ from mvae.distributions.mixture import Mixture
 from mvae.evaluation.measures.base import EvaluationContext
 from mvae.models.base import LatentModel
 
-__all__ = ["posteriors_alike"]
+__all__ = ["matching_posteriors"]
 
-#: Validation examples behind the proposals of a sample, at most.
+#: Largest number of validation examples whose posteriors serve as proposals for a sample.
 EXAMPLES = 20
 
 
-def posteriors_alike(context: EvaluationContext, evidence: Batch) -> Mixture | None:
-    """Mix, for each sample, the posteriors of validation examples with the same evidence.
+def matching_posteriors(context: EvaluationContext, evidence: Batch) -> Mixture | None:
+    """Return, for each sample, a mixture of posteriors of validation examples like it.
 
-    The posterior given a label has a lobe for each way to draw it, and no single Gaussian reaches
-    them all. What images or numbers are alike is not asked: None where evidence has any of them,
-    and a sample without an example has no components.
+    Examples are alike if their evidence is the same. The posterior given a label has a mode for
+    each way of drawing it, and no single Gaussian covers them all. Images and vectors are not
+    matched.
 
     Args:
-        context: whose model has posteriors.
+        context: an evaluation of a model with posteriors.
         evidence: B samples.
+
+    Returns:
+        Mixture: ``(B, D)``, without components for a sample that no example matches; None if the
+        evidence includes an image or a vector, or if no sample has a match.
     """
     model, evidence = context.model, evidence.align(context.model.modalities)
     annotations = {m.name for m in context.annotations}
-    given = [name for name in evidence.names if evidence.there(name).any()]
-    if not isinstance(model, LatentModel) or not given or not annotations.issuperset(given):
+    supplied = [name for name in evidence.names if evidence.there(name).any()]
+    if not isinstance(model, LatentModel) or not supplied or not annotations.issuperset(supplied):
         return None
     valid = context.valid()
-    same = torch.stack([_same(evidence, valid, name) for name in given]).all(0)  # (B, V)
-    rows = [row.nonzero().flatten()[:EXAMPLES] for row in same]
-    if not any(len(r) for r in rows):
+    same = torch.stack([_same(evidence, valid, name) for name in supplied]).all(0)  # (B, V)
+    matches = [row.nonzero().flatten()[:EXAMPLES] for row in same]
+    if not any(len(r) for r in matches):
         return None
     with torch.no_grad():
-        each = model.proposal(valid[torch.cat(rows)])
-    mean, std = each.mean, each.std  # of a mixture, those of the whole
+        posteriors = model.proposal(valid[torch.cat(matches)])
+    # The overall mean and standard deviation, if posteriors are mixtures.
+    mean, std = posteriors.mean, posteriors.std
     size = (EXAMPLES, len(evidence), model.latents)
-    whole = Gaussian(mean.new_zeros(size), mean.new_zeros(size))
-    there = torch.zeros(len(evidence), EXAMPLES, dtype=torch.bool)
-    counts = [len(r) for r in rows]
+    components = Gaussian(mean.new_zeros(size), mean.new_zeros(size))
+    present = torch.zeros(len(evidence), EXAMPLES, dtype=torch.bool)
+    counts = [len(r) for r in matches]
     for b, (m, s) in enumerate(zip(mean.split(counts), std.split(counts), strict=True)):
-        whole.mean[: len(m), b], whole.logvar[: len(m), b] = m, 2 * s.log()
-        there[b, : len(m)] = True
-    return Mixture(whole, there)
+        components.mean[: len(m), b], components.logvar[: len(m), b] = m, 2 * s.log()
+        present[b, : len(m)] = True
+    return Mixture(components, present)
 
 
 def _same(evidence: Batch, valid: Batch, name: str) -> Tensor:
     """Whether samples and validation examples have the same value, bool ``(B, V)``."""
-    ours, theirs = (
+    evidence_values, valid_values = (
         batch.filled(name).reshape(len(batch), -1).double() for batch in (evidence, valid)
     )
-    apart = torch.cdist(ours, theirs, p=float("inf"))
-    return (apart == 0) & evidence.there(name)[:, None] & valid.there(name)
+    distance = torch.cdist(evidence_values, valid_values, p=float("inf"))
+    return (distance == 0) & evidence.there(name)[:, None] & valid.there(name)

@@ -1,4 +1,4 @@
-"""Whether tags are found by the other modalities, and the other modalities by tags."""
+"""Retrieval of samples by tags, and of tags from the other modalities."""
 
 from __future__ import annotations
 
@@ -16,48 +16,54 @@ from mvae.modality import Modality
 
 __all__ = ["Retrieval"]
 
-#: Test samples that are searched, and those whose tags are the queries.
+#: Number of test samples that are ranked, and whose tags serve as queries.
 ITEMS = 500
-#: Queries of which something is generated together.
-TOGETHER = 50
+#: Number of queries that are processed together.
+QUERIES_PER_BATCH = 50
 
 
 class Retrieval(Measure):
     r"""Mean average precision of tags, by :func:`mvae.evaluation.retrieval.average_precision`.
 
-    - *tags found*: for each tag the test samples are ranked by :math:`E_{h|x_S}[p(t|h)]`;
-    - *found by tags*: for each sample's tags y the test samples are ranked by
-      :math:`\log p(x_t|y) - \log p(x_t)`, the second term being the mean over all queries, and
-      those are relevant that share a tag with it. What is likely anyway is found by no query.
+    - *retrieval of tags*: for each tag t, the test samples are ranked by
+      :math:`E_{h|x_S}[p(t|h)]`;
+    - *retrieval by tags*: for the tags y of each sample, the other test samples are ranked by
+      :math:`\log p(x_t|y) - \log p(x_t)`, where the second term is the mean over all queries, so
+      that samples which are likely in any case do not rank high. Samples that share a tag with the
+      query are relevant.
     """
 
     name = "retrieval"
     kinds = ("average_precision", "average_precision_chance")
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
-        """Rank in every conditioning set in which tags are missing; and from tags alone."""
-        for m, conditioning_set in context.told("tags"):
-            size = context.draws * context.steps // 4
-            run = partial(find_tags, context, m, conditioning_set)
+        """Yield a step for each set that predicts tags, and for each modality retrieved by tags."""
+        for m, conditioning_set in context.predictable("tags"):
+            size = context.draws * context.steps_per_draw // 4
+            run = partial(measure_tag_retrieval, context, m, conditioning_set)
             yield Step(f"tags {conditioning_set.key}->{m.name}", 0, size, run)
-        for m, wanted in sought(context):
-            run = partial(find_others, context, m, wanted)
-            yield Step(f"by tags {m.name}->{wanted}", 0, context.draws * context.steps, run)
+        for m, wanted in tag_queries(context):
+            run = partial(measure_retrieval_by_tags, context, m, wanted)
+            yield Step(
+                f"by tags {m.name}->{wanted}", 0, context.draws * context.steps_per_draw, run
+            )
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
-        """Return the mean over tags or queries, and what a random ranking is expected to reach."""
+        """Return means over tags or queries, and the expectation of a random ranking."""
         found, chance = {}, {}
-        keys = {f"{s.key}->{m.name}": f"tags {s.key}->{m.name}" for m, s in context.told("tags")}
-        keys |= {f"{m.name}->{t}": f"by tags {m.name}->{t}" for m, t in sought(context)}
+        keys = {
+            f"{s.key}->{m.name}": f"tags {s.key}->{m.name}" for m, s in context.predictable("tags")
+        }
+        keys |= {f"{m.name}->{t}": f"by tags {m.name}->{t}" for m, t in tag_queries(context)}
         for key, what in keys.items():
-            result = cache.of(what)
+            result = cache.results(what)
             if result:
                 found[key] = figure(result["value"])
                 chance[key] = figure(result["chance"])
         return {"average_precision": found, "average_precision_chance": chance} if found else {}
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
-        """Say what is ranked by what."""
+        """Return what is ranked, and by what."""
         if not any(m.kind == "tags" for m in context.annotations):
             return {}
         n = min(ITEMS, len(context.test))
@@ -70,8 +76,8 @@ class Retrieval(Measure):
         }
 
 
-def sought(context: EvaluationContext) -> Iterator[tuple[Modality, str]]:
-    """List tags, and the other modalities that are generated from them alone."""
+def tag_queries(context: EvaluationContext) -> Iterator[tuple[Modality, str]]:
+    """Yield the tags, with each other modality that can be generated from them alone."""
     for m in context.annotations:
         given = context.test.supply([m.name])
         if m.kind == "tags":
@@ -81,42 +87,44 @@ def sought(context: EvaluationContext) -> Iterator[tuple[Modality, str]]:
 
 
 @torch.no_grad()
-def find_tags(
+def measure_tag_retrieval(
     context: EvaluationContext, m: Modality, conditioning_set: ConditioningSet, _: torch.Generator
 ) -> dict[str, Tensor]:
-    """Return each tag's average precision, and that expected of a random ranking."""
+    """Compute the average precision of each tag, and that expected of a random ranking."""
     rows = slice(0, min(ITEMS, len(context.test)))
-    whole = context.test[rows]
-    given = conditioning_set[rows].of(whole)
+    samples = context.test[rows]
+    given = conditioning_set[rows].restrict(samples)
     p = context.model.generate(given, context.draws, context.seed, [m.name])[m.name]
     scores = m.distribution.expected(p).mean(0).T  # (tags, B)
-    relevant = whole.values[m.name].T > 0.5
+    relevant = samples.values[m.name].T > 0.5
     return {
         "value": average_precision(scores, relevant),
-        "chance": expected_by_chance(relevant.sum(1), torch.full((len(relevant),), len(whole))),
+        "chance": expected_by_chance(relevant.sum(1), torch.full((len(relevant),), len(samples))),
     }
 
 
 @torch.no_grad()
-def find_others(
-    context: EvaluationContext, m: Modality, wanted: str, _: torch.Generator
+def measure_retrieval_by_tags(
+    context: EvaluationContext, m: Modality, target: str, _: torch.Generator
 ) -> dict[str, Tensor]:
-    """Return the average precision of each sample's tags as a query for the other samples."""
-    whole = context.test[slice(0, min(ITEMS, len(context.test)))]
-    tags, items = whole.values[m.name] > 0.5, whole.values[wanted]
-    queries = whole.supply([m.name])
+    """Compute the average precision of each sample's tags as a query for the other samples."""
+    samples = context.test[slice(0, min(ITEMS, len(context.test)))]
+    tags, items = samples.values[m.name] > 0.5, samples.values[target]
+    queries = samples.supply([m.name])
     scores = []
-    for i in range(0, len(whole), TOGETHER):
-        some = queries[slice(i, i + TOGETHER)]
-        p = context.model.generate(some, context.draws, context.seed, [wanted])[wanted]
-        # Every item under every query's draws: (N, Q) for each, (Q, B) together.
+    for i in range(0, len(samples), QUERIES_PER_BATCH):
+        query_batch = queries[slice(i, i + QUERIES_PER_BATCH)]
+        p = context.model.generate(query_batch, context.draws, context.seed, [target])[target]
+        # Each item is scored under the draws of every query, (N, Q); all items together, (Q, B).
         scores.append(torch.stack([p.log_prob(x).logsumexp(0) for x in items], -1))
-    above = torch.cat(scores)
-    above = above - above.mean(0)
+    log_ratio = torch.cat(scores)
+    log_ratio = log_ratio - log_ratio.mean(0)
     relevant = (tags.float() @ tags.float().T) > 0
     relevant.fill_diagonal_(False)
-    above.fill_diagonal_(-torch.inf)  # a sample does not find itself
+    log_ratio.fill_diagonal_(-torch.inf)  # a sample does not retrieve itself
     return {
-        "value": average_precision(above, relevant),
-        "chance": expected_by_chance(relevant.sum(1), torch.full((len(whole),), len(whole) - 1)),
+        "value": average_precision(log_ratio, relevant),
+        "chance": expected_by_chance(
+            relevant.sum(1), torch.full((len(samples),), len(samples) - 1)
+        ),
     }

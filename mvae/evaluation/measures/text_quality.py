@@ -1,4 +1,4 @@
-"""How good the texts are that a model says: BLEU, chrF, and what a token costs."""
+"""Quality of generated texts: BLEU, chrF and log-likelihood per token."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from mvae.distributions.autoregressive import text_mask
-from mvae.evaluation.accuracy import told
-from mvae.evaluation.measures.accuracy import TEXTS
+from mvae.evaluation.accuracy import predict_value
+from mvae.evaluation.measures.accuracy import TEXT_DRAWS
 from mvae.evaluation.measures.base import (
-    SOME,
+    GENERATED_SAMPLES,
     ConditioningSet,
     EvaluationContext,
     Measure,
-    Scored,
+    ScoredFigure,
     figure,
 )
 from mvae.evaluation.step_cache import Step, StepCache
@@ -27,61 +27,65 @@ from mvae.modality import Modality
 
 __all__ = ["TextQuality"]
 
-#: Times that the samples are drawn anew for the standard error of a score of all of them.
-RESAMPLED = 200
+#: Number of bootstrap samples for the standard errors of corpus scores.
+N_BOOTSTRAP = 200
 
 
 class TextQuality(Measure):
-    r"""For each text that is not supplied, in every conditioning set in which it can be generated.
+    r"""Quality of each text that is not supplied, given every set that can generate it.
 
-    - *BLEU* and *chrF* of all texts together, by sacrebleu: Papineni et al. 2002,
-      https://aclanthology.org/P02-1040; Popović 2015, https://aclanthology.org/W15-3049; BLEU
-      counts up to four words in a row, so it is left out where each text is but one;
-    - *per token*: :math:`\frac{1}{T}\log\frac1N\sum_n p(x|h_n)` in nats, the end being a token.
+    - *BLEU* and *chrF* of the corpus, by sacrebleu: Papineni et al. 2002,
+      https://aclanthology.org/P02-1040; Popović 2015, https://aclanthology.org/W15-3049. BLEU
+      counts sequences of up to four words, so it is left out if every text is a single word;
+    - *per token*: :math:`\frac{1}{T}\log\frac1N\sum_n p(x|h_n)` in nats; the end counts as a token.
     """
 
     name = "text-quality"
     kinds = ("per_token", "bleu", "chrf")
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
-        """Say the texts of some samples in parts."""
-        for m, conditioning_set in context.told("text"):
-            for part, rows in enumerate(context.parts(SOME)):
-                run = partial(say, context, m, conditioning_set, rows, part)
+        """Yield a step for each text, conditioning set and part of the samples."""
+        for m, conditioning_set in context.predictable("text"):
+            for part, rows in enumerate(context.parts(GENERATED_SAMPLES)):
+                run = partial(generate_texts, context, m, conditioning_set, rows, part)
                 yield Step(
-                    f"texts {conditioning_set.key}->{m.name}", part, TEXTS * context.steps, run
+                    f"texts {conditioning_set.key}->{m.name}",
+                    part,
+                    TEXT_DRAWS * context.steps_per_draw,
+                    run,
                 )
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
-        """Score what was said, with standard errors by drawing the samples anew."""
+        """Return scores of the generated texts, with standard errors by the bootstrap."""
         result: dict[str, Any] = {}
-        for m, conditioning_set in context.told("text"):
-            done = cache.of(f"texts {conditioning_set.key}->{m.name}")
+        for m, conditioning_set in context.predictable("text"):
+            results = cache.results(f"texts {conditioning_set.key}->{m.name}")
             key = f"{conditioning_set.key}->{m.name}"
-            result.setdefault("per_token", {})[key] = figure(done["per_token"])
-            known = [decode(x, m) for x in context.test.values[m.name][: len(done["said"])]]
-            found = [decode(x, m) for x in done["said"]]
-            words = any(" " in text for text in known)
-            for kind, x in corpus_scores(found, known, context.seed).items():
+            result.setdefault("per_token", {})[key] = figure(results["per_token"])
+            references = [decode(x, m) for x in context.test.values[m.name][: len(results["said"])]]
+            generated = [decode(x, m) for x in results["said"]]
+            words = any(" " in text for text in references)
+            for kind, x in corpus_scores(generated, references, context.seed).items():
                 if kind != "bleu" or words:
                     result.setdefault(kind, {})[key] = x
         return result
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
-        """Say which texts were scored, and how."""
+        """Return which texts are scored, and how."""
         if not any(m.kind == "text" for m in context.annotations):
             return {}
-        n = min(SOME, len(context.test))
+        n = min(GENERATED_SAMPLES, len(context.test))
         return {
-            "texts": f"{n} test samples; the likeliest of the texts that {TEXTS} draws of what is "
-            "hidden say token by token; BLEU and chrF of all together by sacrebleu, its tokens "
-            f"(13a); standard errors over {RESAMPLED} bootstrap samples; per token: log mean of "
-            f"p(x|hidden) over {TEXTS} draws over the number of sub-word tokens, the end included"
+            "texts": f"{n} test samples; the likeliest of the texts that {TEXT_DRAWS} draws of "
+            "what is hidden say token by token; BLEU and chrF of all together by sacrebleu, its "
+            f"tokens (13a); standard errors over {N_BOOTSTRAP} bootstrap samples; per token: log "
+            f"mean of p(x|hidden) over {TEXT_DRAWS} draws over the number of sub-word tokens, the "
+            "end included"
         }
 
 
 @torch.no_grad()
-def say(
+def generate_texts(
     context: EvaluationContext,
     m: Modality,
     conditioning_set: ConditioningSet,
@@ -89,38 +93,43 @@ def say(
     part: int,
     _: torch.Generator,
 ) -> dict[str, Tensor]:
-    """Say texts, and score the samples' own by what a token costs."""
-    whole = context.test[rows]
+    """Generate texts, and compute the log-likelihood per token of the samples' own texts."""
+    samples = context.test[rows]
     p = context.model.generate(
-        conditioning_set[rows].of(whole), TEXTS, context.seed + part, [m.name]
+        conditioning_set[rows].restrict(samples), TEXT_DRAWS, context.seed + part, [m.name]
     )[m.name]
-    own = whole.values[m.name]
-    log_p = p.log_prob(own).logsumexp(0) - math.log(TEXTS)
-    return {"said": told(m, p), "per_token": log_p / text_mask(own).sum(-1)}
+    targets = samples.values[m.name]
+    log_p = p.log_prob(targets).logsumexp(0) - math.log(TEXT_DRAWS)
+    return {"said": predict_value(m, p), "per_token": log_p / text_mask(targets).sum(-1)}
 
 
-def corpus_scores(found: list[str], known: list[str], seed: int) -> dict[str, Scored]:
-    """Return BLEU and chrF of all texts together, from 0 to 100, with bootstrap standard errors.
+def corpus_scores(
+    generated: list[str], references: list[str], seed: int
+) -> dict[str, ScoredFigure]:
+    """Return BLEU and chrF of the corpus, from 0 to 100, with bootstrap standard errors.
 
-    The same samples are drawn anew for every model, so that the bootstrap pairs models too: its
-    scores, spread so that their standard error is the bootstrap's, stand for values of samples.
+    The bootstrap draws the same samples for every model, so that models can be compared in pairs:
+    its scores, rescaled to have the bootstrap's standard error, take the place of values of single
+    samples.
     """
-    # Imported here: only an evaluation needs it.
+    # Imported here, as only evaluation needs it.
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
 
     generator = torch.Generator().manual_seed(seed)
-    again = torch.randint(len(found), (RESAMPLED, len(found)), generator=generator).tolist()
+    resamples = torch.randint(
+        len(generated), (N_BOOTSTRAP, len(generated)), generator=generator
+    ).tolist()
     result = {}
     for kind, metric in (("bleu", BLEU()), ("chrf", CHRF())):
         resampled = [
-            metric.corpus_score([found[i] for i in rows], [[known[i] for i in rows]]).score
-            for rows in again
+            metric.corpus_score([generated[i] for i in rows], [[references[i] for i in rows]]).score
+            for rows in resamples
         ]
         drawn = torch.tensor(resampled, dtype=torch.float64)
-        score = metric.corpus_score(found, [known]).score
-        result[kind] = Scored(
-            {"mean": round(score, 3), "se": round(drawn.std().item(), 3), "n": len(found)},
-            round(score, 3) + (drawn - drawn.mean()) * RESAMPLED**0.5,
+        score = metric.corpus_score(generated, [references]).score
+        result[kind] = ScoredFigure(
+            {"mean": round(score, 3), "se": round(drawn.std().item(), 3), "n": len(generated)},
+            round(score, 3) + (drawn - drawn.mean()) * N_BOOTSTRAP**0.5,
         )
     return result

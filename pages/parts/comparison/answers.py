@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import streamlit as st
 
-from mvae.analysis.comparison import Answer, answer
+from mvae.analysis.comparison import Prediction, predict
 from mvae.batch import Batch
 from mvae.evaluation.classifier import Classifier
 from mvae.models.base import MultimodalModel
@@ -28,7 +28,7 @@ def answers(
     evidence: tuple[str, ...],
     classifier: Classifier | None,
     seed: int,
-) -> Iterator[tuple[str, Answer] | None]:
+) -> Iterator[tuple[str, Prediction] | None]:
     """Yield each model's name and answer when it has one, and None while nobody is ready.
 
     Answers to the same evidence are kept in the session, so that moving models about, pinning one
@@ -50,13 +50,13 @@ def answers(
         # Weakly, or a session would hold models that nobody looks at any more.
         st.session_state["answers"] = (conditioning_set, WeakKeyDictionary())
     # Under the model itself and not its name, which another data set may have as well.
-    kept: WeakKeyDictionary[MultimodalModel, Answer] = st.session_state["answers"][1]
+    kept: WeakKeyDictionary[MultimodalModel, Prediction] = st.session_state["answers"][1]
     order = sorted(models, key=lambda name: name != first)
     yield from ((name, kept[models[name]]) for name in order if models[name] in kept)
     pool = ThreadPoolExecutor(WORKERS)
     try:
         waiting = {
-            pool.submit(answer, models[name], sample, evidence, classifier, seed=seed): name
+            pool.submit(predict, models[name], sample, evidence, classifier, seed=seed): name
             for name in order
             if models[name] not in kept
         }

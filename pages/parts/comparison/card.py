@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from torch import Tensor
 
-from mvae.analysis.comparison import Answer, differences
+from mvae.analysis.comparison import Prediction, differences
 from pages.parts.comparison.generated import part, pictured, rest, sentence
 from pages.parts.comparison.shared import Shared, number
 
@@ -21,7 +21,7 @@ LOW, HIGH = 0.03, 1.5
 AXIS = 32
 
 
-def card(name: str, answer: Answer, shared: Shared) -> str:
+def card(name: str, answer: Prediction, shared: Shared) -> str:
     """Write one model's answer: what it believes, what it generates, and how good that is."""
     parts = {
         "posterior": _inference(name, answer, shared),
@@ -68,26 +68,28 @@ def _steps(stds: Tensor) -> str:
     )
 
 
-def _inference(name: str, answer: Answer, shared: Shared) -> str:
-    if answer.spread is None:
-        return part("posterior") + sentence(answer.no_spread)
-    reference = shared.reference.spread if shared.reference and name != shared.pinned else None
-    svg = spread(answer.spread, reference, shared.latents, shared.ink)
-    low, high = answer.spread[0].item(), answer.spread[-1].item()
-    words = f"standard deviations of {len(answer.spread)} latents, {low:.2f} to {high:.2f}"
+def _inference(name: str, answer: Prediction, shared: Shared) -> str:
+    if answer.posterior_std is None:
+        return part("posterior") + sentence(answer.no_posterior)
+    reference = (
+        shared.reference.posterior_std if shared.reference and name != shared.pinned else None
+    )
+    svg = spread(answer.posterior_std, reference, shared.latents, shared.ink)
+    low, high = answer.posterior_std[0].item(), answer.posterior_std[-1].item()
+    words = f"standard deviations of {len(answer.posterior_std)} latents, {low:.2f} to {high:.2f}"
     ticks = "".join(f'<i style="top:{height_of(tick):.0f}%">{tick:g}</i>' for tick in (1.0, 0.1))
     return (
-        part("posterior", f"σ of {len(answer.spread)} latents")
+        part("posterior", f"σ of {len(answer.posterior_std)} latents")
         + f'<div class="spread"><span aria-hidden="true">{ticks}</span>'
         + f'<img alt="{words}" src="data:image/svg+xml,{quote(svg)}"></div>'
     )
 
 
-def _numbers(name: str, answer: Answer, shared: Shared) -> str:
+def _numbers(name: str, answer: Prediction, shared: Shared) -> str:
     compare = shared.reference is not None and name != shared.pinned
     above = differences(answer, shared.reference) if compare and shared.reference else {}
     rows = []
-    for title, value in answer.numbers.items():
+    for title, value in answer.scores.items():
         # A narrow card has no room to say again what all the evidence is.
         short = re.sub(r"\| .*, .*?(\)?)$", r"| …\1", title)
         cells = f'<th scope="row">{escape(short)}</th><td>{_or_dash(value)}</td>'

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from mvae import checkpoint
-from mvae.analysis.comparison import Answer
+from mvae.analysis.comparison import Prediction
 from pages.parts.comparison.card import card
 from pages.parts.comparison.shared import Shared
 from pages.parts.plain import identifier, plain
@@ -94,7 +94,7 @@ class Cards:
 
     places: dict[str, DeltaGenerator]
     shared: Shared
-    found: dict[str, Answer] = field(default_factory=dict)
+    found: dict[str, Prediction] = field(default_factory=dict)
 
     def wait(self, names: Iterable[str]) -> None:
         """Say that some models are still at it."""
@@ -102,7 +102,7 @@ class Cards:
             if name not in self.found:
                 self.places[name] = self.places[name].html(WAITING)
 
-    def take(self, name: str, answer: Answer) -> None:
+    def take(self, name: str, answer: Prediction) -> None:
         """Fill the card of a model; the reference's answer fills in the others' differences."""
         self.found[name] = answer
         if name == self.shared.pinned:

@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from mvae.analysis.comparison import Answer, differences
+from mvae.analysis.comparison import Prediction, differences
 from mvae.images.tiling import pictures, vector_as_image
 from mvae.modality import Modality
 from pages.parts.comparison.card import AXIS, height_of
@@ -25,7 +25,7 @@ __all__ = ["picture", "table"]
 #: Pixels: of a column, of its margin, and of the sides of the mean and of a draw.
 COLUMN, MARGIN, MEAN, DRAW = 300, 32, 168, 52
 #: Pixels of a dimension's step on the posterior's axis, of that axis, and of a vector's.
-STEP, TALL, FLAT = 8, 70, 44
+STEP, TALL, FLAT_TAIL = 8, 70, 44
 #: A column is cut off below what is on it; this is more than anybody compares.
 LONGEST = 8000
 BLACK, GREY = (17, 19, 24), (90, 96, 112)
@@ -35,7 +35,7 @@ FONT = "DejaVuSans.ttf"
 PLAIN = str.maketrans({"−": "-", "—": "-", "→": ">", "·": "|"})
 
 
-def table(answers: Mapping[str, Answer], pinned: str, records: pd.DataFrame) -> bytes:
+def table(answers: Mapping[str, Prediction], pinned: str, records: pd.DataFrame) -> bytes:
     """Write a CSV with a row for each model: its numbers, its differences, what is on record.
 
     Args:
@@ -47,15 +47,15 @@ def table(answers: Mapping[str, Answer], pinned: str, records: pd.DataFrame) -> 
     for name, found in answers.items():
         above = differences(found, answers[pinned])
         rows[name] = {
-            **found.numbers,
-            **{f"{title} − {pinned}": above.get(title) for title in found.numbers},
+            **found.scores,
+            **{f"{title} − {pinned}": above.get(title) for title in found.scores},
         }
     numbers = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     return numbers.join(records).to_csv().encode()
 
 
 def picture(
-    answers: Mapping[str, Answer], modalities: tuple[Modality, ...], pinned: str, title: str
+    answers: Mapping[str, Prediction], modalities: tuple[Modality, ...], pinned: str, title: str
 ) -> bytes:
     """Draw the models side by side, black on white, as a PNG.
 
@@ -121,45 +121,45 @@ class _Column:
         step = COLUMN / len(values)
 
         def y(value: float) -> float:
-            return self.y + FLAT * (high - value) / (high - low)
+            return self.y + FLAT_TAIL * (high - value) / (high - low)
 
         for i, value in enumerate(values.tolist()):
             first, last = sorted((y(0.0), y(value)))
             self.brush.rectangle((i * step, first, (i + 0.8) * step, last), GREY)
-        self.y += FLAT + 8
+        self.y += FLAT_TAIL + 8
 
     def cut(self) -> Image.Image:
         return self.sheet.crop((0, 0, COLUMN, self.y + MARGIN))
 
 
 def _column(
-    name: str, found: Answer, modalities: tuple[Modality, ...], reference: Answer | None
+    name: str, found: Prediction, modalities: tuple[Modality, ...], reference: Prediction | None
 ) -> Image.Image:
     """Draw one model's column."""
     column = _Column()
     column.write(name if reference else f"{name} (reference)", 24)
-    if found.spread is None:
-        column.write(found.no_spread, 14, GREY)
+    if found.posterior_std is None:
+        column.write(found.no_posterior, 14, GREY)
     else:
-        column.spread(found.spread)
+        column.spread(found.posterior_std)
     _generated(column, found, modalities)
-    for text in dict.fromkeys(found.cannot.values()):
+    for text in dict.fromkeys(found.not_generated.values()):
         column.write(text, 14, GREY)
     above = differences(found, reference) if reference else {}
-    for title, value in found.numbers.items():
+    for title, value in found.scores.items():
         shown = "—" if value is None else number(value)
         more = f" ({number(above[title], signed=True)})" if title in above else ""
         column.write(f"{title}: {shown}{more}")
     return column.cut()
 
 
-def _generated(column: _Column, found: Answer, modalities: tuple[Modality, ...]) -> None:
+def _generated(column: _Column, found: Prediction, modalities: tuple[Modality, ...]) -> None:
     """Show what a model generates: pictures, and of the rest what is likeliest."""
     groups = pictures(modalities)
-    if found.picture is not None and found.drawn is not None:
+    if found.picture is not None and found.picture_draws is not None:
         first = groups[0][0]
         column.paste(_picture(visible(found.picture, first, modalities), MEAN))
-        column.paste(_picture(strip(visible(found.drawn, first, modalities)), DRAW))
+        column.paste(_picture(strip(visible(found.picture_draws, first, modalities)), DRAW))
     further = [m for group in groups[1:] for m in group if m.name in found.expected]
     if further:
         column.write(", ".join(m.name for m in further))

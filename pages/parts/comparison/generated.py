@@ -11,7 +11,7 @@ from urllib.parse import quote
 import torch
 from torch import Tensor
 
-from mvae.analysis.comparison import Answer
+from mvae.analysis.comparison import Prediction
 from mvae.images.tiling import picture_shape, pictures, tiles, vector_as_image
 from mvae.modality import Modality
 from pages.parts.comparison.shared import Shared, likeliest, number
@@ -54,7 +54,7 @@ def _png(picture: Tensor) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def pictured(answer: Answer, shared: Shared) -> str:
+def pictured(answer: Prediction, shared: Shared) -> str:
     """Show the first picture with frames around its parts and single draws, and the others."""
     groups = pictures(shared.modalities)
     if not groups:
@@ -64,7 +64,7 @@ def pictured(answer: Answer, shared: Shared) -> str:
     return _first(first, answer, shared) + (more and f'<div class="further">{more}</div>')
 
 
-def _first(group: tuple[Modality, ...], answer: Answer, shared: Shared) -> str:
+def _first(group: tuple[Modality, ...], answer: Prediction, shared: Shared) -> str:
     if len(group) == 1:
         head = part(group[0].name, _state(group[0].name, shared))
     else:
@@ -73,10 +73,12 @@ def _first(group: tuple[Modality, ...], answer: Answer, shared: Shared) -> str:
         head = part("picture", note)
     # Of many parts that are supplied, or missing, one speaks for all.
     reasons = {
-        _state(m.name, shared): answer.cannot[m.name] for m in group if m.name in answer.cannot
+        _state(m.name, shared): answer.not_generated[m.name]
+        for m in group
+        if m.name in answer.not_generated
     }
     sentences = "".join(map(sentence, dict.fromkeys(reasons.values())))
-    if answer.picture is None or answer.drawn is None:
+    if answer.picture is None or answer.picture_draws is None:
         return head + sentences
     _, height, width = picture_shape(group) or answer.picture.shape
     frames = "".join(
@@ -86,7 +88,9 @@ def _first(group: tuple[Modality, ...], answer: Answer, shared: Shared) -> str:
         f'{shared.colours[m.name]}"></i>'
         for m, top, left in tiles(group)
     )
-    mean, drawn = (visible(x, group[0], shared.modalities) for x in (answer.picture, answer.drawn))
+    mean, drawn = (
+        visible(x, group[0], shared.modalities) for x in (answer.picture, answer.picture_draws)
+    )
     return (
         head
         + '<div class="made"><div class="mean"><img alt="mean of what it generates" '
@@ -96,9 +100,9 @@ def _first(group: tuple[Modality, ...], answer: Answer, shared: Shared) -> str:
     )
 
 
-def _further(m: Modality, answer: Answer, shared: Shared) -> str:
+def _further(m: Modality, answer: Prediction, shared: Shared) -> str:
     if m.name not in answer.expected:
-        return f"<figure>{part(m.name)}{sentence(answer.cannot[m.name])}</figure>"
+        return f"<figure>{part(m.name)}{sentence(answer.not_generated[m.name])}</figure>"
     picture = visible(answer.expected[m.name], m, shared.modalities)
     return f"<figure>{part(m.name)}{_framed(m, picture, shared)}</figure>"
 
@@ -113,7 +117,7 @@ def _framed(m: Modality, picture: Tensor, shared: Shared) -> str:
     )
 
 
-def rest(answer: Answer, shared: Shared) -> list[str]:
+def rest(answer: Prediction, shared: Shared) -> list[str]:
     """Show what is no picture, of each modality."""
     together = decided(shared.modalities)
     parts = [_decisions(together, answer, shared)] if together else []
@@ -122,7 +126,7 @@ def rest(answer: Answer, shared: Shared) -> list[str]:
             continue
         head = part(m.name, _state(m.name, shared))
         if m.name not in answer.expected:
-            parts.append(head + sentence(answer.cannot[m.name]))
+            parts.append(head + sentence(answer.not_generated[m.name]))
         elif m.kind == "label":
             parts.append(head + _bars(m, answer.expected[m.name], shared))
         elif m.kind == "tags":
@@ -146,7 +150,7 @@ def _rows(rows: Iterable[tuple[str, float, str, bool]], words: str) -> str:
     return f'<div class="rows" role="img" aria-label="{escape(words)}">{cells}</div>'
 
 
-def _decisions(labels: list[Modality], answer: Answer, shared: Shared) -> str:
+def _decisions(labels: list[Modality], answer: Prediction, shared: Shared) -> str:
     """Show the probability of the second category of many labels of two."""
     made = [m for m in labels if m.name in answer.expected]
     seconds = {m.category(1) for m in labels}
@@ -158,7 +162,9 @@ def _decisions(labels: list[Modality], answer: Answer, shared: Shared) -> str:
         p = answer.expected[m.name][1].item()
         rows.append((name, p, shared.colours[m.name], own is not None and int(own) == 1))
     words = ", ".join(f"{name} {p:.0%}" for name, p, _, _ in rows)
-    reasons = dict.fromkeys(answer.cannot[m.name] for m in labels if m.name in answer.cannot)
+    reasons = dict.fromkeys(
+        answer.not_generated[m.name] for m in labels if m.name in answer.not_generated
+    )
     supplied = sum(m.name in shared.evidence for m in labels)
     note = f"{supplied} of {len(labels)} supplied"
     return part(head, note) + "".join(map(sentence, reasons)) + (_rows(rows, words) if made else "")

@@ -10,7 +10,14 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.checkpoint import CheckpointError, ModelConfig
 from mvae.models.base import MultimodalModel
-from mvae.results.runs import FEW, Way, load_history, measured, ways_to_train, weight_of
+from mvae.results.runs import (
+    MAX_NAMED,
+    TrainingVariant,
+    annotation_weight,
+    headline_figures,
+    load_history,
+    training_variants,
+)
 from pages.parts.figures import curves
 from pages.parts.loading import files_of, metrics_of, records_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell, spread_cell
@@ -45,12 +52,12 @@ def records(
                 "parameters": f"{sum(w.numel() for w in model.parameters()):,}",
                 "training time": "—" if seconds is None else duration(seconds),
                 "epochs": config.training.epochs,
-                "λ": weight_of(config) or "—",
+                "λ": annotation_weight(config) or "—",
                 "objective": config.objective.name,
             }
             | {
                 title: figure_cell(x)
-                for title, x in measured(config, metrics_of(dataset, name)).items()
+                for title, x in headline_figures(config, metrics_of(dataset, name)).items()
             }
             | {CANNOT: " ".join(sentences(model))}
         )
@@ -122,7 +129,7 @@ def show_ways(dataset: str) -> None:
         if not look.open:
             return
         try:
-            ways = ways_to_train(records_of(dataset))
+            ways = training_variants(records_of(dataset))
         except CheckpointError as error:
             st.warning(plain(error))
             return
@@ -151,22 +158,22 @@ def decodings(evaluations: Mapping[str, float]) -> str:
         >>> decodings({"image": 2.0, "label": 2.5})
         'image 2, label 2.5'
     """
-    if len(evaluations) > FEW:
+    if len(evaluations) > MAX_NAMED:
         return f"{min(evaluations.values()):.3g} to {max(evaluations.values()):.3g} each"
     return ", ".join(f"{name} {n:g}" for name, n in evaluations.items()) or "—"
 
 
-def _row(way: Way) -> dict[str, str | int]:
+def _row(way: TrainingVariant) -> dict[str, str | int]:
     return {
         "run": way.config.model,
         "objective": way.config.objective.name,
-        "λ": weight_of(way.config),
+        "λ": annotation_weight(way.config),
         "latents": way.config.latents,
         "epochs": way.config.training.epochs,
         "seeds": len(way.seeds),
         **{
             title: spread_cell(way.figures.get(title), len(way.seeds))
-            for title in measured(way.config, None)
+            for title in headline_figures(way.config, None)
         },
         "decodings": decodings(way.evaluations),
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mvae.analysis.comparison import Answer
+from mvae.analysis.comparison import Prediction
 from mvae.batch import Batch
 from mvae.modality import Modality
 
@@ -36,7 +36,7 @@ class Shared:
     latents: int
     ink: tuple[int, int, int]
     pinned: str
-    reference: Answer | None = None
+    reference: Prediction | None = None
 
     def own(self, m: Modality) -> Tensor | None:
         """Give the sample's own value of a modality, if it has one."""

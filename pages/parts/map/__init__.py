@@ -9,7 +9,7 @@ import streamlit as st
 import torch
 from torch import Tensor
 
-from mvae.analysis.embedding import MapOfLatents
+from mvae.analysis.embedding import LatentMap
 from mvae.batch import Batch
 from mvae.images.tiling import picture_shape, pictures
 from mvae.modality import Modality
@@ -53,7 +53,7 @@ def shades(modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Shade]
     return found
 
 
-def nearest_samples(chart: MapOfLatents, mean: Tensor, count: int, but: int | None) -> Tensor:
+def nearest_samples(chart: LatentMap, mean: Tensor, count: int, but: int | None) -> Tensor:
     """List the samples whose means, given all modalities, are nearest in all D dimensions."""
     known = chart.pool.posteriors.mean[chart.pool.rows[-1]]
     distances = (known - mean).norm(dim=-1)
@@ -66,7 +66,7 @@ def describe(
     view: View,
     modalities: tuple[Modality, ...],
     samples: Batch,
-    chart: MapOfLatents,
+    chart: LatentMap,
     mean: Tensor,
     words: tuple[str, str],
     shade: Shade | None,

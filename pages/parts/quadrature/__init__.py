@@ -12,7 +12,7 @@ from mvae.analysis.theory import (
     GRID,
     NOISE,
     PAIRS,
-    Best,
+    Divergence,
     average_entropy,
     entropy,
     kl,
@@ -62,10 +62,10 @@ def _on_grid(q: Gaussian) -> Tensor:
 
 
 @st.cache_data(show_spinner="Solving by quadrature …")
-def describe(pair: str, best: Best) -> dict[str, Any]:
+def describe(pair: str, best: Divergence) -> dict[str, Any]:
     """Solve a pair at every noise level and put all that is shown into plain data."""
     solution = solve(PAIRS[pair], best)
-    prior, first, second, truth = solution.truth
+    prior, first, second, truth = solution.posteriors
     q1, q2 = (_on_grid(q) for q in solution.singles)
     product, joint = _on_grid(solution.product), _on_grid(solution.joint)
     sides = ["left", "right"] if solution.tied.any() else [None]
@@ -142,7 +142,7 @@ def describe(pair: str, best: Best) -> dict[str, Any]:
     }
 
 
-def show_quadrature(pair: str, best: Best, noise: int) -> None:
+def show_quadrature(pair: str, best: Divergence, noise: int) -> None:
     """Show a pair; a new noise level is kept when the hand lets go of it."""
     _component(
         key="quadrature",
