@@ -1,4 +1,4 @@
-"""The Experts page: every widget's effect on what is supplied, believed and generated."""
+"""The Experts page: every widget's effect on what is supplied, inferred and generated."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_every_data_set_and_model_opens_with_everything_supplied(visit, data):
         assert len(names) == len(page.app.toggle)
 
 
-def test_dropping_the_label_widens_the_belief_and_supplying_it_sharpens_it_again(visit):
+def test_dropping_the_label_widens_the_posterior_and_supplying_it_sharpens_it_again(visit):
     page = visit(sample="3")
     both = page.inference.sharpness
     assert f"**{both[-1]:.1f} nats** sharper" in page.remarks
@@ -70,7 +70,7 @@ def test_what_is_supplied_first_stands_first(visit):
     assert "prior; image, supplied last" in page.headline
 
 
-def test_without_evidence_the_belief_is_the_prior(visit):
+def test_without_evidence_the_posterior_is_the_prior(visit):
     page = visit(supply="")
     assert "the posterior is the prior" in page.headline
     assert page.stage["evidence"] == []
@@ -152,7 +152,7 @@ def test_another_example_brings_its_own_label_back(visit):
     assert page.check().url["sample"] == "8"
 
 
-def test_other_samples_keep_the_belief(visit):
+def test_other_samples_keep_the_posterior(visit):
     page = visit(supply="label")
     before = page.inference
     page.app.button(key="draw").click().run()
@@ -202,7 +202,7 @@ def test_without_a_drawing_there_is_nothing_to_supply(visit):
     assert "the posterior is the prior" in page.headline
 
 
-def test_a_drawing_on_the_pad_reaches_the_belief(visit):
+def test_a_drawing_on_the_pad_reaches_the_posterior(visit):
     page = visit().set("button_group", "source", "drawing")
     page.app.session_state["pad mnist"] = {"drawing": drawing()}
     page.app.run()

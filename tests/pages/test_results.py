@@ -19,7 +19,7 @@ from pages.parts import loading
 
 CACHES = (
     *(loading._load, loading.samples_of, loading.metrics_of),
-    *(loading.records_of, loading.peers_of),
+    *(loading.records_of, loading.external_models_of),
 )
 RANKS = [[100] * 20] * 64
 
@@ -354,7 +354,7 @@ def test_other_libraries_models_stand_beside_ours_and_what_is_reported_beside_bo
     theirs = Peer("mvae", "MultiVae 1.0.3", "binarised at 0.5", *others, ESTIMATOR)
     older = Peer("jmvae", "MultiVae 1.0.3", "binarised at 0.5", *others, "older")
     write_rows(measured / "mnist" / FILE, [ours, theirs, older])
-    loading.peers_of.clear()
+    loading.external_models_of.clear()
     app = visit("results.py").app
     table = app.dataframe[1].value
     assert list(table["trained by"]) == ["this project", "MultiVae 1.0.3", "reported", "reported"]
@@ -374,7 +374,7 @@ def test_other_libraries_models_stand_beside_ours_and_what_is_reported_beside_bo
 
 def test_a_damaged_table_of_other_libraries_is_named(visit, measured):
     (measured / "mnist" / FILE).write_text("model,n\nmvae,many\n")
-    loading.peers_of.clear()
+    loading.external_models_of.clear()
     page = visit("results.py")
     assert any("peers.csv is damaged" in e.value for e in page.app.error)
 
