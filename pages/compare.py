@@ -137,7 +137,7 @@ def load_all(data: str, names: tuple[str, ...]) -> tuple[Loaded, dict[str, str]]
 
 
 def picture_classifier(data: str, model: str) -> Classifier | None:
-    """Return the classifier that judges coherence, or None, in which case it is left out."""
+    """Return the classifier that judges coherence; without one (None), coherence is not shown."""
     try:
         return classifier_of(data, model)
     except CheckpointError:
@@ -145,7 +145,7 @@ def picture_classifier(data: str, model: str) -> Classifier | None:
 
 
 def explain(pinned: str, modalities: tuple[Modality, ...], named: bool) -> None:
-    """Explain how to read the cards, and coherence if there is a classifier to judge it."""
+    """Explain how to read the cards and, if there is a classifier, what coherence means."""
     kinds = {m.kind for m in modalities}
     coherence = (
         "**Coherence**: the share of the draws whose picture a separate classifier assigns to the "

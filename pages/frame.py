@@ -46,7 +46,7 @@ def choose_data(there: dict[str, list[str]], data: str) -> None:
 
 
 def chooser(view: View, one_model: bool) -> None:
-    """Show the choice of data set and, where the page is about one model, that of the model."""
+    """Let a visitor choose the data set and, on pages about a single model, the model."""
     there = checkpoint.available(checkpoint.CHECKPOINTS)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(_introduction(view) if one_model else "", width="stretch")

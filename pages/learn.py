@@ -101,7 +101,7 @@ def _draggable_experts(view: View, scene: DraggableExperts) -> None:
     now = read_experts(view.lesson, scene)
     if view.lesson is not None and now is None:
         st.warning(
-            "The link describes experts that this step does not have; it starts as usual instead."
+            "The link describes experts that do not fit this step, which starts as usual instead."
         )
 
     def apply_event(event: Mapping[str, Any]) -> None:
@@ -118,7 +118,8 @@ def _inference(view: View, scene: Scene, aside: DeltaGenerator) -> None:
     found = checkpoints_for(scene)
     if not found:
         st.info(
-            "This step needs a checkpoint that is not installed; README explains how to train one."
+            "This step needs a checkpoint that is not installed; the README explains how to train "
+            "one."
         )
         return
     data, name = found[min(view.training, len(found) - 1)]

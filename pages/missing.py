@@ -126,7 +126,7 @@ def table_of(
 def mean_of(each: list[Figure]) -> Figure:
     """Return the mean of figures of the same samples.
 
-    The mean of their standard errors is an upper bound of its own.
+    Its standard error is at most the mean of theirs, which is returned as an upper bound.
     """
     mean, se = (
         sum(values) / len(each) for values in zip(*((f.mean, f.se) for f in each), strict=True)
@@ -142,7 +142,7 @@ def heat_map(
     modalities: tuple[Modality, ...],
     beside: dict[tuple[str, str], Figure],
 ) -> str:
-    """Write the heat map as a table of links; secondary figures are written small below."""
+    """Return the heat map as a table of links, with secondary figures in small print."""
     names = [m.name for m in modalities]
     colours = colours_of(modalities)
     conditioning_sets = sorted(
@@ -178,9 +178,9 @@ def heat_map(
 
 
 def limits_of(cells: dict[tuple[str, str], Figure]) -> dict[str, tuple[float, float]]:
-    """Return the least and the greatest figure of each target, which its shades span.
+    """Return the least and the greatest figure of each target, the ends of its colour scale.
 
-    Targets measured by shares have common limits; nats of different targets are not comparable.
+    Targets measured by shares have a common scale; nats of different targets are not comparable.
     """
     columns: dict[str, list[float]] = {}
     for (_, target), f in cells.items():
@@ -192,7 +192,7 @@ def limits_of(cells: dict[tuple[str, str], Figure]) -> dict[str, tuple[float, fl
 def cell(
     view: View, figure: Figure | None, key: str, low: float, high: float, beside: Figure | None
 ) -> str:
-    """Write one cell, with a dash where there is no figure."""
+    """Return one cell, with a dash if there is no figure."""
     if figure is None:
         return '<td class="none">—</td>'
     kind = KINDS[figure.kind]

@@ -75,7 +75,7 @@ def passes(alone: int, labelled: int) -> str:
         )
     if not alone:
         return f"{labelled} passes over the labelled images alone"
-    return f"{alone} passes over all images without labels, then {labelled} with"
+    return f"{alone} passes over all images without labels, then {labelled} with labels"
 
 
 def differences_from_results(points: list[Point], records: list[Record]) -> list[str]:

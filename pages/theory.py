@@ -44,8 +44,8 @@ MODELS = {
 }
 DIRECTIONS = {"reverse": "KL(q‖p)", "forward": "KL(p‖q)"}
 MEANINGS = {
-    "reverse": "q avoids regions that p excludes. It settles on one of two modes that are far "
-    "apart, which may tie, and covers modes that overlap. Maximising an ELBO fits q in this way.",
+    "reverse": "q avoids regions that p excludes. If two modes are far apart, it settles on one "
+    "of them (they may tie); if they overlap, it covers both. Maximising an ELBO fits q this way.",
     "forward": "q covers p: it has the mean and variance of p (moment matching).",
 }
 GRIDS = {

@@ -224,8 +224,8 @@ def page() -> None:
     st.markdown("### Change one latent dimension, or two, and see what follows")
     st.markdown(
         f"The posterior is that of the Experts page, given {name_modalities(evidence)}. All other "
-        "dimensions keep the value of the starting point; shown are the means that the latents "
-        "decode to."
+        "dimensions keep the value of the starting point. Each step shows the means decoded from "
+        "its latent."
     )
     choose_picture(config.modalities)
     across, down = choose_dimensions(view, inference)
@@ -246,7 +246,7 @@ def page() -> None:
     st.markdown("### Between two examples")
     other = view.other
     st.number_input(
-        f"From the posterior above to test example, 0 to {len(samples) - 1}",
+        f"From the posterior above to test example (0 to {len(samples) - 1})",
         0,
         len(samples) - 1,
         key="other",

@@ -88,14 +88,14 @@ def decoder_agreement(config: ModelConfig, metrics: Metrics | None) -> str:
     named = [m.name for m in config.modalities if m.is_annotation]
     what = listing(named) if len(named) <= FEW else f"{len(named)} labels"
     return (
-        f"Measured given nothing: the picture and the {plain(what)} of the same draw agree in "
+        f"Measured without evidence: the picture and the {plain(what)} of the same draw agree in "
         f"{100 * figure['mean']:.1f} ± {100 * figure['se']:.1f} % of the draws (a separate "
         "classifier judges the picture)."
     )
 
 
 def best_figures(name: str, records: Sequence[Record]) -> str:
-    """Return a model's figures of accuracy, and the best model's where that is another.
+    """Describe a model's accuracy, beside that of the best model if it is another one.
 
     Likelihoods are left to Results, and so is coherence, which means little without diversity.
     """

@@ -147,7 +147,7 @@ def rank_histograms(
 
 
 def supervision(points: Sequence[Point]) -> go.Figure:
-    """Draw accuracy against the number of labelled images, with a line of each method's means."""
+    """Draw accuracy against the number of labelled images, with a line through method means."""
     data: list[dict[str, Any]] = []
     methods = [name for name in METHODS if any(p.method == name for p in points)]
     for i, method in enumerate(methods):

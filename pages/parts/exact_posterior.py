@@ -112,7 +112,7 @@ def _inset(found: ExactPosterior, inference: Inference) -> dict[str, Any] | None
 
 
 def show_products(data: str, name: str, sample: Batch, inference: Inference) -> None:
-    """Show, for this example, that the exact posteriors multiply and what Gaussians lose."""
+    """Show, for this example, that exact posteriors multiply, and how far Gaussians are off."""
     infer_exactly = _exact_inference(data, name)
     if infer_exactly is None or len(inference.evidence) < 2:
         return

@@ -1,4 +1,4 @@
-"""HTTP headers: a content security policy, and where the server's root is.
+"""The content security policy, and a script that tells a browser the server's root.
 
 Two environment variables are read when the server starts:
 

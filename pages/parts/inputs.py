@@ -56,7 +56,7 @@ def show_input(
     elif value is not None:
         _shown(m, value, small)
     if m.name in view.entries and view.source == "example":
-        st.caption(f"not necessarily the example's own {m.name}")
+        st.caption(f"may differ from the example’s own {m.name}")
 
 
 def say(m: Modality, entry: Entry, own: Entry | None) -> None:
@@ -261,4 +261,4 @@ def show_attributes(
     st.caption("✓ yes, ✗ no, dashed: not supplied. Click to change.")
     other = [name for name in heard if name in view.entries]
     if other and view.source == "example":
-        st.caption(f"not necessarily the example's own: {', '.join(other)}")
+        st.caption(f"may differ from the example’s own: {', '.join(other)}")

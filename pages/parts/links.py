@@ -103,7 +103,7 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
     problems: list[str] = []
     there = checkpoint.available(checkpoint.CHECKPOINTS)
     if not there:
-        return View("", ""), ["There are no checkpoints; README explains how to train one."]
+        return View("", ""), ["There are no checkpoints; the README explains how to train one."]
     data = _choice(params, "data", list(there), "data set", problems)
     model = _choice(params, "model", there[data], f"model of {data}", problems)
     view = View(data, model)

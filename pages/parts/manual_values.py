@@ -64,7 +64,7 @@ def tensor_of(entry: Entry, m: Modality) -> Tensor:
 
 
 def entry_of(value: Tensor, m: Modality) -> Entry:
-    """Return the entry of a value, ``(*event shape)``.
+    """Return a value, ``(*event shape)``, as an entry.
 
     Example:
         >>> hats = Modality(
@@ -105,7 +105,7 @@ def read_index(text: str, count: int, what: str, problems: list[str]) -> int | N
 
 
 def read(text: str, m: Modality, problems: list[str]) -> Entry | None:
-    """Read an entry from a link; add a sentence for each invalid part, and None if nothing fits."""
+    """Read an entry from a link, or return None; add a sentence for each invalid part."""
     if m.kind == "label":
         return read_index(text, m.shape[0], m.name, problems)
     if m.kind == "tags":

@@ -34,7 +34,7 @@ def figure_cell(x: Measured | None) -> str:
 
 
 def spread_cell(x: Spread | None, seeds: int) -> str:
-    """Write a mean over seeds with their standard deviation, and how many if not all count.
+    """Write a mean over seeds, their standard deviation, and their number if some are missing.
 
     Example:
         >>> spread_cell(Spread(-70.1234, 0.1, 1000, (1, 2)), 3), spread_cell(None, 3)

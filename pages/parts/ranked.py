@@ -112,7 +112,7 @@ def difference_cell(place: Place, digits: int) -> str:
 
 
 def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iterator[str]:
-    """Yield notes on a table: unreliable figures, how it ranks, and unequal budgets.
+    """Yield notes on a table: unreliable figures, the ranking, and unequal budgets.
 
     Args:
         view: the current view.
@@ -125,7 +125,7 @@ def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iter
     earlier = list(dict.fromkeys(p.figure.model for p in places if p.figure.doubt == EARLIER))
     if earlier:
         yield (
-            f"{EARLIER.capitalize()}, whose figures cannot be compared with the current one’s: "
+            f"{EARLIER.capitalize()}, so not comparable with the current figures: "
             f"{_names(earlier)}. To score again, run "
             f"{code(f'python -m mvae evaluate {view.data}/{earlier[0]}')}."
         )
@@ -145,7 +145,7 @@ def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iter
 
 
 def _budgets(name: str, places: list[Place], records: Mapping[str, Record]) -> Iterator[str]:
-    """Yield which model is best among those with the most common number of epochs."""
+    """Yield sentences on the best model at the most common number of epochs, if epochs differ."""
     epochs = {p.figure.model: records[p.figure.model].config.training.epochs for p in places}
     sound = [p.figure for p in places if not p.figure.doubt]
     ((common, _),) = Counter(epochs[f.model] for f in sound).most_common(1)

@@ -30,7 +30,7 @@ __all__ = [
     "with_error",
 ]
 
-#: Most modalities that a headline names; of more it gives the number.
+#: Most modalities that a headline names; if there are more, it gives their number.
 NAMED = 7
 #: Most inferred tags or attributes that a headline names.
 FEW = 4

@@ -50,7 +50,7 @@ def from_picture(data: str, modalities: tuple[Modality, ...], picture: Tensor) -
 
 
 def choose_source(view: View, modalities: tuple[Modality, ...], count: int) -> None:
-    """Let a visitor choose the source, and choose an example, draw or upload a picture."""
+    """Let a visitor choose an example, draw a picture or upload one."""
     there = sources(modalities)
     if len(there) > 1:
         st.segmented_control(
@@ -128,7 +128,7 @@ def _choose(modalities: tuple[Modality, ...], source: str) -> None:
 
 
 def _choose_next(count: int) -> None:
-    """Choose the next example, counted from the session's, not from what the browser shows."""
+    """Choose the example after the session's current one, which the browser may not show yet."""
     view: View = st.session_state["view"]
     change(sample=(view.sample + 1) % count, entries={})
 

@@ -13,8 +13,8 @@ __all__ = ["METHODS", "Row", "step_rows", "step_table"]
 METHODS = {"sub-sampled": "Sub-sampled", "denoising": "Denoising", "dbm": "DBM"}
 
 HEADS = {
-    "sub-sampled": ("ELBO term", "Encoded", "Reconstructed", "Gradient flows to"),
-    "denoising": ("Term", "Encoded", "Reconstructed", "Gradient flows to"),
+    "sub-sampled": ("ELBO term", "Encoded", "Reconstructed", "Gradients flow to"),
+    "denoising": ("Term", "Encoded", "Reconstructed", "Gradients flow to"),
     "dbm": ("Phase", "Held at the data", "Sampled", "Weights that change"),
 }
 STYLE = """<style>

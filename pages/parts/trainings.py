@@ -1,4 +1,4 @@
-"""Figures of one network under different objectives: the runs shown, and equal budgets."""
+"""Figures of one network under different objectives, at equal budgets."""
 
 from __future__ import annotations
 

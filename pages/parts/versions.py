@@ -1,4 +1,4 @@
-"""A cache of what files contain, which follows their changes, but not within a run of a page."""
+"""A cache of file contents, renewed when a file changes, but never during a run of a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The view, one immutable value for all that a visitor has chosen, in the session and the URL."""
+"""The view: all that a visitor has chosen, as one immutable value kept in session and URL."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class View:
         training: index of the training objective that a step shows.
         given: the modality whose posteriors a map shows; empty for all modalities together.
         colour: what colours the examples on a map, a key of COLOURINGS.
-        shade: the label or the tag whose categories are those colours; empty for the first.
+        shade: the label or tag whose categories give those colours; empty for the first.
         picture: the one that a traversal shows, by its first modality; empty for the first.
         pair: pair of modalities on the Theory page, a key of PAIRS.
         best: meaning of "best" there, one of BESTS.
@@ -153,7 +153,7 @@ def _of_configs(data: str, names: tuple[str, ...]) -> Hashable:
 
 @cached_by(_of_configs, max_entries=8)
 def distinct_kinds_first(data: str, names: tuple[str, ...]) -> list[str]:
-    """Sort models: the first of each class before the others, then those with a posterior."""
+    """Sort models: the first of each class before further ones, those with a posterior first."""
 
     def kind(name: str) -> type[MultimodalModel]:
         return load_config(checkpoint.CHECKPOINTS / data / name).objective.network

@@ -346,7 +346,7 @@ def test_without_decoders_there_is_a_sentence_and_the_posterior(page, serve, set
     page.goto(serve("app.py") + "/?sample=3")
     settled(page)
     shown = stage(page)
-    expect(page.get_by_text("The decoders could not be fetched. Reload the page.")).to_be_visible()
+    expect(page.get_by_text("The decoders could not be loaded. Reload the page.")).to_be_visible()
     expect(shown.curves).to_have_count(24)
     assert len(shown.amounts(".growth")) == 3
     shown.expert("label").click()

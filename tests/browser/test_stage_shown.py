@@ -192,7 +192,7 @@ def test_a_plane_by_link_and_a_sentence_for_what_cannot_be_held(guest, stage):
     shown.at_rest()
     expect(page.get_by_text("The link asks for latent dimension “64”")).to_be_visible()
     expect(shown.handle).to_have_attribute("aria-valuetext", re.compile("^1st direction "))
-    slices = "Ellipses are slices through the current latent, at two standard deviations"
+    slices = "Ellipses are slices of the Gaussians through the current latent"
     expect(page.get_by_text(slices)).to_be_visible()
 
 

@@ -95,8 +95,8 @@ def test_a_label_that_contradicts_the_image_is_said_to_disagree(visit):
     page.set("button_group", "label label", 8)
     assert page.url["set-label"] == "8"
     assert "conflict more than" in page.remarks
-    assert "the posterior got no wider" in page.remarks
-    assert "not necessarily the example's own label" in page.remarks
+    assert "the posterior did not widen" in page.remarks
+    assert "may differ from the example’s own label" in page.remarks
 
 
 @pytest.mark.parametrize("label", [3, 5, 8])
@@ -134,7 +134,10 @@ def test_both_kinds_of_nats_are_named_once_beside_the_headline(visit):
 def test_the_headline_says_what_is_inferred_and_how_sure_it_is(visit, evidence):
     page = visit(sample="3", supply=evidence)
     p = page.inference.expected["label"]
-    assert f"it reads {p.argmax()}, {100 * p.max():.0f}\u00a0%. The posterior is " in page.headline
+    assert (
+        f"the model predicts {p.argmax()}, {100 * p.max():.0f}\u00a0%. The posterior is "
+        in page.headline
+    )
     assert f"{page.inference.sharpness[-1]:.1f} nats" in page.headline
 
 
@@ -236,7 +239,7 @@ def test_a_bad_upload_gets_a_sentence_and_the_picture_before_stays(visit, conten
 
 def test_a_link_made_with_an_upload_says_that_it_leaves_it_out(visit):
     page = visit(source="upload", sample="5")
-    assert "links leave out" in page.problems
+    assert "links do not contain" in page.problems
     assert page.url["sample"] == "5"
 
 

@@ -91,7 +91,7 @@ def test_a_link_places_the_experts(visit):
 )
 def test_a_link_that_places_them_wrongly_gets_a_sentence(visit, text):
     page = visit("learn.py", step="3", lesson=text)
-    assert "describes experts that this step does not have" in page.problems
+    assert "describes experts that do not fit this step" in page.problems
     assert page.stage["experts"][0]["mean"] == [2.0]
 
 
@@ -173,13 +173,11 @@ def test_trainings_are_compared_at_equal_budgets_by_their_own_figures(visit):
     label = [test["elbo"]["label"]["mean"] for test in (subsampled, joint)]
     named = [test["accuracy"]["image->label"]["mean"] for test in (subsampled, joint)]
     told = page.remarks
-    assert "**sub-sampled** against **joint**, both after 20 epochs, with λ = 1:" in told
-    assert "label −{:.2f} instead of −{:.2f}".format(*(-x for x in label)) in told
-    assert "image→label {:.3f} instead of {:.3f}".format(*named) in told
-    assert (
-        "**covering** against **sub-sampled**, both after 20 epochs, with λ = 10 against 1:" in told
-    )
-    assert f"above −{math.log(10):.2f}." in told
+    assert "**sub-sampled** compared with **joint**, both after 20 epochs, λ = 1:" in told
+    assert "label is −{:.2f} instead of −{:.2f}".format(*(-x for x in label)) in told
+    assert "image→label is {:.3f} instead of {:.3f}".format(*named) in told
+    assert "**covering** compared with **sub-sampled**, both after 20 epochs, λ = 10 and 1:" in told
+    assert f"cannot exceed −{math.log(10):.2f} nats." in told
     assert load_metrics("mnist", "mvae").protocol["coherence"] in told
 
 

@@ -150,7 +150,7 @@ def test_a_machine_whose_estimates_cross_is_said_to_bound_nothing(visit, measure
             cached.clear()
         page = visit("results.py", kind="loglik")
         said = " ".join(caption.value for caption in page.app.caption)
-        assert ("Of jmvae the forward estimate lies above the reverse one" in said) == crossed
+        assert ("For jmvae the forward estimate lies above the reverse one" in said) == crossed
 
 
 def test_average_precision_stands_beside_what_a_random_ranking_reaches(visit, measured):
@@ -236,7 +236,7 @@ def test_coherence_stands_beside_diversity_and_ranks_nobody(visit, measured):
     assert columns[columns.index("label → image") + 1] == "label → image, diversity"
     assert table["label → image, diversity"].tolist() == [0.8, 0.05]
     assert not [c for c in columns if "best" in c]
-    assert "always paints the mean of a class" in page.remarks
+    assert "always generates the mean of a class" in page.remarks
     choices = page.app.button_group(key="kind").options
     assert not [option for option in choices if option == "diversity"]
 
@@ -289,7 +289,7 @@ def test_nothing_measured_is_said(visit, measured):
     for path in (measured / "mnist").glob("*/metrics.json"):
         path.unlink()
     remarks = visit("results.py").remarks
-    assert "Nothing was measured yet: `python -m mvae evaluate` does it." in remarks
+    assert "Nothing has been measured yet. To measure, run `python -m mvae evaluate`." in remarks
 
 
 def cells(page) -> str:
@@ -321,7 +321,7 @@ def test_what_is_right_is_shown_where_no_picture_is_generated(visit):
     right = load_metrics("views", "mvae-cover").test["accuracy"]["1 of 7->label"]["mean"]
     assert f">{right:.3f}<" in cells(page)
     assert "●" not in page.remarks  # it is counted how many are supplied, not told which
-    assert "A click" not in page.remarks
+    assert "Click a cell" not in page.remarks
 
 
 def test_nats_of_each_target_have_shades_of_their_own(visit):
@@ -366,7 +366,7 @@ def test_other_libraries_models_stand_beside_ours_and_what_is_reported_beside_bo
     said = " ".join(c.value for c in app.caption)
     assert "10,000 test samples" in said
     assert "1 of 3 were scored by an earlier estimator and are not shown" in said
-    assert "What is not told of them" in said
+    assert "Not stated there" in said
     # only where log p is shown
     other = visit("results.py", kind="coherence").app
     assert not any("other libraries" in m.value for m in other.markdown)

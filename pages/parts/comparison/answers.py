@@ -29,7 +29,7 @@ def answers(
     classifier: Classifier | None,
     seed: int,
 ) -> Iterator[tuple[str, Answer] | None]:
-    """Yield each model's name and answer as soon as it is ready, and None while none is.
+    """Yield each model's name and answer as soon as it is ready, and None while waiting.
 
     Answers to the same evidence are kept in the session, so that reordering models, pinning one or
     adding another computes nothing twice.

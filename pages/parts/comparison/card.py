@@ -33,7 +33,7 @@ def card(name: str, answer: Answer, shared: Shared) -> str:
 
 
 def spread(own: Tensor, reference: Tensor | None, latents: int, ink: tuple[int, int, int]) -> str:
-    """Draw standard deviations as an SVG: an area up to the prior's line, and a reference's edge.
+    """Return an SVG of standard deviations: an area up to the prior's line, a dashed reference.
 
     Args:
         own: standard deviations of a model's posterior, the sharpest dimension first, ``(D,)``.

@@ -150,7 +150,7 @@ def _decisions(labels: list[Modality], answer: Answer, shared: Shared) -> str:
     """Return bars of the second category's probability, for several binary labels."""
     made = [m for m in labels if m.name in answer.expected]
     seconds = {m.category(1) for m in labels}
-    head = f"p({min(seconds)})" if len(seconds) == 1 else "the second of two"
+    head = f"p({min(seconds)})" if len(seconds) == 1 else "p(second category)"
     rows = []
     for m in made:
         own = shared.own(m)

@@ -36,7 +36,7 @@ def history_of(dataset: str, model: str) -> dict[str, list[float]]:
 def records(
     dataset: str, models: Mapping[str, tuple[MultimodalModel, ModelConfig]]
 ) -> pd.DataFrame:
-    """Tabulate what is known of each model independently of the evidence."""
+    """Tabulate what is known about each model independently of the evidence."""
     rows = {}
     for name, (model, config) in models.items():
         seconds = history_of(dataset, name).get("seconds", [None])[-1]
@@ -69,7 +69,7 @@ def duration(seconds: float) -> str:
 
 
 def limitations(model: MultimodalModel) -> list[str]:
-    """Return sentences on why some of a model's figures do not exist."""
+    """Return sentences that explain why some of a model's figures do not exist."""
     labels = [m.name for m in model.modalities if m.kind == "label"]
     images = [m.name for m in model.modalities if m.kind == "image"]
     asked = [(images, name) for name in labels if images]
@@ -93,7 +93,7 @@ def show_records(table: pd.DataFrame) -> None:
         "A dash marks what a model cannot do, or what was not measured on these weights. "
         + (f"{IN_PARENTHESES} " if distrusted else "")
         + "The rows are not ranked: Results ranks models by paired differences. Training times "
-        "were measured on a machine with other work."
+        "were measured on a machine that was also doing other work."
     )
 
 

@@ -54,7 +54,7 @@ def shades(modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Shade]
 
 
 def nearest_samples(chart: MapOfLatents, mean: Tensor, count: int, but: int | None) -> Tensor:
-    """Return the samples whose posterior means, given all modalities, are nearest in ``(D,)``."""
+    """Return the samples whose posterior means, given all modalities, are nearest to ``(D,)``."""
     known = chart.pool.posteriors.mean[chart.pool.rows[-1]]
     distances = (known - mean).norm(dim=-1)
     if but is not None:

@@ -37,7 +37,7 @@ class Plane:
     Args:
         axes: two orthonormal directions, ``(2, D)``.
         names: names of the two coordinates.
-        oblique: whether the axes are not two of the latent dimensions.
+        oblique: whether the axes are combinations of several latent dimensions.
         reach: the second coordinate is shown from −reach to reach.
         means: posterior means of the examples, ``(N, D)``.
         categories: the category of each example, which colours it, ``(N,)``.

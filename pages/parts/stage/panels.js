@@ -55,7 +55,7 @@ function panel(name, d, factors, range) {
   return { element, move };
 }
 
-/** Of more modalities than these, each gets less room. */
+/** With more modalities than this, each gets less space. */
 export const MANY = 8;
 
 /** A panel for each dimension, on one scale; `move` redraws the product in all of them. */

@@ -210,7 +210,7 @@ export function posteriorScene(root) {
     notify({ at: held });
   }
 
-  /** Supply a modality as the last one, or drop it. */
+  /** Supply a modality after the others, or drop it. */
   function setSupplied(name, on) {
     if (supplied.includes(name) === on || !(name in experts)) return;
     supplied = on ? [...supplied, name] : supplied.filter((other) => other !== name);

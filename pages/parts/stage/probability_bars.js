@@ -84,7 +84,7 @@ export function tags(modality, index) {
 export function decisions(labels) {
   const indices = labels.map(([index]) => index);
   const seconds = new Set(labels.map(([, { categories }]) => categories[1]));
-  const what = seconds.size === 1 ? `p(${[...seconds][0]})` : "the second of two";
+  const what = seconds.size === 1 ? `p(${[...seconds][0]})` : "p(second category)";
   const heading = title(what, null, null);
   const names = labels.map(([, { name, categories }]) => (seconds.size === 1 ? name : `${name}: ${categories[1]}`));
   const rows = labels.map(([, { name, colour }]) => row(colour, name));
