@@ -156,8 +156,8 @@ def _budgets(name: str, places: list[Place], records: Mapping[str, Record]) -> I
     tied = [p.figure.model for p in same_budget[1:] if p.tied]
     yield (
         f"Budgets differ: {listing([f'**{plain(m)}** had {epochs[m]} epochs' for m in others])}, "
-        f"most models {common}. Among the models with {common} epochs, the best in "
-        f"**{plain(name)}** is **{plain(same_budget[0].figure.model)}**"
+        f"most models {common}. Among the models with {common} epochs, "
+        f"**{plain(same_budget[0].figure.model)}** is the best in **{plain(name)}**"
         f"{f' (tied: {_names(tied)})' if tied else ''}."
     )
     theirs = {f.model: f for f in sound}

@@ -150,7 +150,7 @@ def test_a_text_is_typed(visitor):
     expect(headline(page)).to_contain_text("Given image and text")
     box.fill("4x")
     box.press("Enter")
-    expect(page.get_by_test_id("stAlert")).to_contain_text("use 0–9. The text before it stays.")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("use 0–9. The previous text is kept.")
     expect(box).to_have_value("4x")
     expect(page.locator(".tokens span")).to_have_text(["4", "0", "7"])
     box.fill("41")

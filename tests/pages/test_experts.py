@@ -33,7 +33,9 @@ def png(mode: str = "L") -> bytes:
 @pytest.mark.parametrize("data", DATASETS)
 def test_every_data_set_and_model_opens_with_everything_supplied(visit, data):
     page = visit(data=data)
-    models = page.app.selectbox(key="model").options
+    options = page.app.selectbox(key="model").options
+    models = [option.split(" · ")[0] for option in options]
+    assert all(option.removeprefix(f"{m} · ") for m, option in zip(models, options, strict=True))
     assert {"mvae", "mvae-cover", "mvae-2d"} <= set(models)
     for model in models:
         page.set("selectbox", "model", model)
@@ -60,7 +62,7 @@ def test_dropping_the_label_widens_the_posterior_and_supplying_it_sharpens_it_ag
     page.switch("label", True)
     assert page.inference.sharpness == both
     assert "Supplying the label sharpened the posterior" in page.remarks
-    assert "prior; label, supplied last, brought" in page.headline
+    assert "prior; label, supplied last, contributed" in page.headline
 
 
 def test_what_is_supplied_first_stands_first(visit):
@@ -109,8 +111,8 @@ def test_without_a_conflict_it_is_said_how_seldom_one_is_noticed(visit, model, l
     if "conflict more than" in page.remarks:
         assert label != 3
     else:
-        said = f"notice a wrong label in {100 * rate:.0f} % of test examples"
-        assert f"no more in conflict than usual. This model’s gauge would {said}" in page.remarks
+        said = f"detects a wrong label in {100 * rate:.0f} % of test examples"
+        assert f"no more in conflict than usual. This model’s gauge {said}" in page.remarks
 
 
 def test_both_terms_of_the_conflict_stand_in_the_help(visit):

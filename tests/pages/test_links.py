@@ -173,7 +173,7 @@ def test_a_link_with_too_many_models_keeps_the_first(monkeypatch):
     monkeypatch.setattr(checkpoint, "available", lambda _: {"mnist": ["mvae-cover", *names]})
     view, problems = parse({"models": ",".join(names)})
     assert view.models == tuple(names[:6])
-    assert problems == ["The link compares 8 models; shown are the first 6."]
+    assert problems == ["The link compares 8 models; only the first 6 are shown."]
 
 
 def address(page, params):

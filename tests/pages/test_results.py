@@ -189,7 +189,7 @@ def test_what_its_own_diagnostics_distrust_is_grey_unranked_and_not_drawn(visit,
     assert table["to the best, image, label"].tolist() == ["best", ""]
     assert greyed(page) == [("jmvae", "image, label")]
     assert cell(page, "jmvae", "image, label") == "−79.00 ± 0.25, n 1,000"
-    assert page.remarks.count("Grey: no result, as k̂ > 0.7 for more than a tenth") == 1
+    assert page.remarks.count("A grey figure is not reliable: k̂ > 0.7 for more than a tenth") == 1
 
 
 def test_figures_of_an_earlier_estimator_leave_their_cells_without_a_number(visit, measured):
@@ -248,7 +248,7 @@ def test_more_epochs_are_said_and_who_is_best_without_them(visit, measured):
     assert table["epochs"].tolist() == [40, 20, 20]
     assert table["λ"].tolist() == ["15", "10", "1"]
     assert "**mvae-cover** had 40 epochs, most models 20" in page.remarks
-    assert "with 20 epochs the best is **jmvae**." in page.remarks
+    assert "models with 20 epochs, **jmvae** is the best in **image, label**." in page.remarks
     short = measured / "mnist/mvae-cover-short"
     shutil.copy(CHECKPOINTS / "mnist/mvae/weights.safetensors", short)
     measure(measured, "mvae-cover-short", -80.5)
