@@ -34,7 +34,7 @@ def page() -> None:
 
     remarks = [
         agreement(inference, metrics.test if metrics else {}),
-        _what_happened(view, evidence, inference.sharpness[-1]),
+        _describe_change(view, evidence, inference.sharpness[-1]),
     ]
     st.markdown(f"### {headline(inference)}", help=NATS)
     st.markdown(
@@ -116,7 +116,7 @@ def _choose_dimensions(view: View, inference: Inference) -> None:
     )
 
 
-def _what_happened(view: View, evidence: tuple[str, ...], nats: float) -> str:
+def _describe_change(view: View, evidence: tuple[str, ...], nats: float) -> str:
     """Describe the change since the previous run, if only the supplied modalities differ."""
     identity = (view.data, view.model, view.source, view.sample, view.drawing)
     before = st.session_state.get("before")

@@ -49,7 +49,6 @@ def chooser(view: View, one_model: bool) -> None:
     """Let a visitor choose the data set and, on pages about a single model, the model."""
     there = checkpoint.available(checkpoint.CHECKPOINTS)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(_introduction(view) if one_model else "", width="stretch")
         st.selectbox(
             "Data",
             list(there),
@@ -72,6 +71,7 @@ def chooser(view: View, one_model: bool) -> None:
         )
         with st.popover("About"):
             about(view)
+    st.caption(_introduction(view))
 
 
 def _introduction(view: View) -> str:

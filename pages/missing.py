@@ -21,13 +21,13 @@ from pages.parts.plain import code, plain
 from pages.parts.view import View
 
 #: Title of coherence together with the accuracy of inferred labels.
-RIGHT = "correct or coherent"
+CORRECT = "correct or coherent"
 
 #: How to read conditioning sets that name their modalities.
-LINKED = " ● marks what is supplied. Click a cell to open that conditioning set on Experts."
+LINK_NOTE = " ● marks what is supplied. Click a cell to open that conditioning set on Experts."
 
 #: With more labels than this, only their mean is shown.
-MANY = 4
+MANY_LABELS = 4
 
 STYLE = """<style>
 .missing { overflow-x: auto; }
@@ -71,7 +71,7 @@ def page() -> None:
             f"{code(f'python -m mvae evaluate {view.data}/{view.model}')}."
         )
         return
-    titles = {"coherence": RIGHT} | {
+    titles = {"coherence": CORRECT} | {
         key: kind_of(key, config.modalities).title for key in CELLS if key != "coherence"
     }
     shown = choose_kind(view, "shown", titles, kinds)
@@ -84,7 +84,7 @@ def page() -> None:
     shows = [kind_of(key, config.modalities) for key in KINDS if key in there]
     st.caption(
         " ".join(f"**{kind.title}**: {kind.means}" for kind in shows)
-        + ("" if is_by_count(conditioning_sets) else LINKED)
+        + ("" if is_by_count(conditioning_sets) else LINK_NOTE)
         + f" n = {sample_counts(cells.values())}. Hover over a cell to see its standard error and "
         "protocol."
     )
@@ -117,7 +117,7 @@ def table_of(
             target = f.asked or "posterior"
             if f.kind in ("coherence", BESIDE["coherence"]):
                 target = "the rest of the picture" if tiled else spoken(f.asked, modalities)
-            elif f.asked in labels and len(labels) > MANY:
+            elif f.asked in labels and len(labels) > MANY_LABELS:
                 target = f"{len(labels)} labels"
             cells.setdefault((f.given, target), []).append(f)
     return {key: mean_of(each) for key, each in cells.items()}

@@ -21,7 +21,7 @@ from pages.parts.plain import code, plain
 from pages.parts.ranked import Columns, remarks, show_ranked
 from pages.parts.view import View
 
-#: Columns shown until a visitor chooses.
+#: Number of columns shown until a visitor chooses.
 COLUMNS = 5
 #: What identifies a column: the kind of figure, the conditioning set, the target.
 Key = tuple[str, str, str]

@@ -164,7 +164,7 @@ def theory_code(view: View) -> str:
             "    return wide.log_prob(GRID.unsqueeze(-1))",
             "",
             "joint = solution.truth[3]",
-            "for q in (solution.product, solution.joint):  # of the best singles, and the best",
+            "for q in (solution.product, solution.joint):  # the product, and the best Gaussian",
             "    log_q = on_grid(q)",
             f"    print(kl(log_q, joint)[..., {view.noise}], kl(joint, log_q)[..., {view.noise}])",
         ]

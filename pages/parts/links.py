@@ -111,7 +111,7 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         modalities = load(data, model)[1].modalities
         count = len(samples_of(data, model))
     except checkpoint.CheckpointError:
-        return view, problems  # the page says what is wrong with the checkpoint
+        return view, problems  # the page shows what is wrong with the checkpoint
     latents = load(data, model)[1].latents
 
     across = _number(params, "across", latents, "latent dimension", problems)

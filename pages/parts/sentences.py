@@ -30,9 +30,9 @@ __all__ = [
     "with_error",
 ]
 
-#: Most modalities that a headline names; if there are more, it gives their number.
+#: Largest number of modalities that a headline names; if there are more, it gives their number.
 NAMED = 7
-#: Most inferred tags or attributes that a headline names.
+#: Largest number of inferred tags or attributes that a headline names.
 FEW = 4
 #: The meaning of the two figures in nats on the Experts page.
 NATS = (

@@ -34,9 +34,9 @@ __all__ = [
 
 #: Sources of a picture: from the value in the URL to the words on the page.
 SOURCES = {"example": "Example", "drawing": "Draw", "upload": "Upload"}
-#: Most dimensions whose densities may be drawn.
+#: Largest number of dimensions whose densities may be drawn.
 MAX_DIMS = 12
-#: Most models that can be compared, and how many are before a visitor chooses.
+#: Largest number of models that can be compared, and the number before a visitor chooses.
 MAX_MODELS, USUAL_MODELS = 6, 4
 #: Largest coordinate of a latent held on a plane.
 FARTHEST = 20
@@ -63,7 +63,7 @@ class View:
         across: the latent dimension that a traversal follows; None for the most informative.
         down: a second dimension, for a grid; None for a strip.
         other: number of the test example to interpolate to.
-        dims: latent dimensions whose curves are shown; empty for the most informative.
+        dims: latent dimensions whose densities are drawn; empty for the most informative.
         plane: the two latent dimensions of the plane; empty for the principal directions.
         at: the latent held on the plane, in its coordinates; None if none is held.
         step: step of the lesson, from 1.
@@ -153,7 +153,7 @@ def _of_configs(data: str, names: tuple[str, ...]) -> Hashable:
 
 @cached_by(_of_configs, max_entries=8)
 def distinct_kinds_first(data: str, names: tuple[str, ...]) -> list[str]:
-    """Sort models: the first of each class before further ones, those with a posterior first."""
+    """Sort models: one of each class first; among these and the rest, those with a posterior."""
 
     def kind(name: str) -> type[MultimodalModel]:
         return load_config(checkpoint.CHECKPOINTS / data / name).objective.network

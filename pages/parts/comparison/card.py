@@ -17,7 +17,7 @@ __all__ = ["AXIS", "card", "height_of", "spread"]
 
 #: Limits of the logarithmic axis of standard deviations.
 LOW, HIGH = 0.03, 1.5
-#: Most dimensions whose standard deviations are drawn, the sharpest; evidence informs only a few.
+#: Largest number of dimensions that are drawn, the sharpest; evidence is informative about few.
 AXIS = 32
 
 

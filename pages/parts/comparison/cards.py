@@ -22,7 +22,7 @@ from pages.parts.widget_sync import follow, show_number
 __all__ = ["Cards", "choose", "lay_out"]
 
 CSS = Path(__file__).with_name("card.css")
-#: Most cards in one row; more are laid out in two rows.
+#: Largest number of cards in one row; more are laid out in two rows.
 ABREAST = 4
 WAITING = '<div class="answer"><p class="waiting">Its Markov chains are running …</p></div>'
 

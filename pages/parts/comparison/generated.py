@@ -22,7 +22,7 @@ __all__ = ["TAGS", "TEXTS", "part", "pictured", "rest", "sentence", "strip"]
 
 #: Width in pixels of the gap between two draws, and its opacity between draws shown as ink.
 GAP, FAINT = 2, 0.15
-#: Most tags and texts that are shown, the likeliest; longest vector that is written out.
+#: Largest number of tags and of texts shown; length of the longest vector that is written out.
 TAGS, TEXTS, WRITTEN = 8, 3, 6
 
 

@@ -5,9 +5,9 @@ import { percent, title } from "./column_headings.js";
 import { bar } from "./panels.js";
 import { make } from "../web/dom.js";
 
-/** Most names that are all shown; number of likeliest ones shown otherwise. */
+/** Largest number of categories that are all shown; number of likeliest ones shown otherwise. */
 const ALL = 20, LIKELIEST = 12;
-/** Most tags that are listed in words. */
+/** Largest number of tags that are listed in words. */
 const LISTED = 5;
 
 /** A bar of one probability. */
