@@ -62,7 +62,7 @@ def page() -> None:
     for sentence in remarks(view, columns, by_name):
         st.caption(sentence)
     offer_csv(
-        [place.figure for places in columns.values() for place in places],
+        [rank.figure for ranks in columns.values() for rank in ranks],
         f"results-{view.data}-{kind.rstrip('%')}.csv",
     )
     if kind.startswith("loglik"):
@@ -114,7 +114,7 @@ def choose(
         )
         for key in keys
     }
-    return {name: places for name, places in columns.items() if places}
+    return {name: ranks for name, ranks in columns.items() if ranks}
 
 
 def beside(key: Key) -> Key | None:
@@ -172,10 +172,10 @@ def explain(kind: Kind) -> str:
 def draw(columns: Columns, title: str) -> None:
     """Draw the reliable figures; doubtful ones appear in the table only."""
     sound = [
-        (place.figure, name)
-        for name, places in columns.items()
-        for place in places
-        if not place.figure.doubt
+        (rank.figure, name)
+        for name, ranks in columns.items()
+        for rank in ranks
+        if not rank.figure.doubt
     ]
     if not sound:
         return

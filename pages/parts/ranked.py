@@ -37,7 +37,7 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
         columns: the columns by name; the first one orders the rows.
         records: the models' runs, by name.
     """
-    models = dict.fromkeys(place.figure.model for places in columns.values() for place in places)
+    models = dict.fromkeys(rank.figure.model for ranks in columns.values() for rank in ranks)
     rows = {name: _budget(view, name, records[name]) for name in models}
     config: dict[str, object] = {
         "model": st.column_config.LinkColumn("model", display_text=r"models=([^,&]*)", pinned=True),
@@ -46,11 +46,11 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
     }
     cells: dict[tuple[str, str], str] = {}
     greyed: list[tuple[str, str]] = []
-    for name, places in columns.items():
-        kind = KINDS[places[0].figure.kind]
-        config[name] = st.column_config.NumberColumn(name, help=_protocols(places))
-        for place in places:
-            f = place.figure
+    for name, ranks in columns.items():
+        kind = KINDS[ranks[0].figure.kind]
+        config[name] = st.column_config.NumberColumn(name, help=_protocols(ranks))
+        for rank in ranks:
+            f = rank.figure
             row = rows[f.model]
             if f.doubt == EARLIER:
                 row[NOTE], row[name] = EARLIER, None
@@ -60,10 +60,10 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
             if f.doubt:
                 greyed.append((f.model, name))
             if kind.best:
-                row[f"to the best, {name}"] = difference_cell(place, kind.digits)
+                row[f"to the best, {name}"] = difference_cell(rank, kind.digits)
             if f.unreliable is not None:
                 row[f"k̂ {name}"] = f.unreliable
-        wide = max(len(difference_cell(place, kind.digits)) for place in places)
+        wide = max(len(difference_cell(rank, kind.digits)) for rank in ranks)
         config[f"to the best, {name}"] = st.column_config.TextColumn(
             "to the best", help=HOW, width=max(7 * wide + 24, 110)
         )
@@ -93,7 +93,7 @@ HOW = (
 )
 
 
-def difference_cell(place: Place, digits: int) -> str:
+def difference_cell(rank: Place, digits: int) -> str:
     """Write the difference of a figure to the best one; empty if it is not ranked.
 
     Example:
@@ -104,11 +104,11 @@ def difference_cell(place: Place, digits: int) -> str:
         >>> difference_cell(Place(figure, Difference(-0.2, 0.31, False), True), 2)
         '−0.20 ± 0.31, tied, unpaired'
     """
-    if place.behind is None:
-        return BEST if place.tied else ""
-    x = place.behind
+    if rank.behind is None:
+        return BEST if rank.tied else ""
+    x = rank.behind
     text = f"{x.mean + 0.0:+.{digits}f} ± {x.se:.{digits}f}".replace("-", "−")
-    return text + ", tied" * place.tied + f", {UNPAIRED}" * (not x.paired)
+    return text + ", tied" * rank.tied + f", {UNPAIRED}" * (not x.paired)
 
 
 def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iterator[str]:
@@ -119,17 +119,17 @@ def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iter
         columns: the table's columns.
         records: the runs of its models.
     """
-    places = [place for each in columns.values() for place in each]
-    if any(place.figure.doubt == DISTRUSTED for place in places):
+    ranks = [rank for each in columns.values() for rank in each]
+    if any(rank.figure.doubt == DISTRUSTED for rank in ranks):
         yield f"A grey figure is not reliable: {DISTRUSTED}. It is neither ranked nor drawn."
-    earlier = list(dict.fromkeys(p.figure.model for p in places if p.figure.doubt == EARLIER))
+    earlier = list(dict.fromkeys(p.figure.model for p in ranks if p.figure.doubt == EARLIER))
     if earlier:
         yield (
             f"{EARLIER.capitalize()}, so not comparable with the current figures: "
             f"{_names(earlier)}. To score again, run "
             f"{code(f'python -m mvae evaluate {view.data}/{earlier[0]}')}."
         )
-    if crossed := _crossed(places, records):
+    if crossed := _crossed(ranks, records):
         yield (
             f"For {_names(crossed)} the forward estimate lies above the reverse one, which is "
             "impossible for bounds: the chains did not reach the model’s distribution, so there is "
@@ -138,16 +138,16 @@ def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iter
     if chance := _by_chance(columns, records):
         reached = [f"{mean:.3f} ({plain(name)})" for name, mean in chance.items()]
         yield f"A random ranking reaches {listing(reached)} on average."
-    if any(place.tied for place in places):
+    if any(rank.tied for rank in ranks):
         yield f"Column “to the best”: {HOW[0].lower()}{HOW[1:]}"
         first, ranked = next((name, x) for name, x in columns.items() if x[0].tied)
         yield from _budgets(first, ranked, records)
 
 
-def _budgets(name: str, places: list[Place], records: Mapping[str, Record]) -> Iterator[str]:
+def _budgets(name: str, ranks: list[Place], records: Mapping[str, Record]) -> Iterator[str]:
     """Yield sentences on the best model at the most common number of epochs, if epochs differ."""
-    epochs = {p.figure.model: records[p.figure.model].config.training.epochs for p in places}
-    sound = [p.figure for p in places if not p.figure.doubt]
+    epochs = {p.figure.model: records[p.figure.model].config.training.epochs for p in ranks}
+    sound = [p.figure for p in ranks if not p.figure.doubt]
     ((common, _),) = Counter(epochs[f.model] for f in sound).most_common(1)
     others = [f.model for f in sound if epochs[f.model] != common]
     if not others:
@@ -180,9 +180,9 @@ def _names(models: Iterable[str]) -> str:
     return listing([plain(name) for name in models])
 
 
-def _crossed(places: list[Place], records: Mapping[str, Record]) -> list[str]:
+def _crossed(ranks: list[Place], records: Mapping[str, Record]) -> list[str]:
     """Return the models whose lower estimate of log Z exceeds the upper one beyond its error."""
-    models = dict.fromkeys(p.figure.model for p in places if p.figure.kind.startswith("log"))
+    models = dict.fromkeys(p.figure.model for p in ranks if p.figure.kind.startswith("log"))
     return [
         name
         for name in models
@@ -194,12 +194,12 @@ def _crossed(places: list[Place], records: Mapping[str, Record]) -> list[str]:
 def _by_chance(columns: Columns, records: Mapping[str, Record]) -> dict[str, float]:
     """Return the expected score of a random ranking, by column."""
     return {
-        name: metrics.test["average_precision_chance"][place.figure.what]["mean"]
-        for name, places in columns.items()
-        for place in places
-        if place.figure.kind == "average_precision"
-        and (metrics := records[place.figure.model].metrics)
-        and place.figure.what in metrics.test.get("average_precision_chance", {})
+        name: metrics.test["average_precision_chance"][rank.figure.what]["mean"]
+        for name, ranks in columns.items()
+        for rank in ranks
+        if rank.figure.kind == "average_precision"
+        and (metrics := records[rank.figure.model].metrics)
+        and rank.figure.what in metrics.test.get("average_precision_chance", {})
     }
 
 
@@ -233,6 +233,6 @@ def _cell(figure: Figure, digits: int) -> str:
     return text.replace("-", "−")
 
 
-def _protocols(places: list[Place]) -> str:
+def _protocols(ranks: list[Place]) -> str:
     """Return the distinct protocols of a column."""
-    return "  \n".join(dict.fromkeys(plain(place.figure.how) for place in places))
+    return "  \n".join(dict.fromkeys(plain(rank.figure.how) for rank in ranks))

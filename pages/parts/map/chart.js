@@ -14,11 +14,11 @@ const CIVIDIS = [
 
 /** The colour of a value from 0 (dark) to 1 (bright). */
 export function sequential(value) {
-  const place = Math.min(Math.max(value, 0), 1) * (CIVIDIS.length - 1);
-  const below = Math.min(Math.floor(place), CIVIDIS.length - 2);
+  const position = Math.min(Math.max(value, 0), 1) * (CIVIDIS.length - 1);
+  const below = Math.min(Math.floor(position), CIVIDIS.length - 2);
   const mix = (channel) => {
     const [low, high] = [CIVIDIS[below][channel], CIVIDIS[below + 1][channel]];
-    return Math.round(low + (place - below) * (high - low));
+    return Math.round(low + (position - below) * (high - low));
   };
   return `rgb(${mix(0)}, ${mix(1)}, ${mix(2)})`;
 }
@@ -118,6 +118,6 @@ export function between([a, b], [c, d], part) {
 /** The corner of a box [w, h] that is placed beside a spot and within a canvas [width, height]. */
 export function beside([x, y], [w, h], [width, height], gap) {
   const left = x + gap + w <= width ? x + gap : x - gap - w;
-  const keep = (place, most) => Math.min(Math.max(place, 0), Math.max(most, 0));
+  const keep = (value, most) => Math.min(Math.max(value, 0), Math.max(most, 0));
   return [keep(left, width - w), keep(y - h / 2, height - h)];
 }

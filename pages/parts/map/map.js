@@ -175,26 +175,26 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   /** Put the tooltip beside its dot, which may have moved. */
   function putTip(it) {
-    const place = state.hover ?? state.chosen;
-    if (!place) return; // it is about to be hidden
+    const target = state.hover ?? state.chosen;
+    if (!target) return; // it is about to be hidden
     const size = [it.tip.offsetWidth, it.tip.offsetHeight];
-    const [x, y] = beside(it.spots[place.dot], size, [it.chart.clientWidth, it.chart.clientHeight], 16);
+    const [x, y] = beside(it.spots[target.dot], size, [it.chart.clientWidth, it.chart.clientHeight], 16);
     it.tip.style.transform = `translate(${x}px, ${y}px)`;
   }
 
   /** Show the tooltip of the example pointed at, or else of the chosen one. */
   function explain() {
-    const place = state.hover ?? state.chosen;
+    const target = state.hover ?? state.chosen;
     state.parts.forEach((it, l) => {
-      it.tip.hidden = place?.layout !== l;
+      it.tip.hidden = target?.layout !== l;
       it.chart.classList.toggle("over", state.hover?.layout === l);
       if (it.tip.hidden) return;
-      it.text.replaceChildren(make("b", {}, title(place.dot)), ...facts(place.dot).map((f) => make("span", {}, f)));
+      it.text.replaceChildren(make("b", {}, title(target.dot)), ...facts(target.dot).map((f) => make("span", {}, f)));
       it.picture.hidden = !data.picture;
       putTip(it);
       if (!data.picture) return;
       asset(data.picture.path).then(
-        (bytes) => (state.hover ?? state.chosen)?.sample === place.sample && paint(it.picture, new Uint8Array(bytes), place.sample, data.picture),
+        (bytes) => (state.hover ?? state.chosen)?.sample === target.sample && paint(it.picture, new Uint8Array(bytes), target.sample, data.picture),
         () => ((it.picture.hidden = true), later()),
       );
     });
