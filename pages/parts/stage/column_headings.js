@@ -10,4 +10,4 @@ export function title(name, colour, of) {
 }
 
 /** Format a probability as a percentage. */
-export const percent = (p, digits = 1) => `${number(100 * p, digits)} %`;
+export const percent = (p, decimals = 1) => `${number(100 * p, decimals)} %`;
