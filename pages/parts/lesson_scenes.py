@@ -25,7 +25,7 @@ __all__ = [
 
 @cached_by(lambda scene: of_models("*"), max_entries=8)
 def checkpoints_for(scene: Scene) -> list[tuple[str, str]]:
-    """Return data set and model for each objective, all of the first data set that fits a scene."""
+    """Return (data set, model) for each objective, from the first data set that fits a scene."""
     for data, names in checkpoint.available(checkpoint.CHECKPOINTS).items():
         fitting = {}
         for name in names:

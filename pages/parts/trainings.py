@@ -78,7 +78,7 @@ def table(found: Sequence[Record], shown: Sequence[str]) -> list[dict[str, objec
 
 
 def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
-    """Return a sentence on what each objective changes relative to the one before it.
+    """Return a sentence about what each objective changes relative to the one before it.
 
     Both runs have equally many epochs. Where there is a choice, the earlier objective's run is the
     one on the stage, and the two have the same λ.
@@ -125,7 +125,7 @@ def value(figure: Measured) -> str:
 
 
 def best_elbo(config: ModelConfig) -> str:
-    """Return a sentence on the highest ELBO of a label: minus its entropy.
+    """Return a sentence about the highest ELBO of a label, which is minus its entropy.
 
     Example:
         >>> from mvae.training.recipes import config_for

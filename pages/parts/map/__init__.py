@@ -40,7 +40,7 @@ class Shade:
 
 
 def shades(modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Shade]:
-    """Return the categories that can colour the examples: each label, and presence of each tag."""
+    """Return the categories that can colour the examples: each label, and each tag's presence."""
     found = {}
     for m in modalities:
         x = samples.values[m.name]

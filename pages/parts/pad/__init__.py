@@ -1,4 +1,4 @@
-"""The drawing pad, which turns strokes into a picture like the data's in the browser."""
+"""The drawing pad, which turns strokes into a picture like those of the data set."""
 
 from __future__ import annotations
 
