@@ -122,9 +122,9 @@ def test_what_is_done_and_undone_at_once_is_undone(visitor):
     for _ in range(2):
         line.send()
         visitor.settled(page)
-    expect(headline(page)).to_contain_text("Given image it reads")
+    expect(headline(page)).to_contain_text("Given image, the model predicts")
     line.go_on()
-    expect(headline(page)).to_contain_text("Given image and text it reads")
+    expect(headline(page)).to_contain_text("Given image and text, the model predicts")
     expect(page.get_by_label("Test example, 0 to")).to_have_value("5")
     expect(page.get_by_role("switch", name="text", exact=True)).to_be_checked()
 

@@ -180,7 +180,7 @@ def test_a_click_opens_the_example_on_experts_and_the_map_can_be_visited_again(v
     page = visit("/map?sample=3&supply=image")
     number, spot = target(page, chart)
     canvas(page).click(position=spot)
-    expect(headline(page)).to_contain_text("Given image it reads")
+    expect(headline(page)).to_contain_text("Given image, the model predicts")
     page.wait_for_url(f"**sample={number}**")
     expect(page.get_by_label("Test example, 0 to 499")).to_have_value(str(number))
     assert "/map" not in page.url

@@ -199,7 +199,7 @@ def test_a_switch_shows_its_effect_without_waiting_for_the_server(guest, stage, 
 
     line.go_on()
     page.wait_for_url(lambda url: supply_in(url) == ["label"])
-    expect(shown.headline).to_contain_text("Given label it reads")
+    expect(shown.headline).to_contain_text("Given label, the model predicts")
     visitor.settled(page)
     told = float(re.search(r"posterior is ([\d.]+) nats", shown.headline.inner_text())[1])
     assert told == pytest.approx(alone[-1], abs=0.051)

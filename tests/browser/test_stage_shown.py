@@ -171,7 +171,7 @@ def test_ink_has_the_colour_of_the_text_in_either_theme_and_follows_a_change(gue
     light, dark = [0x11, 0x13, 0x18], [0xEC, 0xEE, 0xF2]
     page.wait_for_function(inked, arg=light)
     shown.expert("label").click()
-    expect(shown.headline).to_contain_text("Given image it reads")
+    expect(shown.headline).to_contain_text("Given image, the model predicts")
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(inked, arg=dark)
     expect(shown.expert("label")).not_to_be_checked()  # painted anew, it is where it was

@@ -24,7 +24,7 @@ def test_dropping_the_label_widens_the_posterior_and_supplying_it_sharpens_it(vi
     expect(curves).to_have_count(6)
     switch(page, "label").click()
     expect(page.get_by_text("Dropping the label widened the posterior")).to_be_visible()
-    expect(headline(page)).to_contain_text("Given image it reads")
+    expect(headline(page)).to_contain_text("Given image, the model predicts")
     expect(expert).not_to_be_checked()
     expect(curves).to_have_count(0)
     assert "supply=image" in page.url.replace("%2C", ",").split("&")

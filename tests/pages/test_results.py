@@ -200,7 +200,7 @@ def test_figures_of_an_earlier_estimator_leave_their_cells_without_a_number(visi
     assert table["image, label"].isna().tolist() == [False, True]
     assert table["note"].tolist() == ["", "scored by an earlier estimator"]
     assert "-79" not in table.to_csv()
-    assert "`python -m mvae evaluate mnist/jmvae` scores anew" in page.remarks
+    assert "To score again, run `python -m mvae evaluate mnist/jmvae`." in page.remarks
     rewrite(measured / "mnist/mvae/metrics.json", ESTIMATOR, "older")
     assert len(visit("results.py").app.get("plotly_chart")) == 1  # the ranks of the posteriors
     # What no importance weights gave is as it was.
