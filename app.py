@@ -1,4 +1,4 @@
-"""The server: ``streamlit run app.py``. Pages are in pages/, the library is in mvae/."""
+"""The web server, started by ``streamlit run app.py``; its pages are in pages/."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 import torch
 
-import mvae.analysis.inference  # noqa: F401  imported now, so that no visitor waits for it
+import mvae.analysis.inference  # noqa: F401  imported at startup, so that no visitor waits
 from pages.parts.allocator import return_freed_memory
 from pages.parts.assets import routes
 from pages.parts.headers import middleware
@@ -22,22 +22,22 @@ return_freed_memory()
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
-    """Prepare the process once."""
-    # Streamlit collects garbage after every run of a page. With torch imported that costs 0.1 s,
-    # unless everything imported so far is taken out of the collector's sight.
+    """Prepare the process once, before the first visitor."""
+    # Streamlit collects garbage after every run of a page. With torch imported that takes 0.1 s,
+    # unless the collector is told to ignore everything imported so far.
     gc.collect()
     gc.freeze()
-    # Many small posteriors at once: one thread each beats two threads that wait for each other.
+    # Visitors' posteriors are small: one thread for each is faster than two that share the work.
     torch.set_num_threads(1)
     yield {}
 
 
 def on_script_error(error: Exception) -> bool:
-    """Log a fault and show a visitor a sentence instead of the framework's error."""
+    """Log an unhandled error and show a sentence instead of Streamlit's traceback."""
     logger.error("a page failed", exc_info=error)
     st.error(
-        "Something went wrong on this page, and it has been logged. "
-        "Reload the page; if it happens again, start from the first page without a link."
+        "Something went wrong on this page. The error has been logged. "
+        "Reload the page; if it happens again, open the app's first page without a link."
     )
     return True
 

@@ -1,4 +1,4 @@
-"""Compare: what several models believe and generate, given the same evidence."""
+"""Compare: what several models infer and generate from the same evidence."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mvae.checkpoint import CheckpointError, ModelConfig
 from mvae.evaluation.classifier import Classifier
 from mvae.modality import Modality
 from mvae.models.base import LatentModel, MultimodalModel
+from pages.parts.about import introduction
 from pages.parts.code import compare_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.comparison import export
@@ -22,28 +23,28 @@ from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.loading import classifier_of, load, samples_of
 from pages.parts.pictures import ink
 from pages.parts.plain import plain
-from pages.parts.sentences import told
+from pages.parts.sentences import name_modalities
 from pages.parts.view import View, compared
 
 PROTOCOL = f"{DRAWS} draws, the same random numbers for every model"
-#: How to read what is generated of some kinds.
+#: How to read the generated modalities, by kind.
 KINDS = {
-    "image": "**Pictures**: the mean of the draws, and the first few of them; what is in a solid "
-    "frame was supplied, what is in a dashed one is missing and made up. ",
+    "image": "**Pictures**: the mean of the draws, and the first few draws; a solid frame marks "
+    "what was supplied, a dashed one what is missing and generated. ",
     "tags": "**Tags**: the likeliest; the example’s own are underlined. ",
-    "text": "**Texts**: what the draws make likeliest, and how many of them do. ",
-    "vector": "**Vectors**: bars are the mean of the draws, the line is the example’s own. ",
+    "text": "**Texts**: the most frequent among the draws, with their shares. ",
+    "vector": "**Vectors**: bars show the mean of the draws, the line the example’s own values. ",
 }
 Loaded = dict[str, tuple[MultimodalModel, ModelConfig]]
 
 
 def page() -> None:
-    """Show the evidence on the left, the models beside it, and what is on record below."""
+    """Show the evidence on the left, the models beside it, and their recorded figures below."""
     view: View = st.session_state["view"]
     names = compared(view)
     loaded, damaged = load_all(view.data, names)
     if not loaded:
-        st.markdown("### Which models are to be compared?")
+        st.markdown("### Choose models to compare")
         choose(view, names)
         for problem in damaged.values():
             st.warning(plain(problem))
@@ -54,23 +55,24 @@ def page() -> None:
     samples = samples_of(view.data, pinned)
     sample = gather(view, modalities, samples)
     evidence = supplied(view, sample)
-    given = told(evidence)
-    st.markdown(f"### Given {given}: what each model believes and generates")
+    given = name_modalities(evidence)
+    st.markdown(f"### Given {given}: what each model infers and generates")
 
     left, right = st.columns([1.15, 3.2], gap="medium")
     with left:
         evidence_column(view, modalities, samples, colours)
-    classifier = naming(view.data, pinned)
+    classifier = picture_classifier(view.data, pinned)
     with right:
         choose(view, names)
-        about = damaged | {name: config.summary for name, (_, config) in loaded.items()}
-        places = lay_out(names, pinned, about)
+        about = {name: plain(problem) for name, problem in damaged.items()}
+        about |= {name: introduction(config) for name, (_, config) in loaded.items()}
+        slots = lay_out(names, pinned, about)
         files = st.container(horizontal=True)
         explain(pinned, modalities, classifier is not None)
     widths = [m.latents for m, _ in loaded.values() if isinstance(m, LatentModel)]
     latents = min(AXIS, max(widths, default=1))
     shared = Shared(modalities, sample, evidence, colours, latents, ink(), pinned)
-    cards = Cards(places, shared)
+    cards = Cards(slots, shared)
 
     def fill(chains: bool) -> None:
         models = {name: m for name, (m, _) in loaded.items() if m.uses_gibbs_chains == chains}
@@ -78,11 +80,11 @@ def page() -> None:
             cards.wait(models)
         for ready in answers(models, pinned, sample, evidence, classifier, view.seed):
             if ready is None and chains:
-                cards.wait(models)  # writing is when Streamlit sees what a visitor did meanwhile
+                cards.wait(models)  # a write lets Streamlit notice that the visitor has moved on
             elif ready is not None:
-                cards.take(*ready)
+                cards.fill(*ready)
 
-    # Whoever answers at once waits for no chain, nor does anything below.
+    # Models without Markov chains come first, and the rest of the page before the chains.
     fill(chains=False)
     table = records(view.data, loaded)
     show_records(table)
@@ -105,7 +107,7 @@ def offer(
     title: str,
     table: pd.DataFrame,
 ) -> None:
-    """Offer what the cards show as a picture and as a table."""
+    """Offer the contents of the cards as a picture and as a table."""
     st.download_button(
         "Picture (PNG)",
         lambda: export.picture(found, modalities, pinned, title),
@@ -123,7 +125,7 @@ def offer(
 
 
 def load_all(data: str, names: tuple[str, ...]) -> tuple[Loaded, dict[str, str]]:
-    """Load the models, and say of those that are damaged what is wrong."""
+    """Load the models; return those that load, and the error message of each that does not."""
     loaded: Loaded = {}
     damaged = {}
     for name in names:
@@ -134,8 +136,8 @@ def load_all(data: str, names: tuple[str, ...]) -> tuple[Loaded, dict[str, str]]
     return loaded, damaged
 
 
-def naming(data: str, model: str) -> Classifier | None:
-    """Give the classifier that names pictures; without one nothing is said of coherence."""
+def picture_classifier(data: str, model: str) -> Classifier | None:
+    """Return the classifier that judges coherence; without one (None), coherence is not shown."""
     try:
         return classifier_of(data, model)
     except CheckpointError:
@@ -143,20 +145,20 @@ def naming(data: str, model: str) -> Classifier | None:
 
 
 def explain(pinned: str, modalities: tuple[Modality, ...], named: bool) -> None:
-    """Say how to read the cards, and how coherence is judged if pictures are named."""
+    """Explain how to read the cards and, if there is a classifier, what coherence means."""
     kinds = {m.kind for m in modalities}
     coherence = (
-        "**Coherence**: the share of the draws whose picture a separate classifier names as the "
-        "label that is supplied, or else as the one that the same draw generates; draws that are "
-        "all alike, a mean of the class, reach 100 %, so look at the draws too. "
+        "**Coherence**: the share of the draws whose picture a separate classifier assigns to the "
+        "supplied label or, where none is supplied, to the label generated by the same draw. "
+        "Draws that all show the mean of a class reach 100 %, so look at the draws too. "
     )
     st.caption(
-        f"{PROTOCOL}. **Posterior**: σ of each latent, the {AXIS} sharpest from left to right, on "
-        f"a logarithmic axis, the prior’s is 1; dashed: {plain(pinned)}’s. "
+        f"{PROTOCOL}. **Posterior**: σ of each latent, sharpest first, at most {AXIS} of them, on "
+        f"a logarithmic axis where the prior is at 1; dashed: {plain(pinned)}. "
         + "".join(words for kind, words in KINDS.items() if kind in kinds)
         + (coherence if named else "")
-        + "**log p**: predictive log-likelihood of what is held out, in nats. **KL to the prior**: "
-        "in nats."
+        + "**log p**: predictive log-likelihood of the held-out modalities, in nats. "
+        "**KL to the prior**: in nats."
     )
 
 

@@ -1,4 +1,4 @@
-"""Experts: what each modality's expert says, the posterior that is their product, what follows."""
+"""Experts: each modality's expert, the posterior as their product, and what it generates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from mvae.analysis.inference import Inference, infer
-from pages.parts.about import reached, show_limitations
+from pages.parts.about import best_figures, show_limitations
 from pages.parts.assets import decoders_path
 from pages.parts.code import experts_code, show_code
 from pages.parts.colours import colours_of
@@ -18,12 +18,12 @@ from pages.parts.loading import load, metrics_of, records_of, samples_of
 from pages.parts.sentences import NATS, about_conflict, agreement, headline, what_changed
 from pages.parts.stage import describe, show_stage
 from pages.parts.stage.planes import plane_of
-from pages.parts.view import MAX_DIMS, View, change, place
+from pages.parts.view import MAX_DIMS, View, change, read_coordinates
 from pages.parts.widget_sync import follow
 
 
 def page() -> None:
-    """Show the evidence, the posterior and what is generated, from left to right."""
+    """Show the evidence, the posterior and the generated modalities, from left to right."""
     view: View = st.session_state["view"]
     model, config = load(view.data, view.model)
     samples, metrics = samples_of(view.data, view.model), metrics_of(view.data, view.model)
@@ -34,14 +34,14 @@ def page() -> None:
 
     remarks = [
         agreement(inference, metrics.test if metrics else {}),
-        _what_happened(view, evidence, inference.sharpness[-1]),
+        _describe_change(view, evidence, inference.sharpness[-1]),
     ]
     st.markdown(f"### {headline(inference)}", help=NATS)
     st.markdown(
-        " ".join(filter(None, remarks)) or "Throw a switch to drop or supply evidence.",
+        " ".join(filter(None, remarks)) or "Use the switches to supply or drop evidence.",
         help=about_conflict(inference) if len(evidence) > 1 else None,
     )
-    if words := reached(view.model, records_of(view.data)):
+    if words := best_figures(view.model, records_of(view.data)):
         st.caption(words)
 
     left, right = st.columns([1.15, 3], gap="medium")
@@ -54,7 +54,7 @@ def page() -> None:
         data = describe(
             inference, model, decoders, view.seed, view.dims, plane, view.at, exact=exact
         )
-        show_stage("stage", data, _take)
+        show_stage("stage", data, _apply_event)
         with st.container(horizontal=True):
             with st.popover("Choose dimensions"):
                 _choose_dimensions(view, inference)
@@ -67,10 +67,10 @@ def page() -> None:
         show_limitations(view, config)
 
 
-def _take(event: Mapping[str, Any]) -> None:
-    """Follow what was done on the stage: evidence supplied or dropped, a latent held or let go."""
+def _apply_event(event: Mapping[str, Any]) -> None:
+    """Apply an event of the stage: evidence supplied or dropped, a latent held or released."""
     view: View = st.session_state["view"]
-    at, supply = place(event.get("at")), event.get("supply")
+    at, supply = read_coordinates(event.get("at")), event.get("supply")
     if isinstance(supply, list):
         names = [m.name for m in load(view.data, view.model)[1].modalities]
         wanted = [name for name in dict.fromkeys(map(str, supply)) if name in names]
@@ -82,7 +82,7 @@ def _take(event: Mapping[str, Any]) -> None:
 def _choose_plane(view: View, inference: Inference) -> None:
     """Let a visitor choose the two dimensions of the plane."""
     nats = inference.posterior.information()
-    # One dimension is not yet a plane: it stands in the box until there is another.
+    # One dimension is not yet a plane: it stays in the box until a second one is chosen.
     identity = (view.data, view.model, view.plane)
     of, half = st.session_state.get("half a plane", (None, None))
 
@@ -92,7 +92,7 @@ def _choose_plane(view: View, inference: Inference) -> None:
             change(plane=tuple(dims))
 
     st.multiselect(
-        "Two latent dimensions; none for the directions in which the examples vary most",
+        "Two latent dimensions, or none for the directions in which the examples vary most",
         inference.most_informative(),
         format_func=lambda d: f"z{d} · {nats[d]:.1f} nats",
         placeholder="the principal directions",
@@ -103,7 +103,7 @@ def _choose_plane(view: View, inference: Inference) -> None:
 
 
 def _choose_dimensions(view: View, inference: Inference) -> None:
-    """Let a visitor choose the latent dimensions whose curves are shown."""
+    """Let a visitor choose the latent dimensions whose densities are drawn."""
     nats = inference.posterior.information()
     st.multiselect(
         "Latent dimensions, by their KL to the prior",
@@ -116,8 +116,8 @@ def _choose_dimensions(view: View, inference: Inference) -> None:
     )
 
 
-def _what_happened(view: View, evidence: tuple[str, ...], nats: float) -> str:
-    """Compare with the run before, if only what is supplied differs."""
+def _describe_change(view: View, evidence: tuple[str, ...], nats: float) -> str:
+    """Describe the change since the previous run, if only the supplied modalities differ."""
     identity = (view.data, view.model, view.source, view.sample, view.drawing)
     before = st.session_state.get("before")
     st.session_state["before"] = (identity, view.entries, evidence, nats)

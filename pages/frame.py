@@ -1,4 +1,4 @@
-"""What stands around every page: navigation, and the choice of data set and model."""
+"""The frame around every page: navigation, and the choice of data set and model."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from streamlit.navigation.page import StreamlitPage
 
 from mvae import checkpoint
 from mvae.data import DATASETS
-from pages.parts.about import about, reached, show_limitations
+from pages.parts.about import about, best_figures, introduction, show_limitations
 from pages.parts.links import open_view
-from pages.parts.loading import load, records_of
+from pages.parts.loading import load, records_of, titles_of
 from pages.parts.plain import plain
 from pages.parts.versions import one_version
 from pages.parts.view import View, change, show
@@ -25,20 +25,20 @@ h4 {
   font-size: .8rem !important; letter-spacing: .06em; text-transform: uppercase;
   padding: 0 0 .3rem !important;
 }
-/* On a phone a row of pictures is dragged sideways rather than shrunk beyond recognition. */
+/* On a phone a row of pictures scrolls sideways rather than shrinking beyond recognition. */
 @media (max-width: 640px) {
   [class*="st-key-pictures"] { overflow-x: auto; display: block; }
   [class*="st-key-pictures"] > div { width: 46rem; max-width: none; }
 }
 [data-testid="stImage"] img { image-rendering: pixelated; }
-/* What is chosen in a multiselect: its white could not be read on the dark theme's pale blue. */
+/* Choices in a multiselect: their white text is illegible on the dark theme's pale blue. */
 [data-tag] { background: none !important; border: 1px solid currentColor; }
 [data-tag], [data-tag] * { color: inherit !important; }
 </style>"""
 
 
 def choose_data(there: dict[str, list[str]], data: str) -> None:
-    """Change the data set: same models where they exist, everything supplied again."""
+    """Change the data set, keeping the same models where they exist, and supply everything."""
     view: View = st.session_state["view"]
     model = view.model if view.model in there[data] else there[data][0]
     models = tuple(name for name in view.models or () if name in there[data]) or None
@@ -46,10 +46,9 @@ def choose_data(there: dict[str, list[str]], data: str) -> None:
 
 
 def chooser(view: View, one_model: bool) -> None:
-    """Show the two choices side by side; that of a model where the page is about one."""
+    """Let a visitor choose the data set and, on pages about a single model, the model."""
     there = checkpoint.available(checkpoint.CHECKPOINTS)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(plain(_summary(view)) if one_model else "", width="stretch")
         st.selectbox(
             "Data",
             list(there),
@@ -64,37 +63,39 @@ def chooser(view: View, one_model: bool) -> None:
         st.selectbox(
             "Model",
             there[view.data],
+            format_func=lambda name: titles_of(view.data).get(name, name),
             key="model",
             on_change=follow("model", view.model, lambda model: change(model=model)),
             label_visibility="collapsed",
-            width=150,
+            width=300,
         )
         with st.popover("About"):
             about(view)
+    st.caption(_introduction(view))
 
 
-def _summary(view: View) -> str:
+def _introduction(view: View) -> str:
     try:
-        return load(view.data, view.model)[1].summary
+        return introduction(load(view.data, view.model)[1])
     except checkpoint.CheckpointError:
         return ""
 
 
 def no_experts(view: View, why: str, elsewhere: StreamlitPage) -> None:
-    """Say why a model has nothing to show on a page of experts, and where it has."""
+    """Show why a page about experts cannot show a model, and link to one that can."""
     st.markdown(f"### **{plain(view.model)}** has no product of experts")
     st.markdown(plain(why))
     st.page_link(elsewhere, label=f"Compare {plain(view.model)} with other models")
-    st.caption(reached(view.model, records_of(view.data)))
+    st.caption(best_figures(view.model, records_of(view.data)))
     show_limitations(view, load(view.data, view.model)[1])
 
 
 def frame() -> None:
-    """Run the page that was asked for."""
+    """Draw the navigation and run the requested page."""
     st.set_page_config("MVAE Explorer", page_icon="🔎", layout="wide")
-    # These speak of no data set, or bring their own models.
+    # These pages depend on no data set, or choose their own models.
     without_model = [st.Page("learn.py", title="Learn"), st.Page("theory.py", title="Theory")]
-    # Which models they show is chosen on them.
+    # On these pages the visitor chooses several models.
     compare = st.Page("compare.py", title="Compare")
     with_models = [
         compare,
@@ -125,7 +126,7 @@ def frame() -> None:
         else:
             page.run()
     except checkpoint.CheckpointError as error:
-        st.error(f"{plain(error)} Another model can be chosen above.")
+        st.error(f"{plain(error)} Choose another model above.")
     show_number("page")
 
 

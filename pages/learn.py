@@ -1,4 +1,4 @@
-"""Learn: the product of experts in a few steps, each with something to do and a question."""
+"""Learn: the product of experts in eight steps, each with a task and a question."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from pages.parts.sentences import agreement, listing
 from pages.parts.stage import describe, describe_experts, show_stage
 from pages.parts.stage.planes import plane_of
 from pages.parts.trainings import best_elbo, comparable, differences, table
-from pages.parts.view import View, change, place
+from pages.parts.view import View, change, read_coordinates
 from pages.parts.widget_sync import follow
 
 
 def page() -> None:
-    """Show a step: what it says beside the stage."""
+    """Show a step: its text on the left, the stage on the right."""
     view: View = st.session_state["view"]
     step = STEPS[view.step - 1]
     st.markdown(f"### {step.title}")
@@ -56,7 +56,7 @@ def page() -> None:
 
 
 def _steps(view: View) -> None:
-    """Show where one is, and the ways on and back."""
+    """Show which step is open, and buttons to go back and on."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.segmented_control(
             "Step",
@@ -64,23 +64,23 @@ def _steps(view: View) -> None:
             key="step",
             required=True,
             label_visibility="collapsed",
-            on_change=follow("step", view.step, _go),
+            on_change=follow("step", view.step, _go_to),
         )
-        st.button("Back", disabled=view.step == 1, on_click=_go, args=(view.step - 1,))
+        st.button("Back", disabled=view.step == 1, on_click=_go_to, args=(view.step - 1,))
         st.button(
             "Next",
             disabled=view.step == len(STEPS),
-            on_click=_go,
+            on_click=_go_to,
             args=(view.step + 1,),
         )
 
 
-def _go(step: int) -> None:
+def _go_to(step: int) -> None:
     change(step=step, lesson=None, training=0)
 
 
 def _question(view: View, step: Step) -> None:
-    """Ask, and reply to what is chosen."""
+    """Ask the step's question and reply to the chosen answer."""
     chosen = st.radio(
         f"**{step.question}**",
         step.options,
@@ -97,25 +97,30 @@ def _question(view: View, step: Step) -> None:
 
 
 def _draggable_experts(view: View, scene: DraggableExperts) -> None:
-    """Show Gaussians that can be grabbed, where the link or the visitor left them."""
+    """Show draggable Gaussians where the link or the visitor left them."""
     now = read_experts(view.lesson, scene)
     if view.lesson is not None and now is None:
-        st.warning("The link places witnesses that this step does not have; they stand as usual.")
+        st.warning(
+            "The link describes experts that do not fit this step, which starts as usual instead."
+        )
 
-    def take(event: Mapping[str, Any]) -> None:
+    def apply_event(event: Mapping[str, Any]) -> None:
         text = write_experts(event.get("experts"))
         if read_experts(text, scene) is not None:
             change(lesson=text)
 
-    show_stage(f"lesson {view.step}", describe_experts(now or scene, OTHERS), take)
+    show_stage(f"lesson {view.step}", describe_experts(now or scene, OTHERS), apply_event)
     show_code(draggable_experts_code(now or scene))
 
 
 def _inference(view: View, scene: Scene, aside: DeltaGenerator) -> None:
-    """Show a model's posterior, and beside it what it is told."""
+    """Show a model's posterior on the stage and its evidence beside the text."""
     found = checkpoints_for(scene)
     if not found:
-        st.info("This step needs a checkpoint that is not here; README says how to train one.")
+        st.info(
+            "This step needs a checkpoint that is not installed; the README explains how to train "
+            "one."
+        )
         return
     data, name = found[min(view.training, len(found) - 1)]
     model, config = load(data, name)
@@ -123,8 +128,8 @@ def _inference(view: View, scene: Scene, aside: DeltaGenerator) -> None:
     evidence = supplied(scene, view.lesson, config)
     inference = infer(model, sample, evidence, seed=view.seed)
 
-    def take(event: Mapping[str, Any]) -> None:
-        at, supply = place(event.get("at")), event.get("supply")
+    def apply_event(event: Mapping[str, Any]) -> None:
+        at, supply = read_coordinates(event.get("at")), event.get("supply")
         if isinstance(supply, list):
             names = dict.fromkeys(n for n in map(str, supply) if n in sample.names)
             change(lesson=",".join(names), at=at)
@@ -132,7 +137,7 @@ def _inference(view: View, scene: Scene, aside: DeltaGenerator) -> None:
             change(at=at)
 
     with aside:
-        _told(inference, data, name, config, sample)
+        _show_evidence(inference, data, name, config, sample)
     if len(found) > 1:
         _trainings(view, found)
     show_stage(
@@ -147,20 +152,22 @@ def _inference(view: View, scene: Scene, aside: DeltaGenerator) -> None:
             at=view.at,
             exact=exact_of(data, name, sample, inference) if scene.flat else None,
         ),
-        take,
+        apply_event,
     )
     if len(found) > 1:
-        _reached(found)
+        _show_measured(found)
     entries = {} if scene.label is None else {label_of(config): scene.label}
     shown = View(data, name, sample=scene.sample, entries=entries, seed=view.seed)
     show_code(experts_code(shown, config.modalities, evidence, scene.flat))
 
 
-def _told(inference: Inference, data: str, name: str, config: ModelConfig, sample: Batch) -> None:
-    """Show the evidence, and say whether it agrees."""
+def _show_evidence(
+    inference: Inference, data: str, name: str, config: ModelConfig, sample: Batch
+) -> None:
+    """Show the example and whether its modalities agree."""
     if picture_shape(config.modalities) is not None:
         picture = assemble(config.modalities, sample.values)[0]
-        st.image(as_image(picture, 112), output_format="PNG", alt="the picture of this step")
+        st.image(as_image(picture, 112), output_format="PNG", alt="the picture used in this step")
     labels = [
         f"{m.name} {plain(m.category(int(sample.values[m.name][0])))}"
         for m in config.modalities
@@ -172,7 +179,7 @@ def _told(inference: Inference, data: str, name: str, config: ModelConfig, sampl
 
 
 def _trainings(view: View, found: list[tuple[str, str]]) -> None:
-    """Let a visitor change the training."""
+    """Let a visitor choose the training objective."""
     st.segmented_control(
         "Training",
         range(len(found)),
@@ -183,8 +190,8 @@ def _trainings(view: View, found: list[tuple[str, str]]) -> None:
     )
 
 
-def _reached(found: list[tuple[str, str]]) -> None:
-    """Show what was measured of each training, and of all that had equal budgets."""
+def _show_measured(found: list[tuple[str, str]]) -> None:
+    """Show the figures of each training, and of every run with an equal budget."""
     data, shown = found[0][0], [name for _, name in found]
     runs = comparable(records_of(data), shown)
     for sentence in differences(runs, shown):
@@ -192,8 +199,9 @@ def _reached(found: list[tuple[str, str]]) -> None:
     st.dataframe(table(runs, shown), hide_index=True)
     protocols = {plain(run.metrics.protocol["coherence"]) for run in runs if run.metrics}
     st.caption(
-        f"● on the stage; compare rows of equal epochs and λ. {best_elbo(runs[0].config)} "
-        f"± standard error, test split; coherence and diversity: {'; '.join(sorted(protocols))}."
+        f"● shown on the stage. Compare rows with equal epochs and λ. {best_elbo(runs[0].config)} "
+        "Means ± standard error on the test split. "
+        f"Coherence and diversity: {'; '.join(sorted(protocols))}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Map: where the examples' posteriors lie in latent space, and where the current one stands."""
+"""Map: where the examples' posteriors lie in latent space, and the current one among them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pages.parts.evidence import gather, supplied, switch
 from pages.parts.loading import load, map_of, samples_of
 from pages.parts.map import Shade, describe, nearest_samples, shades, show_map
 from pages.parts.plain import plain
-from pages.parts.sentences import neighbourhood, told
+from pages.parts.sentences import name_modalities, neighbourhood
 from pages.parts.view import COLOURINGS, View, change
 from pages.parts.widget_sync import follow, show_number
 
-#: How many of the nearest examples are told of.
+#: How many of the nearest examples are counted.
 NEAREST = 10
 TOGETHER = "all modalities together"
 
 
 def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]) -> Shade | None:
-    """Let a visitor choose whose posteriors are shown, and what colours them."""
+    """Let a visitor choose which posteriors are shown, and how they are coloured."""
     names = [m.name for m in modalities]
     st.selectbox(
         "Posteriors given",
@@ -55,13 +55,13 @@ def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]
 
 
 def switches(view: View, sample: Batch) -> None:
-    """Show a switch for each modality that the evidence has, those of the Experts page."""
+    """Show a switch for each modality, the same ones as on the Experts page."""
     for name, there in zip(sample.names, sample.present[0].tolist(), strict=True):
         switch(name, view, there)
 
 
 def page() -> None:
-    """Show the two layouts, and say in words where the posterior stands."""
+    """Show the two layouts, and describe in words where the posterior lies."""
     view: View = st.session_state["view"]
     model, config = load(view.data, view.model)
     samples = samples_of(view.data, view.model)
@@ -83,18 +83,19 @@ def page() -> None:
         st.markdown("The posterior is given", width="content")
         switches(view, sample)
     show_number("evidence")
-    words = (view.given or TOGETHER, told(evidence).replace("**", ""))
+    words = (view.given or TOGETHER, name_modalities(evidence).replace("**", ""))
     data = describe(view, config.modalities, samples, chart, mean, words, shade)
     opened = show_map(view, data)
     if opened is not None:
         change(sample=opened, source="example", entries={})
         st.switch_page("experts.py")
     st.caption(
-        "Each dot is the posterior mean of a bundled test example. One UMAP holds the means "
-        "given each single modality and given all together, so a place on it means the same "
-        "whichever is shown; how far apart groups lie on it, and how large they are, means little. "
-        "There the posterior is put between its nearest neighbours, on PCA exactly where it is. "
-        "Nearest means in all latent dimensions, where each example is given all it has."
+        "Each dot is the posterior mean of a bundled test example. A single UMAP was fitted to the "
+        "means given each modality alone and given all together, so positions can be compared "
+        "between these views; the sizes of groups and the distances between them mean little. "
+        "UMAP places the current posterior among its nearest neighbours; PCA places it exactly. "
+        "The nearest examples are found in all latent dimensions, with all of each example’s "
+        "modalities supplied."
     )
     show_code(map_code(view, config.modalities, evidence))
 

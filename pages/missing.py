@@ -1,4 +1,4 @@
-"""Missing: what a model makes of every subset of modalities, as a heat map that opens Experts."""
+"""Missing: a model's figures for every subset of modalities, as a heat map with links."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from pages.parts.loading import load, metrics_of
 from pages.parts.plain import code, plain
 from pages.parts.view import View
 
-#: Coherence, with labels inferred right beside it.
-RIGHT = "right or coherent"
+#: Title of coherence together with the accuracy of inferred labels.
+CORRECT = "correct or coherent"
 
-#: How to read conditioning sets that are told apart by what is supplied.
-LINKED = " ● stands for what is supplied. A click on a cell opens that conditioning set on Experts."
+#: How to read conditioning sets that name their modalities.
+LINK_NOTE = " ● marks what is supplied. Click a cell to open that conditioning set on Experts."
 
-#: With more labels than this, their mean stands for them.
-MANY = 4
+#: With more labels than this, only their mean is shown.
+MANY_LABELS = 4
 
 STYLE = """<style>
 .missing { overflow-x: auto; }
@@ -59,76 +59,82 @@ def page() -> None:
     view: View = st.session_state["view"]
     _, config = load(view.data, view.model)
     metrics = metrics_of(view.data, view.model)
-    st.markdown(f"### What **{plain(view.model)}** makes of every part of the evidence")
+    st.markdown(
+        f"### What **{plain(view.model)}** infers and generates from each subset of the evidence"
+    )
     record = Record(view.model, config, metrics)
     found = figures([record])
     kinds = {"coherence" if f.kind == "accuracy" else f.kind for f in found}
     if not kinds & set(HEAT_MAP_KINDS):
         st.markdown(
-            "It has no such figures measured on exactly these weights; "
-            f"{code(f'python -m mvae evaluate {view.data}/{view.model}')} makes them."
+            "There are no such figures for exactly these weights. To measure them, run "
+            f"{code(f'python -m mvae evaluate {view.data}/{view.model}')}."
         )
         return
-    titles = {"coherence": RIGHT} | {
+    titles = {"coherence": CORRECT} | {
         key: kind_of(key, config.modalities).title for key in HEAT_MAP_KINDS if key != "coherence"
     }
     shown = choose_kind(view, "shown", titles, kinds)
     cells = table_of(found, shown, config.modalities)
     conditioning_sets = list(dict.fromkeys(given for given, _ in cells))
-    targets = list(dict.fromkeys(asked for _, asked in cells))
+    targets = list(dict.fromkeys(target for _, target in cells))
     beside = table_of(found, SHOWN_WITH[shown], config.modalities) if shown in SHOWN_WITH else {}
-    st.html(STYLE + heat(view, cells, conditioning_sets, targets, config.modalities, beside))
+    st.html(STYLE + heat_map(view, cells, conditioning_sets, targets, config.modalities, beside))
     there = {f.kind for f in (*cells.values(), *beside.values())}
     shows = [kind_of(key, config.modalities) for key in KINDS if key in there]
     st.caption(
         " ".join(f"**{kind.title}**: {kind.explanation}" for kind in shows)
-        + ("" if counted(conditioning_sets) else LINKED)
-        + f" n = {samples(cells.values())}; the protocol and the standard error show on hover."
+        + ("" if is_by_count(conditioning_sets) else LINK_NOTE)
+        + f" n = {sample_counts(cells.values())}. Hover over a cell to see its standard error and "
+        "protocol."
     )
 
 
-def samples(found: Iterable[Figure]) -> str:
-    """Write of how many samples the figures are."""
+def sample_counts(found: Iterable[Figure]) -> str:
+    """Return the number of samples behind the figures, in words."""
     counts = [f.n for f in found]
     low, high = min(counts), max(counts)
     return f"{low:,} in each cell" if low == high else f"{low:,} to {high:,}"
 
 
-def counted(conditioning_sets: Iterable[str]) -> bool:
-    """Whether it is told how many modalities are supplied, and not which."""
+def is_by_count(conditioning_sets: Iterable[str]) -> bool:
+    """Whether the sets give the number of modalities supplied rather than their names."""
     return any(" of " in key for key in conditioning_sets)
 
 
 def table_of(
     found: list[Figure], shown: str, modalities: tuple[Modality, ...]
 ) -> dict[tuple[str, str], Figure]:
-    """Give the figure of each conditioning set and target; all tiles of a picture are one target.
+    """Return the figure of each conditioning set and target.
 
-    Many labels are one target too: their mean.
+    All tiles of a picture count as one target; so do many labels, whose mean is taken.
     """
     cells: dict[tuple[str, str], list[Figure]] = {}
     tiled = len(tiles(modalities)) > 1
     labels = {m.name for m in modalities if m.kind == "label"}
     for f in found:
         if f.kind == shown or (shown == "coherence" and f.kind == "accuracy"):
-            asked = f.asked or "posterior"
+            target = f.asked or "posterior"
             if f.kind in ("coherence", SHOWN_WITH["coherence"]):
-                asked = "the rest of the picture" if tiled else spoken(f.asked, modalities)
-            elif f.asked in labels and len(labels) > MANY:
-                asked = f"{len(labels)} labels"
-            cells.setdefault((f.given, asked), []).append(f)
+                target = "the rest of the picture" if tiled else spoken(f.asked, modalities)
+            elif f.asked in labels and len(labels) > MANY_LABELS:
+                target = f"{len(labels)} labels"
+            cells.setdefault((f.given, target), []).append(f)
     return {key: mean_of(each) for key, each in cells.items()}
 
 
 def mean_of(each: list[Figure]) -> Figure:
-    """Give the mean of figures of the same samples; its standard error is no larger than theirs."""
+    """Return the mean of figures of the same samples.
+
+    Its standard error is at most the mean of theirs, which is returned as an upper bound.
+    """
     mean, se = (
         sum(values) / len(each) for values in zip(*((f.mean, f.se) for f in each), strict=True)
     )
     return replace(each[0], mean=mean, se=se)
 
 
-def heat(
+def heat_map(
     view: View,
     cells: dict[tuple[str, str], Figure],
     conditioning_sets: list[str],
@@ -136,7 +142,7 @@ def heat(
     modalities: tuple[Modality, ...],
     beside: dict[tuple[str, str], Figure],
 ) -> str:
-    """Write the heat map as a table of links; figures beside others stand small below them."""
+    """Return the heat map as a table of links, with secondary figures in small print."""
     names = [m.name for m in modalities]
     colours = colours_of(modalities)
     conditioning_sets = sorted(
@@ -149,14 +155,14 @@ def heat(
     limits = limits_of(cells)
     head = (
         "<th></th>"
-        if counted(conditioning_sets)
+        if is_by_count(conditioning_sets)
         else "".join(f'<th class="dot">{escape(n)}</th>' for n in names)
     )
     head += "".join(f"<th>→ {escape(t)}</th>" for t in targets)
     lines = []
     for key in conditioning_sets:
         given = key.split("+") if key else []
-        if counted(conditioning_sets):
+        if is_by_count(conditioning_sets):
             left = f'<th class="row">{escape(key) or "nothing"} supplied</th>'
         else:
             left = "".join(
@@ -172,9 +178,9 @@ def heat(
 
 
 def limits_of(cells: dict[tuple[str, str], Figure]) -> dict[str, tuple[float, float]]:
-    """Give the least and the greatest figure that each target's shades span.
+    """Return the least and the greatest figure of each target, the ends of its colour scale.
 
-    Shares of what is right are compared with each other; nats of different targets cannot be.
+    Targets measured by shares have a common scale; nats of different targets are not comparable.
     """
     columns: dict[str, list[float]] = {}
     for (_, target), f in cells.items():
@@ -186,25 +192,25 @@ def limits_of(cells: dict[tuple[str, str], Figure]) -> dict[str, tuple[float, fl
 def cell(
     view: View, figure: Figure | None, key: str, low: float, high: float, beside: Figure | None
 ) -> str:
-    """Write one cell; without a figure, a dash."""
+    """Return one cell, with a dash if there is no figure."""
     if figure is None:
         return '<td class="none">—</td>'
     kind = KINDS[figure.kind]
     share = (figure.mean - low) / (high - low) if high > low else 0.5
     shade = f"color-mix(in srgb, #0072b2 {8 + 42 * share:.0f}%, transparent)"
-    told = f"± {figure.se:.{kind.digits}f}, n = {figure.n:,}; {figure.protocol}"
+    tooltip = f"± {figure.se:.{kind.digits}f}, n = {figure.n:,}; {figure.protocol}"
     text = f"{figure.mean:.{kind.digits}f}".replace("-", "−")
     if beside is not None:
         other = KINDS[beside.kind]
         text += f"<small>{escape(other.title)} {beside.mean:.2f}</small>"
-        told += f"; {other.title} {beside.mean:.{other.digits}f} ± {beside.se:.{other.digits}f}"
+        tooltip += f"; {other.title} {beside.mean:.{other.digits}f} ± {beside.se:.{other.digits}f}"
     if " of " in key:
-        return f'<td style="background:{shade}" title="{escape(told)}">{text}</td>'
+        return f'<td style="background:{shade}" title="{escape(tooltip)}">{text}</td>'
     supplied = ",".join(key.split("+")) if key else ""
     link = urlencode(url_of(view) | {"supply": supplied})
     return (
         f'<td style="background:{shade}"><a href="./?{escape(link)}" target="_self" '
-        f'title="{escape(told)}">{text}</a></td>'
+        f'title="{escape(tooltip)}">{text}</a></td>'
     )
 
 

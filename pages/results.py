@@ -1,4 +1,4 @@
-"""Results: what was measured of every model, with error bars and the protocol."""
+"""Results: every model's measured figures, with error bars and their protocol."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ from mvae.results.figures import (
 )
 from mvae.results.ranking import ranking
 from mvae.results.runs import Record
-from pages.parts.charts import intervals, ranks
+from pages.parts.charts import intervals, rank_histograms
 from pages.parts.choices import choose_kind, offer_csv
-from pages.parts.external_models import show_peers
+from pages.parts.external_models import show_external_models
 from pages.parts.loading import records_of
 from pages.parts.plain import code, plain
 from pages.parts.ranked import Columns, remarks, show_ranked
 from pages.parts.view import View
 
-#: Columns until somebody chooses.
+#: Number of columns shown until a visitor chooses.
 COLUMNS = 5
-#: A column before it has a name: the kind of figure, what is given, what is asked.
+#: What identifies a column: the kind of figure, the conditioning set, the target.
 Key = tuple[str, str, str]
 
 
 def page() -> None:
-    """Show a table of one kind of figure, drawn and in numbers."""
+    """Show one kind of figure for all models, as a chart and as a table."""
     view: View = st.session_state["view"]
     records = records_of(view.data)
     found = figures(records)
     title = DATASETS[view.data].title if view.data in DATASETS else view.data
-    st.markdown(f"### What was measured on **{plain(title)}**, on examples that no model has seen")
+    st.markdown(f"### Figures measured on held-out examples of **{plain(title)}**")
     others = stale_runs(records)
     if others:
         st.warning(
-            f"Figures of {plain(', '.join(others))} are withheld: they were measured on other "
-            "weights than those beside them. "
-            f"{code(f'python -m mvae evaluate {view.data}/{others[0]}')} measures anew."
+            f"The figures of {plain(', '.join(others))} are withheld: they were measured on other "
+            "weights than the bundled ones. To measure again, run "
+            f"{code(f'python -m mvae evaluate {view.data}/{others[0]}')}."
         )
     if not found:
-        st.markdown("Nothing was measured yet: `python -m mvae evaluate` does it.")
+        st.markdown("Nothing has been measured yet. To measure, run `python -m mvae evaluate`.")
         return
     modalities = records[0].config.modalities
     titles = {
@@ -64,19 +64,19 @@ def page() -> None:
     columns = choose(kind, found, by_name, modalities)
     st.caption(explain(kind_of(kind, modalities)))
     if not columns:
-        st.markdown("No model of those chosen has such a figure.")
+        st.markdown("None of the chosen models has such a figure.")
         return
     draw(columns, titles[kind])
     show_ranked(view, columns, by_name)
     for sentence in remarks(view, columns, by_name):
         st.caption(sentence)
     offer_csv(
-        [place.figure for places in columns.values() for place in places],
+        [rank.figure for ranks in columns.values() for rank in ranks],
         f"results-{view.data}-{kind.rstrip('%')}.csv",
     )
     if kind.startswith("loglik"):
-        show_peers(view.data, by_name)
-    honesty(records, modalities)
+        show_external_models(view.data, by_name)
+    show_calibration(records, modalities)
 
 
 def choose(
@@ -85,13 +85,15 @@ def choose(
     records: Mapping[str, Record],
     modalities: tuple[Modality, ...],
 ) -> Columns:
-    """Filter by model and by evidence, and rank; until somebody chooses, what tells most.
+    """Let a visitor choose models and evidence, and return the columns, each ranked.
+
+    Without a choice, all runs of seed 0 and the most informative columns are shown.
 
     Args:
-        kind: of figures; those that belong beside it come along.
+        kind: the kind of figure; figures that belong beside it are included.
         found: all figures.
-        records: by name; those with further seeds are shown if asked for.
-        modalities: of the data set.
+        records: the runs by name.
+        modalities: those of the data set.
     """
     of_kind = [f for f in found if f.kind == kind]
     keys = keys_of(of_kind)
@@ -99,20 +101,20 @@ def choose(
     models = left.multiselect(
         "Models",
         list(dict.fromkeys(f.model for f in of_kind)),
-        placeholder="all but further seeds",
+        placeholder="all, without repeated seeds",
         key="results models",
     ) or [name for name, record in records.items() if not record.config.training.seed]
     evidence = right.multiselect(
         "Given",
         list(dict.fromkeys(given for _, given, _ in keys)),
         format_func=lambda key: spoken(key, modalities),
-        placeholder="all" if len(keys) <= COLUMNS else "the usual",
+        placeholder="all" if len(keys) <= COLUMNS else "the usual ones",
         key="results given",
     )
     if evidence:
         keys = [key for key in keys if key[1] in evidence]
     elif len(keys) > COLUMNS:
-        usual = sorted(keys, key=lambda key: usualness(key[1:], modalities))[:COLUMNS]
+        usual = sorted(keys, key=lambda key: column_order(key[1:], modalities))[:COLUMNS]
         keys = [key for key in keys if key in usual]
     keys = [key for first in keys for key in (first, beside(first)) if key]
     columns = {
@@ -121,32 +123,32 @@ def choose(
         )
         for key in keys
     }
-    return {name: places for name, places in columns.items() if places}
+    return {name: ranks for name, ranks in columns.items() if ranks}
 
 
 def beside(key: Key) -> Key | None:
-    """Return the column that belongs beside another one, if any does."""
+    """Return the column that accompanies another one, or None."""
     kind, given, asked = key
     return (SHOWN_WITH[kind], given, asked) if kind in SHOWN_WITH else None
 
 
 def keys_of(found: list[Figure]) -> list[Key]:
-    """List what is given and asked, first what most models have: it ranks them."""
+    """List the columns; the one that most models have comes first and orders the rows."""
     columns = Counter((f.kind, f.given, f.asked) for f in found)
-    # What is generated from nothing stands last; a log p given nothing is the usual one.
+    # Generation given nothing comes last; but log p given nothing is the joint likelihood.
     last = bool(found) and not likelihood(found[0].kind)
     return sorted(columns, key=lambda key: (last and not key[1], -columns[key]))
 
 
 def likelihood(kind: str) -> bool:
-    """Whether a kind is of something given something else, and not of what is generated."""
+    """Whether a kind of figure is a likelihood rather than a property of generated data."""
     return KINDS[kind].title.startswith(("log p", "log Z", "ELBO"))
 
 
-def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tuple[int, int]:
-    """Rank a column: whole pictures, labels, everything and nothing come before some tiles.
+def column_order(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tuple[int, int]:
+    """Return a sort key: columns of whole pictures, labels, all or none precede single tiles.
 
-    Where only the number supplied is known, all modalities come first, all but one, then one.
+    Where only the number supplied is known, the order is: all modalities, all but one, one.
     """
     count, _, of = (column[0] or column[1]).partition(" of ")
     if of.isdecimal() and count.isdecimal():
@@ -158,7 +160,7 @@ def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tupl
 
 
 def name_of(key: Key, modalities: tuple[Modality, ...]) -> str:
-    """Name a column: "image | label" for a log p, "label → image" for what is generated."""
+    """Return a column's name: "image | label" for log p, "label → image" for generation."""
     kind, *names = key
     given, asked = (spoken(name, modalities) for name in names)
     if likelihood(kind):
@@ -168,21 +170,21 @@ def name_of(key: Key, modalities: tuple[Modality, ...]) -> str:
 
 
 def explain(kind: Kind) -> str:
-    """Say what a kind of figure is and what is good."""
+    """Explain a kind of figure, and whether higher or lower is better."""
     best = {"high": "Higher is better.", "low": "Lower is better.", "": ""}[kind.best]
     return (
         f"{kind.explanation} {best} Bars are 95 % intervals over the samples, not over training "
-        "runs; the protocol shows on hover."
+        "runs. Hover over a point to see its protocol."
     )
 
 
 def draw(columns: Columns, title: str) -> None:
-    """Draw what is a result; what is in doubt stands in the table only."""
+    """Draw the reliable figures; doubtful ones appear in the table only."""
     sound = [
-        (place.figure, name)
-        for name, places in columns.items()
-        for place in places
-        if not place.figure.doubt
+        (rank.figure, name)
+        for name, ranks in columns.items()
+        for rank in ranks
+        if not rank.figure.doubt
     ]
     if not sound:
         return
@@ -194,20 +196,20 @@ def draw(columns: Columns, title: str) -> None:
     )
 
 
-def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:
-    """Show where true latents lie within the posterior that their own data give."""
+def show_calibration(records: list[Record], modalities: tuple[Modality, ...]) -> None:
+    """Show rank histograms: where true latents lie within the posterior given their data."""
     there = {
         r.name: r.metrics.test for r in records if r.metrics and r.metrics.test.get("rank_band")
     }
     if not there:
         return
     st.markdown("#### Is the posterior calibrated?")
-    name = st.selectbox("Model", list(there), key="honest model", width=240)
+    name = st.selectbox("Model", list(there), key="calibration model", width=240)
     counts, bands, used = (there[name][key] for key in ("ranks", "rank_band", "used_latents"))
-    keys = sorted(counts, key=lambda key: usualness((key, ""), modalities))[:3]
+    keys = sorted(counts, key=lambda key: column_order((key, ""), modalities))[:3]
     shown = {spoken(key, modalities): key for key in counts if key in keys}
     st.container(key="pictures ranks").plotly_chart(
-        ranks(
+        rank_histograms(
             {title: counts[key] for title, key in shown.items()},
             {title: bands[key] for title, key in shown.items()},
         ),
@@ -217,13 +219,14 @@ def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:
     latents = next(r.config.latents for r in records if r.name == name)
     in_use = ", ".join(f"{used[key]['mean']:.0f} given {title}" for title, key in shown.items())
     st.caption(
-        "Latents are drawn from the prior, data from them, and the posterior given those data is "
-        "asked how many of its draws would lie below the true latent. A calibrated posterior has "
-        "them spread evenly (dashed; the band holds 99 % of such bars if latents depend on one "
-        "another as these do). A valley with walls at both ends: the posterior is too narrow. A "
-        f"hill: it is too wide. All latents in use together, of {latents}: {in_use}. The others "
-        f"are within {MIN_INFORMATION} nats of the prior on average and are left out: a posterior "
-        "that ignores the data is calibrated too. No test data enter."
+        "Latents are drawn from the prior and data are drawn from the latents. The rank of a true "
+        "latent is the share of the draws from the posterior given its data that lie below it. For "
+        "a calibrated posterior the ranks are uniform (dashed; the band holds 99 % of such bars if "
+        "latents depend on one another as these do). A U shape means that the posterior is too "
+        "narrow, a hump that it is too wide. The histogram pools the latents in use, out of "
+        f"{latents}: {in_use}. The others are within {MIN_INFORMATION} nats of the prior on average "
+        "and are left out, since a posterior that ignores the data is calibrated too. No "
+        "test data are used."
     )
 
 

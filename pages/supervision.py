@@ -1,4 +1,4 @@
-"""Supervision: how well the label is told when few training images come with theirs."""
+"""Supervision: how well labels are predicted when few training images are labelled."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from pages.parts.view import View
 
 
 def page() -> None:
-    """Show the curves, the numbers, and what each method does with images without a label."""
+    """Show the curves, the numbers, and how each method uses unlabelled images."""
     view: View = st.session_state["view"]
     points = supervision_of(view.data)
     title = DATASETS[view.data].title if view.data in DATASETS else view.data
-    st.markdown(f"### How many labels does it take to tell those of **{plain(title)}**?")
+    st.markdown(f"### How many labels does it take to predict those of **{plain(title)}**?")
     if not points:
         st.markdown(
-            "This was not measured on this data set; "
-            f"{code(f'python -m mvae supervise {view.data}')} does, where it is one image and its "
-            "label."
+            "This was not measured on this data set. If its modalities are one image and one "
+            f"label, {code(f'python -m mvae supervise {view.data}')} measures it."
         )
         return
     st.plotly_chart(
@@ -37,44 +36,50 @@ def page() -> None:
     )
     seeds = len({p.seed for p in points})
     st.caption(
-        f"Dots: one run each, of {'one seed' if seeds == 1 else f'up to {seeds} seeds'}; lines: "
-        "their mean. Of all training images each number has its label, the others are images "
-        "alone; the smaller budgets are part of the larger ones of a seed. Measured on the test "
-        f"split by {code(f'python -m mvae supervise {view.data}')}."
+        f"Each dot is one run, of {'one seed' if seeds == 1 else f'up to {seeds} seeds'}; lines "
+        "show the mean. All training images are used, of which only the given number is labelled. "
+        "For each seed, the labelled images of a smaller budget are among those of a larger one. "
+        "Measured on the test split by "
+        f"{code(f'python -m mvae supervise {view.data}')}."
     )
     few = min(points, key=lambda p: p.fraction)
     st.markdown(
         "Early stopping sees the same share of the validation labels and no more: at "
-        f"{few.fraction:.1%} of them {few.valid_labels} images choose when to stop, by accuracies "
+        f"{few.fraction:.1%}, {few.valid_labels} images decide when to stop, by an accuracy "
         f"in steps of {100 / few.valid_labels:.0f} %."
     )
-    st.markdown("#### What becomes of images without a label")
+    st.markdown("#### How each method uses unlabelled images")
     there = [name for name in METHODS if any(p.method == name for p in points)]
     st.markdown(
         "\n".join(f"- **{name}**: {METHODS[name]}; {passes(*PASSES[name])}." for name in there)
     )
-    if found := elsewhere(points, records_of(view.data)):
-        st.markdown("#### Why Results has other figures")
+    if found := differences_from_results(points, records_of(view.data)):
+        st.markdown("#### Why the figures on Results differ")
         st.markdown("\n".join(f"- {sentence}" for sentence in found))
-        st.markdown("Which of the differences costs how much was not measured.")
+        st.markdown("How much each of these differences matters was not measured.")
     if len({sum(PASSES[name]) for name in there}) > 1:
-        st.caption("The budgets are not equal: a curve that is lower may have been trained less.")
+        st.caption(
+            "The budgets are not equal: a method with a lower curve may have been trained less."
+        )
     st.markdown("#### In numbers")
     st.dataframe(table(points), hide_index=True)
     offer_csv(points, f"supervision-{view.data}.csv")
 
 
 def passes(alone: int, labelled: int) -> str:
-    """Say how often a method sees the training images."""
+    """Describe how often a method sees the training images."""
     if not labelled:
-        return f"{alone} passes over all images without labels; the probe learns until it settles"
+        return (
+            f"{alone} passes over all images without labels, then the probe is trained to "
+            "convergence"
+        )
     if not alone:
-        return f"{labelled} passes with labels alone"
-    return f"{alone} passes over all images without labels, then {labelled} with"
+        return f"{labelled} passes over the labelled images alone"
+    return f"{alone} passes over all images without labels, then {labelled} with labels"
 
 
-def elsewhere(points: list[Point], records: list[Record]) -> list[str]:
-    """Say why a model that is given all labels does not reach here what it does on Results."""
+def differences_from_results(points: list[Point], records: list[Record]) -> list[str]:
+    """Explain why a model trained with all labels scores differently here and on Results."""
     sentences = []
     for run in records:
         here = [p.accuracy for p in points if p.method == run.name and p.fraction == 1]
@@ -84,16 +89,17 @@ def elsewhere(points: list[Point], records: list[Record]) -> list[str]:
             alone, labelled = PASSES[run.name]
             training = run.config.training
             sentences.append(
-                f"With all labels **{plain(run.name)}** names {100 * statistics.mean(here):.1f} % "
-                f"here and {100 * there['mean']:.1f} % on Results. There it learned from labels "
-                f"in each of {training.epochs} passes, at a rate of {training.learning_rate:g}; "
-                f"here in the last {labelled} of {alone + labelled} passes, at {LEARNING_RATE:g}."
+                f"With all labels, **{plain(run.name)}** predicts "
+                f"{100 * statistics.mean(here):.1f} % correctly here and "
+                f"{100 * there['mean']:.1f} % on Results. There it learned from labels in each of "
+                f"{training.epochs} passes, at a learning rate of {training.learning_rate:g}; here "
+                f"in the last {labelled} of {alone + labelled} passes, at {LEARNING_RATE:g}."
             )
     return sentences
 
 
 def table(points: list[Point]) -> pd.DataFrame:
-    """Tabulate means over the seeds, with the standard deviation where there are several."""
+    """Tabulate the mean over seeds, with the standard deviation where there are several."""
     rows = []
     for fraction in sorted({p.fraction for p in points}):
         here = [p for p in points if p.fraction == fraction]

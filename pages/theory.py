@@ -1,4 +1,4 @@
-"""Theory: when the product of the best single posteriors is the best joint one, and when not."""
+"""Theory: when the product of the best single posteriors is the best joint posterior."""
 
 from __future__ import annotations
 
@@ -23,39 +23,40 @@ MODELS = {
     "linear": (
         r"x_1 = z + \sigma\varepsilon_1 \qquad x_2 = \tfrac12 z + \sigma\varepsilon_2",
         r"\text{observed: } x_1 = 1.2, \quad x_2 = -0.3",
-        "Every posterior is a Gaussian, so the best Gaussians are the posteriors themselves, and "
-        "the best single ones multiplied, p(z) divided out once, are exactly the joint posterior.",
+        "Every posterior is Gaussian, so the best Gaussians are the posteriors themselves. The "
+        "product of the best single ones, divided once by p(z), is exactly the joint posterior.",
     ),
     "square": (
         r"x_1 = z^2 + \sigma\varepsilon_1 \qquad x_2 = \mathrm{sign}(z + \sigma\varepsilon_2)",
         r"\text{observed: } x_1 = 1.5, \quad x_2 = +1",
-        "The true posterior still factorises, but p(z|x₁) is no Gaussian: it has two lobes where "
-        "σ < √3, and a single flat one above. The product built from the best Gaussian singles is "
-        "not the best Gaussian.",
+        "The true posterior still factorises, but p(z|x₁) is not Gaussian: it has two modes where "
+        "σ < √3, and a single flat one where σ is larger. The product of the best single Gaussians "
+        "is not the best Gaussian.",
     ),
     "outliers": (
         r"p(x_i|z) = 0.9\,N(x_i; z, \sigma^2) + 0.1\,N(x_i; 0, 2^2)",
         r"\text{observed: } x_1 = 1.5, \quad x_2 = -1",
-        "One reading in ten says nothing of z. Where σ is small, two sharp readings contradict "
-        "each other: the true posterior doubts both and widens, while the product narrows in the "
-        "middle, where neither points. Where σ is large they hardly differ.",
+        "One observation in ten carries no information about z. Where σ is small, two precise "
+        "observations contradict each other: the true posterior doubts both and widens, while the "
+        "product narrows around a point between them that neither supports. Where σ is large, the "
+        "two hardly differ.",
     ),
 }
 DIRECTIONS = {"reverse": "KL(q‖p)", "forward": "KL(p‖q)"}
 MEANINGS = {
-    "reverse": "q avoids what p excludes. Of lobes that stand far apart it settles on one, and "
-    "they may tie; lobes that overlap it covers. This is how an ELBO fits q.",
-    "forward": "q covers p: it has p’s mean and variance (moment matching).",
+    "reverse": "q avoids regions that p excludes. If two modes are far apart, it settles on one "
+    "of them (they may tie); if they overlap, it covers both. Maximising an ELBO fits q this way.",
+    "forward": "q covers p: it has the mean and variance of p (moment matching).",
 }
 GRIDS = {
-    "sub-sampled": "The loss is minus the **sum** of these terms, all of them in every step. A "
-    "term reconstructs only the modalities that it was given, and one that coincides with another "
-    "counts once. With two modalities there are no subsets between one and all.",
-    "denoising": "The same subsets are encoded, but every one of them must reconstruct **all** "
-    "modalities that the sample has. So each decoder learns from every term.",
+    "sub-sampled": "The loss is minus the **sum** of these terms, all of them at every step. A "
+    "term reconstructs only the modalities it is given, and terms that coincide count once. With "
+    "two modalities there are no subsets between one and all.",
+    "denoising": "The same subsets are encoded, but each of them must reconstruct **all** "
+    "modalities that the sample has, so each decoder learns from every term.",
     "dbm": "In a multimodal DBM no term is an ELBO of a subset, and no gradient flows back through "
-    "an encoder: each weight changes by a statistic under the data minus the same statistic under "
-    "the model. The layers are pre-trained one at a time; only then are they trained together.",
+    "an encoder: the gradient of each weight is a statistic under the data minus the same "
+    "statistic under the model. The layers are pre-trained one at a time, then trained together.",
 }
 LOSS = (
     r"\mathcal L = -\Big[ B(X) + \sum_{i=1}^{N} B(x_i) + \sum_{j=1}^{k} B(X_{S_j}) \Big]",
@@ -67,11 +68,11 @@ TERM = (
     r"R = ",
 )
 BOUNDS = {
-    "sub-sampled": "With every λ = 1 and β = 1 each B is an ELBO of its own modalities: "
+    "sub-sampled": "With every λ = 1 and β = 1 each B is the ELBO of its own modalities: "
     "B(X_S) ≤ log p(X_S).",
-    "denoising": "With every λ = 1 and β = 1 each B is a bound of the evidence of **all** "
-    "modalities, B(X_S) ≤ log p(X), since q may be any density. It is none of log p(X_S), which "
-    "it can exceed.",
+    "denoising": "With every λ = 1 and β = 1 each B is a lower bound on the evidence of **all** "
+    "modalities, B(X_S) ≤ log p(X), since q may be any density. It is not a bound on "
+    "log p(X_S), which it can exceed.",
 }
 REFERENCES = """
 - M. Wu, N. Goodman: [Multimodal generative models for scalable weakly-supervised
@@ -92,7 +93,7 @@ REFERENCES = """
 
 
 def choose(name: str, title: str, options: dict[Any, str], value: object) -> None:
-    """Offer a choice that the link keeps."""
+    """Show a choice that is kept in the link."""
     st.segmented_control(
         title,
         list(options),
@@ -104,16 +105,16 @@ def choose(name: str, title: str, options: dict[Any, str], value: object) -> Non
 
 
 def equations(*lines: str) -> None:
-    """Set equations side by side, on a phone below each other."""
+    """Show equations side by side, or stacked on a phone."""
     for column, line in zip(st.columns(len(lines)), lines, strict=True):
         column.latex(line)
 
 
 def product(view: View) -> None:
-    """Solve a pair of modalities in front of the reader."""
+    """Show when the product of the best single Gaussians is the best joint one."""
     st.markdown(
-        "Given z the modalities are independent. So the **true** posterior is a product of the "
-        "single ones, each of which contains the prior once:"
+        "Given z, the modalities are independent. So the **true** posterior is the product of the "
+        "single posteriors, each of which contains the prior once:"
     )
     equations(
         r"p(z|x_1, \dots, x_N) \;\propto\; \frac{\prod_i p(z|x_i)}{p(z)^{N-1}}",
@@ -121,46 +122,47 @@ def product(view: View) -> None:
     )
     st.markdown(
         "That inspired the form of MVAE’s q, a product of experts (PoE). It does **not** follow "
-        "that the best q inside a family is a product of the best single ones. Three pairs of "
-        "modalities of one number z, with the prior $N(0, 1)$, solved by quadrature:"
+        "that the best q within a family is the product of the best single ones. Here are three "
+        "pairs of modalities that depend on one number z, with the prior $N(0, 1)$, solved by "
+        "quadrature:"
     )
     with st.container(horizontal=True, gap="large"):
         choose("pair", "Pair of modalities", {name: TITLES[name] for name in PAIRS}, view.pair)
         choose(
             "best",
-            "“Best” Gaussian q: nearest by",
+            "“Best” Gaussian q: the one that minimises",
             {name: DIRECTIONS[name] for name in DIVERGENCES},
             view.best,
         )
     model, observed, words = MODELS[view.pair]
     equations(model, observed)
-    st.markdown(f"{words} *Best* now means: {MEANINGS[view.best]}")
+    st.markdown(f"{words} With this meaning of *best*, {MEANINGS[view.best]}")
     show_quadrature(view.pair, view.best, view.noise)
     st.caption(
-        "All KLs in nats; q is the row’s curve, p the true joint posterior unless the row says "
-        "otherwise. Narrow peaks run off the top. The mixture of products is taken over the three "
-        "subsets that are not empty."
+        "All KL divergences are in nats; q is the curve of the row, and p is the true joint "
+        "posterior unless the row says otherwise. Narrow peaks are cut off at the top. The mixture "
+        "of products is taken over the three non-empty subsets."
     )
     st.markdown("#### A further modality always narrows this q")
     st.markdown(
-        "Precisions of experts are positive and add up, so every further expert narrows MVAE’s q, "
-        "even one that contradicts the rest:"
+        "The precisions of experts are positive and add up, so every further expert narrows MVAE’s "
+        "q, even one that contradicts the rest:"
     )
     equations(
         r"T = 1 + \sum_i \tilde T_i, \qquad \tilde T_i > 0",
         r"E_{x_2|x_1} H[p(z|x_1, x_2)] \le H[p(z|x_1)]",
     )
     st.markdown(
-        "The true posterior narrows only on average (its entropy H, on the right) and can widen "
-        "for a particular x₂: choose *Contradiction* and drag the noise down."
+        "The true posterior narrows only on average (see its entropy H on the right) and can widen "
+        "for a particular x₂: choose *Contradiction* and lower the noise."
     )
 
 
 def step(view: View) -> None:
-    """Draw one training step as a grid."""
+    """Show the terms of one training step as a table."""
     st.markdown("#### One training step")
     with st.container(horizontal=True, gap="large"):
-        choose("method", "Whose step", METHODS, view.method)
+        choose("method", "Training method", METHODS, view.method)
         choose("count", "Modalities", {2: "2", 3: "3"}, view.count)
     st.markdown(GRIDS[view.method])
     names = ["image", "label", "sound"][: view.count]
@@ -169,35 +171,35 @@ def step(view: View) -> None:
         equations(*LOSS)
         equations(*TERM[:2], TERM[2] + (r"\text{all}" if view.method == "denoising" else "S"))
         st.markdown(
-            f"{BOUNDS[view.method]} With another λ, or while β is annealed, B is in general no "
-            "bound of either."
+            f"{BOUNDS[view.method]} With another λ, or while β is annealed, B is in general not "
+            "such a bound."
         )
 
 
 def relatives() -> None:
-    """Tell MVAE's product from an RBM's, and its ancestors as they are."""
+    """Distinguish MVAE's product from an RBM's, and describe the MVAE's predecessors."""
     st.markdown("#### Two products of experts")
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**MVAE**: experts over the **latents**, inside the inference network.")
         st.latex(r"\tfrac1Z\, p(z) \prod_{i \in S} \tilde q(z|x_i) = N(z; \mu, T^{-1})")
-        st.markdown("A product of Gaussians is a Gaussian, so that Z has a closed form.")
+        st.markdown("A product of Gaussians is a Gaussian, so Z has a closed form.")
     with right:
         st.markdown("**RBM**: experts over the **data**, one for each hidden unit.")
         st.latex(r"p(x) = \tfrac1Z\, e^{b^\top x} \prod_j \big(1 + e^{c_j + w_j^\top x}\big)")
         st.markdown(
-            "Z sums over every x there could be: intractable, hence sampling in training. Here, "
-            "too, each observed modality adds its evidence to $p(h|x)$; one that is missing has to "
+            "Z is a sum over all possible x, which is intractable; hence training needs sampling. "
+            "Here, too, each observed modality adds its evidence to $p(h|x)$; a missing one has to "
             "be summed over."
         )
-    st.markdown("#### Two ancestors")
+    st.markdown("#### Two predecessors")
     st.markdown(
         "Both are unsupervised and generative, and both handle missing modalities.\n\n"
         "- **Bimodal deep autoencoder** (Ngiam et al. 2011): pre-trained with RBMs, then trained "
-        "with a modality zeroed in a fixed share of the examples while both must be reconstructed. "
+        "to reconstruct both modalities while one is set to zero in a fixed share of the examples. "
         "That is denoising, and in effect sub-sampling.\n"
         "- **Multimodal DBM** (Srivastava & Salakhutdinov 2012): an undirected model; missing "
-        "modalities are sampled from the conditionals. It needs layer-wise pre-training, where "
+        "modalities are sampled from their conditionals. It needs layer-wise pre-training, whereas "
         "MVAE is trained end to end."
     )
     st.markdown("#### References")
@@ -205,7 +207,7 @@ def relatives() -> None:
 
 
 def page() -> None:
-    """Show the claims, each with what shows it."""
+    """Show the claims of the theory, each with a demonstration."""
     view: View = st.session_state["view"]
     st.markdown("### When is a product right?")
     product(view)

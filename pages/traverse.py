@@ -1,4 +1,4 @@
-"""Traverse: what changes in what is generated when a latent changes, or two, or the example."""
+"""Traverse: how generated data change along one latent dimension, two, or between examples."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from pages.parts.figures import mosaic, vectors
 from pages.parts.loading import load, samples_of
 from pages.parts.pictures import visible
 from pages.parts.plain import chart_text
-from pages.parts.sentences import decided, told
+from pages.parts.sentences import decided, name_modalities
 from pages.parts.view import STARTS, View, change
 from pages.parts.widget_sync import follow
 
-#: Lines of a note below a picture of a strip; letters of one there, and in a grid.
+#: Lines in a note below a picture of a strip; characters in a line there, and in a grid.
 NOTES, STRIP, GRID = 4, 16, 11
 
 
 def values() -> Tensor:
-    """Give the values that a latent takes."""
+    """Return the values of a traversed latent dimension, ``(STEPS,)``."""
     return torch.linspace(-REACH, REACH, STEPS)
 
 
 def plane(start: Tensor, across: int, down: int | None) -> Tensor:
-    """Vary one latent or two around a start: ``(R, C, D)``."""
+    """Return latents that vary in one dimension or two around a start, ``(R, C, D)``."""
     rows = STEPS if down is not None else 1
     z = start.expand(rows, STEPS, -1).clone()
     z[..., across] = values()
@@ -51,7 +51,7 @@ def show(
     titles: tuple[str, str],
     mark: tuple[float, float] | None = None,
 ) -> None:
-    """Decode latents ``(R, C, D)`` and show what they are of every kind."""
+    """Decode latents ``(R, C, D)`` and show the means of all modalities."""
     expected = model.expected(z)
     strip = len(z) == 1
     named = [m for m in model.modalities if m.is_annotation]
@@ -77,7 +77,7 @@ def show(
         words = f"{', '.join(paths)} at {len(across)} steps of {titles[0]}"
         st.plotly_chart(vectors(paths, across), config={"displayModeBar": False}, alt=words)
     elif paths:
-        st.caption("Vectors are drawn where one latent changes, not two.")
+        st.caption("Vectors are drawn only where a single latent dimension changes.")
 
 
 def _table(
@@ -87,7 +87,7 @@ def _table(
     down: Sequence[str],
     titles: tuple[str, str],
 ) -> None:
-    """Write what is said in words: a row for each step or, in a grid, a cell for each."""
+    """Tabulate labels, tags and texts: a row for each step or, in a grid, a cell for each."""
     cells = [
         {
             m.name: words(m, expected[m.name][r, c])
@@ -110,7 +110,7 @@ def _table(
 
 
 def words(m: Modality, p: Tensor) -> str:
-    """Say what is likeliest: a category with its probability, the tags there are, or a text."""
+    """Return the likeliest value: a category with its probability, the likely tags, or a text."""
     if m.kind == "text":
         return decode(p.argmax(-1), m) or "(empty)"
     if m.kind == "tags":
@@ -119,22 +119,24 @@ def words(m: Modality, p: Tensor) -> str:
 
 
 def likely(m: Modality, p: Tensor) -> list[str]:
-    """List tags that are likelier there than not, the likeliest first."""
+    """List the tags of probability above ½, the likeliest first."""
     return [m.category(int(i)) for i in p.argsort(descending=True) if p[i] > 0.5]
 
 
 def note(
     named: Sequence[Modality], expected: dict[str, Tensor], row: int, column: int, strip: bool
 ) -> str:
-    """Say below a picture what goes with it: in a strip a few lines, in a grid one word or two."""
+    """Return the note below a picture: a few lines in a strip, a word or two in a grid."""
     categories, lines = [], []
     together = decided(named)
-    alike = len({m.category(1) for m in together}) == 1
+    same_category = len({m.category(1) for m in together}) == 1
     for m in named:
         p = expected[m.name][row, column]
         if m in together:
-            # Of many decisions those for the second category, by the name of what is decided.
-            lines += [m.name if alike else f"{m.name}: {m.category(1)}"] if p[1] > 0.5 else []
+            # Of many binary labels, name only those whose second category is likelier.
+            lines += (
+                [m.name if same_category else f"{m.name}: {m.category(1)}"] if p[1] > 0.5 else []
+            )
         elif m.kind == "label":
             short = words(m, p)
             categories.append(short if strip else short.rsplit(" ", 1)[0])
@@ -149,7 +151,7 @@ def note(
 
 
 def chosen_picture(modalities: Iterable[Modality]) -> tuple[Modality, ...]:
-    """Give the image modalities of the picture that the visitor chose; none if there is none."""
+    """Return the image modalities of the chosen picture; empty if there are no pictures."""
     groups = {group[0].name: group for group in pictures(modalities)}
     view: View = st.session_state["view"]
     return groups.get(view.picture, next(iter(groups.values()), ()))
@@ -172,7 +174,7 @@ def choose_picture(modalities: Iterable[Modality]) -> None:
 
 
 def choose_dimensions(view: View, inference: Inference) -> tuple[int, int | None]:
-    """Let a visitor pick one dimension or two, sorted by what the evidence told about them."""
+    """Let a visitor choose one dimension or two, listed by their KL to the prior."""
     nats = inference.posterior.information()
     order = inference.most_informative()
 
@@ -219,10 +221,11 @@ def page() -> None:
     evidence = supplied(view, sample)
     inference = infer(model, sample, evidence, seed=view.seed)
     q = inference.posterior
-    st.markdown("### Change one latent, or two, and see what follows")
+    st.markdown("### Change one latent dimension, or two, and see what follows")
     st.markdown(
-        f"The posterior is that of the Experts page, given {told(evidence)}. Everything else stays "
-        "where the start puts it; what is shown is the mean that the latents decode to."
+        f"The posterior is that of the Experts page, given {name_modalities(evidence)}. All other "
+        "dimensions keep the value of the starting point. Each step shows the means decoded from "
+        "its latent."
     )
     choose_picture(config.modalities)
     across, down = choose_dimensions(view, inference)
@@ -238,12 +241,12 @@ def page() -> None:
         model, plane(start, across, down), ticks, [""] if down is None else ticks, titles, interval
     )
     if down is None:
-        st.caption("The grey mark above the strip holds 95 % of the posterior in this dimension.")
+        st.caption("The grey bar above the strip spans 95 % of the posterior in this dimension.")
 
     st.markdown("### Between two examples")
     other = view.other
     st.number_input(
-        f"From the evidence above to test example, 0 to {len(samples) - 1}",
+        f"From the posterior above to test example (0 to {len(samples) - 1})",
         0,
         len(samples) - 1,
         key="other",
@@ -255,8 +258,8 @@ def page() -> None:
     path = ((1 - weights) * q.mean + weights * end).unsqueeze(0)
     show(model, path, [f"{w:.0%}" for w in weights.flatten().tolist()], [""], ("of the way", ""))
     st.caption(
-        "A straight line from the mean of the posterior above to the mean of the other example's, "
-        "which is given everything."
+        "A straight line from the mean of the posterior above to the mean of the other example’s "
+        "posterior, given all of its modalities."
     )
     show_code(traverse_code(view, config.modalities, evidence, across, down))
 

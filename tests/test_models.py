@@ -158,6 +158,7 @@ def test_every_recipe_generates_what_it_does_not_refuse(dataset, recipe, small, 
 def test_what_a_model_has_and_what_it_says_it_lacks_agree(dataset, recipe, small):
     model = small(dataset, recipe).build()
     assert "https://" in model.reference
+    assert model.title
     assert (model.no_experts == "") == isinstance(model, ExpertModel)
     assert (model.no_posterior == "") == isinstance(model, LatentModel)
     for lack in filter(None, (model.no_experts, model.no_posterior, model.no_likelihood)):

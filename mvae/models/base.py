@@ -44,6 +44,8 @@ class MultimodalModel(nn.Module, abc.ABC):
         ValueError: if two modalities have the same name, or there are none, or no latents.
     """
 
+    #: The model's name in words, such as "Multimodal VAE".
+    title: ClassVar[str]
     #: The paper, with a link.
     reference: ClassVar[str]
     #: Why it has no Gaussian experts whose product is its posterior.

@@ -30,6 +30,7 @@ class BiVCCA(LatentModel):
         latents: D.
     """
 
+    title = "Bimodal variational CCA"
     reference = "Wang et al. 2016, https://arxiv.org/abs/1610.03454"
     no_experts = (
         "It has one posterior for each modality and no rule for combining them: "

@@ -80,6 +80,7 @@ class CVAE(ConditionalModel):
         ValueError: for fewer than two modalities.
     """
 
+    title = "Conditional VAE"
     reference = "Sohn et al. 2015, https://papers.nips.cc/paper/5775"
     no_posterior = (
         "Each direction has latents of its own, conditioned on the evidence; there is no posterior "

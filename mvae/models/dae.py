@@ -32,6 +32,7 @@ class DAE(DecodingModel):
         latents: the dimension of the code.
     """
 
+    title = "Bimodal deep autoencoder"
     reference = "Ngiam et al. 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf"
     no_experts = "One network reads all modalities together: there are no experts to multiply."
     no_posterior = "Its code is a point, not a distribution: it cannot say how sure it is."

@@ -53,6 +53,7 @@ class DBM(BoltzmannModel):
             hidden widths.
     """
 
+    title = "Multimodal deep Boltzmann machine"
     reference = "Srivastava & Salakhutdinov 2012, https://papers.nips.cc/paper/4683"
     no_experts = (
         "Its pathways meet in a layer of binary units, a product over the whole machine with an "

@@ -47,6 +47,7 @@ class DeepRBM(MultimodalModel):
     GIBBS_SWEEPS: ClassVar[int] = 200
 
     uses_gibbs_chains = True
+    title = "RBM over binary codes"
     reference = "after Ngiam et al. 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf"
     no_experts = (
         "Its modalities meet in a Boltzmann machine over binary codes, a product of experts with "

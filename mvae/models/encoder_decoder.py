@@ -34,6 +34,7 @@ class EncoderDecoder(ConditionalModel):
         ValueError: for fewer than two modalities.
     """
 
+    title = "Encoder–decoder"
     reference = "Cho et al. 2014, https://arxiv.org/abs/1406.1078"
     no_posterior = "Its codes are points, not distributions: it cannot say how sure it is."
 

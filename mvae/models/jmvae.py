@@ -33,6 +33,7 @@ class JMVAE(LatentModel):
         latents: D.
     """
 
+    title = "Joint multimodal VAE"
     reference = "Suzuki et al. 2016, https://arxiv.org/abs/1611.01891"
     no_experts = (
         "One network reads all modalities together, and others read each alone: "

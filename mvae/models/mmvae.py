@@ -31,6 +31,7 @@ class MMVAE(LatentModel):
         latents: D.
     """
 
+    title = "Mixture-of-experts VAE"
     reference = "Shi et al. 2019, https://arxiv.org/abs/1911.03393"
     no_experts = (
         "Its experts are averaged, not multiplied: its posterior is their mixture, which further "

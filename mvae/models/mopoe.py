@@ -41,6 +41,7 @@ class MoPoE(MMVAE):
         latents: D.
     """
 
+    title = "Mixture of products of experts"
     reference = "Sutter et al. 2021, https://arxiv.org/abs/2105.02470"
     no_experts = (
         "It multiplies the experts of every subset, but its posterior is the mixture of all these "

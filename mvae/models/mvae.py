@@ -34,6 +34,7 @@ class MVAE(ExpertModel):
         ([[0.0, 0.0]], [[0.0, 0.0]])
     """
 
+    title = "Multimodal VAE"
     reference = "Wu & Goodman 2018, https://arxiv.org/abs/1802.05335"
 
     def experts(self, batch: Batch) -> Gaussian:

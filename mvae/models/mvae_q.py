@@ -42,6 +42,7 @@ class MVAEQ(MVAE):
         True
     """
 
+    title = "Multimodal VAE, posteriors as experts"
     reference = "Wu & Goodman 2018, section 2, https://arxiv.org/abs/1802.05335"
 
     def _encode(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,7 @@ class MVTCAE(MVAE):
     NeurIPS 2021, https://openreview.net/forum?id=Q0iKbEpmOUX.
     """
 
+    title = "Total correlation autoencoder"
     reference = "Hwang et al. 2021, https://openreview.net/forum?id=Q0iKbEpmOUX"
 
 

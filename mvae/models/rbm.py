@@ -42,6 +42,7 @@ class RBM(BoltzmannModel):
         torch.Size([3, 1, 10])
     """
 
+    title = "Restricted Boltzmann machine"
     reference = "Tieleman 2008, https://doi.org/10.1145/1390156.1390290"
     no_experts = (
         "It is itself a product of experts, one for each hidden unit, but over the data, with an "

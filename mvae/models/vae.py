@@ -33,6 +33,7 @@ class VAE(LatentModel):
         latents: D, for each modality; the model has N · D.
     """
 
+    title = "Independent VAEs"
     reference = "Kingma & Welling 2014, https://arxiv.org/abs/1312.6114"
     no_experts = (
         "Its modalities have latents of their own, so there are no experts over shared latents: "

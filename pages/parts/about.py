@@ -1,4 +1,4 @@
-"""About a model and its data: what they are, and what was measured, with its protocol."""
+"""About a model: its description, its data, and its measured figures with their protocol."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from mvae.results.runs import MAX_NAMED, Record, headline_figures
 from pages.parts.loading import load, metrics_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell
 from pages.parts.plain import code, plain
-from pages.parts.sentences import described, listing, told, with_error
+from pages.parts.sentences import described, listing, name_modalities, with_error
 from pages.parts.view import View
 
-__all__ = ["about", "reached", "show_limitations"]
+__all__ = ["about", "best_figures", "introduction", "show_limitations"]
 
-#: Ends of the titles of figures that stand beside each other on other pages.
+#: Endings of the titles of figures that other pages show together.
 ELSEWHERE = ("coherence", "diversity")
 
-#: What of the protocol bears on figures that may be shown, by their kind.
+#: Entries of the protocol that are shown, and the kind of figure that each belongs to.
 PROTOCOL = {
     "proposal": "loglik",
     "K": "loglik",
@@ -36,33 +36,51 @@ PROTOCOL = {
 }
 
 
+def introduction(config: ModelConfig) -> str:
+    """Return Markdown that introduces a model: its title, its paper and its summary.
+
+    Example:
+        >>> from mvae.training.recipes import config_for
+        >>> introduction(config_for("mnist", "rbm")).split(":")[0]
+        '**Restricted Boltzmann machine** ([Tieleman 2008](https'
+    """
+    network = config.objective.network
+    paper, _, link = network.reference.rpartition(", ")
+    return f"**{plain(network.title)}** ([{plain(paper)}]({link})): {plain(config.summary)}"
+
+
 def about(view: View) -> None:
-    """Say what the model is, what was measured of it, and what data it was trained on."""
+    """Show what the model is, its measured figures, and the data it was trained on."""
     try:
         _, config = load(view.data, view.model)
     except checkpoint.CheckpointError as error:
         st.markdown(plain(error))
         return
-    st.markdown(f"**{plain(view.model)}** · {plain(config.summary)}")
+    st.markdown(f"**{plain(view.model)}** · {introduction(config)}")
     show_figures(view, config)
-    likelihoods = alike(config, lambda m: f"{m.distribution.title}, λ = {m.weight:g}")
-    said = "; ".join(f"{told(names).replace('**', '')}: {how}" for how, names in likelihoods)
+    likelihoods = grouped_by(config, lambda m: f"{m.distribution.title}, λ = {m.weight:g}")
+    settings = "; ".join(
+        f"{name_modalities(names).replace('**', '')}: {how}" for how, names in likelihoods
+    )
     st.caption(
         f"{config.latents} latents · {config.training.epochs} epochs, {config.objective.name} "
-        f"objective · {said}"
+        f"objective · {settings}"
     )
     show_data(view, config)
 
 
 def show_limitations(view: View, config: ModelConfig) -> None:
-    """Say what a model does badly, and what was measured of that."""
-    st.markdown("#### What this model does badly")
-    found = [*config.limitations, *filter(None, [apart(config, metrics_of(view.data, view.model))])]
+    """List a model's limitations, with a measured figure where there is one."""
+    st.markdown("#### Limitations of this model")
+    found = [
+        *config.limitations,
+        *filter(None, [decoder_agreement(config, metrics_of(view.data, view.model))]),
+    ]
     st.markdown("\n".join(f"- {plain(text)}" for text in found))
 
 
-def apart(config: ModelConfig, metrics: Metrics | None) -> str:
-    """Say how far what is decoded from one latent of the prior fits together."""
+def decoder_agreement(config: ModelConfig, metrics: Metrics | None) -> str:
+    """Describe how often the modalities decoded from one draw of the prior agree."""
     images = "+".join(m.name for m, _, _ in tiles(config.modalities))
     figure = metrics.test.get("coherence", {}).get(f"->{images}") if metrics else None
     if figure is None:
@@ -70,16 +88,16 @@ def apart(config: ModelConfig, metrics: Metrics | None) -> str:
     named = [m.name for m in config.modalities if m.is_annotation]
     what = listing(named) if len(named) <= MAX_NAMED else f"{len(named)} labels"
     return (
-        f"Measured, given nothing: a picture and the {plain(what)} of the same draw agree in "
-        f"{100 * figure['mean']:.1f} ± {100 * figure['se']:.1f} % (a separate classifier looks at "
-        "the picture)."
+        f"Measured without evidence: the picture and the {plain(what)} of the same draw agree in "
+        f"{100 * figure['mean']:.1f} ± {100 * figure['se']:.1f} % of the draws (a separate "
+        "classifier judges the picture)."
     )
 
 
-def reached(name: str, records: Sequence[Record]) -> str:
-    """Say what a model reaches where an answer is right or wrong, and who reaches most.
+def best_figures(name: str, records: Sequence[Record]) -> str:
+    """Describe a model's accuracy, beside that of the best model if it is another one.
 
-    Likelihoods are compared on Results; coherence without diversity is no merit.
+    Likelihoods are left to Results, and so is coherence, which means little without diversity.
     """
     tables = {run.name: headline_figures(run.config, run.metrics) for run in records}
     found = []
@@ -96,8 +114,8 @@ def reached(name: str, records: Sequence[Record]) -> str:
     return f"Measured on the test split: {'; '.join(found)}." if found else ""
 
 
-def alike(config: ModelConfig, what: Callable[[Modality], str]) -> list[tuple[str, list[str]]]:
-    """List what is said of modalities, each with the names of those of which it is said."""
+def grouped_by(config: ModelConfig, what: Callable[[Modality], str]) -> list[tuple[str, list[str]]]:
+    """Group the modalities by a description; return each with the names it applies to."""
     groups: dict[str, list[str]] = {}
     for m in config.modalities:
         groups.setdefault(what(m), []).append(m.name)
@@ -105,17 +123,17 @@ def alike(config: ModelConfig, what: Callable[[Modality], str]) -> list[tuple[st
 
 
 def show_data(view: View, config: ModelConfig) -> None:
-    """Say what the data are: their modalities, how many there are, where they come from."""
+    """Describe a data set: its modalities, its size, its source."""
     data = DATASETS.get(view.data)
     st.markdown(f"**{plain(data.title if data else view.data)}**")
-    lines = [f"- {listing(names)}: {what}" for what, names in alike(config, described)]
+    lines = [f"- {listing(names)}: {what}" for what, names in grouped_by(config, described)]
     st.markdown("\n".join(lines))
     for sentence in (*data.facts, data.source) if data else ():
         st.caption(sentence)
 
 
 def show_figures(view: View, config: ModelConfig) -> None:
-    """Show the figures of metrics.json, if they are those of these weights."""
+    """Show the figures of metrics.json, if they were measured on these weights."""
     try:
         metrics = metrics_of(view.data, view.model)
     except checkpoint.CheckpointError as error:
@@ -123,8 +141,8 @@ def show_figures(view: View, config: ModelConfig) -> None:
         return
     if metrics is None:
         st.caption(
-            "It has no figures measured on exactly these weights; "
-            f"{code(f'python -m mvae evaluate {view.data}/{view.model}')} makes them."
+            "There are no figures for exactly these weights. To measure them, run "
+            f"{code(f'python -m mvae evaluate {view.data}/{view.model}')}."
         )
         return
     found = headline_figures(config, metrics)
@@ -137,7 +155,7 @@ def show_figures(view: View, config: ModelConfig) -> None:
         hide_index=True,
     )
     protocol = metrics.protocol
-    said = [
+    protocols = [
         f"{name.replace('_', ' ')}: {plain(protocol[name])}"
         for name, kind in PROTOCOL.items()
         if name in protocol and kind in metrics.test
@@ -145,6 +163,6 @@ def show_figures(view: View, config: ModelConfig) -> None:
     st.caption(
         "± standard error. "
         + (f"{IN_PARENTHESES} " if DISTRUSTED in {x.doubt for x in found.values() if x} else "")
-        + f"{'; '.join(said)}. Measured on {plain(protocol['date'])} by "
-        f"{code(protocol['command'])}; all figures stand on Results."
+        + f"{'; '.join(protocols)}. Measured on {plain(protocol['date'])} by "
+        f"{code(protocol['command'])}. Results shows all figures."
     )

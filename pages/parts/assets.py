@@ -1,4 +1,4 @@
-"""What a browser fetches once and keeps: decoders' weights and the pictures of the examples."""
+"""Files that a browser fetches once and caches: decoder weights and the examples' pictures."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from mvae import checkpoint
 from mvae.checkpoint import CheckpointError, sha256
 from mvae.images.tiling import assemble, picture_shape
 from pages.parts.loading import SAMPLES, files_of, load, samples_of, version_of
-from pages.parts.versions import kept, one_version, stamps
+from pages.parts.versions import cached_by, one_version, stamps
 
 __all__ = ["decoders_path", "pictures_path", "routes"]
 
 
 def decoders_path(dataset: str, model: str) -> str:
-    """Say where, below the server's root, a model's decoders are; its version renews it."""
+    """Return the path of a model's decoders below the server's root; it changes with them."""
     return f"assets/{dataset}/{model}/decoders?v={version_of(dataset, model)}"
 
 
 def pictures_path(dataset: str, model: str) -> str:
-    """Say where the pictures of the bundled examples are, N·C·H·W bytes."""
+    """Return the path of the bundled examples' pictures, N·C·H·W bytes."""
     version = f"{version_of(dataset, model)}-{_hash_of_samples(dataset)}"
     return f"assets/{dataset}/{model}/pictures?v={version}"
 
 
-@kept(lambda dataset: stamps(*files_of(dataset, SAMPLES)), max_entries=32)
+@cached_by(lambda dataset: stamps(*files_of(dataset, SAMPLES)), max_entries=32)
 def _hash_of_samples(dataset: str) -> str:
-    """Hash the examples once, and again when they have changed: that takes some milliseconds."""
+    """Return a hash of the examples, computed again only when they change."""
     return sha256(*files_of(dataset, SAMPLES))[:16]
 
 
 def decoders(dataset: str, model: str) -> bytes:
-    """Take the decoders' float16 tensors out of the model that infers, as safetensors."""
+    """Return the model's decoder weights as float16 safetensors."""
     weights = load(dataset, model)[0].state_dict()
     return safetensors.torch.save(
         {name: w.half() for name, w in weights.items() if name.startswith("decoders.")}
@@ -42,7 +42,7 @@ def decoders(dataset: str, model: str) -> bytes:
 
 
 def pictures(dataset: str, model: str) -> bytes:
-    """Put the examples' pictures together as bytes."""
+    """Return the examples' pictures as bytes."""
     modalities = load(dataset, model)[1].modalities
     if picture_shape(modalities) is None:
         raise CheckpointError(f"{dataset} has no pictures.")
@@ -50,12 +50,12 @@ def pictures(dataset: str, model: str) -> bytes:
     return (whole.clamp(0, 1) * 255).round().byte().numpy().tobytes()
 
 
-#: By name: what makes a content, and what says where it is in its present version.
+#: By name: the function that returns the content, and the one that returns its path.
 CONTENTS = {"decoders": (decoders, decoders_path), "pictures": (pictures, pictures_path)}
 
 
 def _serve(request: Request) -> Response:
-    """Answer with one of the two; the address changes with the content, so it may be kept."""
+    """Serve an asset; its address changes with its content, so browsers may cache it forever."""
     dataset, model = request.path_params["dataset"], request.path_params["model"]
     what = request.path_params["what"]
     there = checkpoint.available(checkpoint.CHECKPOINTS)
@@ -68,8 +68,8 @@ def _serve(request: Request) -> Response:
     except CheckpointError as error:
         return PlainTextResponse(str(error), 404)
     if not now.endswith(f"?v={request.query_params.get('v')}"):
-        # Else decoders of one version would meet a posterior of another.
-        return PlainTextResponse("The checkpoint was replaced; reload the page.", 404)
+        # Otherwise decoders of one version would decode the posterior of another.
+        return PlainTextResponse("The checkpoint has been replaced. Reload the page.", 404)
     return Response(
         body,
         media_type="application/octet-stream",
@@ -77,5 +77,5 @@ def _serve(request: Request) -> Response:
     )
 
 
-#: For the server; checkpoints are public, a visitor's own data never pass here.
+#: The server's routes. Checkpoints are public; a visitor's own data are never served here.
 routes = [Route("/assets/{dataset}/{model}/{what}", _serve)]

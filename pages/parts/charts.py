@@ -1,4 +1,4 @@
-"""Charts of measured figures: pure functions, figures in, Plotly figure out."""
+"""Charts of measured figures, as pure functions that return Plotly figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mvae.training.weak_supervision import METHODS, Point
 from pages.parts.figures import DASHES, LINES
 from pages.parts.plain import chart_text
 
-__all__ = ["intervals", "ranks", "supervision"]
+__all__ = ["intervals", "rank_histograms", "supervision"]
 
 #: Half the width of a 95 % interval, in standard errors.
 WIDE = 1.96
@@ -23,7 +23,7 @@ CLEAR = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
 
 
 def heading(text: str, left: float) -> dict[str, Any]:
-    """Write a title above a panel that begins at a fraction of the figure's width."""
+    """Return a title above a panel whose left edge is at a fraction of the figure's width."""
     return {
         **{"text": f"<b>{chart_text(text)}</b>", "showarrow": False},
         **{"x": left, "xanchor": "left", "xref": "paper"},
@@ -36,12 +36,12 @@ def _wrapped(text: str) -> str:
 
 
 def intervals(found: Sequence[Figure], titles: Sequence[str], digits: int) -> go.Figure:
-    """Draw figures with their 95 % intervals: a row for each model, a panel for each title.
+    """Draw figures with 95 % intervals: a row for each model, a panel for each title.
 
     Args:
         found: the figures.
-        titles: of the panel of each.
-        digits: after the point, on hover.
+        titles: the title of each figure's panel.
+        digits: decimals shown on hover.
     """
     panels = list(dict.fromkeys(titles))
     models = list(dict.fromkeys(chart_text(f.model) for f in found))
@@ -79,14 +79,14 @@ def intervals(found: Sequence[Figure], titles: Sequence[str], digits: int) -> go
     return go.Figure({"data": data, "layout": layout}, skip_invalid=False)
 
 
-def ranks(
+def rank_histograms(
     histograms: Mapping[str, Sequence[Sequence[int]]], bands: Mapping[str, Sequence[float]]
 ) -> go.Figure:
-    """Draw rank histograms, all dimensions together, a panel for each.
+    """Draw rank histograms pooled over dimensions, one panel each.
 
     Args:
-        histograms: by title, counts ``(D, bins)``, or of all dimensions ``(1, bins)``.
-        bands: by title, between which heights bars of evenly spread ranks lie.
+        histograms: counts by title, ``(D, bins)``, or ``(1, bins)`` if already pooled.
+        bands: by title, the lower and upper height between which bars of uniform ranks lie.
     """
     data: list[dict[str, Any]] = []
     layout: dict[str, Any] = {
@@ -102,7 +102,7 @@ def ranks(
     for i, (title, counts) in enumerate(histograms.items()):
         each = torch.tensor(counts, dtype=torch.float64)
         total, bins = each.sum(), each.shape[-1]
-        share = (each.sum(0) / total * bins).tolist()  # 1 where ranks are spread evenly
+        share = (each.sum(0) / total * bins).tolist()  # 1 where ranks are uniform
         x, y = ("x", "y") if i == 0 else (f"x{i + 1}", f"y{i + 1}")
         data.append(
             {
@@ -112,7 +112,7 @@ def ranks(
                 "xaxis": x,
                 "yaxis": y,
                 "marker": {"color": LINES[0]},
-                "hovertemplate": "%{y:.2f} of the even share<extra></extra>",
+                "hovertemplate": "%{y:.2f} times the uniform height<extra></extra>",
             }
         )
         low, high = i * width + gap / 2, (i + 1) * width - gap / 2
@@ -147,7 +147,7 @@ def ranks(
 
 
 def supervision(points: Sequence[Point]) -> go.Figure:
-    """Draw accuracy by the number of labelled images, a line through each method's mean."""
+    """Draw accuracy against the number of labelled images, with a line through method means."""
     data: list[dict[str, Any]] = []
     methods = [name for name in METHODS if any(p.method == name for p in points)]
     for i, method in enumerate(methods):

@@ -1,4 +1,4 @@
-"""Small parts that pages of figures share: one of several kinds, and rows as a file."""
+"""Widgets shared by the pages of figures: a choice of kind, and a download of the rows."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["choose_kind", "offer_csv"]
 
 
 def choose_kind(view: View, name: str, titles: Mapping[str, str], kinds: Collection[str]) -> str:
-    """Let a visitor choose a kind of figure among those that there are; a link keeps it.
+    """Let a visitor choose one of the available kinds of figure; the link keeps it.
 
     Args:
-        view: what is looked at.
-        name: of the view's field, which is also the widget's key.
-        titles: by kind, in the order in which they stand.
-        kinds: those that there are, at least one of them with a title.
+        view: the current view.
+        name: the view's field, which is also the widget's key.
+        titles: by kind, in the order shown.
+        kinds: the available kinds, at least one of which has a title.
     """
     there = [kind for kind in titles if kind in kinds]
     wanted = getattr(view, name)
@@ -40,7 +40,7 @@ def choose_kind(view: View, name: str, titles: Mapping[str, str], kinds: Collect
 
 
 def offer_csv(rows: Sequence[Any], file_name: str) -> None:
-    """Offer dataclasses of one kind as a CSV file, which is written when somebody asks for it."""
+    """Offer dataclasses of one type as a CSV file, which is written only when downloaded."""
     st.download_button(
         "Table (CSV)",
         lambda: pd.DataFrame([vars(row) for row in rows]).to_csv(index=False).encode(),

@@ -1,4 +1,4 @@
-"""The lines of Python that give the numbers on a page."""
+"""The Python code that reproduces the numbers on a page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STEPS, REACH = 9, 3.0
 def inference_lines(
     view: View, modalities: tuple[Modality, ...], evidence: tuple[str, ...]
 ) -> list[str]:
-    """Write the lines that compute the posterior of a view."""
+    """Return the lines that compute the posterior of a view."""
     return [
         *sample_lines(view, modalities, view.model, "from mvae.analysis.inference import infer"),
         f"inference = infer(model, sample, {list(evidence)}, seed={view.seed})",
@@ -41,9 +41,9 @@ def inference_lines(
 def sample_lines(
     view: View, modalities: tuple[Modality, ...], model: str, *imports: str
 ) -> list[str]:
-    """Write the lines that load a model and put together what is known.
+    """Return the lines that load a model and build the sample.
 
-    An uploaded picture cannot stand in the lines; a file of that name stands in its place.
+    An uploaded picture cannot be written as code, so the lines read a file instead.
     """
     named = {m.name: m for m in modalities}
     entries = {name: expression_of(entry, named[name]) for name, entry in view.entries.items()}
@@ -70,7 +70,7 @@ def sample_lines(
 
 
 def _picture_lines(view: View, modalities: tuple[Modality, ...]) -> tuple[list[str], list[str]]:
-    """Write the imports and the lines that give the values that follow from one's own picture."""
+    """Return the imports and lines that compute the modalities of a drawn or uploaded picture."""
     shape = picture_shape(modalities)
     if view.source == "drawing":
         if not view.drawing:
@@ -102,7 +102,7 @@ def _picture_lines(view: View, modalities: tuple[Modality, ...]) -> tuple[list[s
 def experts_code(
     view: View, modalities: tuple[Modality, ...], evidence: tuple[str, ...], exact: bool = False
 ) -> str:
-    """Write the lines behind the Experts page, and behind a step of the lesson like it."""
+    """Return the code of the Experts page, and of the lesson's steps that show a model."""
     lines = [
         *inference_lines(view, modalities, evidence),
         "",
@@ -122,10 +122,11 @@ def experts_code(
 
 
 def draggable_experts_code(scene: DraggableExperts) -> str:
-    """Write the lines behind Gaussians that are grabbed."""
-    heard = [w for w in scene.experts if w.on]
+    """Return the code of a scene of draggable Gaussians."""
+    supplied = [expert for expert in scene.experts if expert.on]
     dims = len(scene.experts[0].mean)
-    mean, std = [list(w.mean) for w in heard], [list(w.std) for w in heard]
+    mean = [list(expert.mean) for expert in supplied]
+    std = [list(expert.std) for expert in supplied]
     lines = [
         "import torch",
         "",
@@ -148,7 +149,7 @@ def draggable_experts_code(scene: DraggableExperts) -> str:
 
 
 def theory_code(view: View) -> str:
-    """Write the lines behind the curves and numbers of the theory page."""
+    """Return the code behind the curves and numbers of the Theory page."""
     return "\n".join(
         [
             "from mvae.distributions.gaussian import Gaussian",
@@ -164,7 +165,7 @@ def theory_code(view: View) -> str:
             "    return wide.log_prob(GRID.unsqueeze(-1))",
             "",
             "joint = solution.posteriors[3]",
-            "for q in (solution.product, solution.joint):  # of the best singles; and the best",
+            "for q in (solution.product, solution.joint):  # the product, and the best Gaussian",
             "    log_q = on_grid(q)",
             f"    print(kl(log_q, joint)[..., {view.noise}], kl(joint, log_q)[..., {view.noise}])",
         ]
@@ -178,7 +179,7 @@ def traverse_code(
     across: int,
     down: int | None,
 ) -> str:
-    """Write the lines behind the Traverse page's strip or grid."""
+    """Return the code behind the Traverse page's strip or grid."""
     mean = "inference.posterior.mean"
     start = mean if view.start == "posterior" else f"torch.zeros_like({mean})"
     values = f"torch.linspace(-{REACH}, {REACH}, {STEPS})"
@@ -205,7 +206,7 @@ def traverse_code(
 
 
 def map_code(view: View, modalities: tuple[Modality, ...], evidence: tuple[str, ...]) -> str:
-    """Write the lines that place the posterior on the Map page, and all its dots."""
+    """Return the code that places the posterior and the dots of the Map page."""
     lines = inference_lines(view, modalities, evidence)
     lines.insert(
         lines.index("from mvae.analysis.inference import infer"),
@@ -218,9 +219,9 @@ def map_code(view: View, modalities: tuple[Modality, ...], evidence: tuple[str, 
             "",
             f'chart = load_map("{view.data}", "{view.model}")',
             "umap, pca = chart.place(inference.posterior.mean.unsqueeze(0))",
-            "print(umap, pca)  # where the posterior stands",
+            "print(umap, pca)  # where the posterior lies",
             "",
-            "# where the examples lie, and how broad the posteriors about them are, in nats",
+            "# where the examples lie, and the entropies of their posteriors, in nats",
             f"rows = chart.pool.rows[chart.pool.subsets.index({subset})]",
             "print(chart.umap[rows], chart.pca[rows], chart.pool.posteriors.entropy()[rows])",
         ]
@@ -234,7 +235,7 @@ def compare_code(
     pinned: str,
     evidence: tuple[str, ...],
 ) -> str:
-    """Write the lines that give the numbers of every model on the Compare page."""
+    """Return the code behind the numbers of every model on the Compare page."""
     imports = (
         "from mvae.analysis.comparison import differences, predict",
         "from mvae.evaluation.classifier import load_classifier",
@@ -254,6 +255,6 @@ def compare_code(
 
 
 def show_code(code: str) -> None:
-    """Offer the lines, folded away."""
+    """Show code in a collapsed section."""
     with st.expander("Show code"):
         st.code(code, language="python")

@@ -1,4 +1,4 @@
-"""The evidence column: where the data come from, and a card for each modality."""
+"""The evidence column: the source of the data, and a card for each modality."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pages.parts.widget_sync import follow, show_number
 
 __all__ = ["evidence_column", "gather", "supplied", "switch"]
 
-#: How many small cards stand side by side.
+#: Number of small cards side by side.
 ABREAST = 2
 STYLE = """
 .st-key-card-prior { border-left: 5px dashed #8b919c; }
@@ -34,7 +34,7 @@ STYLE = """
   border: 1px solid color-mix(in srgb, currentColor 30%, transparent); border-radius: .25rem;
   padding: 0 .25rem; margin-right: .25rem; white-space: pre;
 }
-/* What goes on within a word clings to what is before it. */
+/* A token that continues a word touches the one before it. */
 .tokens span:has(+ .within) { margin-right: 0; }
 .tokens .within { border-left-style: dotted; margin-left: -1px; }
 .tokens em { opacity: .75; }
@@ -42,11 +42,11 @@ STYLE = """
 
 
 def gather(view: View, modalities: tuple[Modality, ...], samples: Batch) -> Batch:
-    """Put together what the visitor has: one sample, without the modalities that are not there."""
+    """Return the visitor's sample as a batch of one, without the modalities that are missing."""
     if view.source == "example":
         values = dict(samples[slice(view.sample, view.sample + 1)].values)
     else:
-        # The rest of the test example says nothing about one's own picture.
+        # The test example's other modalities do not belong to the visitor's picture.
         picture = own_picture(view, modalities)
         values = {} if picture is None else from_picture(view.data, modalities, picture)
     for m in modalities:
@@ -58,13 +58,13 @@ def gather(view: View, modalities: tuple[Modality, ...], samples: Batch) -> Batc
 
 
 def supplied(view: View, sample: Batch) -> tuple[str, ...]:
-    """Name the modalities that are supplied and there, in the order of supply."""
+    """Return the names of the supplied modalities that have a value, in order of supply."""
     there = dict(zip(sample.names, sample.present[0].tolist(), strict=True))
     return tuple(name for name in view.supply or () if there[name])
 
 
 def own_entries(view: View, modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Entry]:
-    """Say what the test example's own labels, tags and texts are; nothing of one's own picture."""
+    """Return the test example's own labels, tags and texts; empty for a visitor's picture."""
     if view.source != "example":
         return {}
     return {
@@ -75,7 +75,7 @@ def own_entries(view: View, modalities: tuple[Modality, ...], samples: Batch) ->
 
 
 def arranged(modalities: Sequence[Modality]) -> list[list[Modality]]:
-    """Put together what shares a card or a row of cards, in the order of the model.
+    """Group the modalities that share a card or a row of cards, in the order of the model.
 
     Example:
         >>> from mvae.data import DATASETS
@@ -97,7 +97,7 @@ def arranged(modalities: Sequence[Modality]) -> list[list[Modality]]:
 def evidence_column(
     view: View, modalities: tuple[Modality, ...], samples: Batch, colours: dict[str, str]
 ) -> None:
-    """Show where the data come from and the cards, in the order of the model."""
+    """Show the source of the data, and the cards in the order of the model."""
     st.markdown("#### Evidence")
     choose_source(view, modalities, len(samples))
     sample, own = gather(view, modalities, samples), own_entries(view, modalities, samples)
@@ -134,7 +134,7 @@ def evidence_column(
 
 
 def _rows(group: list[Modality]) -> list[list[Modality | None]]:
-    """Lay out small cards: tiles as in their picture, the rest so many abreast."""
+    """Arrange small cards in rows: tiles as in their picture, others ``ABREAST`` to a row."""
     if group[0].tile is None:
         filled = [*group, *[None] * (-len(group) % ABREAST)]
         return [filled[i : i + ABREAST] for i in range(0, len(filled), ABREAST)]
@@ -146,7 +146,7 @@ def _rows(group: list[Modality]) -> list[list[Modality | None]]:
 
 
 def _style(modalities: tuple[Modality, ...], colours: dict[str, str]) -> None:
-    """Give each card its modality's colour."""
+    """Colour each card's border by its modality."""
     rules = [
         f"[class*=card-{m.name.replace(' ', '-')}]{{border-left:5px solid {colours[m.name]}}}"
         for m in modalities
@@ -155,20 +155,22 @@ def _style(modalities: tuple[Modality, ...], colours: dict[str, str]) -> None:
 
 
 def switch(name: str, view: View, there: bool, words: str | None = None) -> None:
-    """Show a switch that supplies a modality as the last one, or drops it.
+    """Show a switch that drops a modality, or supplies it after the others.
 
     Args:
-        name: the modality's.
-        view: what is looked at.
-        there: whether there is anything to supply.
-        words: what is said of it to who points at it.
+        name: the modality's name.
+        view: the current view.
+        there: whether the modality has a value to supply.
+        words: help shown on hover.
     """
 
-    def throw(on: bool) -> None:
+    def set_supplied(on: bool) -> None:
         now: View = st.session_state["view"]
         supply = tuple(other for other in now.supply or () if other != name)
         change(supply=(*supply, name) if on else supply)
 
     key = f"supply {name}"
     shown = there and name in (view.supply or ())
-    st.toggle(name, key=key, disabled=not there, help=words, on_change=follow(key, shown, throw))
+    st.toggle(
+        name, key=key, disabled=not there, help=words, on_change=follow(key, shown, set_supplied)
+    )

@@ -1,4 +1,4 @@
-"""The exact posterior behind a posterior, for models that allow it: a heat map, a gap, a check."""
+"""The exact posterior of models with two latents: its heat map, its gap to q, a product check."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mvae.evaluation.product_check import ProductComparison, compare_products
 from pages.parts.loading import load, version_of
 from pages.parts.sentences import listing
 from pages.parts.stage.planes import ASPECT, plane_of
-from pages.parts.versions import kept
+from pages.parts.versions import cached_by
 
 __all__ = ["exact_of", "show_products"]
 
@@ -28,15 +28,15 @@ SIZE, INSET_SIZE = 112, 72
 SHARP = 0.3
 
 
-@kept(version_of, max_entries=2)
+@cached_by(version_of, max_entries=2)
 def _exact_inference(data: str, name: str) -> ExactInference | None:
-    """Decode a model's coarse grid once; each holds some 25 MB, so only a few are kept."""
+    """Decode a model's coarse grid once; each takes about 25 MB, so only a few are cached."""
     model, _ = load(data, name)
     return ExactInference(model) if has_exact_posterior(model) else None
 
 
 def _remember(what: str, key: object, work: Callable[[], Any]) -> Any:
-    """Keep the last result in this session: what a visitor drew is nobody else's."""
+    """Keep the last result in this session only, since a visitor's drawing is private."""
     kept = st.session_state.get(what)
     if kept is None or kept[0] != key:
         kept = st.session_state[what] = (key, work())
@@ -49,13 +49,13 @@ def _key(data: str, name: str, sample: Batch, evidence: tuple[str, ...]) -> obje
 
 
 def exact_of(data: str, name: str, sample: Batch, inference: Inference) -> dict[str, Any] | None:
-    """Describe p(z|X_S) for the evidence of a posterior, or None where it cannot be known.
+    """Return p(z|X_S) for the same evidence as plain data; None where it cannot be computed.
 
     Args:
         data: the data set.
         name: the model.
-        sample: whose evidence it is, a batch of one.
-        inference: the model's own posterior, from which the gap is measured.
+        sample: the evidence, a batch of one.
+        inference: the model's posterior q, whose gap KL(q‖p) is reported.
     """
     infer_exactly, plane = _exact_inference(data, name), plane_of(data, name, ())
     if infer_exactly is None or plane is None:
@@ -84,9 +84,9 @@ def exact_of(data: str, name: str, sample: Batch, inference: Inference) -> dict[
 def _heat(
     found: ExactPosterior, low: tuple[float, float], high: tuple[float, float], size: int
 ) -> dict[str, Any]:
-    """Pack a heat map: bytes from 0 to 255 at the highest density, the top row first."""
+    """Return a heat map as bytes, 255 at the highest density, the top row first."""
     log_p = found.heat_map(low, high, size)
-    shade = (log_p - log_p.max()).exp().sqrt()  # the root, so that a lesser lobe is seen as well
+    shade = (log_p - log_p.max()).exp().sqrt()  # the root makes a lesser mode visible
     packed = (shade.flip(0) * 255).round().byte().numpy().tobytes()
     return {
         "low": list(low),
@@ -97,7 +97,7 @@ def _heat(
 
 
 def _inset(found: ExactPosterior, inference: Inference) -> dict[str, Any] | None:
-    """Magnify where the exact posterior and the posterior are, if that is small."""
+    """Return a magnified heat map around both posteriors; None unless both are small."""
     q, p = inference.posterior, found.moments()
     if max(p.std.max().item(), q.std.max().item()) > SHARP:
         return None
@@ -112,13 +112,13 @@ def _inset(found: ExactPosterior, inference: Inference) -> dict[str, Any] | None
 
 
 def show_products(data: str, name: str, sample: Batch, inference: Inference) -> None:
-    """Check on this example what a product does exactly, and what Gaussians miss."""
+    """Show, for this example, that exact posteriors multiply, and how far Gaussians are off."""
     infer_exactly = _exact_inference(data, name)
     if infer_exactly is None or len(inference.evidence) < 2:
         return
     *first, last = inference.evidence
-    title = "Is the product right here? Checked against the exact posterior"
-    # The check takes a third of a second, so it waits until somebody looks.
+    title = "Is the product right here? A check against the exact posterior"
+    # The check takes a third of a second, so it runs only once the section is open.
     with st.expander(title, key="products", on_change="rerun") as look:
         if not look.open:
             return
@@ -128,15 +128,15 @@ def show_products(data: str, name: str, sample: Batch, inference: Inference) -> 
         )
         x, y = listing(first), last
         st.markdown(
-            f"Given z, the modalities are independent, so the exact posteriors do multiply: "
+            f"Given z, the modalities are independent, so the exact posteriors multiply: "
             f"p(z|{x}) · p(z|{y}) / p(z), normalised, differs from p(z|{x}, {y}) in "
-            f"**{100 * found.total_variation:.2f} %** of its mass, and the evidence by "
-            f"**{abs(found.evidence_error):.3f} nats**: the error of quadrature. No Gaussian has "
-            "to follow from that:"
+            f"**{100 * found.total_variation:.2f} %** of its mass, and the log evidence by "
+            f"**{abs(found.evidence_error):.3f} nats**, which is the error of the quadrature. "
+            "The same need not hold for Gaussian approximations:"
         )
         candidates = {
-            "the best Gaussian to the joint, by KL(p‖q): its mean and variances": found.best,
-            "the best Gaussians to each, multiplied, the prior divided out once": found.product,
+            "the best for the joint posterior, by KL(p‖q): its mean and variances": found.best,
+            "the product of the best for each posterior, divided once by the prior": found.product,
             "the model’s product of experts": found.q,
         }
         st.dataframe(
@@ -151,4 +151,7 @@ def show_products(data: str, name: str, sample: Batch, inference: Inference) -> 
             hide_index=True,
         )
         if found.product is None:
-            st.caption("Dividing the prior out leaves no precision here: there is no such product.")
+            st.caption(
+                "Dividing by the prior leaves no positive precision here, so there is no such "
+                "product."
+            )

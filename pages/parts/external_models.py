@@ -1,4 +1,4 @@
-"""Models that other libraries trained, scored alike, and what others report."""
+"""Models trained by other libraries and scored in the same way, and published figures."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from mvae.evaluation.log_likelihood import ESTIMATOR
 from mvae.evaluation.reliability import EARLIER
 from mvae.results.external_models import REPORTED, ExternalModel
 from mvae.results.runs import Record, annotation_weight, headline_figures
-from pages.parts.loading import peers_of
+from pages.parts.loading import external_models_of
 
-__all__ = ["show_peers"]
+__all__ = ["show_external_models"]
 
 
-def show_peers(dataset: str, records: Mapping[str, Record]) -> None:
-    """Show other libraries' models beside this project's, and what others report.
+def show_external_models(dataset: str, records: Mapping[str, Record]) -> None:
+    """Show models of other libraries beside this project's, and published figures.
 
-    A bundled model has one joint log p: what stands in the other tables stands here.
+    The joint log p of a bundled model is the same here as in the other tables.
 
     Args:
-        dataset: its name.
-        records: of this project's runs, by name.
+        dataset: the name of the data set.
+        records: this project's runs, by name.
     """
-    every = peers_of(dataset)
+    every = external_models_of(dataset)
     if not every:
         return
     scored = [peer for peer in every if peer.estimator == ESTIMATOR]
-    st.markdown("#### Beside other libraries")
+    st.markdown("#### Compared with other libraries")
     if len(scored) < len(every):
         st.caption(
             f"{len(every) - len(scored)} of {len(every)} were {EARLIER} and are not shown. "
-            "`python tests/benchmarks/peers.py` scores them anew."
+            "To score them again, run `python tests/benchmarks/peers.py`."
         )
     if scored:
         first = scored[0]
         st.caption(
             f"Joint log p of the same {first.n:,} test samples by the same estimator, K = "
-            f"{first.k:,}, whoever's trainer the model comes from: with the same networks, λ, "
-            "epochs, batches, optimiser and schedule as this project's of that name. Differences "
-            "are of the same samples, to the first model of the same pixels. "
-            "`python tests/benchmarks/peers.py` repeats it."
+            f"{first.k:,}, for every model. Models trained by another library have the same "
+            "networks, λ, epochs, batches, optimiser and schedule as this project’s model of that "
+            "name. Differences are paired, to the first model with the same pixels. To repeat the "
+            "comparison, run `python tests/benchmarks/peers.py`."
         )
     others = REPORTED.get(dataset, ())
     rows = [_row(peer, records) for peer in scored]
@@ -57,9 +57,8 @@ def show_peers(dataset: str, records: Mapping[str, Record]) -> None:
     st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True, placeholder="—")
     if others:
         st.caption(
-            f"Reported: [{others[0].source}]({others[0].link}). What is not told of them: "
-            f"{others[0].not_stated}. How pixels become black or white alone moves log p by many "
-            "nats."
+            f"Reported by [{others[0].by}]({others[0].link}). Not stated there: "
+            f"{others[0].unknown}. The binarisation of the pixels alone changes log p by many nats."
         )
 
 
@@ -72,7 +71,7 @@ def _row(peer: ExternalModel, records: Mapping[str, Record]) -> dict[str, object
         sound = joint if joint and not joint.doubt else None
         mean, se, n = (sound.mean, sound.se, sound.n) if sound else (None, None, None)
     budget: dict[str, object] = {}
-    if like := records.get(peer.model):  # the same settings, whoever trains
+    if like := records.get(peer.model):  # the settings are the same for both trainers
         budget = {"epochs": like.config.training.epochs, "λ": annotation_weight(like.config)}
     return {
         "model": peer.model,

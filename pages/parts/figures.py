@@ -1,4 +1,4 @@
-"""Figures: pure functions, arrays in, Plotly figure out."""
+"""Pictures, vectors and training curves, as pure functions that return Plotly figures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pages.parts.plain import chart_text
 
 __all__ = ["curves", "mosaic", "vectors"]
 
-#: Colours and dashes of lines, to be told apart with any colour vision and on either theme.
+#: Colours and dashes of lines, distinguishable with any colour vision and on either theme.
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8b919c", "#e69f00")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-#: Empty room between two pictures, relative to a picture.
+#: Space between two pictures, relative to a picture's width.
 GAP = 0.08
-#: Empty room for the notes below the pictures of a grid; and below a strip, of a note's line.
+#: Space for the notes below the pictures of a grid, and for each line of a note below a strip.
 ROOM, LINE = 0.35, 0.19
-#: From the first step of a path to its last: told apart on either theme, with any colour vision.
+#: Colours from the first step of a path to its last, distinguishable on either theme.
 FIRST, MIDDLE, LAST = (0, 114, 178), (139, 145, 156), (213, 94, 0)
 
 
@@ -34,12 +34,12 @@ def mosaic(
     titles: tuple[str, str],
     mark: tuple[float, float] | None = None,
 ) -> go.Figure:
-    """Lay out pictures in rows and columns, with what each shows as a note below it.
+    """Lay out pictures in rows and columns, each with a note below it.
 
     Args:
         pictures: in [0, 1], ink ``(R, C, 1, H, W)`` or colours ``(R, C, 3, H, W)``.
-        across: what stands at each column, C of them.
-        down: what stands at each row, R of them; one empty one for a strip.
+        across: tick labels of the C columns.
+        down: tick labels of the R rows; one empty label for a strip.
         notes: R rows of C notes; in a strip they may have several lines.
         titles: of the two axes.
         mark: an interval to mark above the pictures, in units of columns.
@@ -127,7 +127,7 @@ def curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> go.Figure:
     """Draw training curves, the validation score above the loss.
 
     Args:
-        histories: by model the columns "epoch", "validation_score" and "loss".
+        histories: by model, the columns "epoch", "validation_score" and "loss".
     """
     data = [
         {
@@ -159,11 +159,11 @@ def curves(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> go.Figure:
 
 
 def vectors(paths: Mapping[str, Tensor], steps: Sequence[str]) -> go.Figure:
-    """Draw how vectors change along a path: a panel for each, in it a line for each step.
+    """Draw how vectors change along a path: one panel each, with a line for each step.
 
     Args:
-        paths: by modality its vector at every step, ``(S, n)``.
-        steps: what stands at each step, S of them.
+        paths: by modality, its vector at every step, ``(S, n)``.
+        steps: names of the S steps.
     """
     columns = min(3, len(paths))
     rows = -(-len(paths) // columns)
@@ -221,7 +221,7 @@ def vectors(paths: Mapping[str, Tensor], steps: Sequence[str]) -> go.Figure:
 
 
 def _between(part: float) -> str:
-    """Give the colour of a step, from 0 to 1 of the way."""
+    """Return the colour of a step at a fraction of the path."""
     low, high = (FIRST, MIDDLE) if part < 0.5 else (MIDDLE, LAST)
     within = 2 * part if part < 0.5 else 2 * part - 1
     mixed = (round(a + within * (b - a)) for a, b in zip(low, high, strict=True))

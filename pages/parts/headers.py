@@ -1,13 +1,13 @@
-"""What the server tells a browser about itself: where it is, and what a page of it may do.
+"""The content security policy, and a script that tells a browser the server's root.
 
-Two settings are the operator's, read from the environment when the server starts:
+Two environment variables are read when the server starts:
 
 ``MVAE_EMBEDDED_BY``
-    Addresses of pages that may show the app in a frame, as ``https://moodle.example.org``, with
-    blanks between them. By default nobody may.
+    Addresses of pages that may show the app in a frame, such as ``https://moodle.example.org``,
+    separated by blanks. By default no page may.
 ``MVAE_HOST``
-    Names under which the server is reached, as ``explorer.example.org``, with blanks between them:
-    requests for another are refused. By default any name will do.
+    Host names under which the server is reached, such as ``explorer.example.org``, separated by
+    blanks; requests for any other are refused. By default every host name is accepted.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 __all__ = ["middleware"]
 
 INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
-#: One level above any page, whose address is the server's root and a name.
+#: A script that sets the server's root: one level above a page, whose address is root plus name.
 ROOT = b"<script>window.__streamlit={BACKEND_BASE_URL:new URL('.',location.href).href}</script>"
-#: An address in a policy: what could end it, or the whole policy, is not one.
+#: An address in a policy must not contain a character that would end a directive.
 SOURCE = re.compile(r"[^\s;,'\"]+")
-#: From the machine itself a server may always be asked how it is.
+#: Host names that are always accepted, so that health checks on the machine itself work.
 HERE = ("localhost", "127.0.0.1", "[::1]")
 
 
 def policy(embedded_by: Iterable[str], scripts: Iterable[bytes] = ()) -> str:
-    """Return a Content-Security-Policy that lets the app, and nothing else, run.
+    """Return a Content-Security-Policy under which only the app's own scripts run.
 
-    Components are modules in blobs, the front end has a module of WebAssembly, styles are written
-    by scripts, and pictures are data.
+    Streamlit's components are modules in blobs, its front end has a module of WebAssembly, scripts
+    write styles, and pictures are data URLs.
 
     Args:
-        embedded_by: addresses of pages that may show it in a frame.
-        scripts: those that stand in the document itself, which are known by their hashes.
+        embedded_by: addresses of pages that may show the app in a frame.
+        scripts: the inline scripts of the document, which are allowed by their hashes.
 
     Reference: https://www.w3.org/TR/CSP3/
     """
@@ -72,7 +72,7 @@ def policy(embedded_by: Iterable[str], scripts: Iterable[bytes] = ()) -> str:
 
 
 def middleware() -> list[Middleware]:
-    """Return what stands between the network and the app, by the operator's settings.
+    """Return the middleware for the settings in the environment.
 
     Raises:
         ValueError: if a setting is not a list of addresses.
@@ -90,14 +90,14 @@ def _setting(name: str) -> list[str]:
     for each in found:
         if not SOURCE.fullmatch(each):
             raise ValueError(
-                f"{name} holds {each!r}, which is no address: write addresses with blanks between "
-                "them, as https://moodle.example.org."
+                f"{name} contains {each!r}, which is not an address: write addresses separated by "
+                "blanks, such as https://moodle.example.org."
             )
     return found
 
 
 class _Headers:
-    """Add headers to whatever is answered."""
+    """Add security headers to every response."""
 
     def __init__(self, app: ASGIApp, embedded_by: list[str]) -> None:
         self.app = app
@@ -121,9 +121,9 @@ class _Headers:
 
 
 class _Document:
-    """Tell the browser where the server's root is, one level above any page.
+    """Insert a script into the document that sets the server's root, one level above any page.
 
-    Without it a link to a page makes the front end try the page's own address first, which fails
+    Without it, a link to a page makes the front end try the page's own address first, which fails
     with two errors in the browser's console before it tries the right one.
     """
 
@@ -132,7 +132,7 @@ class _Document:
 
     async def __call__(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         if "text/html" in request.headers.get("accept", ""):
-            # What is to be changed must not come compressed.
+            # A compressed body could not be edited.
             headers = [h for h in request.scope["headers"] if h[0] != b"accept-encoding"]
             request.scope["headers"] = headers
         response = await call_next(request)
@@ -141,7 +141,11 @@ class _Document:
         body = b"".join([part async for part in response.body_iterator])  # type: ignore[attr-defined]
         body = body.replace(b"<head>", b"<head>" + ROOT, 1)
         described = dict(response.headers)
-        for name in ("content-length", "etag", "last-modified"):  # of the body as it was
+        for name in (
+            "content-length",
+            "etag",
+            "last-modified",
+        ):  # these described the original body
             described.pop(name, None)
         described["Content-Security-Policy"] = policy(self.embedded_by, INLINE.findall(body))
         return Response(body, response.status_code, described)

@@ -1,4 +1,4 @@
-"""Inputs: what is known of a modality, and what a visitor says of it instead, by its kind."""
+"""Inputs: a modality's known value, and a widget to change it, by kind."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ __all__ = ["show_attributes", "show_input"]
 
 #: Width of a card's picture, of a small card's, and of a tile's, in pixels.
 WHOLE, SMALL, TILE = 140, 100, 70
-#: From so many tags on they are searched for rather than all shown.
+#: With more tags than this, a search box replaces the chips.
 MANY_TAGS = 24
-#: Width and height of a chart of numbers, in its own units.
+#: Width and height of a vector's chart, in its own units.
 CHART = (240, 48)
 
 
@@ -38,14 +38,14 @@ def show_input(
     own: Entry | None,
     small: bool = False,
 ) -> None:
-    """Show a modality, and a way to say something else where it can be said in words.
+    """Show a modality's value, with a widget to change it if it is a label, tags or a text.
 
     Args:
         m: the modality.
-        view: what is looked at.
-        value: what is known of it, ``(*event shape)``, supplied or dropped; None if nothing is.
-        own: what the test example's own is, in words.
-        small: whether there is little room.
+        view: the current view.
+        value: its value, ``(*event shape)``, supplied or dropped; None if it is unknown.
+        own: the test example's own value, as an entry.
+        small: whether the card is small.
     """
     if m.kind == "label":
         _label(m, value, own)
@@ -56,11 +56,11 @@ def show_input(
     elif value is not None:
         _shown(m, value, small)
     if m.name in view.entries and view.source == "example":
-        st.caption(f"not necessarily the example's own {m.name}")
+        st.caption(f"may differ from the example’s own {m.name}")
 
 
 def say(m: Modality, entry: Entry, own: Entry | None) -> None:
-    """Take what a visitor says of a modality, and supply it."""
+    """Set a modality to a visitor's entry, and supply it."""
     view: View = st.session_state["view"]
     entries = {name: other for name, other in view.entries.items() if name != m.name}
     if entry != own:
@@ -70,11 +70,11 @@ def say(m: Modality, entry: Entry, own: Entry | None) -> None:
 
 
 def _shown(m: Modality, value: Tensor, small: bool) -> None:
-    """Show what can only be looked at: a picture, or numbers as a line."""
+    """Show a value that cannot be edited: a picture, or numbers as a line."""
     if m.kind == "image" or m.grid:
         value = vector_as_image(m, value) if m.grid else value
         width = TILE if m.tile is not None else SMALL if small else WHOLE
-        alt = f"the {m.name} that is supplied or dropped"
+        alt = f"value of {m.name}"
         st.image(as_image(value, width), output_format="PNG", alt=alt)
     else:
         numbers = value.tolist()
@@ -83,7 +83,7 @@ def _shown(m: Modality, value: Tensor, small: bool) -> None:
 
 
 def _line(numbers: Sequence[float]) -> str:
-    """Draw numbers as a line, with a dot for each where there are few."""
+    """Return an SVG of numbers as a line, with dots if they are few."""
     width, height = CHART
     low, high = min(numbers), max(numbers)
     scale = (height - 8) / ((high - low) or 1)
@@ -103,7 +103,7 @@ def _line(numbers: Sequence[float]) -> str:
 
 
 def _label(m: Modality, value: Tensor | None, own: Entry | None) -> None:
-    """Show the categories, of which one is chosen unless nothing is known."""
+    """Show the categories, with the known one selected."""
     chosen = None if value is None else int(value)
     key = f"label {m.name}"
     st.pills(
@@ -118,7 +118,7 @@ def _label(m: Modality, value: Tensor | None, own: Entry | None) -> None:
 
 
 def _tags(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> None:
-    """Show all tags if they are few, else those that are on, and a way to find others."""
+    """Show all tags as chips if they are few, otherwise those present in a search box."""
     on = () if value is None else entry_of(value, m)
     assert isinstance(on, tuple)
     if len(m.categories) > MANY_TAGS:
@@ -147,10 +147,10 @@ def _in_order(m: Modality, tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def _text(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> None:
-    """Show a box to type in, and below it the tokens that the model is given."""
+    """Show a text box, and below it the tokens that the model receives."""
     key, kept = f"text {m.name}", f"refused {m.name}"
     there = view.entries.get(m.name, own)
-    # What is refused stands in the box until there is other evidence.
+    # A refused text stays in the box until the evidence changes.
     identity = (view.data, view.model, view.source, view.sample, view.drawing, there)
     refused = st.session_state.get(kept)
     if refused is not None and refused[0] != identity:
@@ -174,14 +174,14 @@ def _text(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> N
         on_change=follow(key, refused[1] if refused else there or "", take),
     )
     if refused:
-        known = "" if value is None else " The text before it stays."
+        known = "" if value is None else " The previous text is kept."
         st.warning(f"{plain(refused[2])}{known}")
     if value is not None:
         _tokens(m, value)
 
 
 def _tokens(m: Modality, value: Tensor) -> None:
-    """Show the tokens of a text in boxes, and how many more fit if it is long."""
+    """Show the tokens of a text in boxes, and how many more fit if the text is long."""
     tokens = [m.categories[token] for token in value[text_mask(value)].tolist() if token]
     marked = any(token.startswith(WORD) for token in tokens)
     boxes = "".join(
@@ -203,7 +203,7 @@ def show_attributes(
     own: dict[str, Entry],
     colours: dict[str, str],
 ) -> None:
-    """Show all that is said by no or yes: a chip for each, which also supplies or drops it."""
+    """Show all yes-or-no labels as chips, which also supply or drop them."""
     there = {
         m.name: int(sample.values[m.name][0])
         for m in attributes
@@ -215,7 +215,7 @@ def show_attributes(
     words = (NO, YES)
 
     def chip(m: Modality) -> Chip:
-        # A click first says the opposite of the example, then nothing, then as it is again.
+        # The first click negates the example's value, the second drops it, the third restores it.
         first = own.get(m.name, 1)
         states = (YES, NO, OFF) if first else (NO, YES, OFF)
         return Chip(
@@ -242,7 +242,7 @@ def show_attributes(
         st.button(
             "All",
             key="attributes on",
-            help="Supply all of them",
+            help="Supply all attributes",
             type="tertiary",
             disabled=len(heard) == len(there),
             on_click=all_or_none,
@@ -251,7 +251,7 @@ def show_attributes(
         st.button(
             "None",
             key="attributes off",
-            help="Drop all of them",
+            help="Drop all attributes",
             type="tertiary",
             disabled=not heard,
             on_click=all_or_none,
@@ -261,4 +261,4 @@ def show_attributes(
     st.caption("✓ yes, ✗ no, dashed: not supplied. Click to change.")
     other = [name for name in heard if name in view.entries]
     if other and view.source == "example":
-        st.caption(f"not necessarily the example's own: {', '.join(other)}")
+        st.caption(f"may differ from the example’s own: {', '.join(other)}")

@@ -1,4 +1,4 @@
-"""A component's files: ES modules joined into the one script that a component may have."""
+"""A component's files, its ES modules bundled into the one script that Streamlit allows."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ IMPORT = re.compile(r'^import [^;]*? from "(\.\.?/[a-z/_]+\.js)";\n', re.MULTILI
 
 
 def script(module: Path, seen: set[Path] | None = None) -> str:
-    """Put a module behind those that it imports, each of them once.
+    """Return a module preceded by all modules that it imports, each included once.
 
-    They then share one scope, so names at their top level must differ.
+    They share one scope, so their top-level names must differ.
     """
     seen = set() if seen is None else seen
     if module in seen:
@@ -27,7 +27,7 @@ def script(module: Path, seen: set[Path] | None = None) -> str:
 
 
 def files_of(init: str, name: str) -> dict[str, str]:
-    """Read the html, css and js of the component whose ``__init__.py`` asks for them.
+    """Return the html, css and js of the component in the folder of an ``__init__.py``.
 
     Example:
         >>> import pages.parts.pad

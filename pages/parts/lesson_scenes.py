@@ -1,4 +1,4 @@
-"""What the lesson's scenes stand for: checkpoints, examples, and the state that a link holds."""
+"""The data of the lesson's scenes: checkpoints, examples, and the state kept in a link."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
 from pages.parts.lesson import DraggableExpert, DraggableExperts, Scene
 from pages.parts.loading import load, of_models
-from pages.parts.versions import kept
+from pages.parts.versions import cached_by
 
 __all__ = [
     "checkpoints_for",
@@ -23,9 +23,9 @@ __all__ = [
 ]
 
 
-@kept(lambda scene: of_models("*"), max_entries=8)
+@cached_by(lambda scene: of_models("*"), max_entries=8)
 def checkpoints_for(scene: Scene) -> list[tuple[str, str]]:
-    """Find the first data set with a model of each objective that fits a scene, in that order."""
+    """Return (data set, model) for each objective, from the first data set that fits a scene."""
     for data, names in checkpoint.available(checkpoint.CHECKPOINTS).items():
         fitting = {}
         for name in names:
@@ -34,7 +34,7 @@ def checkpoints_for(scene: Scene) -> list[tuple[str, str]]:
                 tiles = any(m.tile is not None for m in config.modalities)
                 if tiles == scene.tiles and (config.latents == 2) == scene.flat:
                     if config.objective.name in scene.objectives:
-                        load(data, name)  # whole, and not only described
+                        load(data, name)  # raises if the weights are missing or damaged
                     fitting.setdefault(config.objective.name, (data, name))
             except checkpoint.CheckpointError:
                 continue
@@ -44,12 +44,12 @@ def checkpoints_for(scene: Scene) -> list[tuple[str, str]]:
 
 
 def label_of(config: ModelConfig) -> str:
-    """Name the first label of a model."""
+    """Return the name of a model's first label."""
     return next(m.name for m in config.modalities if m.kind == "label")
 
 
 def example(scene: Scene, config: ModelConfig, samples: Batch) -> Batch:
-    """Take the example of a scene, its label changed if the scene says so."""
+    """Return the example of a scene, with the label that the scene sets, if any."""
     values = dict(samples[slice(scene.sample, scene.sample + 1)].values)
     if scene.label is not None:
         values[label_of(config)] = torch.tensor([scene.label])
@@ -57,7 +57,7 @@ def example(scene: Scene, config: ModelConfig, samples: Batch) -> Batch:
 
 
 def supplied(scene: Scene, text: str | None, config: ModelConfig) -> tuple[str, ...]:
-    """Name what is supplied: as a link or the visitor left it, or as the scene begins."""
+    """Return the supplied modalities: those of the link, or else those the scene begins with."""
     names = [m.name for m in config.modalities]
     if text is not None:
         return tuple(name for name in dict.fromkeys(text.split(",")) if name in names)
@@ -65,9 +65,9 @@ def supplied(scene: Scene, text: str | None, config: ModelConfig) -> tuple[str, 
 
 
 def write_experts(rows: object) -> str:
-    """Write where witnesses stand: means, standard deviations and 1 or 0, for each of them.
+    """Write the state of draggable experts for a link: means, standard deviations, and 1 or 0.
 
-    What a browser sent may be anything; what is no list of such numbers is written as nothing.
+    The rows come from a browser and may be anything; invalid ones give an empty string.
 
     Example:
         >>> write_experts([[1.5, 0.25, 1], [-2, 1, 0]])
@@ -75,14 +75,14 @@ def write_experts(rows: object) -> str:
     """
     if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
         return ""
-    # The bound also keeps out what is not a number, or too long to be a float.
+    # The bound also excludes NaN, and integers too large for a float.
     if not all(isinstance(x, int | float) and abs(x) < 100 for row in rows for x in row):
         return ""
     return ";".join(",".join(f"{round(x, 3):g}" for x in row) for row in rows)
 
 
 def read_experts(text: str | None, scene: DraggableExperts) -> DraggableExperts | None:
-    """Read where witnesses stand; None if that does not fit the scene."""
+    """Read the state of draggable experts from a link; None if it does not fit the scene."""
     if text is None:
         return None
     dims = len(scene.experts[0].mean)
@@ -95,7 +95,7 @@ def read_experts(text: str | None, scene: DraggableExperts) -> DraggableExperts 
     placed = []
     for expert, row in zip(scene.experts, rows, strict=True):
         mean, std = tuple(row[:dims]), tuple(row[dims : 2 * dims])
-        # written so that what is not a number fails it too
+        # written so that NaN is refused too
         if not all(abs(m) <= 5 for m in mean) or not all(0.1 <= s <= 5 for s in std):
             return None
         placed.append(DraggableExpert(expert.name, mean, std, row[-1] == 1))

@@ -1,4 +1,4 @@
-"""Links: a view written as query parameters, and read from them again."""
+"""Links: a view is written to query parameters and read from them."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ from pages.parts.view import (
     SOURCES,
     STARTS,
     View,
+    colourable,
     compared,
-    place,
+    read_coordinates,
     repair,
-    shaded,
     sources,
 )
 
 __all__ = ["open_view", "parse", "url_of"]
 
-#: Characters that the state of a lesson's stage may have.
+#: Largest number of characters of a lesson's state.
 LONGEST = 200
-#: Those that stand in the URL under their own name, as they are.
+#: Fields of a view that are written to the URL as they are, under their own names.
 SIMPLE = (
     *("source", "sample", "drawing", "seed", "start", "across", "down", "other"),
     *("step", "lesson", "training", "given", "colour", "shade", "picture"),
     *("pair", "best", "noise", "method", "count", "pinned", "kind", "shown"),
 )
-#: Those that are numbers with commas between them.
+#: Fields that are written as comma-separated numbers.
 LISTS = ("dims", "plane", "at")
 
 
 def open_view() -> tuple[View, list[str]]:
-    """Give the current view, and sentences on what in the link could not be followed.
+    """Return the current view, and a sentence for each part of the link that is invalid.
 
-    The URL is read when a session begins and whenever it is not what this session wrote last:
-    someone followed a link, or went back. What someone just did on the page goes before it, since
-    the browser may have sent that before it had the URL of the event before.
+    The URL is read when a session begins, and whenever it differs from the one this session wrote
+    last, because the visitor followed a link or went back. An action on the page takes precedence,
+    since the browser may have sent it before it received the previous URL.
     """
     params = st.query_params.to_dict()
     state = st.session_state
@@ -61,8 +61,8 @@ def open_view() -> tuple[View, list[str]]:
     acted = state.pop("acted", False)
     if "view" not in state or (params and params != state.get("written") and not acted):
         state["view"], problems = parse(params)
-    if gone(state["view"]):
-        # As if a link had asked for it: what it was, and what is shown instead.
+    if checkpoint_missing(state["view"]):
+        # Parse the view like a link, so that a sentence tells what is missing and what replaces it.
         state["view"], problems = parse(url_of(state["view"]))
     state["view"] = repair(state["view"])
     written = url_of(state["view"])
@@ -72,14 +72,14 @@ def open_view() -> tuple[View, list[str]]:
     return state["view"], problems
 
 
-def gone(view: View) -> bool:
-    """Whether a checkpoint that is looked at is there no more."""
+def checkpoint_missing(view: View) -> bool:
+    """Whether a checkpoint of the view no longer exists."""
     there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
     return not {view.model, *(view.models or ())} <= set(there)
 
 
 def url_of(view: View) -> dict[str, str]:
-    """Write a view as query parameters; what is as usual is left out."""
+    """Return a view as query parameters, without fields that have their default value."""
     usual = View("", "")
     params = {"data": view.data, "model": view.model}
     if view.supply is not None:
@@ -99,11 +99,11 @@ def url_of(view: View) -> dict[str, str]:
 
 
 def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
-    """Read a view from query parameters; what cannot be followed is replaced, with a sentence."""
+    """Read a view from query parameters; invalid values are replaced, with a sentence for each."""
     problems: list[str] = []
     there = checkpoint.available(checkpoint.CHECKPOINTS)
     if not there:
-        return View("", ""), ["There is no checkpoint to look at; README says how to train one."]
+        return View("", ""), ["There are no checkpoints; the README explains how to train one."]
     data = _choice(params, "data", list(there), "data set", problems)
     model = _choice(params, "model", there[data], f"model of {data}", problems)
     view = View(data, model)
@@ -111,7 +111,7 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         modalities = load(data, model)[1].modalities
         count = len(samples_of(data, model))
     except checkpoint.CheckpointError:
-        return view, problems  # the page says what is wrong with the checkpoint
+        return view, problems  # the page shows what is wrong with the checkpoint
     latents = load(data, model)[1].latents
 
     across = _number(params, "across", latents, "latent dimension", problems)
@@ -122,8 +122,8 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
     source = _choice(params, "source", list(SOURCES), "source of pictures", problems)
     if source not in sources(modalities):
         problems.append(
-            f"The link asks for a picture from “{SOURCES[source]}”, which {data} does not take; "
-            "a test example stands in for it."
+            f"The link asks for a picture from “{SOURCES[source]}”, which {data} does not accept; "
+            "a test example is shown instead."
         )
         source = "example"
     view = View(
@@ -141,13 +141,13 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
         other=_number({"other": "1"} | dict(params), "other", count, "test example", problems) or 0,
         dims=_dimensions(params, "dims", latents, problems)[:MAX_DIMS],
         plane=_dimensions(params, "plane", latents, problems),
-        at=_place(params.get("at"), problems),
+        at=_held_latent(params.get("at"), problems),
         step=_step(params, problems),
         lesson=params.get("lesson", "")[:LONGEST] if "lesson" in params else None,
         training=int(number) if (number := params.get("training")) in ("1", "2") else 0,
         given=_given(params.get("given", ""), modalities, problems),
         colour=_choice(params, "colour", list(COLOURINGS), "colouring", problems),
-        shade=_other(params, "shade", shaded(modalities), "colouring", problems),
+        shade=_other(params, "shade", colourable(modalities), "colouring", problems),
         picture=_other(
             params, "picture", [g[0].name for g in pictures(modalities)], "picture", problems
         ),
@@ -157,12 +157,12 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
     )
     view = replace(view, pinned=_pinned(params.get("pinned", ""), view, problems))
     if params.get("plane") and len(view.plane) != 2:
-        problems.append("A plane needs two different dimensions; shown is the usual one.")
+        problems.append("A plane needs two different dimensions; the default plane is shown.")
         view = replace(view, plane=(), at=None)
     if view.source == "upload" and uploaded(data) is None:
         problems.append(
-            "This link was made with an uploaded picture, which links leave out; "
-            "a test example stands in for it."
+            "This link was made with an uploaded picture, which links do not contain; "
+            "a test example is shown instead."
         )
         view = replace(view, source="example")
     return replace(view, **_theory(params, problems)), problems
@@ -186,8 +186,8 @@ def _choice(
     if value in options:
         return value
     problems.append(
-        f"The link asks for a {what} called “{value[:40]}”, which is not here; "
-        f"shown is {options[0]} (there are: {', '.join(options)})."
+        f"The link asks for a {what} called “{value[:40]}”, which does not exist; "
+        f"{options[0]} is shown instead (available: {', '.join(options)})."
     )
     return options[0]
 
@@ -210,22 +210,22 @@ def _dimensions(
 def _other(
     params: Mapping[str, str], name: str, options: list[str], what: str, problems: list[str]
 ) -> str:
-    """Give a choice other than the first; empty for that."""
+    """Return the chosen option, or an empty string for the first one."""
     found = _choice(params, name, options or [""], what, problems)
     return "" if found in options[:1] else found
 
 
-def _place(text: str | None, problems: list[str]) -> tuple[float, float] | None:
+def _held_latent(text: str | None, problems: list[str]) -> tuple[float, float] | None:
     if text is None:
         return None
     try:
-        found = place([float(part) for part in text.split(",")])
+        found = read_coordinates([float(part) for part in text.split(",")])
     except ValueError:
         found = None
     if found is None:
         problems.append(
-            f"The link holds a latent at “{text[:40]}”, which is not two numbers "
-            f"between −{FARTHEST} and {FARTHEST}; shown is the posterior."
+            f"The link holds a latent at “{text[:40]}”, which is not a pair of numbers "
+            f"between −{FARTHEST} and {FARTHEST}; the posterior is shown instead."
         )
     return found
 
@@ -235,8 +235,8 @@ def _step(params: Mapping[str, str], problems: list[str]) -> int:
     if text in map(str, range(1, len(STEPS) + 1)):
         return int(text)
     problems.append(
-        f"The link asks for step “{text[:40]}” of the lesson, which has {len(STEPS)}; "
-        "it begins at the first."
+        f"The link asks for step “{text[:40]}” of the lesson, which has {len(STEPS)} steps; "
+        "the first one is shown instead."
     )
     return 1
 
@@ -275,7 +275,7 @@ def _supply(
         if name not in names:
             problems.append(
                 f"The link supplies a modality called “{name[:40]}”, which this model does not "
-                f"have (it has: {', '.join(names)})."
+                f"have (available: {', '.join(names)})."
             )
     return tuple(name for name in wanted if name in names)
 
@@ -286,7 +286,7 @@ def _given(text: str, modalities: tuple[Modality, ...], problems: list[str]) -> 
         return text
     problems.append(
         f"The link asks for a map given “{text[:40]}”, which this model does not have "
-        f"(it has: {', '.join(names)}); shown is the map given all of them together."
+        f"(available: {', '.join(names)}); the map given all of them together is shown instead."
     )
     return ""
 
@@ -297,13 +297,15 @@ def _models(text: str | None, there: list[str], problems: list[str]) -> tuple[st
     wanted = [name for name in dict.fromkeys(text.split(",")) if name]
     found = [name for name in wanted if name in there]
     problems += [
-        f"The link compares a model called “{name[:40]}”, which is not here "
-        f"(there are: {', '.join(there)})."
+        f"The link compares a model called “{name[:40]}”, which does not exist "
+        f"(available: {', '.join(there)})."
         for name in wanted
         if name not in there
     ]
     if len(found) > MAX_MODELS:
-        problems.append(f"The link compares {len(found)} models; shown are the first {MAX_MODELS}.")
+        problems.append(
+            f"The link compares {len(found)} models; only the first {MAX_MODELS} are shown."
+        )
     return tuple(found[:MAX_MODELS])
 
 
@@ -312,6 +314,6 @@ def _pinned(name: str, view: View, problems: list[str]) -> str:
         return name
     problems.append(
         f"The link pins “{name[:40]}”, which is not among the models that it compares; "
-        "the first of them is the reference."
+        "the first of them is pinned instead."
     )
     return ""

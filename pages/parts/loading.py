@@ -1,4 +1,4 @@
-"""Checkpoints in memory: shared by all visitors, loaded afresh as a whole when a file changes."""
+"""Checkpoints in memory, shared by all visitors and loaded again when a file changes."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ from mvae.models.base import MultimodalModel
 from mvae.results.external_models import FILE as PEERS
 from mvae.results.external_models import ExternalModel, load_external_models
 from mvae.results.runs import Record, runs
-from mvae.training.weak_supervision import Point, read_points
-from pages.parts.versions import kept, stamps
+from mvae.training.weak_supervision import Point, curves
+from pages.parts.versions import cached_by, stamps
 
 __all__ = [
     "classifier_of",
+    "external_models_of",
     "files_of",
     "load",
     "map_of",
     "metrics_of",
     "of_models",
     "of_samples",
-    "peers_of",
     "records_of",
     "samples_of",
     "supervision_of",
+    "titles_of",
     "version_of",
 ]
 
-#: Models kept in memory, of some 10 MB each: the six that Compare may show, and two more. Loading
-#: one again takes a twentieth of a second; ``tests/benchmarks/memory.py`` measures all of them.
+#: Models kept in memory, about 10 MB each: the six that Compare may show, and two more. Loading a
+#: model takes 0.05 s; ``tests/benchmarks/memory.py`` measures the memory of all of them.
 MODELS = 8
 CONFIG, WEIGHTS, SAMPLES = "config.json", "weights.safetensors", "samples.safetensors"
 
 
 def files_of(dataset: str, *names: str) -> list[Path]:
-    """Return where files of a data set, or of a model if a name has a slash, are."""
+    """Return the paths of files of a data set; a name may contain a model's folder."""
     return [checkpoint.CHECKPOINTS / dataset / name for name in names]
 
 
@@ -51,7 +52,7 @@ def _of_weights(dataset: str, model: str) -> Hashable:
     return stamps(*files_of(dataset, f"{model}/{CONFIG}", f"{model}/{WEIGHTS}"))
 
 
-@kept(_of_weights, max_entries=MODELS)
+@cached_by(_of_weights, max_entries=MODELS)
 def _load(dataset: str, model: str) -> tuple[MultimodalModel, ModelConfig, str]:
     built, config = checkpoint.load_model(dataset, model, checkpoint.CHECKPOINTS)
     digest = hashlib.sha256(config.model_dump_json().encode())
@@ -61,25 +62,25 @@ def _load(dataset: str, model: str) -> tuple[MultimodalModel, ModelConfig, str]:
 
 
 def load(dataset: str, model: str) -> tuple[MultimodalModel, ModelConfig]:
-    """Return a model of the files as they are now.
+    """Return a model and its configuration, from the files as they are now.
 
     Raises:
-        CheckpointError: if there is none, or no more, or if it is damaged.
+        CheckpointError: if the checkpoint does not exist or is damaged.
     """
     return _load(dataset, model)[:2]
 
 
 def version_of(dataset: str, model: str) -> str:
-    """Return a hash of what :func:`load` returns: of the description and of all weights."""
+    """Return a hash of a model's configuration and weights."""
     return _load(dataset, model)[2]
 
 
 def of_samples(dataset: str, model: str) -> Hashable:
-    """Return the version of a model and of its data set's examples together."""
+    """Return a key that changes with a model or with the examples of its data set."""
     return version_of(dataset, model), stamps(*files_of(dataset, SAMPLES))
 
 
-@kept(of_samples, max_entries=MODELS)
+@cached_by(of_samples, max_entries=MODELS)
 def samples_of(dataset: str, model: str) -> Batch:
     """Return the bundled test examples of a model's data set."""
     _, config = load(dataset, model)
@@ -90,14 +91,14 @@ def _of_metrics(dataset: str, model: str) -> Hashable:
     return stamps(*files_of(dataset, f"{model}/metrics.json", f"{model}/{WEIGHTS}"))
 
 
-@kept(_of_metrics, max_entries=32)
+@cached_by(_of_metrics, max_entries=32)
 def metrics_of(dataset: str, model: str) -> Metrics | None:
-    """Return a model's metrics, if there are any of exactly these weights."""
+    """Return a model's metrics, or None if there are none for exactly these weights."""
     return checkpoint.load_metrics(dataset, model, checkpoint.CHECKPOINTS)
 
 
 def of_models(datasets: str) -> Hashable:
-    """Return what changes with any model, or its figures, of the data sets of a pattern."""
+    """Return a key that changes with any model or figure of the data sets matching a pattern."""
     found = (
         checkpoint.CHECKPOINTS.glob(f"{datasets}/*/{name}")
         for name in (CONFIG, WEIGHTS, "metrics.json")
@@ -105,29 +106,43 @@ def of_models(datasets: str) -> Hashable:
     return tuple((str(path), stamps(path)) for paths in found for path in sorted(paths))
 
 
-@kept(lambda dataset: of_models(escape(dataset)), max_entries=4)
+@cached_by(lambda dataset: of_models(escape(dataset)), max_entries=4)
 def records_of(dataset: str) -> list[Record]:
-    """Return all runs of a data set, for which each one's weights are hashed."""
+    """Return all runs of a data set; the weights of each are hashed to check its figures."""
     return runs(dataset, checkpoint.CHECKPOINTS)
+
+
+@cached_by(lambda dataset: of_models(escape(dataset)), max_entries=8)
+def titles_of(dataset: str) -> dict[str, str]:
+    """Return a label for each model of a data set: its name and title, or its name if damaged."""
+    labels = {}
+    for name in checkpoint.available(checkpoint.CHECKPOINTS)[dataset]:
+        try:
+            config = checkpoint.load_config(checkpoint.CHECKPOINTS / dataset / name)
+        except checkpoint.CheckpointError:
+            labels[name] = name
+        else:
+            labels[name] = f"{name} · {config.objective.network.title}"
+    return labels
 
 
 def _of_supervision(dataset: str) -> Hashable:
     return stamps(*files_of(dataset, "supervision.csv"))
 
 
-@kept(_of_supervision, max_entries=8)
+@cached_by(_of_supervision, max_entries=8)
 def supervision_of(dataset: str) -> list[Point]:
-    """Return what was measured with few labels."""
-    return read_points(checkpoint.CHECKPOINTS / dataset / "supervision.csv")
+    """Return the accuracies measured with few labels."""
+    return curves(checkpoint.CHECKPOINTS / dataset / "supervision.csv")
 
 
-def _of_peers(dataset: str) -> Hashable:
+def _of_external_models(dataset: str) -> Hashable:
     return stamps(*files_of(dataset, PEERS))
 
 
-@kept(_of_peers, max_entries=8)
-def peers_of(dataset: str) -> list[ExternalModel]:
-    """Return what other libraries' models were scored with."""
+@cached_by(_of_external_models, max_entries=8)
+def external_models_of(dataset: str) -> list[ExternalModel]:
+    """Return the scores of models trained by other libraries."""
     return load_external_models(dataset, checkpoint.CHECKPOINTS)
 
 
@@ -135,9 +150,9 @@ def _of_map(dataset: str, model: str) -> Hashable:
     return of_samples(dataset, model), stamps(*files_of(dataset, f"{model}/map.safetensors"))
 
 
-@kept(_of_map, max_entries=MODELS)
+@cached_by(_of_map, max_entries=MODELS)
 def map_of(dataset: str, model: str) -> LatentMap:
-    """Return a model's map."""
+    """Return the map of a model's latent space."""
     return load_map(dataset, model, checkpoint.CHECKPOINTS)
 
 
@@ -145,8 +160,8 @@ def _of_classifier(dataset: str, model: str) -> Hashable:
     return version_of(dataset, model), stamps(*files_of(dataset, CLASSIFIER))
 
 
-@kept(_of_classifier, max_entries=4)
+@cached_by(_of_classifier, max_entries=4)
 def classifier_of(dataset: str, model: str) -> Classifier:
-    """Return the classifier that names the pictures of a model's data set."""
+    """Return the classifier of the pictures of a model's data set."""
     _, config = load(dataset, model)
     return classifier.load_classifier(dataset, config.modalities, checkpoint.CHECKPOINTS)

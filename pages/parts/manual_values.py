@@ -1,4 +1,4 @@
-"""Entries: what a visitor says for a modality in words, as a tensor, in links and in code."""
+"""Values that a visitor enters for labels, tags and texts: as tensors, in links and in code."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = [
     "write",
 ]
 
-#: A label's category; the tags that are on, in their order; a text as it was typed.
+#: A label's category, the tags that are present in their order, or a text as typed.
 Entry = int | tuple[str, ...] | str
 
-#: Characters that a text may have, whatever its vocabulary: more would fit into no link.
+#: Largest number of characters of a text: a longer one would not fit into a link.
 LONGEST = 1000
 
 
 def is_attribute(m: Modality) -> bool:
-    """Whether a modality says no or yes of something.
+    """Whether a modality is a label with the categories no and yes.
 
     Example:
         >>> Hat = Modality(
@@ -42,11 +42,11 @@ def is_attribute(m: Modality) -> bool:
 
 
 def tensor_of(entry: Entry, m: Modality) -> Tensor:
-    """Make a batch of one of an entry, ``(1, *event shape)``.
+    """Return an entry as a batch of one, ``(1, *event shape)``.
 
     Raises:
-        InputError: if it is a text that cannot be written in the modality's tokens.
-        ValueError: if it is of another kind than the modality, or out of its range.
+        InputError: if it is a text that the modality's tokens cannot represent.
+        ValueError: if it does not fit the modality's kind, or is out of range.
     """
     match m.kind, entry:
         case "label", int() if 0 <= entry < m.shape[0]:
@@ -56,15 +56,15 @@ def tensor_of(entry: Entry, m: Modality) -> Tensor:
         case "text", str():
             if len(entry) > LONGEST:
                 raise InputError(
-                    f"This text has {len(entry):,} characters, and {m.name} takes {LONGEST:,} at "
-                    "most: shorten it."
+                    f"This text has {len(entry):,} characters, but {m.name} takes at most "
+                    f"{LONGEST:,}: shorten it."
                 )
             return encode(entry, m).unsqueeze(0)
     raise ValueError(f"{m.name}, a {m.kind}, cannot be {entry!r}")
 
 
 def entry_of(value: Tensor, m: Modality) -> Entry:
-    """Say in words what a datum is, ``(*event shape)``.
+    """Return a value, ``(*event shape)``, as an entry.
 
     Example:
         >>> hats = Modality(
@@ -82,7 +82,7 @@ def entry_of(value: Tensor, m: Modality) -> Entry:
 
 
 def write(entry: Entry) -> str:
-    """Write an entry for a link; a comma in the name of a tag is escaped as links escape it.
+    """Write an entry for a link; commas and percent signs in tags are percent-encoded.
 
     Example:
         >>> write(("hat", "red, or pink"))
@@ -94,37 +94,37 @@ def write(entry: Entry) -> str:
 
 
 def read_index(text: str, count: int, what: str, problems: list[str]) -> int | None:
-    """Read an index below a count from a link, or None; then a sentence is added."""
+    """Read an index below a count from a link; if invalid, add a sentence and return None."""
     if text.isdecimal() and text.isascii() and len(text) < 10 and int(text) < count:
         return int(text)
     problems.append(
-        f"The link asks for {what} “{text[:40]}”, which is not here: "
+        f"The link asks for {what} “{text[:40]}”, which does not exist: "
         f"they are numbered 0 to {count - 1}."
     )
     return None
 
 
 def read(text: str, m: Modality, problems: list[str]) -> Entry | None:
-    """Read an entry from a link, or None; a sentence is added for what cannot be followed."""
+    """Read an entry from a link, or return None; add a sentence for each invalid part."""
     if m.kind == "label":
         return read_index(text, m.shape[0], m.name, problems)
     if m.kind == "tags":
         wanted = {tag.replace("%2C", ",").replace("%25", "%") for tag in text.split(",") if tag}
         problems += [
-            f"The link sets a tag “{tag[:40]}” of {m.name}, which is not here."
+            f"The link sets a tag “{tag[:40]}” of {m.name}, which does not exist."
             for tag in sorted(wanted - set(m.categories))
         ]
         return tuple(tag for tag in m.categories if tag in wanted)
     try:
         tensor_of(text, m)
     except InputError as error:
-        problems.append(f"The link sets a text of {m.name} that cannot be used. {error}")
+        problems.append(f"The link sets a text for {m.name} that cannot be used. {error}")
         return None
     return text
 
 
 def expression_of(entry: Entry, m: Modality) -> str:
-    """Write the expression of Python that gives the tensor of an entry."""
+    """Return the Python expression that evaluates to the tensor of an entry."""
     if isinstance(entry, int):
         return f"torch.tensor([{entry}])"
     own = f'model.modality("{m.name}")'

@@ -1,4 +1,4 @@
-"""A measured figure in a cell of text, with its error and n."""
+"""Measured figures as the text of a table cell, with their error and n."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pages.parts.sentences import with_error
 
 __all__ = ["IN_PARENTHESES", "figure_cell", "spread_cell"]
 
-#: What stands in a cell without a figure.
+#: The text of a cell without a figure.
 NOTHING = "—"
-#: What is said below a table that has figures in parentheses.
-IN_PARENTHESES = f"In parentheses: no result, as {DISTRUSTED}."
+#: The note below a table that has figures in parentheses.
+IN_PARENTHESES = f"A figure in parentheses is not reliable: {DISTRUSTED}."
 
 
 def figure_cell(x: HeadlineFigure | None) -> str:
-    """Write a figure, its standard error and n; in parentheses what its diagnostics distrust.
+    """Write a figure, its standard error and n, in parentheses if its diagnostics failed.
 
     Example:
         >>> figure_cell(HeadlineFigure(-69.75, 0.218, 1000, "")), figure_cell(None)
@@ -34,7 +34,7 @@ def figure_cell(x: HeadlineFigure | None) -> str:
 
 
 def spread_cell(x: Spread | None, seeds: int) -> str:
-    """Write a mean over seeds and their standard deviation; how many they are, if not all.
+    """Write a mean over seeds, their standard deviation, and their number if some are missing.
 
     Example:
         >>> spread_cell(Spread(-70.1234, 0.1, 1000, (1, 2)), 3), spread_cell(None, 3)

@@ -1,4 +1,4 @@
-"""Pictures for the page: colours, or ink in the colour of the text, so that both themes fit."""
+"""Pictures for the page, in colour or as ink in the text's colour, which suits both themes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["as_image", "framed", "ink", "inked", "visible"]
 
 
 def ink() -> tuple[int, int, int]:
-    """Give the colour of ink in the visitor's theme, as red, green and blue."""
+    """Return the colour of ink in the visitor's theme, as red, green and blue."""
     return (236, 238, 242) if st.context.theme.type == "dark" else (17, 19, 24)
 
 
 def inked(image: Modality, modalities: Iterable[Modality]) -> bool:
-    """Whether an image is shown as ink, the brighter the more of it, and not as it is.
+    """Whether an image is shown as ink, where brighter pixels mean more ink.
 
-    One of colours is shown as it is; so is a grey one beside it, whose negative nobody would
-    recognise.
+    Colour images are shown unchanged, and so are grey-scale ones beside them, such as photographs,
+    whose negatives would be hard to recognise.
 
     Example:
         >>> m = Modality(name="image", kind="image", shape=(1, 9, 9), likelihood="bernoulli")
@@ -36,17 +36,17 @@ def inked(image: Modality, modalities: Iterable[Modality]) -> bool:
 
 
 def visible(picture: Tensor, image: Modality, modalities: Iterable[Modality]) -> Tensor:
-    """Give a picture ``(..., C, H, W)`` of an image three channels, unless it is ink."""
+    """Return a picture ``(..., C, H, W)`` with three channels, or unchanged if it is ink."""
     return picture if inked(image, modalities) else picture.expand(*picture.shape[:-3], 3, -1, -1)
 
 
 def framed(pictures: Tensor, room: tuple[int, int, int, int]) -> Tensor:
-    """Leave empty room around pictures.
+    """Return pictures with transparent margins.
 
     Args:
         pictures: ink ``(..., 1, H, W)``, or colours ``(..., 3, H, W)``, which get a fourth
-            channel, how opaque they are.
-        room: pixels left, right, above and below.
+            channel, the opacity.
+        room: width of the margins in pixels: left, right, top, bottom.
     """
     if pictures.shape[-3] == 3:
         pictures = torch.cat((pictures, torch.ones_like(pictures[..., :1, :, :])), -3)
@@ -54,12 +54,11 @@ def framed(pictures: Tensor, room: tuple[int, int, int, int]) -> Tensor:
 
 
 def as_image(picture: Tensor, width: int) -> Image.Image:
-    """Enlarge a picture in [0, 1] so that its pixels stay squares.
+    """Return a picture in [0, 1] enlarged by a whole factor, so that its pixels stay square.
 
     Args:
-        picture: ink ``(1, H, W)``, or colours ``(3, H, W)``, or with a fourth channel, how
-            opaque they are.
-        width: in pixels, or a little less.
+        picture: ink ``(1, H, W)``, colours ``(3, H, W)``, or colours and opacity ``(4, H, W)``.
+        width: greatest width in pixels.
     """
     values = (picture.clamp(0, 1) * 255).round().byte().numpy()
     _, height, across = values.shape

@@ -1,7 +1,7 @@
-"""Plain text: what a link, a file, a folder or an error says, shown as it stands.
+"""Escaping of text from links, files, folders and errors, so that it is shown literally.
 
-Streamlit reads Markdown in almost every text, with links, pictures, formulas, colours, icons and
-emoji; Plotly reads tags. Whatever this project did not write itself passes through here first.
+Streamlit renders Markdown in almost every text, with links, pictures, formulas, colours, icons and
+emoji; Plotly renders tags. All text that this project did not write is escaped here first.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from html import escape
 
 __all__ = ["chart_text", "code", "identifier", "plain"]
 
-#: Stands where a backslash is no help: what is found in text after Markdown was read, as emoji,
-#: addresses and arrows are. It has no width, and a line is not broken at it.
+#: A word joiner, of no width. It interrupts emoji, addresses and arrows, which are recognised after
+#: Markdown has been parsed, so that a backslash does not protect them.
 JOINER = "\u2060"
 
-#: Turns the direction of what follows, so that a foreign text could spoil the sentence around it.
+#: Characters that change the writing direction, and so could garble the sentence around a text.
 DIRECTIONS = "\u200e\u200f\u202a-\u202e\u2066-\u2069"
-#: Runs of blanks with a line end among them, and what else has no place in a line.
+#: White space that contains a line end, and control characters.
 BROKEN = re.compile(rf"\s*[\n\r\t\v\f\x85\u2028\u2029]\s*|[\x00-\x1f\x7f-\x9f{DIRECTIONS}]")
-#: Where an emoji, an icon, a colour or an address has to be interrupted.
+#: Positions at which an emoji, an icon, a colour or an address has to be interrupted.
 FOUND = re.compile(r"(?<=:)(?=[\w+/-])|(?<=@)(?=[\w-])|(?<=www)(?=\.)", re.IGNORECASE)
-#: Arrows, dashes and signs of comparison that stand alone become other characters.
+#: Arrows, dashes and comparison signs, which Streamlit would replace by other characters.
 ARROWS = re.compile(r"(?<!\S)(<->|->|<-|--|>=|<=|~=)(?!\S)")
-#: Signs of Markdown wherever they stand, and those that begin a list, a heading, a rule or a block.
+#: Markdown's special characters, and those that begin a list, a heading, a rule or a block.
 SIGNS = re.compile(r"[\\`*_\[\]<>&$~|]")
 START = re.compile(r"^(\s*)(\d*)([-+#=:]|(?<=\d)[.)])")
 
 
 def plain(text: object) -> str:
-    r"""Return Markdown that shows a text as it stands, on one line.
+    r"""Return Markdown that shows a text literally, on one line.
 
     Args:
-        text: anything; its ``str`` is taken.
+        text: any object, converted by ``str``.
 
     Example:
         >>> plain("![x](http://a.b/p.png)").replace(JOINER, "|")
@@ -46,25 +46,25 @@ def plain(text: object) -> str:
 
 
 def _within_a_line(run: re.Match[str]) -> str:
-    """Write a blank for a line end, and nothing for a sign that cannot be seen."""
+    """Return a blank for a line end, and nothing for an invisible character."""
     return " " if run[0].isspace() else ""
 
 
 def code(text: object) -> str:
-    """Return Markdown that shows a command as it stands, to be copied.
+    """Return Markdown that shows a command literally, as code to be copied.
 
     Example:
         >>> code("python -m mvae train mnist"), code("a `b`")
         ('`python -m mvae train mnist`', '`` a `b` ``')
     """
     line = BROKEN.sub(_within_a_line, f"{text}")
-    line = line.replace(":material/", f":{JOINER}material/")  # else an icon's name is changed
+    line = line.replace(":material/", f":{JOINER}material/")  # otherwise an icon's name is replaced
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     return f"{fence} {line} {fence}" if len(fence) > 1 else f"{fence}{line}{fence}"
 
 
 def chart_text(text: object) -> str:
-    """Return what Plotly draws as a text stands: no tags, no places for numbers, no formulas.
+    """Return a text that Plotly draws literally, without tags, placeholders or formulas.
 
     Example:
         >>> chart_text("<b>50 %</b>"), chart_text("%{x}")
@@ -74,7 +74,7 @@ def chart_text(text: object) -> str:
 
 
 def identifier(text: str) -> str:
-    """Return a text as Streamlit writes a key into a class of the document.
+    """Return a key as Streamlit writes it into a CSS class.
 
     Example:
         >>> identifier("top left</style>")

@@ -1,4 +1,4 @@
-"""A table that ranks models: figures with n, paired differences to the best, ties, and budgets."""
+"""The table that ranks models: figures with n, paired differences to the best, and budgets."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pages.parts.view import View
 
 __all__ = ["Columns", "remarks", "show_ranked"]
 
-#: By the column's name, the best first.
+#: The ranked figures of each column, by its name, the best first.
 Columns = Mapping[str, list[Place]]
-#: Colour of what is not ranked, legible on either theme.
+#: Colour of figures that are not ranked, legible on either theme.
 GREY = "color: #8b919c"
 BEST, UNPAIRED = "best", "unpaired"
-#: The column that says why a row has no figure.
+#: The column that explains why a row has no figure.
 NOTE = "note"
 
 
@@ -33,24 +33,24 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
     """Show the models, their budgets and their figures, sortable by each column.
 
     Args:
-        view: what is looked at; a click on a model compares it with the current one.
-        columns: by name; the order of the first one is that of the rows.
-        records: of the models, by name.
+        view: the current view; a click on a model compares it with the current one.
+        columns: the columns by name; the first one orders the rows.
+        records: the models' runs, by name.
     """
-    models = dict.fromkeys(place.figure.model for places in columns.values() for place in places)
+    models = dict.fromkeys(rank.figure.model for ranks in columns.values() for rank in ranks)
     rows = {name: _budget(view, name, records[name]) for name in models}
     config: dict[str, object] = {
         "model": st.column_config.LinkColumn("model", display_text=r"models=([^,&]*)", pinned=True),
-        "λ": st.column_config.TextColumn("λ", help="weight of what is said in words in training"),
+        "λ": st.column_config.TextColumn("λ", help="weight of labels, tags and texts in training"),
         NOTE: st.column_config.TextColumn(NOTE, width=210),
     }
     cells: dict[tuple[str, str], str] = {}
     greyed: list[tuple[str, str]] = []
-    for name, places in columns.items():
-        kind = KINDS[places[0].figure.kind]
-        config[name] = st.column_config.NumberColumn(name, help=_protocols(places))
-        for place in places:
-            f = place.figure
+    for name, ranks in columns.items():
+        kind = KINDS[ranks[0].figure.kind]
+        config[name] = st.column_config.NumberColumn(name, help=_protocols(ranks))
+        for rank in ranks:
+            f = rank.figure
             row = rows[f.model]
             if f.doubt == EARLIER:
                 row[NOTE], row[name] = EARLIER, None
@@ -60,21 +60,21 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
             if f.doubt:
                 greyed.append((f.model, name))
             if kind.best:
-                row[f"to the best, {name}"] = behind(place, kind.digits)
+                row[f"to the best, {name}"] = difference_cell(rank, kind.digits)
             if f.unreliable is not None:
                 row[f"k̂ {name}"] = f.unreliable
-        wide = max(len(behind(place, kind.digits)) for place in places)
+        wide = max(len(difference_cell(rank, kind.digits)) for rank in ranks)
         config[f"to the best, {name}"] = st.column_config.TextColumn(
             "to the best", help=HOW, width=max(7 * wide + 24, 110)
         )
         config[f"k̂ {name}"] = st.column_config.NumberColumn(
-            "k̂ > 0.7", help="points whose estimates are not to be trusted"
+            "k̂ > 0.7", help="number of points whose estimates are unreliable"
         )
     table = pd.DataFrame.from_dict(rows, orient="index")
     table = table.loc[:, (table.notna() & (table != "")).any() | table.columns.isin(columns)]
     if table["seed"].nunique() == 1:
         table = table.drop(columns="seed")
-    if NOTE in table and not all(table[NOTE]):  # of few rows it need not stand before the figures
+    if NOTE in table and not all(table[NOTE]):  # if it concerns only some rows, show it last
         table = table[[*table.columns.drop(NOTE), NOTE]]
     counts = [name for name in table.columns if name.startswith("k̂ ")]
     style = table.style.format("{:.0f}", subset=counts, na_rep="—")
@@ -85,83 +85,84 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
     st.dataframe(style, column_config=config, hide_index=True, placeholder="—")
 
 
-#: How differences come about.
+#: How differences are computed.
 HOW = (
-    f"Mean difference to the best of the column ± its standard error, of the same samples; {BEST} "
-    f"and tied: within {TIE:g} of these of it. {UNPAIRED.capitalize()}: the two were not measured "
-    "side by side, and their errors are taken for independent."
+    "Mean difference to the best of the column ± its standard error, on the same samples. Tied: "
+    f"within {TIE:g} standard errors of the best. {UNPAIRED.capitalize()}: the two were not "
+    "measured on the same samples, and their errors are taken as independent."
 )
 
 
-def behind(place: Place, digits: int) -> str:
-    """Write how far a figure is from the best one; empty where it is not ranked.
+def difference_cell(rank: Place, digits: int) -> str:
+    """Write the difference of a figure to the best one; empty if it is not ranked.
 
     Example:
         >>> from mvae.results.ranking import Difference
         >>> figure = Figure("mvae", "loglik", "a", "", "a", -71.0, 0.2, 1000, 0, "", "")
-        >>> behind(Place(figure, Difference(-0.913, 0.0571, True), False), 2)
+        >>> difference_cell(Place(figure, Difference(-0.913, 0.0571, True), False), 2)
         '−0.91 ± 0.06'
-        >>> behind(Place(figure, Difference(-0.2, 0.31, False), True), 2)
+        >>> difference_cell(Place(figure, Difference(-0.2, 0.31, False), True), 2)
         '−0.20 ± 0.31, tied, unpaired'
     """
-    if place.behind is None:
-        return BEST if place.tied else ""
-    x = place.behind
+    if rank.behind is None:
+        return BEST if rank.tied else ""
+    x = rank.behind
     text = f"{x.mean + 0.0:+.{digits}f} ± {x.se:.{digits}f}".replace("-", "−")
-    return text + ", tied" * place.tied + f", {UNPAIRED}" * (not x.paired)
+    return text + ", tied" * rank.tied + f", {UNPAIRED}" * (not x.paired)
 
 
 def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iterator[str]:
-    """Say of a table what is no result in it, how it ranks, and what other budgets change.
+    """Yield notes on a table: unreliable figures, the ranking, and unequal budgets.
 
     Args:
-        view: what is looked at.
-        columns: of the table.
-        records: of its models.
+        view: the current view.
+        columns: the table's columns.
+        records: the runs of its models.
     """
-    places = [place for each in columns.values() for place in each]
-    if any(place.figure.doubt == DISTRUSTED for place in places):
-        yield f"Grey: no result, as {DISTRUSTED}; it is neither ranked nor drawn."
-    earlier = list(dict.fromkeys(p.figure.model for p in places if p.figure.doubt == EARLIER))
+    ranks = [rank for each in columns.values() for rank in each]
+    if any(rank.figure.doubt == DISTRUSTED for rank in ranks):
+        yield f"A grey figure is not reliable: {DISTRUSTED}. It is neither ranked nor drawn."
+    earlier = list(dict.fromkeys(p.figure.model for p in ranks if p.figure.doubt == EARLIER))
     if earlier:
         yield (
-            f"{EARLIER.capitalize()}, whose figures cannot stand beside those of the present one: "
-            f"{_names(earlier)}. {code(f'python -m mvae evaluate {view.data}/{earlier[0]}')} "
-            "scores anew."
+            f"{EARLIER.capitalize()}, so not comparable with the current figures: "
+            f"{_names(earlier)}. To score again, run "
+            f"{code(f'python -m mvae evaluate {view.data}/{earlier[0]}')}."
         )
-    if crossed := _crossed(places, records):
+    if crossed := _crossed(ranks, records):
         yield (
-            f"Of {_names(crossed)} the forward estimate lies above the reverse one, which bounds "
-            "cannot do: the chains did not reach the machine, and no bound of log Z or log p "
-            "follows."
+            f"For {_names(crossed)} the forward estimate lies above the reverse one, which is "
+            "impossible for bounds: the chains did not reach the model’s distribution, so there is "
+            "no bound on log Z or log p."
         )
     if chance := _by_chance(columns, records):
         reached = [f"{mean:.3f} ({plain(name)})" for name, mean in chance.items()]
         yield f"A random ranking reaches {listing(reached)} on average."
-    if any(place.tied for place in places):
-        yield f"To the best: {HOW[0].lower()}{HOW[1:]}"
+    if any(rank.tied for rank in ranks):
+        yield f"Column “to the best”: {HOW[0].lower()}{HOW[1:]}"
         first, ranked = next((name, x) for name, x in columns.items() if x[0].tied)
         yield from _budgets(first, ranked, records)
 
 
-def _budgets(name: str, places: list[Place], records: Mapping[str, Record]) -> Iterator[str]:
-    """Say who is the best with as many epochs as most models had, where some had more."""
-    epochs = {p.figure.model: records[p.figure.model].config.training.epochs for p in places}
-    sound = [p.figure for p in places if not p.figure.doubt]
+def _budgets(name: str, ranks: list[Place], records: Mapping[str, Record]) -> Iterator[str]:
+    """Yield sentences on the best model at the most common number of epochs, if epochs differ."""
+    epochs = {p.figure.model: records[p.figure.model].config.training.epochs for p in ranks}
+    sound = [p.figure for p in ranks if not p.figure.doubt]
     ((common, _),) = Counter(epochs[f.model] for f in sound).most_common(1)
     others = [f.model for f in sound if epochs[f.model] != common]
     if not others:
         return
-    alike = ranking([f for f in sound if epochs[f.model] == common], records)
-    tied = [p.figure.model for p in alike[1:] if p.tied]
+    same_budget = ranking([f for f in sound if epochs[f.model] == common], records)
+    tied = [p.figure.model for p in same_budget[1:] if p.tied]
     yield (
         f"Budgets differ: {listing([f'**{plain(m)}** had {epochs[m]} epochs' for m in others])}, "
-        f"most models {common}. Of **{plain(name)}** with {common} epochs the best is "
-        f"**{plain(alike[0].figure.model)}**{f' (tied: {_names(tied)})' if tied else ''}."
+        f"most models {common}. Among the models with {common} epochs, "
+        f"**{plain(same_budget[0].figure.model)}** is the best in **{plain(name)}**"
+        f"{f' (tied: {_names(tied)})' if tied else ''}."
     )
     theirs = {f.model: f for f in sound}
     for model in others:
-        short = _same(records[model], [records[p.figure.model] for p in alike])
+        short = _same(records[model], [records[p.figure.model] for p in same_budget])
         if short and REFERENCE in theirs and REFERENCE not in (short, model):
             found = difference(theirs[short], theirs[REFERENCE], records)
             side = "above" if found.mean > 0 else "below"
@@ -179,9 +180,9 @@ def _names(models: Iterable[str]) -> str:
     return listing([plain(name) for name in models])
 
 
-def _crossed(places: list[Place], records: Mapping[str, Record]) -> list[str]:
-    """Name the models whose lower estimate of log Z lies above the upper one beyond its error."""
-    models = dict.fromkeys(p.figure.model for p in places if p.figure.kind.startswith("log"))
+def _crossed(ranks: list[Place], records: Mapping[str, Record]) -> list[str]:
+    """Return the models whose lower estimate of log Z exceeds the upper one beyond its error."""
+    models = dict.fromkeys(p.figure.model for p in ranks if p.figure.kind.startswith("log"))
     return [
         name
         for name in models
@@ -191,19 +192,19 @@ def _crossed(places: list[Place], records: Mapping[str, Record]) -> list[str]:
 
 
 def _by_chance(columns: Columns, records: Mapping[str, Record]) -> dict[str, float]:
-    """Return what a random ranking is expected to reach, by column."""
+    """Return the expected score of a random ranking, by column."""
     return {
-        name: metrics.test["average_precision_chance"][place.figure.what]["mean"]
-        for name, places in columns.items()
-        for place in places
-        if place.figure.kind == "average_precision"
-        and (metrics := records[place.figure.model].metrics)
-        and place.figure.what in metrics.test.get("average_precision_chance", {})
+        name: metrics.test["average_precision_chance"][rank.figure.what]["mean"]
+        for name, ranks in columns.items()
+        for rank in ranks
+        if rank.figure.kind == "average_precision"
+        and (metrics := records[rank.figure.model].metrics)
+        and rank.figure.what in metrics.test.get("average_precision_chance", {})
     }
 
 
 def _same(wanted: Record, records: list[Record]) -> str:
-    """Name a run with the same kind of objective and as many latents; empty if there is none."""
+    """Return the name of a run with the same objective and number of latents, or ``""``."""
     config = wanted.config
     return next(
         (
@@ -232,6 +233,6 @@ def _cell(figure: Figure, digits: int) -> str:
     return text.replace("-", "−")
 
 
-def _protocols(places: list[Place]) -> str:
-    """Return the protocols of a column, each once."""
-    return "  \n".join(dict.fromkeys(plain(place.figure.protocol) for place in places))
+def _protocols(ranks: list[Place]) -> str:
+    """Return the distinct protocols of a column."""
+    return "  \n".join(dict.fromkeys(plain(rank.figure.protocol) for rank in ranks))

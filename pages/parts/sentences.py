@@ -1,4 +1,4 @@
-"""Sentences: what a posterior says, in words."""
+"""Sentences that describe a posterior and its evidence."""
 
 from __future__ import annotations
 
@@ -24,32 +24,33 @@ __all__ = [
     "described",
     "headline",
     "listing",
+    "name_modalities",
     "neighbourhood",
-    "told",
     "what_changed",
     "with_error",
 ]
 
-#: So many modalities are named in a headline; of more it is said how many they are.
+#: Largest number of modalities that a headline names; if there are more, it gives their number.
 NAMED = 7
-#: So many tags or attributes that are inferred are named in a headline.
+#: Largest number of inferred tags or attributes that a headline names.
 FEW = 4
-#: What a number of nats says, of the two that stand beside each other.
+#: The meaning of the two figures in nats on the Experts page.
 NATS = (
     "Two figures here are in nats. **Sharper than the prior** is the *entropy reduction* "
-    "H(p(z)) − H(q(z|x)), over all dimensions: it depends on the posterior’s widths alone. Beside "
-    "a single dimension stands its *KL to the prior*, KL(q ‖ p), to which its mean adds too."
+    "H(p(z)) − H(q(z|x)) over all dimensions, which depends on the posterior’s widths alone. The "
+    "figure beside a single dimension is its *KL to the prior*, KL(q ‖ p), which depends on the "
+    "mean too."
 )
 
 
 def decided(modalities: Iterable[Modality]) -> list[Modality]:
-    """List the labels of two categories, if there are several: they are seen at once."""
+    """Return the labels of two categories if there are several, which are shown together."""
     found = [m for m in modalities if m.kind == "label" and m.shape[0] == 2]
     return found if len(found) > 1 else []
 
 
 def listing(names: Sequence[str]) -> str:
-    """Join names as a person would.
+    """Join names with commas and "and".
 
     Example:
         >>> listing(["top left", "top right", "label"])
@@ -59,11 +60,11 @@ def listing(names: Sequence[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def told(names: Sequence[str]) -> str:
-    """Name what is given; where that is much, say how much.
+def name_modalities(names: Sequence[str]) -> str:
+    """Return the names of modalities in words, or their number if they are many.
 
     Example:
-        >>> told([]), told(["image", "label"]), told(["x"] * 19)
+        >>> name_modalities([]), name_modalities(["image", "label"]), name_modalities(["x"] * 19)
         ('nothing', '**image** and **label**', '**19 modalities**')
     """
     if not names:
@@ -73,7 +74,7 @@ def told(names: Sequence[str]) -> str:
 
 
 def described(m: Modality) -> str:
-    """Say what kind of data a modality is.
+    """Describe the kind of a modality's data.
 
     Example:
         >>> described(Modality(name="view", kind="vector", shape=(76,), likelihood="gaussian"))
@@ -103,7 +104,7 @@ def nats(value: float) -> str:
 
 
 def with_error(mean: float, error: float) -> str:
-    """Write a measured mean and its standard error, of which two digits count.
+    """Write a measured mean and its standard error, rounded to two digits of the error.
 
     Example:
         >>> with_error(-816.83, 32.74), with_error(0.96112, 0.0019)
@@ -115,12 +116,12 @@ def with_error(mean: float, error: float) -> str:
 
 @torch.no_grad()
 def inferred(inference: Inference) -> str:
-    """Name the likeliest of what is inferred: a category, what is present, or a text.
+    """Return the likeliest inferred category, tags or text; empty if the model has none of these.
 
-    Of several named modalities those that were not supplied come first; empty where there is none.
+    Modalities that were not supplied take precedence.
     """
     modalities = [m for m in inference.model.modalities if m.is_annotation]
-    # One modality is decoded, not all of them: pictures are the browser's.
+    # Decode single modalities only: the browser decodes the pictures.
 
     def probabilities(m: Modality) -> Tensor:
         return m.distribution.expected(inference.model.decode(inference.draws, m.name)).mean(0)
@@ -128,8 +129,8 @@ def inferred(inference: Inference) -> str:
     left = [m for m in modalities if m.name not in inference.evidence] or modalities
     together = decided(left)
     if together:
-        told_of = [(m, probabilities(m)) for m in together]
-        present = sorted(((p[1].item(), m.name) for m, p in told_of if p[1] > 0.5), reverse=True)
+        found = [(m, probabilities(m)) for m in together]
+        present = sorted(((p[1].item(), m.name) for m, p in found if p[1] > 0.5), reverse=True)
         return _some([name for _, name in present], f"none of the {len(together)} labels")
     for m in left[:1]:
         if m.kind == "text":
@@ -146,35 +147,35 @@ def inferred(inference: Inference) -> str:
 
 
 def _some(names: Sequence[str], none: str) -> str:
-    """Name the first few, and how many more there are."""
+    """Return the first few names and the number of the others, or ``none`` if there are none."""
     more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
     return f"**{plain(', '.join(names[:FEW]))}**{more}" if names else none
 
 
 def headline(inference: Inference) -> str:
-    """Return what is inferred, how sharp the posterior is, and what the last modality changed."""
+    """Describe what is inferred, how sharp the posterior is, and what the last modality added."""
     if not inference.evidence:
-        return "Given nothing, the posterior is the prior: anything the model knows may follow."
+        return "Given nothing, the posterior is the prior: the model may generate anything."
     total = inference.sharpness[-1]
     reads = inferred(inference)
-    sentence = f"Given {told(inference.evidence)}" + (
-        f" it reads {reads}. The" if reads else ", the"
+    sentence = f"Given {name_modalities(inference.evidence)}" + (
+        f", the model predicts {reads}. The" if reads else ", the"
     )
     sentence += f" posterior is **{nats(total)} nats** sharper than the prior"
     if len(inference.evidence) > 1:
         brought = total - inference.sharpness[-2]
         last = plain(inference.evidence[-1])
-        sentence += f"; **{last}**, supplied last, brought **{nats(brought)}** of them"
+        sentence += f"; **{last}**, supplied last, contributed **{nats(brought)}** of them"
     return sentence + "."
 
 
 def agreement(inference: Inference, test: Mapping[str, Any]) -> str:
-    """Return whether supplied modalities are unusually in conflict, and what that is worth.
+    """Describe whether the supplied modalities conflict unusually, and how reliable that is.
 
     Args:
-        inference: whose evidence it is.
-        test: measured figures of its model; "disagreement" of matched samples, and how many
-            mismatched ones that "detects".
+        inference: the posterior and its evidence.
+        test: measured figures of the model: the "disagreement" of matched samples, and the share
+            of mismatched ones that it "detects".
     """
     names = [m.name for m in inference.model.modalities]
     percentile = conflict_percentile(inference, test.get("disagreement", {}), names)
@@ -185,30 +186,30 @@ def agreement(inference: Inference, test: Mapping[str, Any]) -> str:
     if percentile > UNUSUAL_PERCENTILE:
         shown = "all" if percentile >= 100 else f"{min(percentile, 99.9):.1f} %"
         return (
-            f"{these} conflict more than {shown} of {real} do, and the posterior got no wider: its "
-            "width depends on the experts’ precisions alone, not on where they stand. It may be "
-            "sharp and wrong."
+            f"{these} conflict more than {shown} of {real} do, yet the posterior did not widen: "
+            "its width depends on the experts’ precisions alone, not on their means. It may be "
+            "sharp but wrong."
         )
     usual = f"{these} are no more in conflict than usual."
     detects = test.get("detects", {}).get("+".join(n for n in names if n in inference.evidence), {})
     noticed = [f"a wrong {plain(name)} in {100 * x['mean']:.0f} %" for name, x in detects.items()]
     if not noticed:
         return usual
-    return f"{usual} This model’s gauge would notice {listing(noticed)} of test examples."
+    return f"{usual} This model’s gauge detects {listing(noticed)} of test examples."
 
 
 def about_conflict(inference: Inference) -> str:
-    """Return both terms of the conflict, and what each of them means."""
+    """Explain the two terms of the conflict, with their values."""
     return (
-        "How far the factors of the product stand apart, in squared standard deviations: "
-        f"**{inference.disagreement:.1f}** between the modalities, which is what is compared with "
-        f"test examples; **{inference.conflict - inference.disagreement:.1f}** between all of them "
-        "and the prior, which is large wherever evidence says much, whether it agrees or not."
+        "How far apart the factors of the product are, in squared standard deviations: "
+        f"**{inference.disagreement:.1f}** between the modalities, which is compared with test "
+        f"examples, and **{inference.conflict - inference.disagreement:.1f}** between all of them "
+        "and the prior, which is large wherever the evidence is informative, in agreement or not."
     )
 
 
 def what_changed(before: tuple[str, ...], after: tuple[str, ...], gain: float) -> str:
-    """Return what throwing one switch did to the posterior; empty for any other change.
+    """Describe how supplying or dropping one modality changed the posterior; otherwise empty.
 
     Example:
         >>> what_changed(("image", "label"), ("image",), -2.13)
@@ -224,7 +225,7 @@ def what_changed(before: tuple[str, ...], after: tuple[str, ...], gain: float) -
 
 
 def neighbourhood(evidence: Sequence[str], label: Modality, nearest: Sequence[int]) -> str:
-    """Say of which categories the examples nearest to a posterior are, the commonest first.
+    """Describe the categories of the examples nearest to a posterior, most frequent first.
 
     Example:
         >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
@@ -233,7 +234,7 @@ def neighbourhood(evidence: Sequence[str], label: Modality, nearest: Sequence[in
     """
     counts = sorted({(-nearest.count(c), c) for c in nearest})
     (most, first), *others = [(-n, plain(label.category(c))) for n, c in counts]
-    whose = f"{len(nearest)} examples nearest to the posterior given {told(evidence)}"
+    whose = f"{len(nearest)} examples nearest to the posterior given {name_modalities(evidence)}"
     if not others:
         return f"All {whose} have {label.name} **{first}**."
     commonest = f"{most} {'has' if most == 1 else 'have'} {label.name} **{first}**"

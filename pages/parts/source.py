@@ -1,4 +1,4 @@
-"""Where the data come from: a test example, a drawing or an upload."""
+"""The source of the data: a test example, a drawing or an upload."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["choose_source", "framing_of", "from_picture", "own_picture", "upload
 
 
 def framing_of(data: str) -> Framing:
-    """Say how pictures are framed in a data set."""
+    """Return how pictures are framed in a data set."""
     return DATASETS[data].framing if data in DATASETS else "free"
 
 
 def own_picture(view: View, modalities: tuple[Modality, ...]) -> Tensor | None:
-    """Give the visitor's drawing or upload, ``(1, C, H, W)``, or None."""
+    """Return the visitor's drawing or upload, ``(1, C, H, W)``, or None."""
     shape = picture_shape(modalities)
     if shape is None:
         return None
@@ -37,20 +37,20 @@ def own_picture(view: View, modalities: tuple[Modality, ...]) -> Tensor | None:
 
 
 def uploaded(data: str) -> Tensor | None:
-    """Give the picture, ``(1, C, H, W)``, that this session's visitor uploaded last, if any."""
+    """Return the picture uploaded last in this session, ``(1, C, H, W)``, or None."""
     picture: Tensor | None = st.session_state.get(f"uploaded {data}")
     return picture
 
 
 def from_picture(data: str, modalities: tuple[Modality, ...], picture: Tensor) -> dict[str, Tensor]:
-    """Give the modalities that follow from a picture: its tiles, and what its data set derives."""
+    """Return the modalities of a picture: its tiles, and those that its data set derives."""
     values = cut(modalities, picture)
     derive = DATASETS[data].derive if data in DATASETS else None
     return values if derive is None else values | derive(picture)
 
 
 def choose_source(view: View, modalities: tuple[Modality, ...], count: int) -> None:
-    """Show where the data come from, and what of it is chosen, drawn or uploaded."""
+    """Let a visitor choose an example, draw a picture or upload one."""
     there = sources(modalities)
     if len(there) > 1:
         st.segmented_control(
@@ -116,29 +116,30 @@ def _upload(view: View, modalities: tuple[Modality, ...]) -> None:
     if problem := st.session_state.get(f"upload problem {view.data}"):
         st.warning(plain(problem))
     st.caption(
-        "Seen by this session only, never kept; the last good one stays until another comes."
+        "Only this session sees your picture, and it is never stored. The last valid picture stays "
+        "until you upload another."
     )
 
 
 def _choose(modalities: tuple[Modality, ...], source: str) -> None:
-    """Take data from elsewhere; nothing is said of a picture of one's own."""
+    """Change the source; labels, tags and texts are not supplied for a visitor's picture."""
     supply = tuple(m.name for m in modalities if source == "example" or not m.is_annotation)
     change(source=source, supply=supply, entries={})
 
 
 def _choose_next(count: int) -> None:
-    """Choose the example after the current one, which the browser need not show yet."""
+    """Choose the example after the session's current one, which the browser may not show yet."""
     view: View = st.session_state["view"]
     change(sample=(view.sample + 1) % count, entries={})
 
 
 def _take_upload(data: str, modalities: tuple[Modality, ...]) -> None:
-    """Turn an upload into a picture; a bad one is explained, and the one before stays."""
+    """Read an uploaded picture; if it is invalid, show why and keep the previous one."""
     file = st.session_state[f"upload {data}"]
     if file is None:
-        # Also the moment between two files: the last good picture stays until the next one.
+        # This also happens between two files: the last valid picture stays until the next one.
         return
-    change()  # so that the address, should the browser lag behind, is not followed back
+    change()  # so that an outdated address from the browser is not taken for a link
     st.session_state[f"upload problem {data}"] = None
     shape = picture_shape(modalities)
     assert shape is not None

@@ -1,4 +1,4 @@
-"""One training step as a grid: what is encoded, what is reconstructed, where gradient flows."""
+"""One training step as a table: what is encoded and reconstructed, and where gradients flow."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from itertools import chain, combinations
 
 __all__ = ["METHODS", "Row", "step_rows", "step_table"]
 
-#: Whose step: value in the URL to words on the page.
+#: Training methods: from the value in the URL to the words on the page.
 METHODS = {"sub-sampled": "Sub-sampled", "denoising": "Denoising", "dbm": "DBM"}
 
 HEADS = {
-    "sub-sampled": ("ELBO term", "Encoded", "Reconstructed", "Gradient flows to"),
-    "denoising": ("Term", "Encoded", "Reconstructed", "Gradient flows to"),
+    "sub-sampled": ("ELBO term", "Encoded", "Reconstructed", "Gradients flow to"),
+    "denoising": ("Term", "Encoded", "Reconstructed", "Gradients flow to"),
     "dbm": ("Phase", "Held at the data", "Sampled", "Weights that change"),
 }
 STYLE = """<style>
@@ -42,8 +42,8 @@ class Row:
         term: its name.
         encoded: modalities that are encoded, or held at the data.
         reconstructed: modalities that are reconstructed, or sampled.
-        groups: where gradient flows: groups of weights, and the modalities they belong to.
-        note: what else a reader must know.
+        groups: where gradients flow: groups of weights, and the modalities they belong to.
+        note: a remark, such as how often the term occurs.
     """
 
     term: str
@@ -54,7 +54,7 @@ class Row:
 
 
 def step_rows(step: str, names: Sequence[str]) -> list[Row]:
-    """Give the terms of a step on a sample that has all modalities.
+    """Return the terms of a step on a sample that has all modalities.
 
     Example:
         >>> [row.term for row in step_rows("sub-sampled", ["image", "label"])]
@@ -73,7 +73,7 @@ def step_rows(step: str, names: Sequence[str]) -> list[Row]:
         drawn = 1 < len(subset) < len(every)
         term = "all" if subset == every else " + ".join(subset)
         groups = (("encoders", subset), ("decoders", targets))
-        note = "only if it is among the k drawn at random" if drawn else "every step"
+        note = "only if among the k drawn at random" if drawn else "every step"
         rows.append(Row(term, subset, targets, groups, note))
     return rows
 
@@ -86,13 +86,13 @@ def _boltzmann(every: tuple[str, ...]) -> list[Row]:
     ]
     return [
         *before,
-        Row("positive", every, (), whole, "mean field; its statistics are added"),
-        Row("negative", (), every, whole, "persistent MCMC chains; theirs are subtracted"),
+        Row("positive", every, (), whole, "mean field; statistics are added"),
+        Row("negative", (), every, whole, "persistent MCMC chains; statistics are subtracted"),
     ]
 
 
 def step_table(step: str, names: Sequence[str], colours: Sequence[str]) -> str:
-    """Write the grid as an HTML table, each modality in its colour."""
+    """Return the step as an HTML table, with each modality in its colour."""
     colour = dict(zip(names, colours, strict=True))
 
     def chips(modalities: Sequence[str]) -> str:

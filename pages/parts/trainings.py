@@ -1,4 +1,4 @@
-"""What trainings of one network reach: those on the stage, and all that had equal budgets."""
+"""Figures of one network under different objectives, at equal budgets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["best_elbo", "comparable", "differences", "table"]
 
 
 def budget(config: ModelConfig) -> tuple[object, ...]:
-    """Return what has to be equal for two trainings to be compared."""
+    """Return the settings that must be equal for two runs to be comparable."""
     t = config.training
     return (
         t.epochs,
@@ -31,15 +31,15 @@ def budget(config: ModelConfig) -> tuple[object, ...]:
 
 
 def comparable(records: Sequence[Record], shown: Sequence[str]) -> list[Record]:
-    """List the runs that are shown, and those of the same objectives with equal budgets.
+    """Return the runs on the stage, and other runs of their objectives with equal budgets.
 
     Args:
-        records: of a data set.
-        shown: names of runs, one for each objective, in their order.
+        records: the runs of a data set.
+        shown: names of the runs on the stage, one for each objective, in order.
 
     Returns:
-        list: in the order of the objectives. A run that is not shown is listed if another
-        objective was trained with the same epochs, λ and all else.
+        list: runs in the order of the objectives. A run that is not on the stage is included if
+        another objective was trained with the same epochs, λ and other settings.
     """
     named = {run.name: run for run in records}
     order = [named[name].config.objective.name for name in shown if name in named]
@@ -63,7 +63,7 @@ def comparable(records: Sequence[Record], shown: Sequence[str]) -> list[Record]:
 
 
 def figures_of(run: Record) -> dict[str, HeadlineFigure | None]:
-    """Return what trainings are compared by: the ELBO of a label alone, and what goes across."""
+    """Return the figures that are compared: the ELBO of the label alone, and cross-generation."""
     label = next(m for m in run.config.modalities if m.kind == "label")
     bounds = run.metrics.test.get("elbo", {}) if run.metrics else {}
     x = bounds.get(label.name)
@@ -73,7 +73,7 @@ def figures_of(run: Record) -> dict[str, HeadlineFigure | None]:
 
 
 def table(found: Sequence[Record], shown: Sequence[str]) -> list[dict[str, object]]:
-    """Tabulate runs with their budgets; a dot marks those on the stage."""
+    """Return rows of runs with their budgets and figures; a dot marks those on the stage."""
     return [
         {
             "training": run.config.objective.name + " ●" * (run.name in shown),
@@ -86,10 +86,10 @@ def table(found: Sequence[Record], shown: Sequence[str]) -> list[dict[str, objec
 
 
 def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
-    """Say what each objective changes against the one before it, after as many epochs.
+    """Return a sentence about what each objective changes relative to the one before it.
 
-    Of several runs one on the stage is taken for the one before, and one with the same λ if there
-    is one.
+    Both runs have equally many epochs. Where there is a choice, the earlier objective's run is the
+    one on the stage, and the two have the same λ.
     """
     sentences = []
     for a, b in pairwise(dict.fromkeys(run.config.objective.name for run in found)):
@@ -109,7 +109,7 @@ def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
         for one, other in pairs[:1]:
             before, after = figures_of(one), figures_of(other)
             changes = [
-                f"{plain(title)} {value(y)} instead of {value(x)}"
+                f"{plain(title)} is {value(y)} instead of {value(x)}"
                 for title, x in before.items()
                 if x and not x.doubt and (y := after[title]) and not y.doubt
             ]
@@ -117,14 +117,14 @@ def differences(found: Sequence[Record], shown: Sequence[str]) -> list[str]:
                 (annotation_weight(other.config), annotation_weight(one.config))
             )
             sentences.append(
-                f"**{b}** against **{a}**, both after {one.config.training.epochs} epochs, with "
-                f"λ = {' against '.join(lambdas)}: {listing(changes)}."
+                f"**{b}** compared with **{a}**, both after {one.config.training.epochs} epochs, "
+                f"λ = {' and '.join(lambdas)}: {listing(changes)}."
             )
     return sentences
 
 
 def value(figure: HeadlineFigure) -> str:
-    """Write a mean without its error, a share with three digits.
+    """Write a mean without its error; a share has three decimals.
 
     Example:
         >>> value(HeadlineFigure(0.9675, 0.002, 1000, ""))
@@ -137,16 +137,16 @@ def value(figure: HeadlineFigure) -> str:
 
 
 def best_elbo(config: ModelConfig) -> str:
-    """Say what the ELBO of a label can reach: minus its entropy, where categories are even.
+    """Return a sentence about the highest ELBO of a label, which is minus its entropy.
 
     Example:
         >>> from mvae.training.recipes import config_for
         >>> best_elbo(config_for("mnist", "mvae"))
-        'With 10 categories as frequent as each other, no label’s ELBO can be above −2.30.'
+        'With 10 equally frequent categories, the ELBO of the label cannot exceed −2.30 nats.'
     """
     label = next(m for m in config.modalities if m.kind == "label")
     n = label.shape[0]
     return (
-        f"With {n} categories as frequent as each other, no {plain(label.name)}’s ELBO can be "
-        f"above −{math.log(n):.2f}."
+        f"With {n} equally frequent categories, the ELBO of the {plain(label.name)} cannot exceed "
+        f"−{math.log(n):.2f} nats."
     )

@@ -1,4 +1,4 @@
-"""What is read of files and kept until they change; within one run of a page, nothing changes."""
+"""A cache of file contents, renewed when a file changes, but never during a run of a page."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import streamlit as st
 
-__all__ = ["kept", "one_version", "stamps"]
+__all__ = ["cached_by", "one_version", "stamps"]
 
 Args = ParamSpec("Args")
 Found = TypeVar("Found")
 
-#: What this run of a page has read already; None outside of a run.
+#: Results already read during this run of a page; None outside a run.
 _run: ContextVar[dict[Hashable, Any] | None] = ContextVar("run", default=None)
 
 
 @contextmanager
 def one_version() -> Iterator[None]:
-    """Have everything inside see one version of every file, also if it is replaced meanwhile."""
+    """Let all code in the block see the same version of every file, even if one is replaced."""
     if _run.get() is not None:
         yield
         return
@@ -34,9 +34,9 @@ def one_version() -> Iterator[None]:
 
 
 def stamps(*paths: Path) -> tuple[tuple[int, ...] | None, ...]:
-    """Return what changes whenever a file does, for each of some files; None for a missing one.
+    """Return a stamp of each file that changes whenever the file does; None for a missing file.
 
-    The time of the last change of status is among it, which copying with all attributes sets too.
+    It includes the time of the last status change, which even a copy that preserves times updates.
     """
     return tuple(map(_stamp, paths))
 
@@ -49,8 +49,8 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-class Kept(Generic[Args, Found]):
-    """A function that reads files, and what it returned for each of their versions."""
+class CachedReader(Generic[Args, Found]):
+    """A function that reads files, with a cache of its results for each version of the files."""
 
     def __init__(
         self, read: Callable[Args, Found], key: Callable[Args, Hashable], max_entries: int
@@ -58,7 +58,7 @@ class Kept(Generic[Args, Found]):
         def of_version(version: Hashable, *args: Args.args, **kwargs: Args.kwargs) -> Found:
             return read(*args, **kwargs)
 
-        # Streamlit tells functions apart by their names.
+        # Streamlit distinguishes cached functions by their names.
         of_version.__module__, of_version.__qualname__ = read.__module__, read.__qualname__
         self._cached = st.cache_resource(max_entries=max_entries, show_spinner=False)(of_version)
         self._key, self._name = key, f"{read.__module__}.{read.__qualname__}"
@@ -75,20 +75,20 @@ class Kept(Generic[Args, Found]):
             return found
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Empty the cache."""
         self._cached.clear()
 
 
-def kept(
+def cached_by(
     key: Callable[Args, Hashable], max_entries: int
-) -> Callable[[Callable[Args, Found]], Kept[Args, Found]]:
-    """Decorate a function to keep what it returns for all visitors, until its key changes.
+) -> Callable[[Callable[Args, Found]], CachedReader[Args, Found]]:
+    """Decorate a function to cache its results for all visitors until a key changes.
 
-    What it raises is not kept, so that a mended file works at once.
+    Errors are not cached, so that a repaired file works at once.
 
     Args:
-        key: of the function's arguments, what it depends on: the stamps of files, or the version
-            of a model.
-        max_entries: results that are kept; the one that was asked for longest ago goes first.
+        key: a function of the same arguments that returns what the result depends on: the stamps
+            of files, or the version of a model.
+        max_entries: number of results to keep; the least recently used one is dropped first.
     """
-    return lambda read: Kept(read, key, max_entries)
+    return lambda read: CachedReader(read, key, max_entries)

@@ -1,4 +1,4 @@
-"""What a visitor is looking at: one immutable value, kept in the session and in the URL."""
+"""The view: all that a visitor has chosen, as one immutable value kept in session and URL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
 from pages.parts.loading import CONFIG, files_of, load
 from pages.parts.manual_values import Entry, tensor_of
-from pages.parts.versions import kept, stamps
+from pages.parts.versions import cached_by, stamps
 
 __all__ = [
     "COLOURINGS",
@@ -27,18 +27,18 @@ __all__ = [
     "View",
     "change",
     "compared",
-    "place",
+    "read_coordinates",
     "show",
     "sources",
 ]
 
-#: Where a picture comes from: value in the URL to words on the page.
+#: Sources of a picture: from the value in the URL to the words on the page.
 SOURCES = {"example": "Example", "drawing": "Draw", "upload": "Upload"}
-#: How many dimensions' curves may be asked for.
+#: Largest number of dimensions whose densities may be drawn.
 MAX_DIMS = 12
-#: How many models may stand beside each other, and how many do until somebody chooses.
+#: Largest number of models that can be compared, and the number before a visitor chooses.
 MAX_MODELS, USUAL_MODELS = 6, 4
-#: How far on a plane a latent may be held.
+#: Largest coordinate of a latent held on a plane.
 FARTHEST = 20
 #: Where a traversal starts.
 STARTS = {"posterior": "the posterior", "prior": "the prior"}
@@ -56,33 +56,32 @@ class View:
         source: where the picture comes from, a key of SOURCES.
         sample: number of the test example.
         drawing: a packed drawing, or None.
-        entries: what is said for modalities in words; where there is none, the example's own.
-        supply: the modalities that are supplied, in their order; None for all that there are,
-            until the model is known.
-        seed: of the draws.
+        entries: labels, tags and texts that the visitor has set; the others are the example's own.
+        supply: the supplied modalities, in order; None for all, until the model is known.
+        seed: seed of the draws.
         start: where a traversal starts, a key of STARTS.
-        across: the latent dimension that a traversal follows; None is the most informative.
-        down: a second dimension, for a grid; None is a strip.
+        across: the latent dimension that a traversal follows; None for the most informative.
+        down: a second dimension, for a grid; None for a strip.
         other: number of the test example to interpolate to.
-        dims: latent dimensions whose curves are shown; empty for the most informative.
+        dims: latent dimensions whose densities are drawn; empty for the most informative.
         plane: the two latent dimensions of the plane; empty for the principal directions.
-        at: the latent held, in coordinates of the plane.
-        step: of the lesson, from 1.
-        lesson: how the stage of that step was left; None as it begins.
-        training: which of the trainings that a step compares.
+        at: the latent held on the plane, in its coordinates; None if none is held.
+        step: step of the lesson, from 1.
+        lesson: state in which the visitor left that step's stage; None for its initial state.
+        training: index of the training objective that a step shows.
         given: the modality whose posteriors a map shows; empty for all modalities together.
         colour: what colours the examples on a map, a key of COLOURINGS.
-        shade: the label or the tag whose categories are those colours; empty for the first.
+        shade: the label or tag whose categories give those colours; empty for the first.
         picture: the one that a traversal shows, by its first modality; empty for the first.
-        pair: of the theory page, a key of PAIRS.
-        best: what "best" means there, one of BESTS.
-        noise: index of its noise level in NOISE.
-        method: whose training step it draws, a key of METHODS.
-        count: how many modalities that step has.
-        models: those compared, in their order; None for the current one and some others.
-        pinned: the one of them that the others are compared with; empty for the first.
-        kind: of the figures on the results page, a key of KINDS.
-        shown: what the cells of the missing page show, a key of HEAT_MAP_KINDS.
+        pair: pair of modalities on the Theory page, a key of PAIRS.
+        best: meaning of "best" there, one of DIVERGENCES.
+        noise: index of the noise level there, in NOISE.
+        method: training method whose step is shown there, a key of METHODS.
+        count: number of modalities in that step.
+        models: the compared models, in order; None for the current one and some others.
+        pinned: the model that the others are compared with; empty for the first.
+        kind: kind of the figures on the Results page, a key of KINDS.
+        shown: kind of the figures on the Missing page, a key of HEAT_MAP_KINDS.
     """
 
     data: str
@@ -118,41 +117,43 @@ class View:
     shown: str = "coherence"
 
 
-#: Changes of these let go of the latent that is held.
-LETTING_GO = {
+#: Changing one of these fields releases the held latent.
+RELEASES_LATENT = {
     *("data", "model", "source", "sample", "drawing", "entries", "supply", "plane"),
     *("step", "lesson", "training"),
 }
 
 
 def change(**updates: Any) -> None:
-    """Change what is looked at; for callbacks of widgets, which run before the page."""
-    if updates.keys() & LETTING_GO:
+    """Change fields of the view; called by widgets' callbacks, which run before the page."""
+    if updates.keys() & RELEASES_LATENT:
         updates = {"at": None} | updates
     show(replace(st.session_state["view"], **updates))
 
 
 def show(view: View) -> None:
-    """Look at something else; for callbacks of widgets, which run before the page."""
+    """Replace the view; called by widgets' callbacks, which run before the page."""
     st.session_state["view"] = view
     st.session_state["acted"] = True
 
 
 def compared(view: View) -> tuple[str, ...]:
-    """Name the models that stand beside each other, in their order."""
+    """Return the names of the compared models, in order."""
     if view.models is not None:
         return view.models
     there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
-    return tuple(dict.fromkeys((view.model, *different(view.data, tuple(there)))))[:USUAL_MODELS]
+    return tuple(dict.fromkeys((view.model, *distinct_kinds_first(view.data, tuple(there)))))[
+        :USUAL_MODELS
+    ]
 
 
 def _of_configs(data: str, names: tuple[str, ...]) -> Hashable:
     return stamps(*files_of(data, *(f"{name}/{CONFIG}" for name in names)))
 
 
-@kept(_of_configs, max_entries=8)
-def different(data: str, names: tuple[str, ...]) -> list[str]:
-    """Put the first model of each kind before the others, and those with a posterior before all."""
+@cached_by(_of_configs, max_entries=8)
+def distinct_kinds_first(data: str, names: tuple[str, ...]) -> list[str]:
+    """Sort models: one of each class first; among these and the rest, those with a posterior."""
 
     def kind(name: str) -> type[MultimodalModel]:
         return load_config(checkpoint.CHECKPOINTS / data / name).objective.network
@@ -160,7 +161,7 @@ def different(data: str, names: tuple[str, ...]) -> list[str]:
     try:
         kinds = {name: kind(name) for name in names}
     except checkpoint.CheckpointError:
-        return list(names)  # one is damaged; the page says so
+        return list(names)  # one is damaged; the page shows why
     first = {network: name for name, network in reversed(kinds.items())}
     return sorted(
         names,
@@ -169,7 +170,7 @@ def different(data: str, names: tuple[str, ...]) -> list[str]:
 
 
 def sources(modalities: tuple[Modality, ...]) -> tuple[str, ...]:
-    """List where data may come from: a picture can be uploaded, and drawn if it is of ink.
+    """Return the sources of data: pictures can be uploaded, and drawn if they have one channel.
 
     Example:
         >>> m = Modality(name="image", kind="image", shape=(1, 9, 9), likelihood="bernoulli")
@@ -190,8 +191,8 @@ def _fits(entry: Entry, m: Modality) -> bool:
     return True
 
 
-def shaded(modalities: Iterable[Modality]) -> list[str]:
-    """List what may colour the examples on a map: every label, and every tag."""
+def colourable(modalities: Iterable[Modality]) -> list[str]:
+    """Return the names of all labels and tags, by which a map can colour its examples."""
     return [
         name
         for m in modalities
@@ -201,7 +202,7 @@ def shaded(modalities: Iterable[Modality]) -> list[str]:
 
 
 def repair(view: View) -> View:
-    """Fit a view to the models that it compares and to the modalities of its own."""
+    """Remove from a view what its models and modalities do not have."""
     if view.pinned and view.pinned not in compared(view):
         view = replace(view, pinned="")
     try:
@@ -225,7 +226,7 @@ def repair(view: View) -> View:
     # With two latents there is one plane only.
     plane = view.plane if all(d < config.latents != 2 for d in view.plane) else ()
     given = view.given if view.given in names else ""
-    shade = view.shade if view.shade in shaded(config.modalities) else ""
+    shade = view.shade if view.shade in colourable(config.modalities) else ""
     picture = view.picture if view.picture in names else ""
     return replace(
         view,
@@ -241,11 +242,11 @@ def repair(view: View) -> View:
     )
 
 
-def place(values: object) -> tuple[float, float] | None:
-    """Read two coordinates on a plane, rounded as links have them; None if they are none."""
+def read_coordinates(values: object) -> tuple[float, float] | None:
+    """Return two coordinates on a plane, rounded as in links; None if the values are invalid."""
     match values:
         case (int() | float() as u, int() | float() as v) if (
-            abs(u) <= FARTHEST and abs(v) <= FARTHEST  # one by one: max(1, NaN) is 1
+            abs(u) <= FARTHEST and abs(v) <= FARTHEST  # separately, because max(1, NaN) is 1
         ):
             return round(float(u), 3), round(float(v), 3)
     return None

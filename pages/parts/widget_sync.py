@@ -1,9 +1,10 @@
-"""Widgets that follow the view, whoever changes it.
+"""Widgets that follow the view, whether a visitor or the server changes it.
 
-With each event a browser sends the values of all widgets. Of one that the server has changed and
-the browser not yet, the older value looks as if somebody had set it back. So runs are numbered, and
-right after some widgets a run shows its number, in a widget that nobody sees: what a browser sends
-tells by it of which run it knows them, and a value that this run had shown is no event.
+With each event a browser sends the values of all widgets. If the server has just changed a widget,
+the browser still sends the old value, which looks as if the visitor had changed it back. So runs
+are numbered, and after some of its widgets a run writes its number to a hidden widget. The number
+that a browser sends back identifies the run whose values it shows, and a value that this run showed
+is not an event.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import streamlit as st
 
 __all__ = ["follow", "number_run", "show_number"]
 
-#: Runs that are remembered: as many as may be under way.
+#: Number of runs that are remembered, at least as many as may be in progress.
 KEPT = 16
-#: Neither a number nor the room that it would take.
+#: Hides the numbers and the space around them.
 STYLE = """<style>
 [class*=st-key-unseen], [data-testid=stLayoutWrapper]:has(> [class*=st-key-unseen]) {
   display: none;
@@ -26,7 +27,7 @@ STYLE = """<style>
 
 
 def number_run() -> None:
-    """Begin a run."""
+    """Begin a run with the next number."""
     state = st.session_state
     state["run"] = state.get("run", 0) + 1
     state["unnumbered"] = []
@@ -34,10 +35,10 @@ def number_run() -> None:
 
 
 def show_number(place: str) -> None:
-    """Tell a browser this run's number, right after widgets that it is about.
+    """Write this run's number to a hidden widget, after the widgets that it covers.
 
     Args:
-        place: where they are, another one for each call in a run.
+        place: a name for this group of widgets, unique within a run.
     """
     state = st.session_state
     state.setdefault("numbered", {}).update(dict.fromkeys(state["unnumbered"], place))
@@ -48,12 +49,12 @@ def show_number(place: str) -> None:
 
 
 def follow(key: str, value: object, event: Callable[[Any], None]) -> Callable[[], None]:
-    """Let the widget of a key show a value, and give its ``on_change``; a number is to follow it.
+    """Set a widget's value and return its ``on_change``; :func:`show_number` must follow it.
 
     Args:
-        key: the widget's.
-        value: what it shows.
-        event: what is done with a value that somebody chose there.
+        key: the widget's key.
+        value: the value to show.
+        event: called with a value that the visitor chose.
     """
     state = st.session_state
     state[key] = value
@@ -69,7 +70,7 @@ def follow(key: str, value: object, event: Callable[[Any], None]) -> Callable[[]
         before = [run for run in shown if run <= known]
         if before and known < state["run"] and chosen == shown[max(before)]:
             return
-        shown[known] = chosen  # what the browser shows from now on, so that a way back is a event
+        shown[known] = chosen  # the browser now shows this, so that changing it back is an event
         event(chosen)
 
     return heard

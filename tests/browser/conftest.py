@@ -207,9 +207,9 @@ class Stage:
         self.back = page.get_by_role("button", name="Back to the posterior")
         self.headline = page.get_by_role("heading", level=3).first
 
-    def believed(self) -> Stage:
+    def at_rest(self) -> Stage:
         """Wait until the posterior has come to rest and is generated from, to its last draw."""
-        expect(self.root.locator(".believed")).to_have_attribute("aria-busy", "false")
+        expect(self.root.locator(".posterior")).to_have_attribute("aria-busy", "false")
         expect(self.page.locator(".made[data-draws='64']:not(.held)")).to_be_attached()
         return self
 

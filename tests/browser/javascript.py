@@ -17,7 +17,7 @@ STAGE = Path(__file__).resolve().parents[2] / "pages/parts/stage"
 #: What of the stage is tested here: each module, joined with those that it imports, gives these.
 EXPORTS = {
     "algebra": "product, information, sharpness, conflict, disagreement, density, between, "
-    "project, beside, lift, slice, ellipse, mostTelling",
+    "project, beside, lift, slice, ellipse, mostInformative",
     "decoder": "decoders, tensors",
 }
 #: Makes a module of a text, whatever page it is in, and keeps it as `name` of the window.

@@ -9,7 +9,7 @@ for i, sign in enumerate((*SIGNS, HOSTILE)):
     with st.container(key=f"text-{i}"):
         st.markdown(plain(sign))
     with st.container(key=f"sentence-{i}"):
-        st.warning(f"The link asks for “{plain(sign)}”, which is not here.")
+        st.warning(f"The link asks for “{plain(sign)}”, which does not exist.")
     with st.container(key=f"label-{i}"):
         st.toggle(plain(sign), key=f"toggle {i}")
     with st.container(key=f"option-{i}"):

@@ -76,7 +76,7 @@ def test_the_most_telling_comes_first(call: Call, count: int) -> None:
     names = [f"expert {i}" for i in range(count)]
     given = {name: plain(experts[i]) for i, name in enumerate(names)}
     got = call(
-        "([experts, names, D]) => algebra.mostTelling(experts, names, D)", [given, names, 24]
+        "([experts, names, D]) => algebra.mostInformative(experts, names, D)", [given, names, 24]
     )
     batch = Gaussian(experts.mean.unsqueeze(1), experts.logvar.unsqueeze(1))
 
@@ -192,7 +192,7 @@ def test_a_latent_is_its_place_on_the_plane_and_what_lies_beside_it(call: Call) 
     assert still == pytest.approx(rest, abs=1e-12)
 
 
-def test_between_two_beliefs_and_densities(call: Call) -> None:
+def test_between_two_posteriors_and_densities(call: Call) -> None:
     a, b = experts_of("ordinary", 2)[0], experts_of("ordinary", 2)[1]
     for part in (0, 0.25, 1):
         found = call(

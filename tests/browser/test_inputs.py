@@ -33,7 +33,7 @@ def test_a_chip_answers_at_once_and_the_server_follows(visitor):
     assert chip(page, "trait 3").get_attribute("aria-label") == "trait 3: yes"
     expect(chip(page, "trait 3")).to_have_text("✓trait 3")
     page.wait_for_url("**set-trait+3=1**")
-    expect(page.get_by_text("not necessarily the example's own: trait 3")).to_be_visible()
+    expect(page.get_by_text("may differ from the example’s own: trait 3")).to_be_visible()
     chip(page, "trait 3").click()
     expect(chip(page, "trait 3")).to_have_attribute("aria-label", "trait 3: not supplied")
     expect(page.get_by_text("Dropping the trait 3 widened the posterior")).to_be_visible()
@@ -107,7 +107,7 @@ def test_what_a_browser_does_not_know_yet_is_not_set_back(visitor, data):
     visitor.settled(page)
     page.wait_for_url("**sample=6**")
     assert "set-" not in page.url
-    expect(page.get_by_text("not necessarily the example's own")).to_have_count(0)
+    expect(page.get_by_text("may differ from the example’s own")).to_have_count(0)
 
 
 def test_what_is_done_and_undone_at_once_is_undone(visitor):
@@ -122,9 +122,9 @@ def test_what_is_done_and_undone_at_once_is_undone(visitor):
     for _ in range(2):
         line.send()
         visitor.settled(page)
-    expect(headline(page)).to_contain_text("Given image it reads")
+    expect(headline(page)).to_contain_text("Given image, the model predicts")
     line.go_on()
-    expect(headline(page)).to_contain_text("Given image and text it reads")
+    expect(headline(page)).to_contain_text("Given image and text, the model predicts")
     expect(page.get_by_label("Test example, 0 to")).to_have_value("5")
     expect(page.get_by_role("switch", name="text", exact=True)).to_be_checked()
 
@@ -150,7 +150,7 @@ def test_a_text_is_typed(visitor):
     expect(headline(page)).to_contain_text("Given image and text")
     box.fill("4x")
     box.press("Enter")
-    expect(page.get_by_test_id("stAlert")).to_contain_text("use 0–9. The text before it stays.")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("use 0–9. The previous text is kept.")
     expect(box).to_have_value("4x")
     expect(page.locator(".tokens span")).to_have_text(["4", "0", "7"])
     box.fill("41")

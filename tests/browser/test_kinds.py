@@ -45,7 +45,7 @@ def load(root: Path, data: str) -> tuple[ExpertModel, Batch]:
 
 
 def library(data: str, root: Path) -> tuple[Inference, ExpertModel]:
-    """Ask the library what is believed, given everything."""
+    """Ask the library for the posterior, given everything."""
     model, samples = load(root, data)
     return infer(model, samples[slice(3, 4)], samples.names), model
 
@@ -98,7 +98,7 @@ def compare_vector(page: Page, m: Modality, mean: torch.Tensor, std: torch.Tenso
 
 @pytest.mark.parametrize("data", TOYS)
 def test_what_is_generated_is_what_the_library_generates(open_, toy_root, data):
-    page = open_(data).believed().page
+    page = open_(data).at_rest().page
     inference, model = library(data, toy_root)
     colours = any(m.kind == "image" and m.shape[0] == 3 for m in TOYS[data])
     decided = [m for m in TOYS[data] if m.kind == "label" and m.shape[0] == 2]
@@ -171,7 +171,7 @@ def test_a_held_latent_says_one_text_and_how_sure_of_each_token(open_, toy_root)
 
 
 def test_many_experts_are_told_apart_from_their_product(open_):
-    shown = open_("traits").believed()
+    shown = open_("traits").at_rest()
     page = shown.page
     expect(shown.root).to_have_class(re.compile("many"))
     product, other = (
@@ -217,17 +217,17 @@ def waits(page: Page, count: int) -> None:
     page.wait_for_url(lambda url: len(supplied_in(url)) == count)
 
 
-def test_evidence_arrives_one_by_one_the_most_telling_first(open_, toy_root):
-    shown = open_("traits").believed()
+def test_evidence_is_added_one_by_one_the_most_informative_first(open_, toy_root):
+    shown = open_("traits").at_rest()
     page = shown.page
     order, sharp = greedy(library("traits", toy_root)[0])
-    page.get_by_role("radio", name="most telling first").check(force=True)
+    page.get_by_role("radio", name="most informative first").check(force=True)
     page.clock.install()
     page.clock.pause_at("2100-01-01")
     page.get_by_role("button", name="Play").click()
-    expect(shown.status).to_have_text("Nothing but the prior.")
-    awaited = page.locator(".growth .stack.awaited")
-    expect(awaited).to_have_count(19)
+    expect(shown.status).to_have_text("Only the prior.")
+    pending = page.locator(".growth .stack.pending")
+    expect(pending).to_have_count(19)
     names = page.locator(".growth > span:not(.stack):not(.amount)")
     assert names.all_inner_texts() == ["prior", *(f"+ {name}" for name in order)]
     figures = page.locator(".curves figcaption span:first-child")
@@ -238,13 +238,13 @@ def test_evidence_arrives_one_by_one_the_most_telling_first(open_, toy_root):
         page.clock.run_for(450)
         expect(shown.status).to_have_text(re.compile(rf"^{n} of 19, {name}: "))
         assert abs(float(shown.status.inner_text().split(": ")[1].split()[0]) - nats) < 0.051
-        expect(awaited).to_have_count(19 - n)
+        expect(pending).to_have_count(19 - n)
         expect(page.locator(".legend button[aria-checked=true]")).to_have_count(n)
         assert figures.all_inner_texts() == first  # panels keep their places
     assert np.abs(pictures[0] - pictures[3]).max() > 0.02
     entropy = Gaussian.standard((6,)).entropy().item()
     note = page.locator(".of-growth .note")
-    expect(note).to_contain_text(f"{entropy:.1f} nats with the prior alone")
+    expect(note).to_contain_text(f"{entropy:.1f} nats for the prior alone")
     expect(note).to_contain_text(f"{entropy - sharp[3]:.1f} now".replace("-", "−"))
     # Nobody else has heard of it yet.
     assert len(supplied_in(page.url)) == 19
@@ -255,7 +255,7 @@ def test_evidence_arrives_one_by_one_the_most_telling_first(open_, toy_root):
     waits(page, 4)
     assert supplied_in(page.url) == order[:4]
     expect(shown.headline).not_to_contain_text("19")
-    expect(awaited).to_have_count(15)
+    expect(pending).to_have_count(15)
     # It goes on from where it was, one step at a time,
     step = page.get_by_role("button", name="Step")
     step.click()
@@ -264,7 +264,7 @@ def test_evidence_arrives_one_by_one_the_most_telling_first(open_, toy_root):
     # and the visitor's own order is still known.
     page.get_by_role("radio", name="in your order").check(force=True)
     step.click()
-    expect(shown.status).to_have_text("Nothing but the prior.")
+    expect(shown.status).to_have_text("Only the prior.")
     step.click()
     expect(shown.status).to_have_text(re.compile(r"^1 of 19, image: "))
 
@@ -272,7 +272,7 @@ def test_evidence_arrives_one_by_one_the_most_telling_first(open_, toy_root):
 def test_two_modalities_play_to_the_end_and_the_server_hears_once(open_, toy_root):
     order, _ = greedy(library("sentences", toy_root)[0])
     others = ",".join(reversed(order))
-    shown = open_("sentences", f"&supply={others}", reduced_motion="reduce").believed()
+    shown = open_("sentences", f"&supply={others}", reduced_motion="reduce").at_rest()
     page = shown.page
     page.evaluate(
         """() => {
@@ -284,9 +284,9 @@ def test_two_modalities_play_to_the_end_and_the_server_hears_once(open_, toy_roo
             };
         }"""
     )
-    page.get_by_role("radio", name="most telling first").check(force=True)
+    page.get_by_role("radio", name="most informative first").check(force=True)
     page.get_by_role("button", name="Play").click()
-    expect(shown.status).to_have_text("Nothing but the prior.")
+    expect(shown.status).to_have_text("Only the prior.")
     path = shown.product.get_attribute("d")
     expect(shown.status).to_have_text(re.compile(f"^1 of 2, {order[0]}: "))
     assert shown.product.get_attribute("d") != path  # there at once, where motion is unwanted
@@ -296,7 +296,7 @@ def test_two_modalities_play_to_the_end_and_the_server_hears_once(open_, toy_roo
     expect(shown.status).to_have_text(re.compile(f"^2 of 2, {order[1]}: "))
     page.wait_for_url(lambda url: supplied_in(url) == order)
     assert page.evaluate("window.sent") == 1
-    # What follows is heard too: a latent that is held while evidence arrives keeps its place.
+    # Later events count too: a latent that is held while evidence arrives keeps its place.
     page.get_by_role("button", name="Play").click()
     page.mouse.click(*shown.point(0.3, 0.4))
     page.wait_for_url(lambda url: "at=" in url and supplied_in(url) == [])
@@ -305,15 +305,15 @@ def test_two_modalities_play_to_the_end_and_the_server_hears_once(open_, toy_roo
 
 
 def test_a_switch_ends_the_playing(open_):
-    shown = open_("measured").believed()
+    shown = open_("measured").at_rest()
     page = shown.page
     page.get_by_role("button", name="Play").click()
-    expect(shown.status).to_have_text("Nothing but the prior.")
+    expect(shown.status).to_have_text("Only the prior.")
     shown.expert("digit").click()
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     expect(shown.status).to_have_text(re.compile("^Given (pixels and )?digit: "))
     page.wait_for_url(lambda url: "digit" in supplied_in(url) and len(supplied_in(url)) < 4)
-    expect(page.locator(".growth .awaited")).to_have_count(0)
+    expect(page.locator(".growth .pending")).to_have_count(0)
 
 
 def test_a_long_tag_stays_within_its_card(guest):

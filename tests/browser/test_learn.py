@@ -58,7 +58,7 @@ def units(page: Page, range_: float) -> float:
 
 def test_dragging_the_width_changes_the_precision_with_no_word_to_the_server(lesson, settled):
     page = lesson(1)
-    width = handle(page, "witness: standard deviation")
+    width = handle(page, "observation: standard deviation")
     assert (value(width), total(page)) == (1.0, 1.0)
     x, y = middle(width)
     page.mouse.move(x, y)
@@ -80,14 +80,14 @@ def test_dragging_the_width_changes_the_precision_with_no_word_to_the_server(les
     assert float(std) == pytest.approx(value(width), abs=0.01)
     page.reload()
     settled(page)
-    expect(handle(page, "witness: standard deviation")).to_have_attribute(
+    expect(handle(page, "observation: standard deviation")).to_have_attribute(
         "aria-valuenow", f"{float(std):.2f}"
     )
 
 
 def test_the_product_follows_the_dragged_mean(lesson):
     page = lesson(3)
-    mean = handle(page, "first witness: mean")
+    mean = handle(page, "first observation: mean")
     x, y = middle(mean)
     page.mouse.move(x, y)
     page.mouse.down()
@@ -98,26 +98,28 @@ def test_the_product_follows_the_dragged_mean(lesson):
     assert value(mean) == pytest.approx(0.0, abs=0.05)
 
 
-def test_switched_off_witnesses_are_left_out_and_the_prior_remains(lesson):
+def test_switched_off_observations_are_left_out_and_the_prior_remains(lesson):
     page = lesson(3)
     expect(page.locator(".arithmetic")).to_have_text("1 + 1.0 + 2.0 = 4.0")
-    page.get_by_role("switch", name="second witness").click()
+    page.get_by_role("switch", name="second observation").click()
     expect(page.locator(".arithmetic")).to_have_text("1 + 1.0 = 2.0")
-    expect(page.get_by_role("switch", name="second witness")).not_to_be_checked()
-    page.get_by_role("switch", name="first witness").click()
+    expect(page.get_by_role("switch", name="second observation")).not_to_be_checked()
+    page.get_by_role("switch", name="first observation").click()
     expect(page.locator(".arithmetic")).to_have_text("1 = 1.0")
     page.wait_for_url(re.compile("lesson=.*0.*0"))
 
 
-def test_without_prior_and_witnesses_there_is_no_belief(lesson):
+def test_without_prior_and_observations_there_is_no_product(lesson):
     page = lesson(2, lesson="0,1,0;1,1,0")
-    expect(page.locator(".readings")).to_have_text("No witness is heard, so there is no posterior.")
+    expect(page.locator(".readings")).to_have_text(
+        "Every factor is switched off, so there is no product."
+    )
 
 
 def test_keys_reach_and_move_every_handle(lesson, settled):
     page = lesson(4)
     names = [
-        f"{who} witness: {what}"
+        f"{who} expert: {what}"
         for who in ("first", "second")
         for what in ("mean", "standard deviation", "upward standard deviation")
     ]
@@ -125,13 +127,13 @@ def test_keys_reach_and_move_every_handle(lesson, settled):
     for name in names[1:]:
         page.keyboard.press("Tab")
         expect(handle(page, name)).to_be_focused()
-    width = handle(page, "second witness: standard deviation")
+    width = handle(page, "second expert: standard deviation")
     width.focus()
     before = value(width)
     page.keyboard.press("ArrowLeft")
     assert value(width) == pytest.approx(before - 0.1)
     assert "The product is at" in width.get_attribute("aria-valuetext")
-    mean = handle(page, "first witness: mean")
+    mean = handle(page, "first expert: mean")
     mean.focus()
     page.keyboard.press("ArrowUp")
     assert mean.get_attribute("aria-valuetext").startswith("0.80, 0.10")
@@ -142,8 +144,8 @@ def test_keys_reach_and_move_every_handle(lesson, settled):
 
 def test_a_key_that_is_down_outlasts_the_answer_to_the_one_before(lesson, settled):
     page = lesson(4)
-    mean = handle(page, "first witness: mean")
-    handle(page, "second witness: standard deviation").press("ArrowLeft")
+    mean = handle(page, "first expert: mean")
+    handle(page, "second expert: standard deviation").press("ArrowLeft")
     mean.focus()
     page.keyboard.down("ArrowUp")
     page.wait_for_url("**lesson=0.8%2C0%2C**")
@@ -159,7 +161,7 @@ def test_a_finger_drags_a_handle(browser, serve, settled):
         page = context.new_page()
         page.goto(f"{serve(APP)}/learn?step=1")
         settled(page)
-        mean = handle(page, "witness: mean")
+        mean = handle(page, "observation: mean")
         mean.tap(trial=True)  # in view, at rest, and nothing over it
         x, y = middle(mean)
         client = context.new_cdp_session(page)
@@ -185,7 +187,7 @@ def test_the_product_stays_as_sharp_while_the_conflict_rises(lesson):
     page = lesson(6)
     facts = page.locator(".facts")
     sharp, gauge, prior = re.findall(r"[\d.]+", facts.inner_text())
-    handle(page, "first witness: mean").focus()
+    handle(page, "first expert: mean").focus()
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
     sharper, higher, _ = re.findall(r"[\d.]+", facts.inner_text())
@@ -195,7 +197,7 @@ def test_the_product_stays_as_sharp_while_the_conflict_rises(lesson):
     expect(page.locator(".mixture").first).to_be_visible()
 
 
-def test_quarters_switched_on_sharpen_the_belief(lesson):
+def test_quarters_switched_on_sharpen_the_posterior(lesson):
     page = lesson(5)
     rows = page.locator(".growth .amount")
     expect(rows).to_have_count(2)
@@ -206,13 +208,13 @@ def test_quarters_switched_on_sharpen_the_belief(lesson):
     page.wait_for_url("**lesson=top+left%2Ctop+right**")
 
 
-def test_pointing_at_a_witness_lights_it_up_everywhere(lesson):
+def test_pointing_at_an_observation_lights_it_up_everywhere(lesson):
     page = lesson(3)
-    page.get_by_role("switch", name="first witness").hover()
-    lit = page.locator("[data-of='first witness']")
+    page.get_by_role("switch", name="first observation").hover()
+    lit = page.locator("[data-of='first observation']")
     assert lit.count() >= 5  # curve, two handles, switch, arithmetic, share
     assert all("lit" in (lit.nth(i).get_attribute("class") or "") for i in range(lit.count()))
-    expect(page.locator(".stage")).to_have_attribute("data-lit", "first witness")
+    expect(page.locator(".stage")).to_have_attribute("data-lit", "first observation")
 
 
 def test_the_printed_arithmetic_is_that_of_the_algebra(lesson):

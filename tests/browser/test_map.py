@@ -44,7 +44,7 @@ def canvas(page: Page, index: int = 0) -> Locator:
 
 
 def said(page: Page) -> Locator:
-    return page.locator(".said")
+    return page.locator(".status")
 
 
 def headline(page: Page) -> Locator:
@@ -180,7 +180,7 @@ def test_a_click_opens_the_example_on_experts_and_the_map_can_be_visited_again(v
     page = visit("/map?sample=3&supply=image")
     number, spot = target(page, chart)
     canvas(page).click(position=spot)
-    expect(headline(page)).to_contain_text("Given image it reads")
+    expect(headline(page)).to_contain_text("Given image, the model predicts")
     page.wait_for_url(f"**sample={number}**")
     expect(page.get_by_label("Test example, 0 to 499")).to_have_value(str(number))
     assert "/map" not in page.url
@@ -214,7 +214,7 @@ def test_arrows_go_from_example_to_example_and_enter_opens_one(visit):
 
 
 @pytest.mark.parametrize("motion", ["no-preference", "reduce"])
-def test_a_switch_moves_the_mark_to_where_the_new_belief_is(visit, chart, page, motion):
+def test_a_switch_moves_the_mark_to_where_the_new_posterior_is(visit, chart, page, motion):
     page.emulate_media(reduced_motion=motion)
     visit()
     canvas(page).evaluate(
@@ -245,7 +245,7 @@ def test_labels_alone_can_be_chosen_and_are_told_of(visit):
     page = visit("/map?sample=3&given=label")
     canvas(page).focus()
     page.keyboard.press("ArrowUp")
-    expect(said(page)).to_contain_text("50 examples lie here")
+    expect(said(page)).to_contain_text("50 examples at this point")
     expect(canvas(page)).to_have_attribute(
         "aria-label", "UMAP of 500 examples given label; the posterior is given image and label"
     )

@@ -32,7 +32,7 @@ def test_a_foreign_text_is_read_as_it_stands(texts, place):
         where = page.locator(f".st-key-{place}-{i}")
         shown = (where.text_content() or "").replace(JOINER, "")
         if place == "sentence":
-            assert f"The link asks for “{sign}”, which is not here." in shown
+            assert f"The link asks for “{sign}”, which does not exist." in shown
         elif place == "option":
             assert shown.removeprefix("options") == sign
         else:

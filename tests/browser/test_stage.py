@@ -90,7 +90,7 @@ def test_the_picture_moves_with_the_hand_and_the_server_hears_at_the_end(guest, 
     visitor.page.on("websocket", lambda ws: ws.on("framesent", keep))
     # without evidence, where all of the latent is the hand's
     page = visitor.open("/?sample=3&supply=")
-    shown = stage(page).believed()
+    shown = stage(page).at_rest()
     fingers = hand(page)
     pictures, labels, words = [shown.picture()], [shown.percentages()], []
     before = len(sent)
@@ -150,22 +150,22 @@ def test_the_latent_is_let_go_by_escape_and_by_the_button(guest, stage):
     shown.handle.focus()
     page.keyboard.press("Escape")
     expect(title).to_contain_text("mean, then samples")
-    shown.believed()
+    shown.at_rest()
     expect(shown.back).to_be_hidden()
     expect(shown.handle).not_to_have_class(re.compile("held"))
     expect(shown.handle).to_be_focused()
     free(page)
-    believed = shown.picture()
+    before_hold = shown.picture()
 
     page.mouse.click(*shown.point(0.3, 0.3))
     holding(page)
     expect(title).to_contain_text("at the point held")
-    assert np.abs(shown.picture() - believed).max() > 0.2
+    assert np.abs(shown.picture() - before_hold).max() > 0.2
     shown.back.click()
     free(page)
     expect(title).to_contain_text("mean, then samples")
     expect(shown.back).to_be_hidden()
-    assert np.abs(shown.believed().picture() - believed).max() < 0.01
+    assert np.abs(shown.at_rest().picture() - before_hold).max() < 0.01
 
 
 @pytest.mark.parametrize("where", ["card", "card by key", "legend"])
@@ -173,7 +173,7 @@ def test_a_switch_shows_its_effect_without_waiting_for_the_server(guest, stage, 
     visitor = guest(viewport=TALL)
     line = Line(visitor.page)
     page = visitor.open("/?sample=3")
-    shown = stage(page).believed()
+    shown = stage(page).at_rest()
     expect(shown.curves).to_have_count(6 * (1 + 1 + 2))
     nats, labels, picture = shown.amounts(".growth"), shown.percentages(), shown.picture()
     assert len(nats) == 3
@@ -186,7 +186,7 @@ def test_a_switch_shows_its_effect_without_waiting_for_the_server(guest, stage, 
     expect(shown.expert("image")).not_to_be_checked()
     expect(shown.curves).to_have_count(6 * (1 + 1 + 1))
     expect(shown.status).to_contain_text("Given label: ")
-    shown.believed()
+    shown.at_rest()
     alone = shown.amounts(".growth")
     assert len(alone) == 2
     assert 0 < alone[-1] < nats[-1]
@@ -199,7 +199,7 @@ def test_a_switch_shows_its_effect_without_waiting_for_the_server(guest, stage, 
 
     line.go_on()
     page.wait_for_url(lambda url: supply_in(url) == ["label"])
-    expect(shown.headline).to_contain_text("Given label it reads")
+    expect(shown.headline).to_contain_text("Given label, the model predicts")
     visitor.settled(page)
     told = float(re.search(r"posterior is ([\d.]+) nats", shown.headline.inner_text())[1])
     assert told == pytest.approx(alone[-1], abs=0.051)
@@ -229,13 +229,13 @@ def drawn(page: Page) -> None:
 def test_everything_is_reached_by_tab_and_the_arrows_move_the_latent(guest, stage):
     visitor = guest(viewport=TALL)
     page = visitor.open("/?sample=3")
-    shown = stage(page).believed()
+    shown = stage(page).at_rest()
     page.locator(".st-key-supply-label input").focus()
     names: list[str] = []
     while "the latent" not in "".join(names[-1:]) and len(names) < 40:
         page.keyboard.press("Tab")
         names.append(focused(page))
-    assert names[-1] == "the latent; arrow keys move it"
+    assert names[-1] == "latent; arrow keys move it"
     assert names[-3:-1] == ["image’s expert", "label’s expert"]
 
     handle, pictures = shown.handle, [shown.picture()]
@@ -275,7 +275,7 @@ def test_everything_is_reached_by_tab_and_the_arrows_move_the_latent(guest, stag
 def test_a_key_that_is_down_outlasts_the_answer_to_the_one_before(guest, stage):
     visitor = guest(viewport=TALL)
     page = visitor.open("/?sample=3")
-    handle = stage(page).believed().handle
+    handle = stage(page).at_rest().handle
     handle.press("ArrowRight")
     page.keyboard.down("ArrowUp")
     said = handle.get_attribute("aria-valuetext")
@@ -293,7 +293,7 @@ def test_a_key_that_is_down_outlasts_the_answer_to_the_one_before(guest, stage):
 def test_space_throws_a_switch_and_the_focus_stays(guest, stage):
     visitor = guest(viewport=TALL)
     page = visitor.open("/?sample=3")
-    shown = stage(page).believed()
+    shown = stage(page).at_rest()
     expert = shown.expert("label")
     expert.focus()
     for on, given in ((False, "image"), (True, "image and label")):
@@ -318,7 +318,7 @@ def test_the_product_moves_from_old_to_new_unless_motion_is_unwanted(guest, stag
     visitor = guest(viewport=TALL, reduced_motion=motion)
     line = Line(visitor.page)
     page = visitor.open("/?sample=3&dims=12,3")
-    shown = stage(page).believed()
+    shown = stage(page).at_rest()
     old = shown.product.get_attribute("d")
     line.held_up = True  # the server's answer, whenever it came, would begin a movement anew
     page.clock.install()
@@ -337,7 +337,7 @@ def test_the_product_moves_from_old_to_new_unless_motion_is_unwanted(guest, stag
     page.clock.resume()
 
 
-def test_without_decoders_there_is_a_sentence_and_the_belief(page, serve, settled, stage):
+def test_without_decoders_there_is_a_sentence_and_the_posterior(page, serve, settled, stage):
     def refuse(route: Route) -> None:
         route.abort()
 
@@ -346,7 +346,7 @@ def test_without_decoders_there_is_a_sentence_and_the_belief(page, serve, settle
     page.goto(serve("app.py") + "/?sample=3")
     settled(page)
     shown = stage(page)
-    expect(page.get_by_text("The decoders could not be fetched. Reload the page.")).to_be_visible()
+    expect(page.get_by_text("The decoders could not be loaded. Reload the page.")).to_be_visible()
     expect(shown.curves).to_have_count(24)
     assert len(shown.amounts(".growth")) == 3
     shown.expert("label").click()

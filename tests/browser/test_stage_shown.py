@@ -70,19 +70,19 @@ def test_numbers_and_pictures_are_those_of_the_library(guest, stage, data, first
     model, _ = load_model(data, "mvae-cover")
     sample = load_samples(data, model.modalities)[slice(12, 13)]
     page = guest(viewport=TALL).open(f"/?data={data}&sample=12&seed=5&supply={','.join(first)}")
-    shown = stage(page).believed()
+    shown = stage(page).at_rest()
     compare(shown, infer(model, sample, first, seed=5), model.modalities)
     shown.expert(dropped).click()
     expect(shown.headline).not_to_contain_text(f"{dropped},")
     rest = [name for name in first if name != dropped]
     expect(page.locator(".growth .stack")).to_have_count(1 + len(rest))
-    shown.believed()
+    shown.at_rest()
     compare(shown, infer(model, sample, rest, seed=5), model.modalities)
 
 
 def test_what_is_pointed_at_or_focused_lights_up_in_every_panel(guest, stage):
     page = guest(viewport=TALL).open("/?sample=3&dims=12,3")
-    shown = stage(page).believed()
+    shown = stage(page).at_rest()
     ink = "c => c.toDataURL()"
     canvas, root = page.locator(".space"), shown.root
     unlit = canvas.evaluate(ink)
@@ -150,7 +150,7 @@ def test_what_is_pointed_at_or_focused_lights_up_in_every_panel(guest, stage):
 
 def test_ink_has_the_colour_of_the_text_in_either_theme_and_follows_a_change(guest, stage):
     page = guest(viewport=TALL, color_scheme="light").open("/?sample=3")
-    shown = stage(page).believed()
+    shown = stage(page).at_rest()
     inked = f"""wanted => {{
         const inside = {INSIDE};
         const {{ color }} = getComputedStyle(inside('.stage'));
@@ -171,28 +171,28 @@ def test_ink_has_the_colour_of_the_text_in_either_theme_and_follows_a_change(gue
     light, dark = [0x11, 0x13, 0x18], [0xEC, 0xEE, 0xF2]
     page.wait_for_function(inked, arg=light)
     shown.expert("label").click()
-    expect(shown.headline).to_contain_text("Given image it reads")
+    expect(shown.headline).to_contain_text("Given image, the model predicts")
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(inked, arg=dark)
     expect(shown.expert("label")).not_to_be_checked()  # painted anew, it is where it was
     expect(shown.curves).to_have_count(18)
     assert not page.evaluate(inked, light)
     page.reload()
-    shown.believed()
+    shown.at_rest()
     page.wait_for_function(inked, arg=dark)
 
 
 def test_a_plane_by_link_and_a_sentence_for_what_cannot_be_held(guest, stage):
     page = guest(viewport=TALL).open("/?sample=3&plane=3,7&at=1,nan")
-    shown = stage(page).believed()
+    shown = stage(page).at_rest()
     expect(page.get_by_text("The link holds a latent at “1,nan”")).to_be_visible()
     expect(shown.handle).to_have_attribute("aria-valuetext", re.compile(r"^z3 .*, z7 .*: "))
     expect(page.get_by_text("Ellipses are drawn at two standard deviations;")).to_be_visible()
     page.goto(page.url.split("?")[0] + "?sample=3&plane=3,64")
-    shown.believed()
+    shown.at_rest()
     expect(page.get_by_text("The link asks for latent dimension “64”")).to_be_visible()
     expect(shown.handle).to_have_attribute("aria-valuetext", re.compile("^1st direction "))
-    slices = "Ellipses are slices through the current latent, at two standard deviations"
+    slices = "Ellipses are slices of the Gaussians through the current latent"
     expect(page.get_by_text(slices)).to_be_visible()
 
 
@@ -212,10 +212,10 @@ def test_two_latents_are_the_whole_space(guest, stage):
 
 def test_chosen_curves_are_the_only_ones(guest, stage):
     page = guest(viewport=TALL).open("/?sample=3&dims=7,3")
-    stage(page).believed()
+    stage(page).at_rest()
     names = page.locator(".curves figcaption span:first-child")
     expect(names).to_have_text(["z7", "z3"])
-    expect(page.get_by_text("The dimensions that the evidence told most about")).to_have_count(0)
+    expect(page.get_by_text("The dimensions with the largest KL to the prior")).to_have_count(0)
 
 
 def test_the_exact_posterior_is_shaded_and_its_gap_is_told(guest):
@@ -225,7 +225,7 @@ def test_the_exact_posterior_is_shaded_and_its_gap_is_told(guest):
     found = ExactInference(model)(sample, ["label"])
     page = guest().open("/?model=mvae-2d&sample=3&supply=label")
     gap = page.locator(".gap")
-    expect(gap).to_contain_text(f"misses it by {found.kl_from(found.q):.2f} nats")
+    expect(gap).to_contain_text(f"differs from it by {found.kl_from(found.q):.2f} nats")
     expect(gap).to_contain_text(f"log p(label) = −{-found.log_evidence:.1f} nats")
     stage_data = plane_of("mnist", "mvae-2d", ())
     (u, v), reach = found.modes[0].tolist(), stage_data.reach

@@ -15,7 +15,7 @@ def switch(page: Page, name: str):
     return page.locator(f".st-key-supply-{name.replace(' ', '-')} label").first
 
 
-def test_dropping_the_label_widens_the_belief_and_supplying_it_sharpens_it(visitor):
+def test_dropping_the_label_widens_the_posterior_and_supplying_it_sharpens_it(visitor):
     page = visitor.open("/?sample=3")
     expect(headline(page)).to_contain_text("Given image and label")
     expert = page.get_by_role("switch", name="label’s expert")
@@ -24,7 +24,7 @@ def test_dropping_the_label_widens_the_belief_and_supplying_it_sharpens_it(visit
     expect(curves).to_have_count(6)
     switch(page, "label").click()
     expect(page.get_by_text("Dropping the label widened the posterior")).to_be_visible()
-    expect(headline(page)).to_contain_text("Given image it reads")
+    expect(headline(page)).to_contain_text("Given image, the model predicts")
     expect(expert).not_to_be_checked()
     expect(curves).to_have_count(0)
     assert "supply=image" in page.url.replace("%2C", ",").split("&")
@@ -47,7 +47,7 @@ def test_what_is_generated_is_painted(visitor):
     expect(page.get_by_label("generated image, sample 6")).to_be_visible()
 
 
-def test_the_belief_in_the_browser_is_a_curve_for_every_factor(visitor):
+def test_the_posterior_in_the_browser_is_a_curve_for_every_factor(visitor):
     page = visitor.open("/?data=quadrants&sample=4")
     first = page.locator(".curves svg[role=img]").first
     expect(first.locator("path.curve")).to_have_count(1 + 1 + 5)

@@ -155,7 +155,7 @@ def test_models_are_chosen_moved_pinned_and_removed_and_the_link_keeps_it(visit)
     assert "pinned" not in page.url
     press(page, "close mvae-cover")
     press(page, "close mvae-2d")
-    assert "Which models" in page.headline
+    assert "Choose models to compare" in page.headline
     assert page.url["models"] == ""
     page.set("multiselect", "models", ["mvae"])
     assert list(cards(page)) == reference(page) == ["mvae"]

@@ -69,7 +69,7 @@ def test_what_is_said_survives_a_link(said):
         ({"data": "spoken", "set-text": "4x"}, "'x' is not in the vocabulary of text", None),
         ({"data": "spoken", "set-text": "123456"}, "text has 5 at most", None),
         ({"data": "spoken", "set-text": "1" * 10**4}, "has 10,000 characters", None),
-        ({"data": "traits", "set-trait 3": "2"}, "trait 3 “2”, which is not here", None),
+        ({"data": "traits", "set-trait 3": "2"}, "trait 3 “2”, which does not exist", None),
         (
             {"data": "traits", "source": "drawing", "drawing": "A"},
             "“Draw”, which traits",

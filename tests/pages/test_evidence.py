@@ -24,7 +24,7 @@ def test_every_kind_opens_with_everything_supplied(visit, data):
     attributes = [name for name in names if name.startswith("trait")]
     assert switches == {name: True for name in names if name not in attributes}
     assert f"{len(names)}" in page.headline or names[-1] in page.headline
-    assert "What this model does badly" in page.remarks
+    assert "Limitations of this model" in page.remarks
 
 
 # Attributes
@@ -40,7 +40,7 @@ def test_a_chip_says_the_opposite_then_nothing_then_what_is_so(visit):
     assert page.url["set-trait 3"] == "1"
     assert heard(page) == ["image", *TRAITS]
     assert not torch.equal(expert(page, "trait 3"), before)
-    assert "not necessarily the example's own: trait 3" in page.remarks
+    assert "may differ from the example’s own: trait 3" in page.remarks
     click(page, n=2, trait_3="off")
     assert states_of(page)["trait 3"] == "off"
     assert "set-trait 3" not in page.url
@@ -123,7 +123,7 @@ def test_tags_that_are_few_are_chips(visit):
     assert states_of(page) == own | {"tag 1": other}
     on = [name for name, state in states_of(page).items() if state == "yes"]
     assert page.url["set-mood"] == ",".join(on)
-    assert "not necessarily the example's own mood" in page.remarks
+    assert "may differ from the example’s own mood" in page.remarks
     click(page, n=2, tag_1=own["tag 1"])
     assert "set-mood" not in page.url
 
@@ -170,7 +170,7 @@ def test_a_text_is_typed_and_shown_in_tokens(visit):
     assert not torch.equal(expert(page, "text"), before)
     assert "<span>4</span><span>0</span><span>7</span>" in tokens(page)
     assert "2 more fit" in tokens(page)
-    assert "not necessarily the example's own text" in page.remarks
+    assert "may differ from the example’s own text" in page.remarks
 
 
 def tokens(page, which: int = 0) -> str:
@@ -193,7 +193,7 @@ def test_a_text_that_cannot_be_written_gets_a_sentence_and_the_one_before_stays(
     before = expert(page, "text")
     page.set("text_input", "text text", typed)
     assert words in page.problems
-    assert "The text before it stays." in page.problems
+    assert "The previous text is kept." in page.problems
     assert page.app.text_input(key="text text").value == typed  # to be mended
     assert page.url["set-text"] == "31"
     assert torch.equal(expert(page, "text"), before)

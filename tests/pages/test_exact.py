@@ -59,12 +59,12 @@ def test_more_latents_than_two_have_no_exact_posterior(visit):
 
 def test_the_product_is_checked_when_somebody_looks(visit):
     page = visit(model="mvae-2d", sample="3")
-    assert "the error of quadrature" not in page.remarks
+    assert "the error of the quadrature" not in page.remarks
     page.app.session_state["products"] = True
     page.app.run()
-    assert "the error of quadrature" in page.check().remarks
+    assert "the error of the quadrature" in page.check().remarks
     table = page.app.dataframe[-1].value
     assert len(table) == 3
     assert (table["KL(q‖p), nats"] > -1e-3).all()
     page.switch("label", False)  # nothing to multiply
-    assert "the error of quadrature" not in page.remarks
+    assert "the error of the quadrature" not in page.remarks

@@ -1,4 +1,4 @@
-"""The Experts page: every widget's effect on what is supplied, believed and generated."""
+"""The Experts page: every widget's effect on what is supplied, inferred and generated."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def png(mode: str = "L") -> bytes:
 @pytest.mark.parametrize("data", DATASETS)
 def test_every_data_set_and_model_opens_with_everything_supplied(visit, data):
     page = visit(data=data)
-    models = page.app.selectbox(key="model").options
+    options = page.app.selectbox(key="model").options
+    models = [option.split(" · ")[0] for option in options]
+    assert all(option.removeprefix(f"{m} · ") for m, option in zip(models, options, strict=True))
     assert {"mvae", "mvae-cover", "mvae-2d"} <= set(models)
     for model in models:
         page.set("selectbox", "model", model)
@@ -48,7 +50,7 @@ def test_every_data_set_and_model_opens_with_everything_supplied(visit, data):
         assert len(names) == len(page.app.toggle)
 
 
-def test_dropping_the_label_widens_the_belief_and_supplying_it_sharpens_it_again(visit):
+def test_dropping_the_label_widens_the_posterior_and_supplying_it_sharpens_it_again(visit):
     page = visit(sample="3")
     both = page.inference.sharpness
     assert f"**{both[-1]:.1f} nats** sharper" in page.remarks
@@ -60,7 +62,7 @@ def test_dropping_the_label_widens_the_belief_and_supplying_it_sharpens_it_again
     page.switch("label", True)
     assert page.inference.sharpness == both
     assert "Supplying the label sharpened the posterior" in page.remarks
-    assert "prior; label, supplied last, brought" in page.headline
+    assert "prior; label, supplied last, contributed" in page.headline
 
 
 def test_what_is_supplied_first_stands_first(visit):
@@ -70,7 +72,7 @@ def test_what_is_supplied_first_stands_first(visit):
     assert "prior; image, supplied last" in page.headline
 
 
-def test_without_evidence_the_belief_is_the_prior(visit):
+def test_without_evidence_the_posterior_is_the_prior(visit):
     page = visit(supply="")
     assert "the posterior is the prior" in page.headline
     assert page.stage["evidence"] == []
@@ -95,8 +97,8 @@ def test_a_label_that_contradicts_the_image_is_said_to_disagree(visit):
     page.set("button_group", "label label", 8)
     assert page.url["set-label"] == "8"
     assert "conflict more than" in page.remarks
-    assert "the posterior got no wider" in page.remarks
-    assert "not necessarily the example's own label" in page.remarks
+    assert "the posterior did not widen" in page.remarks
+    assert "may differ from the example’s own label" in page.remarks
 
 
 @pytest.mark.parametrize("label", [3, 5, 8])
@@ -109,8 +111,8 @@ def test_without_a_conflict_it_is_said_how_seldom_one_is_noticed(visit, model, l
     if "conflict more than" in page.remarks:
         assert label != 3
     else:
-        said = f"notice a wrong label in {100 * rate:.0f} % of test examples"
-        assert f"no more in conflict than usual. This model’s gauge would {said}" in page.remarks
+        said = f"detects a wrong label in {100 * rate:.0f} % of test examples"
+        assert f"no more in conflict than usual. This model’s gauge {said}" in page.remarks
 
 
 def test_both_terms_of_the_conflict_stand_in_the_help(visit):
@@ -134,7 +136,10 @@ def test_both_kinds_of_nats_are_named_once_beside_the_headline(visit):
 def test_the_headline_says_what_is_inferred_and_how_sure_it_is(visit, evidence):
     page = visit(sample="3", supply=evidence)
     p = page.inference.expected["label"]
-    assert f"it reads {p.argmax()}, {100 * p.max():.0f}\u00a0%. The posterior is " in page.headline
+    assert (
+        f"the model predicts {p.argmax()}, {100 * p.max():.0f}\u00a0%. The posterior is "
+        in page.headline
+    )
     assert f"{page.inference.sharpness[-1]:.1f} nats" in page.headline
 
 
@@ -152,7 +157,7 @@ def test_another_example_brings_its_own_label_back(visit):
     assert page.check().url["sample"] == "8"
 
 
-def test_other_samples_keep_the_belief(visit):
+def test_other_samples_keep_the_posterior(visit):
     page = visit(supply="label")
     before = page.inference
     page.app.button(key="draw").click().run()
@@ -202,7 +207,7 @@ def test_without_a_drawing_there_is_nothing_to_supply(visit):
     assert "the posterior is the prior" in page.headline
 
 
-def test_a_drawing_on_the_pad_reaches_the_belief(visit):
+def test_a_drawing_on_the_pad_reaches_the_posterior(visit):
     page = visit().set("button_group", "source", "drawing")
     page.app.session_state["pad mnist"] = {"drawing": drawing()}
     page.app.run()
@@ -236,7 +241,7 @@ def test_a_bad_upload_gets_a_sentence_and_the_picture_before_stays(visit, conten
 
 def test_a_link_made_with_an_upload_says_that_it_leaves_it_out(visit):
     page = visit(source="upload", sample="5")
-    assert "links leave out" in page.problems
+    assert "links do not contain" in page.problems
     assert page.url["sample"] == "5"
 
 

@@ -73,10 +73,10 @@ def test_yes_and_no_on_the_plane_are_said_to_be_of_what(visit):
 
 def test_much_evidence_is_counted_and_little_is_named(visit):
     page = visit(data="traits")
-    assert "Given 19 modalities it reads" in page.headline
+    assert "Given 19 modalities, the model predicts" in page.headline
     assert "prior; trait 17, supplied last" in page.headline
     page = visit(data="traits", supply="image,trait 3")
-    assert "Given image and trait 3 it reads" in page.headline
+    assert "Given image and trait 3, the model predicts" in page.headline
 
 
 def test_a_place_on_the_way_and_a_held_latent_are_one_event(visit):
@@ -301,7 +301,7 @@ def test_without_pictures_there_are_tables_and_lines(visit, toy_pages):
     assert re.match(r"\d", strip["data"][0]["text"][0])
     page.set("selectbox", "down", 2)
     assert len(charts(page)) == 3  # a grid, and between two examples
-    assert "not two" in page.remarks
+    assert "only where a single latent dimension changes" in page.remarks
 
 
 # The map

@@ -75,7 +75,7 @@ def test_the_way_through_the_lesson(visit):
     assert page.headline == f"### {STEPS[1].title}"
 
 
-def test_a_link_places_the_witnesses(visit):
+def test_a_link_places_the_experts(visit):
     page = visit("learn.py", step="3", lesson="-1,0.5,1;2,1.5,0")
     first, second = page.stage["experts"]
     assert (first["mean"], first["std"], first["on"]) == ([-1.0], [0.5], True)
@@ -91,7 +91,7 @@ def test_a_link_places_the_witnesses(visit):
 )
 def test_a_link_that_places_them_wrongly_gets_a_sentence(visit, text):
     page = visit("learn.py", step="3", lesson=text)
-    assert "places witnesses that this step does not have" in page.problems
+    assert "describes experts that do not fit this step" in page.problems
     assert page.stage["experts"][0]["mean"] == [2.0]
 
 
@@ -108,7 +108,7 @@ width = st.integers(200, 3000).map(lambda n: n / 1000)
 
 
 @given(st.tuples(number, width, st.sampled_from([0, 1])), st.tuples(number, width, st.just(1)))
-def test_what_is_written_of_witnesses_is_read_again(first, second):
+def test_what_is_written_of_experts_is_read_again(first, second):
     scene = STEPS[2].scene
     found = read_experts(write_experts([list(first), list(second)]), scene)
     assert [(w.mean[0], w.std[0], w.on) for w in found.experts] == [
@@ -118,7 +118,7 @@ def test_what_is_written_of_witnesses_is_read_again(first, second):
 
 
 @given(st.recursive(st.none() | st.floats() | st.text(max_size=3), st.lists, max_leaves=8))
-def test_whatever_a_browser_sends_witnesses_are_read_or_refused(sent):
+def test_whatever_a_browser_sends_experts_are_read_or_refused(sent):
     found = read_experts(write_experts(sent), STEPS[2].scene)
     assert found is None or len(found.experts) == 2
 
@@ -173,13 +173,11 @@ def test_trainings_are_compared_at_equal_budgets_by_their_own_figures(visit):
     label = [test["elbo"]["label"]["mean"] for test in (subsampled, joint)]
     named = [test["accuracy"]["image->label"]["mean"] for test in (subsampled, joint)]
     told = page.remarks
-    assert "**sub-sampled** against **joint**, both after 20 epochs, with λ = 1:" in told
-    assert "label −{:.2f} instead of −{:.2f}".format(*(-x for x in label)) in told
-    assert "image→label {:.3f} instead of {:.3f}".format(*named) in told
-    assert (
-        "**covering** against **sub-sampled**, both after 20 epochs, with λ = 10 against 1:" in told
-    )
-    assert f"above −{math.log(10):.2f}." in told
+    assert "**sub-sampled** compared with **joint**, both after 20 epochs, λ = 1:" in told
+    assert "label is −{:.2f} instead of −{:.2f}".format(*(-x for x in label)) in told
+    assert "image→label is {:.3f} instead of {:.3f}".format(*named) in told
+    assert "**covering** compared with **sub-sampled**, both after 20 epochs, λ = 10 and 1:" in told
+    assert f"cannot exceed −{math.log(10):.2f} nats." in told
     assert load_metrics("mnist", "mvae").protocol["coherence"] in told
 
 

@@ -79,7 +79,7 @@ def test_a_link_restores_the_view(view):
         ({"plane": "3", "at": "1,2"}, "A plane needs two different dimensions", {}),
         ({"at": "1"}, "holds a latent at “1”", {}),
         ({"at": "1,2,3"}, "holds a latent at “1,2,3”", {}),
-        ({"at": "a,b"}, "not two numbers between −20 and 20; shown is the posterior", {}),
+        ({"at": "a,b"}, "not a pair of numbers between −20 and 20; the posterior is shown", {}),
         ({"at": "1,nan"}, "holds a latent at “1,nan”", {}),
         ({"at": "nan,1"}, "holds a latent at “nan,1”", {}),
         ({"at": "inf,0"}, "holds a latent at “inf,0”", {}),
@@ -91,7 +91,7 @@ def test_a_link_restores_the_view(view):
             "pins “mvae-2d”, which is not among",
             {"models": "mvae"},
         ),
-        ({"pinned": "gpt"}, "the first of them is the reference", {}),
+        ({"pinned": "gpt"}, "the first of them is pinned instead", {}),
         ({"at": "9" * 999 + ",0"}, "holds a latent at “" + "9" * 40 + "”", {}),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_damaged_checkpoint_gets_a_sentence_and_another_can_be_chosen(
     spoil(damaged / "mvae-cover" / "weights.safetensors", change)
     page = visit()
     assert words in page.problems
-    assert "Another model can be chosen above" in page.problems
+    assert "Choose another model above" in page.problems
     page.set("selectbox", "model", "mvae")
     assert not page.problems
     assert "sharper than the prior" in page.headline
@@ -173,7 +173,7 @@ def test_a_link_with_too_many_models_keeps_the_first(monkeypatch):
     monkeypatch.setattr(checkpoint, "available", lambda _: {"mnist": ["mvae-cover", *names]})
     view, problems = parse({"models": ",".join(names)})
     assert view.models == tuple(names[:6])
-    assert problems == ["The link compares 8 models; shown are the first 6."]
+    assert problems == ["The link compares 8 models; only the first 6 are shown."]
 
 
 def address(page, params):

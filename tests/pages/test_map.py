@@ -66,7 +66,7 @@ def test_labels_alone_are_ten_named_dots(visit, dataset):
     assert "given" not in page.url
 
 
-def test_another_belief_moves_the_dots_but_neither_the_mark_nor_the_bounds(visit):
+def test_another_posterior_moves_the_dots_but_neither_the_mark_nor_the_bounds(visit):
     page = visit("map.py", data="quadrants")
     before = drawn(page)
     after = drawn(page.set("selectbox", "given", "top left"))

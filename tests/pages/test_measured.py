@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mvae.checkpoint import load_metrics
-from pages.parts.about import reached
+from pages.parts.about import best_figures
 from pages.parts.sentences import with_error
 
 
@@ -32,4 +32,4 @@ def test_no_coherence_and_no_likelihood_is_ranked_beside_a_model(visit):
     assert "image→label" in line
     assert "coherence" not in line
     assert "log p" not in line
-    assert reached("mvae", []) == ""
+    assert best_figures("mvae", []) == ""

@@ -25,7 +25,7 @@ from pages.parts.figures import curves, vectors
 from pages.parts.links import LISTS, SIMPLE
 from pages.parts.plain import plain
 from pages.parts.stage.planes import plane_of
-from pages.parts.view import View, different
+from pages.parts.view import View, distinct_kinds_first
 from tests.hostile import EVIL, EVIL_HTML, FOLDER, HOSTILE, write_hostile
 
 PAGES = (
@@ -140,7 +140,7 @@ def hostile_pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = write_hostile(tmp_path_factory.mktemp("hostile"))
     caches = (
         *(loading._load, loading.samples_of, loading.metrics_of, loading.map_of, plane_of),
-        *(loading.records_of, records.history_of, different),
+        *(loading.records_of, records.history_of, distinct_kinds_first),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "CHECKPOINTS", root)

@@ -19,7 +19,7 @@ from pages.parts import loading
 
 CACHES = (
     *(loading._load, loading.samples_of, loading.metrics_of),
-    *(loading.records_of, loading.peers_of),
+    *(loading.records_of, loading.external_models_of),
 )
 RANKS = [[100] * 20] * 64
 
@@ -150,7 +150,7 @@ def test_a_machine_whose_estimates_cross_is_said_to_bound_nothing(visit, measure
             cached.clear()
         page = visit("results.py", kind="loglik")
         said = " ".join(caption.value for caption in page.app.caption)
-        assert ("Of jmvae the forward estimate lies above the reverse one" in said) == crossed
+        assert ("For jmvae the forward estimate lies above the reverse one" in said) == crossed
 
 
 def test_average_precision_stands_beside_what_a_random_ranking_reaches(visit, measured):
@@ -189,7 +189,7 @@ def test_what_its_own_diagnostics_distrust_is_grey_unranked_and_not_drawn(visit,
     assert table["to the best, image, label"].tolist() == ["best", ""]
     assert greyed(page) == [("jmvae", "image, label")]
     assert cell(page, "jmvae", "image, label") == "−79.00 ± 0.25, n 1,000"
-    assert page.remarks.count("Grey: no result, as k̂ > 0.7 for more than a tenth") == 1
+    assert page.remarks.count("A grey figure is not reliable: k̂ > 0.7 for more than a tenth") == 1
 
 
 def test_figures_of_an_earlier_estimator_leave_their_cells_without_a_number(visit, measured):
@@ -200,7 +200,7 @@ def test_figures_of_an_earlier_estimator_leave_their_cells_without_a_number(visi
     assert table["image, label"].isna().tolist() == [False, True]
     assert table["note"].tolist() == ["", "scored by an earlier estimator"]
     assert "-79" not in table.to_csv()
-    assert "`python -m mvae evaluate mnist/jmvae` scores anew" in page.remarks
+    assert "To score again, run `python -m mvae evaluate mnist/jmvae`." in page.remarks
     rewrite(measured / "mnist/mvae/metrics.json", ESTIMATOR, "older")
     assert len(visit("results.py").app.get("plotly_chart")) == 1  # the ranks of the posteriors
     # What no importance weights gave is as it was.
@@ -248,7 +248,7 @@ def test_more_epochs_are_said_and_who_is_best_without_them(visit, measured):
     assert table["epochs"].tolist() == [40, 20, 20]
     assert table["λ"].tolist() == ["15", "10", "1"]
     assert "**mvae-cover** had 40 epochs, most models 20" in page.remarks
-    assert "with 20 epochs the best is **jmvae**." in page.remarks
+    assert "models with 20 epochs, **jmvae** is the best in **image, label**." in page.remarks
     short = measured / "mnist/mvae-cover-short"
     shutil.copy(CHECKPOINTS / "mnist/mvae/weights.safetensors", short)
     measure(measured, "mvae-cover-short", -80.5)
@@ -289,7 +289,7 @@ def test_nothing_measured_is_said(visit, measured):
     for path in (measured / "mnist").glob("*/metrics.json"):
         path.unlink()
     remarks = visit("results.py").remarks
-    assert "Nothing was measured yet: `python -m mvae evaluate` does it." in remarks
+    assert "Nothing has been measured yet. To measure, run `python -m mvae evaluate`." in remarks
 
 
 def cells(page) -> str:
@@ -321,7 +321,7 @@ def test_what_is_right_is_shown_where_no_picture_is_generated(visit):
     right = load_metrics("views", "mvae-cover").test["accuracy"]["1 of 7->label"]["mean"]
     assert f">{right:.3f}<" in cells(page)
     assert "●" not in page.remarks  # it is counted how many are supplied, not told which
-    assert "A click" not in page.remarks
+    assert "Click a cell" not in page.remarks
 
 
 def test_nats_of_each_target_have_shades_of_their_own(visit):
@@ -354,7 +354,7 @@ def test_other_libraries_models_stand_beside_ours_and_what_is_reported_beside_bo
     theirs = ExternalModel("mvae", "MultiVae 1.0.3", "binarised at 0.5", *others, ESTIMATOR)
     older = ExternalModel("jmvae", "MultiVae 1.0.3", "binarised at 0.5", *others, "older")
     write_rows(measured / "mnist" / FILE, [ours, theirs, older])
-    loading.peers_of.clear()
+    loading.external_models_of.clear()
     app = visit("results.py").app
     table = app.dataframe[1].value
     assert list(table["trained by"]) == ["this project", "MultiVae 1.0.3", "reported", "reported"]
@@ -366,7 +366,7 @@ def test_other_libraries_models_stand_beside_ours_and_what_is_reported_beside_bo
     said = " ".join(c.value for c in app.caption)
     assert "10,000 test samples" in said
     assert "1 of 3 were scored by an earlier estimator and are not shown" in said
-    assert "What is not told of them" in said
+    assert "Not stated there" in said
     # only where log p is shown
     other = visit("results.py", kind="coherence").app
     assert not any("other libraries" in m.value for m in other.markdown)
@@ -374,7 +374,7 @@ def test_other_libraries_models_stand_beside_ours_and_what_is_reported_beside_bo
 
 def test_a_damaged_table_of_other_libraries_is_named(visit, measured):
     (measured / "mnist" / FILE).write_text("model,n\nmvae,many\n")
-    loading.peers_of.clear()
+    loading.external_models_of.clear()
     page = visit("results.py")
     assert any("peers.csv is damaged" in e.value for e in page.app.error)
 

@@ -46,7 +46,7 @@ def test_pictures_are_drawn_only_where_they_are_ink(visit, data, wanted):
 @pytest.mark.parametrize("source", ["drawing", "upload"])
 def test_a_link_to_a_source_that_is_not_there_gets_a_sentence(visit, source):
     page = visit(data="sentences", source=source)
-    assert "which sentences does not take" in page.problems
+    assert "which sentences does not accept" in page.problems
     assert "sharper than the prior" in page.headline
     assert "source" not in page.url
 

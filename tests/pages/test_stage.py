@@ -27,14 +27,14 @@ def test_without_a_wish_the_plane_follows_the_directions_in_which_the_examples_v
     samples = load_samples(data, model.modalities)
     with torch.no_grad():
         means = model.posterior(samples).mean
-    places = page.unpack(plane["points"]["places"]).reshape(-1, 2)
-    assert (places - means @ axes_of(page).T).abs().max() < 1e-5
+    coordinates = page.unpack(plane["points"]["coordinates"]).reshape(-1, 2)
+    assert (coordinates - means @ axes_of(page).T).abs().max() < 1e-5
     assert plane["points"]["categories"] == samples.values["label"].tolist()
     assert plane["points"]["titles"] == list(model.modalities[-1].categories or "0123456789")
     variances = torch.linalg.eigvalsh(means.T.cov()).flip(0)
-    assert torch.allclose(places.T.cov(), torch.diag(variances[:2]), atol=1e-3)
+    assert torch.allclose(coordinates.T.cov(), torch.diag(variances[:2]), atol=1e-3)
     # A little beyond the farthest, in a drawing that is so much wider than high.
-    farthest = max(places[:, 0].abs().max() / ASPECT, places[:, 1].abs().max())
+    farthest = max(coordinates[:, 0].abs().max() / ASPECT, coordinates[:, 1].abs().max())
     assert farthest <= plane["reach"] <= farthest + 0.4
 
 
@@ -90,7 +90,7 @@ def test_noise_experts_and_modalities_are_those_of_the_library(visit):
         assert (page.unpack(sent["logvar"]) - experts.logvar[i, 0]).abs().max() < 1e-6
     assert data["evidence"] == ["label", "top left"]
     assert [m["name"] for m in data["modalities"]] == [m.name for m in model.modalities]
-    assert all(m["there"] for m in data["modalities"])
+    assert all(m["available"] for m in data["modalities"])
     (picture,) = data["pictures"]
     boxes = {data["modalities"][i]["name"]: box for i, box in picture["boxes"]}
     assert boxes["top right"] == [14, 0, 14, 14]
@@ -99,7 +99,7 @@ def test_noise_experts_and_modalities_are_those_of_the_library(visit):
 
 def test_a_modality_without_data_is_said_not_to_be_there(visit):
     page = visit(source="drawing")
-    assert not any(m["there"] for m in page.stage["modalities"])
+    assert not any(m["available"] for m in page.stage["modalities"])
     assert page.stage["experts"] == {}
 
 
@@ -137,7 +137,7 @@ def test_a_deed_is_heard_once(visit):
 
 
 @pytest.mark.parametrize("step", ["switch", "sample", "model", "label"])
-def test_another_belief_lets_go_of_the_latent(visit, step):
+def test_another_posterior_lets_go_of_the_latent(visit, step):
     page = visit(sample="3", at="1,2")
     assert page.stage["at"] == [1, 2]
     if step == "switch":

@@ -51,14 +51,14 @@ def test_budgets_are_said_and_why_results_has_other_figures(visit, points):
     write_rows(points / "mnist/supervision.csv", [*POINTS, Point("mvae", 1, 9, 9, 0, 0.94, 10)])
     loading.supervision_of.clear()
     told = visit("supervision.py").remarks
-    assert "at 0.1% of them 5 images choose when to stop, by accuracies in steps of 20 %." in told
-    assert f"ten outputs; {LABELLED_PASSES} passes with labels alone." in told
+    assert "at 0.1%, 5 images decide when to stop, by an accuracy in steps of 20 %." in told
+    assert f"ten outputs; {LABELLED_PASSES} passes over the labelled images alone." in told
     assert f"its own ELBO; {IMAGE_PASSES} passes over all images without labels, then" in told
     assert "The budgets are not equal" in told
     there = load_metrics("mnist", "mvae").test["accuracy"]["image->label"]["mean"]
     config = load_config(CHECKPOINTS / "mnist/mvae")
-    assert f"**mvae** names 94.0 % here and {100 * there:.1f} % on Results" in told
-    assert f"in each of {config.training.epochs} passes, at a rate of" in told
+    assert f"**mvae** predicts 94.0 % correctly here and {100 * there:.1f} % on Results" in told
+    assert f"in each of {config.training.epochs} passes, at a learning rate of" in told
     assert f"here in the last {LABELLED_PASSES} of {IMAGE_PASSES + LABELLED_PASSES} passes," in told
 
 

@@ -76,7 +76,7 @@ def test_another_pair_changes_the_curves_and_the_link(visit):
     page.set("button_group", "pair", "square")
     assert page.component("mvae_quadrature")["key"] == "square reverse"
     assert page.url["pair"] == "square"
-    assert "two lobes" in page.remarks
+    assert "two modes" in page.remarks
     page.set("button_group", "pair", "linear")
     assert page.component("mvae_quadrature")["key"] == "linear reverse"
     assert "pair" not in page.url
@@ -169,7 +169,7 @@ def test_every_level_has_its_curves_numbers_and_sentences():
 def test_negative_precision_is_shown_and_explained():
     notes = quadrature.describe("square", "forward")["panels"][1]["notes"]
     assert "negative precision (q₁/p: −0.318)" in notes[0]
-    assert "no expert of an MVAE can be it" in notes[0]
+    assert "no expert of an MVAE can represent it" in notes[0]
     assert "negative" not in notes[40]
     assert "it is not drawn" in captions.precision(0.4, 0.5)
     assert "q₂/p: −0.500" in captions.precision(0.4, 0.5)
@@ -200,11 +200,11 @@ def test_what_the_issue_asks_to_be_told_is_told(visit):
         "intractable",
         "unsupervised and generative",
         "handle missing modalities",
-        "a modality zeroed in a fixed share of the examples",
+        "set to zero in a fixed share of the examples",
         "each observed modality adds its evidence to $p(h|x)$",
         "summed over",
         "in effect sub-sampling",
-        "sampled from the conditionals",
+        "sampled from their conditionals",
         "layer-wise pre-training",
         "end to end",
         "https://arxiv.org/abs/1911.03393",
@@ -217,7 +217,7 @@ def test_what_the_issue_asks_to_be_told_is_told(visit):
 @pytest.mark.parametrize(
     ("method", "reconstructed", "bound"),
     [
-        ("sub-sampled", "S", "an ELBO of its own modalities: B(X_S) ≤ log p(X_S)"),
+        ("sub-sampled", "S", "the ELBO of its own modalities: B(X_S) ≤ log p(X_S)"),
         ("denoising", r"\text{all}", "B(X_S) ≤ log p(X), since"),
     ],
 )

@@ -25,7 +25,7 @@ def test_it_starts_with_a_strip_along_the_most_informative_dimension(visit):
     assert page.app.selectbox(key="across").value == int(options[0].split()[0][1:])
 
 
-def test_the_mark_spans_what_the_belief_holds_likely(visit):
+def test_the_mark_spans_what_the_posterior_holds_likely(visit):
     page = visit("traverse.py", across="12")
     scope: dict[str, object] = {}
     exec(page.app.code[0].value, scope)

@@ -86,7 +86,7 @@ def test_a_deleted_checkpoint_gets_a_sentence(visit, root, page):
     shutil.rmtree(root / FOLDER)
     shown.app.run()
     shown.check()
-    assert "mvae-2d”, which is not here" in shown.problems
+    assert "mvae-2d”, which does not exist" in shown.problems
     assert shown.url["model"] == "mvae"
 
 
@@ -94,7 +94,7 @@ def test_a_deleted_file_gets_a_sentence(visit, root):
     shown = visit(data="mnist", model="mvae-2d")
     (root / FOLDER / "weights.safetensors").unlink()
     shown.app.run()
-    assert "mvae-2d”, which is not here" in shown.check().problems
+    assert "mvae-2d”, which does not exist" in shown.check().problems
 
 
 def test_when_all_is_deleted_that_is_said(visit, root):
@@ -102,4 +102,4 @@ def test_when_all_is_deleted_that_is_said(visit, root):
     shutil.rmtree(root / "mnist")
     for _ in range(2):
         shown.app.run()
-        assert "There is no checkpoint to look at" in shown.check().problems
+        assert "There are no checkpoints" in shown.check().problems

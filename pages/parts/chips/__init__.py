@@ -1,4 +1,4 @@
-"""Chips: many small answers of yes or no in one place, each changed by a click."""
+"""Chips: a compact row of yes-or-no values, each changed by a click."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pages.parts.js_bundle import files_of
 
 __all__ = ["NO", "OFF", "YES", "Chip", "chips"]
 
-#: What a chip may say; "off" is that nothing is said.
+#: States of a chip; "off" means that no value is supplied.
 YES, NO, OFF = "yes", "no", "off"
 
 _mount = st.components.v2.component("mvae_chips", **files_of(__file__, "chips"))
@@ -19,13 +19,13 @@ _mount = st.components.v2.component("mvae_chips", **files_of(__file__, "chips"))
 
 @dataclass(frozen=True)
 class Chip:
-    """One answer.
+    """One chip.
 
     Args:
-        name: what is asked, also what is written on it.
-        state: what it says now.
-        states: what it says one after another as it is clicked.
-        colour: of its dot; none for a chip whose colour says nothing.
+        name: the chip's name and its text.
+        state: its current state.
+        states: the states that clicks cycle through.
+        colour: colour of its dot; empty for no dot.
     """
 
     name: str
@@ -41,16 +41,16 @@ def chips(
     on_change: Callable[[dict[str, str]], None],
     dropped: bool = False,
 ) -> None:
-    """Show chips, and hear which of them say something else.
+    """Show chips, and call ``on_change`` with those that a visitor changed.
 
-    A chip shows at once what it was clicked to, before the server has heard of it.
+    A chip shows its new state at once, before the server answers.
 
     Args:
-        key: names the chips.
-        title: what they are together, for those who cannot see them.
+        key: name of the component.
+        title: label of the group for screen readers.
         row: the chips.
-        on_change: gets the new states of chips that changed, by name.
-        dropped: whether what they say is not supplied at present.
+        on_change: called with the new states of the chips that changed, by name.
+        dropped: whether their values are currently not supplied.
     """
 
     def heard() -> None:

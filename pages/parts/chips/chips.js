@@ -1,6 +1,6 @@
 /*
- * Chips: a click takes one to its next state at once; the server hears of all that it has not yet
- * answered, so that quick clicks are none of them lost.
+ * Chips: a click changes a chip to its next state at once. Every message to the server repeats all
+ * changes that it has not answered yet, so that quick clicks are not lost.
  */
 import { make } from "../web/dom.js";
 

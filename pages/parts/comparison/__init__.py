@@ -1,1 +1,1 @@
-"""What the Compare page is made of."""
+"""The parts of the Compare page."""

@@ -1,4 +1,4 @@
-"""The answers of several models, each as soon as it is ready."""
+"""Answers of several models, computed in parallel and yielded as they are ready."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mvae.models.base import MultimodalModel
 
 __all__ = ["answers"]
 
-#: Models that think at once; each takes one thread.
+#: Models that compute at the same time, one thread each.
 WORKERS = 2
-#: Seconds of waiting after which the page looks whether its visitor did something else.
+#: Seconds of waiting after which control returns, so that a new event can stop the page.
 PATIENCE = 0.1
 
 
@@ -29,27 +29,27 @@ def answers(
     classifier: Classifier | None,
     seed: int,
 ) -> Iterator[tuple[str, Prediction] | None]:
-    """Yield each model's name and answer when it has one, and None while nobody is ready.
+    """Yield each model's name and answer as soon as it is ready, and None while waiting.
 
-    Answers to the same evidence are kept in the session, so that moving models about, pinning one
-    or adding another computes nothing twice.
+    Answers to the same evidence are kept in the session, so that reordering models, pinning one or
+    adding another computes nothing twice.
 
     Args:
-        models: by name; nothing else is computed.
-        first: the one that others wait for.
+        models: the models to compute, by name.
+        first: the one to compute first, since the others are compared with it.
         sample: a batch of one.
         evidence: names of the supplied modalities.
-        classifier: names the generated pictures.
-        seed: of the draws, the same for all.
+        classifier: the classifier of pictures, which judges coherence.
+        seed: seed of the draws, the same for all models.
     """
     conditioning_set = (
         *(seed, evidence, sample.present.tolist()),
         *((name, tuple(x.shape), x.numpy().tobytes()) for name, x in sample.values.items()),
     )
     if st.session_state.get("answers", (None,))[0] != conditioning_set:
-        # Weakly, or a session would hold models that nobody looks at any more.
+        # Weak references, so that a session does not keep unused models in memory.
         st.session_state["answers"] = (conditioning_set, WeakKeyDictionary())
-    # Under the model itself and not its name, which another data set may have as well.
+    # The key is the model itself, since another data set may have a model of the same name.
     kept: WeakKeyDictionary[MultimodalModel, Prediction] = st.session_state["answers"][1]
     order = sorted(models, key=lambda name: name != first)
     yield from ((name, kept[models[name]]) for name in order if models[name] in kept)

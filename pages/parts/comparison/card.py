@@ -1,4 +1,4 @@
-"""A card: one model's answer as HTML, in which nothing has to be drawn by the browser."""
+"""A card: one model's answer as static HTML."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pages.parts.comparison.shared import Shared, number
 
 __all__ = ["AXIS", "card", "height_of", "spread"]
 
-#: Standard deviations between which spreads are drawn, on a logarithmic axis.
+#: Limits of the logarithmic axis of standard deviations.
 LOW, HIGH = 0.03, 1.5
-#: How many dimensions' spreads are drawn at most, the sharpest; evidence tells of few.
+#: Largest number of dimensions that are drawn, the sharpest; evidence is informative about few.
 AXIS = 32
 
 
 def card(name: str, answer: Prediction, shared: Shared) -> str:
-    """Write one model's answer: what it believes, what it generates, and how good that is."""
+    """Return one model's answer as HTML: its posterior, what it generates, and its figures."""
     parts = {
         "posterior": _inference(name, answer, shared),
         "picture": pictured(answer, shared),
@@ -33,12 +33,12 @@ def card(name: str, answer: Prediction, shared: Shared) -> str:
 
 
 def spread(own: Tensor, reference: Tensor | None, latents: int, ink: tuple[int, int, int]) -> str:
-    """Draw standard deviations as an SVG: the area under the prior's line, and a reference's edge.
+    """Return an SVG of standard deviations: an area up to the prior's line, a dashed reference.
 
     Args:
-        own: of one model's posterior, the sharpest dimension first, ``(D,)``.
-        reference: of the pinned one.
-        latents: how many dimensions the axis holds.
+        own: standard deviations of a model's posterior, the sharpest dimension first, ``(D,)``.
+        reference: those of the pinned model.
+        latents: number of dimensions on the axis.
         ink: red, green and blue.
     """
     colour = f"rgb{ink}".replace(" ", "")
@@ -56,12 +56,12 @@ def spread(own: Tensor, reference: Tensor | None, latents: int, ink: tuple[int, 
 
 
 def height_of(std: float) -> float:
-    """Place a standard deviation on the axis: 0 at HIGH, 100 at LOW."""
+    """Return the height of a standard deviation on the axis: 0 at HIGH, 100 at LOW."""
     return 100 * math.log(HIGH / min(max(std, LOW), HIGH)) / math.log(HIGH / LOW)
 
 
 def _steps(stds: Tensor) -> str:
-    """Write a path's steps, one for each dimension."""
+    """Return the commands of an SVG path, a step for each dimension."""
     heights = [height_of(std) for std in stds.tolist()]
     return f"0 {heights[0]:.1f}" + "".join(
         f"V{height:.1f}H{i + 1}" for i, height in enumerate(heights)
@@ -90,7 +90,7 @@ def _numbers(name: str, answer: Prediction, shared: Shared) -> str:
     above = differences(answer, shared.reference) if compare and shared.reference else {}
     rows = []
     for title, value in answer.scores.items():
-        # A narrow card has no room to say again what all the evidence is.
+        # A narrow card has no room to repeat all of the evidence.
         short = re.sub(r"\| .*, .*?(\)?)$", r"| …\1", title)
         cells = f'<th scope="row">{escape(short)}</th><td>{_or_dash(value)}</td>'
         if compare:

@@ -1,4 +1,4 @@
-"""The row of cards: which models stand in it, in which order, and what fills them."""
+"""The cards of the compared models: their choice, their order and their contents."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mvae import checkpoint
 from mvae.analysis.comparison import Prediction
 from pages.parts.comparison.card import card
 from pages.parts.comparison.shared import Shared
+from pages.parts.loading import titles_of
 from pages.parts.plain import identifier, plain
 from pages.parts.view import MAX_MODELS, View, change
 from pages.parts.widget_sync import follow, show_number
@@ -21,9 +22,9 @@ from pages.parts.widget_sync import follow, show_number
 __all__ = ["Cards", "choose", "lay_out"]
 
 CSS = Path(__file__).with_name("card.css")
-#: Cards in one row; more of them stand in two.
+#: Largest number of cards in one row; more are laid out in two rows.
 ABREAST = 4
-WAITING = '<div class="answer"><p class="waiting">Its chains are running …</p></div>'
+WAITING = '<div class="answer"><p class="waiting">Its Markov chains are running …</p></div>'
 
 
 def choose(view: View, names: tuple[str, ...]) -> None:
@@ -31,6 +32,7 @@ def choose(view: View, names: tuple[str, ...]) -> None:
     st.multiselect(
         f"Models, up to {MAX_MODELS}",
         checkpoint.available(checkpoint.CHECKPOINTS)[view.data],
+        format_func=lambda name: titles_of(view.data).get(name, name),
         key="models",
         max_selections=MAX_MODELS,
         on_change=follow("models", list(names), lambda models: change(models=tuple(models))),
@@ -41,34 +43,40 @@ def choose(view: View, names: tuple[str, ...]) -> None:
 def lay_out(
     names: tuple[str, ...], pinned: str, about: Mapping[str, str]
 ) -> dict[str, DeltaGenerator]:
-    """Show each model's name, buttons and a sentence; give the places where answers will stand."""
+    """Show each model's name, buttons and a note, and return a slot for each answer.
+
+    Args:
+        names: of the models, in order.
+        pinned: the model that the others are compared with.
+        about: by model, an introduction or an error, as Markdown.
+    """
     mark = f".st-key-model-{identifier(pinned)} {{ border: 2px solid currentColor; }}"
     st.html(f"<style>{CSS.read_text('utf-8')}{mark}</style>")
-    places = {}
+    slots = {}
     abreast = len(names) if len(names) <= ABREAST else -(-len(names) // 2)
     for row in (names[i : i + abreast] for i in range(0, len(names), abreast)):
         for name, column in zip(row, st.columns(abreast), strict=False):
             with column, st.container(border=True, key=f"model-{name}", height="stretch"):
                 st.markdown(f"#### {plain(name)}")
                 _events(name, names, pinned)
-                st.caption(plain(about[name]))
-                places[name] = st.container()
-    return places
+                st.caption(about[name])
+                slots[name] = st.container()
+    return slots
 
 
 def _events(name: str, names: tuple[str, ...], pinned: str) -> None:
-    """Offer to pin a model, to move it, and to take it away."""
+    """Offer buttons to pin, move or remove a model."""
     i = names.index(name)
     others = (*names[:i], *names[i + 1 :])
 
-    def put(place: int) -> None:
-        change(models=(*others[:place], name, *others[place:]))
+    def move_to(index: int) -> None:
+        change(models=(*others[:index], name, *others[index:]))
 
     with st.container(horizontal=True, gap=None, key=f"events-{name}"):
         for words, icon, event, possible in (
             (f"Pin {name} as the reference", "keep", lambda: change(pinned=name), name != pinned),
-            (f"Move {name} forward", "arrow_back", partial(put, i - 1), i > 0),
-            (f"Move {name} back", "arrow_forward", partial(put, i + 1), i < len(others)),
+            (f"Move {name} forward", "arrow_back", partial(move_to, i - 1), i > 0),
+            (f"Move {name} back", "arrow_forward", partial(move_to, i + 1), i < len(others)),
             (f"Remove {name}", "close", lambda: change(models=others), True),
         ):
             st.button(
@@ -84,29 +92,29 @@ def _events(name: str, names: tuple[str, ...], pinned: str) -> None:
 
 @dataclass
 class Cards:
-    """The places of the cards, and the answers that have come so far.
+    """The slots of the cards, and the answers received so far.
 
     Args:
-        places: by model; each is written over when there is more to say.
+        slots: by model; each is overwritten when its answer changes.
         shared: what all cards have in common.
-        found: the answers.
+        found: the answers by model.
     """
 
-    places: dict[str, DeltaGenerator]
+    slots: dict[str, DeltaGenerator]
     shared: Shared
     found: dict[str, Prediction] = field(default_factory=dict)
 
     def wait(self, names: Iterable[str]) -> None:
-        """Say that some models are still at it."""
+        """Show that some models are still computing."""
         for name in names:
             if name not in self.found:
-                self.places[name] = self.places[name].html(WAITING)
+                self.slots[name] = self.slots[name].html(WAITING)
 
-    def take(self, name: str, answer: Prediction) -> None:
-        """Fill the card of a model; the reference's answer fills in the others' differences."""
+    def fill(self, name: str, answer: Prediction) -> None:
+        """Fill a model's card; if it is the reference, update the others' differences too."""
         self.found[name] = answer
         if name == self.shared.pinned:
             self.shared = replace(self.shared, reference=answer)
         for each in self.found if name == self.shared.pinned else (name,):
             html = card(each, self.found[each], self.shared)
-            self.places[each] = self.places[each].html(html)
+            self.slots[each] = self.slots[each].html(html)

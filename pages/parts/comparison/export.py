@@ -1,4 +1,4 @@
-"""The comparison as files: a picture for slides, and a table for further work."""
+"""The comparison as files: a picture for slides, and a table for further analysis."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from pages.parts.sentences import decided
 
 __all__ = ["picture", "table"]
 
-#: Pixels: of a column, of its margin, and of the sides of the mean and of a draw.
+#: Pixels: the width of a column and of its margin, and the height of a mean and of a draw.
 COLUMN, MARGIN, MEAN, DRAW = 300, 32, 168, 52
-#: Pixels of a dimension's step on the posterior's axis, of that axis, and of a vector's.
-STEP, TALL, FLAT_TAIL = 8, 70, 44
-#: A column is cut off below what is on it; this is more than anybody compares.
+#: Pixels: a dimension's width in the chart of a posterior, its height, and that of a vector's.
+STEP, TALL, FLAT = 8, 70, 44
+#: Height in pixels of a column before it is cropped to its contents; no comparison needs more.
 LONGEST = 8000
 BLACK, GREY = (17, 19, 24), (90, 96, 112)
-#: A font that many systems have, with all the letters of Latin; Pillow's own has English ones.
+#: A common font with all Latin letters; Pillow's own lacks those with accents.
 FONT = "DejaVuSans.ttf"
-#: Signs that Pillow's own font lacks.
+#: Replacements for characters that Pillow's own font lacks.
 PLAIN = str.maketrans({"−": "-", "—": "-", "→": ">", "·": "|"})
 
 
 def table(answers: Mapping[str, Prediction], pinned: str, records: pd.DataFrame) -> bytes:
-    """Write a CSV with a row for each model: its numbers, its differences, what is on record.
+    """Return a CSV with a row for each model: its numbers, differences and recorded figures.
 
     Args:
         answers: by model, in their order.
@@ -57,13 +57,13 @@ def table(answers: Mapping[str, Prediction], pinned: str, records: pd.DataFrame)
 def picture(
     answers: Mapping[str, Prediction], modalities: tuple[Modality, ...], pinned: str, title: str
 ) -> bytes:
-    """Draw the models side by side, black on white, as a PNG.
+    """Return a PNG of the models side by side, black on white.
 
     Args:
         answers: by model, in their order.
-        modalities: of the models.
+        modalities: the models' modalities.
         pinned: the model that the others are compared with.
-        title: what all of them were given, and how.
+        title: the evidence and the protocol.
     """
     blocks = [
         _column(name, found, modalities, answers[pinned] if name != pinned else None)
@@ -84,7 +84,7 @@ def picture(
 
 
 class _Column:
-    """A column that is written from its top down."""
+    """A column of the picture, written from the top down."""
 
     def __init__(self) -> None:
         self.sheet = Image.new("RGB", (COLUMN, LONGEST), "white")
@@ -96,7 +96,7 @@ class _Column:
             self.y += size + 7
 
     def paste(self, *made: Image.Image) -> None:
-        """Put pictures beside each other."""
+        """Paste pictures side by side."""
         x = 0
         for each in made:
             self.sheet.paste(each, (x, self.y))
@@ -104,7 +104,7 @@ class _Column:
         self.y += max(each.height for each in made) + 8
 
     def spread(self, stds: Tensor) -> None:
-        """Draw a posterior's standard deviations as bars that hang from the prior's."""
+        """Draw a posterior's standard deviations as bars that start at the prior's."""
 
         def y(std: float) -> float:
             return self.y + TALL * height_of(std) / 100
@@ -116,17 +116,17 @@ class _Column:
         self.y += TALL + 8
 
     def vector(self, values: Tensor) -> None:
-        """Draw numbers as bars from zero."""
+        """Draw numbers as bars that start at zero."""
         low, high = min(values.min().item(), 0.0), max(values.max().item(), 1e-6)
         step = COLUMN / len(values)
 
         def y(value: float) -> float:
-            return self.y + FLAT_TAIL * (high - value) / (high - low)
+            return self.y + FLAT * (high - value) / (high - low)
 
         for i, value in enumerate(values.tolist()):
             first, last = sorted((y(0.0), y(value)))
             self.brush.rectangle((i * step, first, (i + 0.8) * step, last), GREY)
-        self.y += FLAT_TAIL + 8
+        self.y += FLAT + 8
 
     def cut(self) -> Image.Image:
         return self.sheet.crop((0, 0, COLUMN, self.y + MARGIN))
@@ -135,7 +135,7 @@ class _Column:
 def _column(
     name: str, found: Prediction, modalities: tuple[Modality, ...], reference: Prediction | None
 ) -> Image.Image:
-    """Draw one model's column."""
+    """Return one model's column."""
     column = _Column()
     column.write(name if reference else f"{name} (reference)", 24)
     if found.posterior_std is None:
@@ -154,7 +154,7 @@ def _column(
 
 
 def _generated(column: _Column, found: Prediction, modalities: tuple[Modality, ...]) -> None:
-    """Show what a model generates: pictures, and of the rest what is likeliest."""
+    """Draw what a model generates: pictures, and the likeliest values of other modalities."""
     groups = pictures(modalities)
     if found.picture is not None and found.picture_draws is not None:
         first = groups[0][0]
@@ -190,7 +190,7 @@ def _generated(column: _Column, found: Prediction, modalities: tuple[Modality, .
 
 
 def _picture(pixels: Tensor, height: int) -> Image.Image:
-    """Put a picture in [0, 1] on white: black ink, or colours; its pixels are squares."""
+    """Return a picture in [0, 1] on white, as black ink or in colour, with square pixels."""
     pixels = pixels.clamp(0, 1)
     colours, opacity = (pixels[:3], pixels[3:]) if len(pixels) > 1 else (0.0, pixels)
     flat = colours if len(pixels) == 3 else 1 - opacity * (1 - colours)

@@ -1,4 +1,4 @@
-"""What a model generates, as HTML: pictures, probabilities, texts and vectors."""
+"""Generated modalities as HTML: pictures, probabilities, texts and vectors."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from pages.parts.sentences import decided
 
 __all__ = ["TAGS", "TEXTS", "part", "pictured", "rest", "sentence", "strip"]
 
-#: Pixels between two draws, and how dark they are between drawings in ink, which have no border.
+#: Width in pixels of the gap between two draws, and its opacity between draws shown as ink.
 GAP, FAINT = 2, 0.15
-#: Tags and texts that are shown at most, the likeliest; vectors so short are written out.
+#: Largest number of tags and of texts shown; length of the longest vector that is written out.
 TAGS, TEXTS, WRITTEN = 8, 3, 6
 
 
 def part(title: str, note: str = "") -> str:
-    """Write a heading."""
+    """Return a heading with an optional note."""
     return f'<p class="part"><b>{escape(title)}</b> {escape(note)}</p>'
 
 
 def sentence(text: str) -> str:
-    """Write why there is nothing."""
+    """Return a sentence that explains why a part is missing."""
     return f'<p class="cannot">{escape(text)}</p>'
 
 
 def strip(drawn: Tensor) -> Tensor:
-    """Put pictures ``(N, C, H, W)`` side by side with a gap between them, ``(C', H, W')``."""
+    """Join pictures ``(N, C, H, W)`` side by side with gaps, ``(C', H, W')``."""
     apart = framed(drawn, (0, GAP, 0, 0))
     if drawn.shape[1] == 1:
         apart[..., -GAP:] = FAINT
@@ -55,7 +55,7 @@ def _png(picture: Tensor) -> str:
 
 
 def pictured(answer: Prediction, shared: Shared) -> str:
-    """Show the first picture with frames around its parts and single draws, and the others."""
+    """Return the first picture, with framed parts and single draws, and any other pictures."""
     groups = pictures(shared.modalities)
     if not groups:
         return ""
@@ -71,7 +71,7 @@ def _first(group: tuple[Modality, ...], answer: Prediction, shared: Shared) -> s
         missing = sum(m.name not in shared.evidence for m in group)
         note = f"{missing} of {len(group)} parts missing" if missing else "supplied"
         head = part("picture", note)
-    # Of many parts that are supplied, or missing, one speaks for all.
+    # One supplied part stands for all that are supplied, and one missing part for all missing.
     reasons = {
         _state(m.name, shared): answer.not_generated[m.name]
         for m in group
@@ -93,7 +93,7 @@ def _first(group: tuple[Modality, ...], answer: Prediction, shared: Shared) -> s
     )
     return (
         head
-        + '<div class="made"><div class="mean"><img alt="mean of what it generates" '
+        + '<div class="made"><div class="mean"><img alt="mean of the generated pictures" '
         + f'src="{_png(mean)}">{frames}</div>'
         + f'<img class="draws" alt="{len(drawn)} single draws" '
         + f'src="{_png(strip(drawn))}"></div>{sentences}'
@@ -108,17 +108,17 @@ def _further(m: Modality, answer: Prediction, shared: Shared) -> str:
 
 
 def _framed(m: Modality, picture: Tensor, shared: Shared) -> str:
-    """Show a picture in a frame of its modality's colour, solid if it was supplied."""
+    """Return a picture in a frame of its modality's colour, solid if it was supplied."""
     line = "solid" if m.name in shared.evidence else "dashed"
     return (
-        f'<img class="framed" alt="mean {escape(m.name)} that it generates, '
+        f'<img class="framed" alt="mean generated {escape(m.name)}, '
         f'{_state(m.name, shared)}" '
         f'style="border:2px {line} {shared.colours[m.name]}" src="{_png(picture)}">'
     )
 
 
 def rest(answer: Prediction, shared: Shared) -> list[str]:
-    """Show what is no picture, of each modality."""
+    """Return the parts of all modalities that are not pictures."""
     together = decided(shared.modalities)
     parts = [_decisions(together, answer, shared)] if together else []
     for m in shared.modalities:
@@ -141,7 +141,7 @@ def rest(answer: Prediction, shared: Shared) -> list[str]:
 
 
 def _rows(rows: Iterable[tuple[str, float, str, bool]], words: str) -> str:
-    """Draw bars of probability: of what, how likely, in which colour, whether the sample's own."""
+    """Return probability bars of rows ``(name, probability, colour, is the sample's own)``."""
     cells = "".join(
         f"<span{' class=own' if own else ''}>{escape(name)}</span>"
         f'<i><i style="width:{100 * p:.0f}%;background:{colour}"></i></i><span>{p:.0%}</span>'
@@ -151,10 +151,10 @@ def _rows(rows: Iterable[tuple[str, float, str, bool]], words: str) -> str:
 
 
 def _decisions(labels: list[Modality], answer: Prediction, shared: Shared) -> str:
-    """Show the probability of the second category of many labels of two."""
+    """Return bars of the second category's probability, for several binary labels."""
     made = [m for m in labels if m.name in answer.expected]
     seconds = {m.category(1) for m in labels}
-    head = f"p({min(seconds)})" if len(seconds) == 1 else "the second of two"
+    head = f"p({min(seconds)})" if len(seconds) == 1 else "p(second category)"
     rows = []
     for m in made:
         own = shared.own(m)
@@ -171,7 +171,7 @@ def _decisions(labels: list[Modality], answer: Prediction, shared: Shared) -> st
 
 
 def _tags(m: Modality, p: Tensor, shared: Shared) -> str:
-    """Show the likeliest tags."""
+    """Return bars of the likeliest tags."""
     own = shared.own(m)
     best = p.topk(min(TAGS, len(p))).indices.tolist()
     rows = [
@@ -182,7 +182,7 @@ def _tags(m: Modality, p: Tensor, shared: Shared) -> str:
 
 
 def _texts(m: Modality, texts: list[tuple[str, float]], shared: Shared) -> str:
-    """Show the texts that most draws say."""
+    """Return the most frequent texts among the draws."""
     items = "".join(
         f'<li style="--share:{100 * share:.0f}%"><span>{escape(text) or "(empty)"}</span>'
         f"<span>{share:.0%}</span></li>"
@@ -192,7 +192,7 @@ def _texts(m: Modality, texts: list[tuple[str, float]], shared: Shared) -> str:
 
 
 def _numbers(m: Modality, mean: Tensor, shared: Shared) -> str:
-    """Draw a vector as bars, and the sample's own as a line; write it out too if it is short."""
+    """Return a vector as bars, with the sample's own as a line; short ones are also written out."""
     own, values = shared.own(m), mean.flatten()
     every = values if own is None else torch.cat((values, own.flatten()))
     low, high = min(every.min().item(), 0.0), max(every.max().item(), 1e-6)

@@ -1,4 +1,4 @@
-"""What is on record about models: size, training, measured figures; and the ways to train."""
+"""Recorded facts about models: size, training, measured figures, and ways to train an MVAE."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from pages.parts.figures import curves
 from pages.parts.loading import files_of, metrics_of, records_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell, spread_cell
 from pages.parts.plain import plain
-from pages.parts.versions import kept, stamps
+from pages.parts.versions import cached_by, stamps
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
 
-#: The column that holds sentences.
-CANNOT = "what it cannot do"
+#: The column of sentences on missing capabilities.
+CANNOT = "limitations"
 
 
 def _of_history(dataset: str, model: str) -> Hashable:
     return stamps(*files_of(dataset, f"{model}/history.csv"))
 
 
-@kept(_of_history, max_entries=32)
+@cached_by(_of_history, max_entries=32)
 def history_of(dataset: str, model: str) -> dict[str, list[float]]:
-    """Read a model's training curves."""
+    """Return a model's training curves."""
     return load_history(dataset, model, checkpoint.CHECKPOINTS)
 
 
 def records(
     dataset: str, models: Mapping[str, tuple[MultimodalModel, ModelConfig]]
 ) -> pd.DataFrame:
-    """Tabulate what is known of models apart from any evidence, a row each."""
+    """Tabulate what is known about each model independently of the evidence."""
     rows = {}
     for name, (model, config) in models.items():
         seconds = history_of(dataset, name).get("seconds", [None])[-1]
@@ -59,14 +59,14 @@ def records(
                 title: figure_cell(x)
                 for title, x in headline_figures(config, metrics_of(dataset, name)).items()
             }
-            | {CANNOT: " ".join(sentences(model))}
+            | {CANNOT: " ".join(limitations(model))}
         )
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
     return table.loc[:, (table != "—").any()]
 
 
 def duration(seconds: float) -> str:
-    """Write how long something took.
+    """Return a duration in seconds or minutes.
 
     Example:
         >>> duration(41.2), duration(595.6)
@@ -75,20 +75,20 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def sentences(model: MultimodalModel) -> list[str]:
-    """Say why some of a model's figures do not exist."""
+def limitations(model: MultimodalModel) -> list[str]:
+    """Return sentences that explain why some of a model's figures do not exist."""
     labels = [m.name for m in model.modalities if m.kind == "label"]
     images = [m.name for m in model.modalities if m.kind == "image"]
     asked = [(images, name) for name in labels if images]
-    # Of the tiles of a picture one speaks for all.
+    # One tile of a picture stands for all.
     asked += [(labels, name) for name in images[:1] if labels]
     found = (model.no_likelihood, *(model.cannot(given, name) for given, name in asked))
     return [text for text in dict.fromkeys(found) if text]
 
 
 def show_records(table: pd.DataFrame) -> None:
-    """Show what is on record; sentences stand below, where there is room for them."""
-    st.markdown("#### On record")
+    """Show the recorded figures, with sentences below the table, where there is more room."""
+    st.markdown("#### Recorded figures")
     st.dataframe(table.drop(columns=CANNOT))
     texts = [f"- **{plain(name)}**: {plain(text)}" for name, text in table[CANNOT].items() if text]
     if texts:
@@ -96,35 +96,35 @@ def show_records(table: pd.DataFrame) -> None:
     cells = table.drop(columns=CANNOT).to_numpy().ravel()
     distrusted = any(isinstance(cell, str) and cell.startswith("(") for cell in cells)
     st.caption(
-        "Measured on the test split, ± standard error; λ is the weight of what is said in words; "
-        "— stands for what a model cannot do or nobody measured on these weights. "
+        "Measured on the test split, ± standard error. λ is the weight of labels, tags and texts. "
+        "A dash marks what a model cannot do, or what was not measured on these weights. "
         + (f"{IN_PARENTHESES} " if distrusted else "")
-        + "The rows are in no order of merit: Results ranks, by paired differences. Training times "
-        "passed on a machine that was busy with other things too."
+        + "The rows are not ranked: Results ranks models by paired differences. Training times "
+        "were measured on a machine that was also doing other work."
     )
 
 
 def show_curves(dataset: str, models: Iterable[str]) -> None:
-    """Draw the training curves once somebody looks."""
+    """Draw the training curves, once their section is open."""
     with st.expander("Training curves", key="curves", on_change="rerun") as look:
         if not look.open:
             return
         histories = {name: history_of(dataset, name) for name in models}
         histories = {name: columns for name, columns in histories.items() if columns}
         if not histories:
-            st.markdown("No training curves were kept of these models.")
+            st.markdown("There are no training curves for these models.")
             return
         words = f"Validation score and training loss by epoch of {', '.join(histories)}"
         st.plotly_chart(curves(histories), config={"displayModeBar": False}, alt=words)
         st.caption(
-            "The validation score is each objective's own, usually its ELBO with λ = 1 and β = 1, "
-            "of the validation split; the loss is what was minimised, with its λ and while β "
-            "rises. Losses of different objectives cannot be compared."
+            "Each objective has its own validation score, usually the ELBO of the validation split "
+            "with λ = 1 and β = 1. The loss is the quantity that was minimised, with the "
+            "objective's λ and the annealed β. Losses of different objectives are not comparable."
         )
 
 
 def show_ways(dataset: str) -> None:
-    """Tabulate the ways to train the MVAE's network once somebody looks."""
+    """Tabulate the ways to train the MVAE's network, once their section is open."""
     with st.expander("Ways to train an MVAE", key="ways", on_change="rerun") as look:
         if not look.open:
             return
@@ -134,25 +134,25 @@ def show_ways(dataset: str) -> None:
             st.warning(plain(error))
             return
         if not ways:
-            st.markdown("No run that trains an MVAE was measured.")
+            st.markdown("No training run of an MVAE has been measured.")
             return
         st.dataframe([_row(way) for way in ways], hide_index=True)
         st.caption(
-            "One network, trained in different ways, measured on the test split: the mean over "
-            "the seeds ± their standard deviation, which says how far another seed may lie, and "
-            "nothing of the error over the samples; only seeds that were measured on the same "
-            "samples by the same protocol count. Budgets differ: epochs and λ, the weight of what "
-            "is said in words in the objective, stand in each row. "
+            "One network, trained in different ways, measured on the test split. Figures are the "
+            "mean over seeds ± the standard deviation between seeds, which does not include the "
+            "error over samples; only seeds measured on the same samples by the same protocol "
+            "count. Budgets differ: each row shows its epochs and λ, the weight of labels, tags "
+            "and texts in the objective. "
             "Decodings: how often a training step decodes each modality of a sample. Coherence: "
-            "whether a separate classifier names a picture as the label that it was generated "
-            "from; diversity: the distance between such pictures, relative to that between real "
-            "ones. One counts for little without the other: who always paints the mean of a class "
-            "is coherent, at a diversity of 0."
+            "the share of generated pictures that a separate classifier assigns to the label they "
+            "were generated from. Diversity: the distance between such pictures, relative to that "
+            "between real ones. Each means little without the other: a model that always generates "
+            "the mean of a class is coherent, but its diversity is 0."
         )
 
 
 def decodings(evaluations: Mapping[str, float]) -> str:
-    """Write how often each modality is decoded; of many the fewest and the most.
+    """Return how often each modality is decoded; for many modalities, only the range.
 
     Example:
         >>> decodings({"image": 2.0, "label": 2.5})

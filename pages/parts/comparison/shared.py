@@ -1,4 +1,4 @@
-"""What all cards have in common, and how numbers are written on them."""
+"""What all cards have in common, and the format of their numbers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Shared:
     """What all cards have in common.
 
     Args:
-        modalities: of the models.
-        sample: what is known, a batch of one.
-        evidence: what of it is supplied.
-        colours: of the modalities.
-        latents: how many the axis of the spreads holds.
+        modalities: the models' modalities.
+        sample: the known values, a batch of one.
+        evidence: names of the supplied modalities.
+        colours: the modalities' colours.
+        latents: number of latents on the axis of standard deviations.
         ink: colour of ink in the visitor's theme.
         pinned: name of the model that the others are compared with.
-        reference: its answer, once it is there.
+        reference: the pinned model's answer, once it is ready.
     """
 
     modalities: tuple[Modality, ...]
@@ -39,13 +39,13 @@ class Shared:
     reference: Prediction | None = None
 
     def own(self, m: Modality) -> Tensor | None:
-        """Give the sample's own value of a modality, if it has one."""
-        place = self.sample.names.index(m.name)
-        return self.sample.values[m.name][0] if self.sample.present[0, place] else None
+        """Return the sample's own value of a modality, or None."""
+        index = self.sample.names.index(m.name)
+        return self.sample.values[m.name][0] if self.sample.present[0, index] else None
 
 
 def number(value: float, signed: bool = False) -> str:
-    """Write a number with as many digits as matter.
+    """Write a number with two decimals, or one from 10 on.
 
     Example:
         >>> number(-103.72), number(0.9531), number(0.123, signed=True), number(-0.001)
@@ -57,7 +57,7 @@ def number(value: float, signed: bool = False) -> str:
 
 
 def likeliest(m: Modality, p: Tensor, count: int = 2) -> str:
-    """Name the likeliest categories or tags with their probabilities, those of at least 1 %."""
+    """Return the likeliest categories or tags of probability 1 % or more, and at least one."""
     best = zip(*(x.tolist() for x in p.topk(min(count, len(p)))), strict=True)
     return ", ".join(
         f"{m.category(int(c))} ({value:.0%})"

@@ -1,4 +1,4 @@
-"""The map: examples' posteriors as dots on two layouts, and where the current posterior stands."""
+"""The map component: examples' posteriors as dots on two layouts, and the current posterior."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _mount = st.components.v2.component("mvae_map", **files_of(__file__, "map"))
 
 @dataclass(frozen=True)
 class Shade:
-    """Categories of the examples, which may colour them.
+    """Categories by which a map can colour its examples.
 
     Args:
-        name: of a label, or of one of some tags.
-        categories: their names.
+        name: name of a label or of a tag.
+        categories: names of the categories.
         values: the category of each example, ``(N,)``.
     """
 
@@ -40,7 +40,7 @@ class Shade:
 
 
 def shades(modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Shade]:
-    """List what may colour the examples, by name: every label, and whether each tag is there."""
+    """Return the categories that can colour the examples: each label, and each tag's presence."""
     found = {}
     for m in modalities:
         x = samples.values[m.name]
@@ -54,11 +54,11 @@ def shades(modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Shade]
 
 
 def nearest_samples(chart: LatentMap, mean: Tensor, count: int, but: int | None) -> Tensor:
-    """List the samples whose means, given all modalities, are nearest in all D dimensions."""
+    """Return the samples whose posterior means, given all modalities, are nearest to ``(D,)``."""
     known = chart.pool.posteriors.mean[chart.pool.rows[-1]]
     distances = (known - mean).norm(dim=-1)
     if but is not None:
-        distances[but] = torch.inf  # an example is no neighbour of itself
+        distances[but] = torch.inf  # an example is not its own neighbour
     return distances.argsort(stable=True)[:count]
 
 
@@ -71,16 +71,16 @@ def describe(
     words: tuple[str, str],
     shade: Shade | None,
 ) -> dict[str, Any]:
-    """Put a map into plain data for the component.
+    """Return a map as plain data for the component.
 
     Args:
-        view: what is looked at.
-        modalities: of the model.
+        view: the current view.
+        modalities: the model's modalities.
         samples: the bundled examples.
-        chart: where they lie.
-        mean: of the current posterior, ``(D,)``.
-        words: what the dots' posteriors are given, and what the current one is given.
-        shade: what may colour the dots.
+        chart: the layouts of the examples.
+        mean: mean of the current posterior, ``(D,)``.
+        words: the evidence of the dots' posteriors, and that of the current one.
+        shade: categories that can colour the dots.
     """
     subsets = chart.pool.subsets
     rows = chart.pool.rows[subsets.index((view.given,)) if view.given else -1]
@@ -97,20 +97,20 @@ def describe(
             empty.scatter_reduce(0, dot_of, shade.values, way, include_self=False)
             for way in ("amin", "amax")
         )
-        # Examples of several categories may have equal evidence, a blank tile say.
+        # Examples of several categories may have equal evidence, such as a blank tile.
         dots["label"] = least.where(least == most, -1).tolist()
     share = (chart.pca.var(0).sum() / chart.pool.posteriors.mean.var(0).sum()).item()
     titles = {
-        "UMAP": "neighbours stay together",
-        "PCA": f"the two widest directions, {share:.0%} of the variance",
+        "UMAP": "preserves neighbourhoods",
+        "PCA": f"the two directions of largest variance, {share:.0%} of the total",
     }
-    places = zip(titles, (chart.umap, chart.pca), chart.place(mean[None]), strict=True)
+    layouts = zip(titles, (chart.umap, chart.pca), chart.place(mean[None]), strict=True)
     shape = picture_shape(modalities)
     return {
         "words": words[0],
         "dots": dots,
         "dotOf": dot_of.tolist(),
-        # A few large dots that stand for a category each are named.
+        # Large dots that each stand for a category are labelled with its name.
         "named": shade is not None and view.given == shade.name,
         "label": shade and {"name": shade.name, "categories": list(shade.categories)},
         "colour": view.colour if shade is not None else "entropy",
@@ -121,10 +121,10 @@ def describe(
                 "note": titles[name],
                 "points": _rounded(whole[shown]),
                 "mark": _rounded(mark)[0],
-                # Of the whole pool, so that nothing moves when another posterior is shown.
+                # Bounds of all posteriors, so that the axes stay when others are shown.
                 "bounds": [*_rounded(torch.stack((whole.amin(0), whole.amax(0))))],
             }
-            for name, whole, mark in places
+            for name, whole, mark in layouts
         ],
         "picture": shape
         and {
@@ -142,8 +142,8 @@ def _rounded(points: Tensor) -> list[list[float]]:
 
 
 def show_map(view: View, data: dict[str, Any]) -> int | None:
-    """Draw the map; give the number of the example that was opened on it, once."""
+    """Draw the map; return the number of an example when a visitor opens it, otherwise None."""
     result = _mount(key=f"map {view.data} {view.model}", data=data, on_open_change=lambda: None)
-    # What a browser sends is not to be trusted: only the number of a dot is taken.
+    # A browser's message is not trusted: it must be the number of a dot.
     numbers: list[int] = data["dots"]["sample"]
     return next((number for number in numbers if number == result.get("open")), None)

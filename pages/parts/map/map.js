@@ -1,4 +1,4 @@
-/* The map: dots on two canvases with one hover, and the mark of the current posterior. */
+/* The map: dots on two canvases with a common highlight, and a mark for the current posterior. */
 import { arrange, beside, between, ease, isSquare, nearest, onCanvas, qualitative, sequential, towards, viewport } from "./chart.js";
 import { asset } from "../web/assets.js";
 import { make, rgb } from "../web/dom.js";
@@ -6,9 +6,9 @@ import { paintColours, paintInk } from "../web/picture.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const DOT = 4.2, MARGIN = 30, MOUSE = 14, FINGER = 26, MOVE = 600;
-const INVITATION = "Point at an example, or tap it, to see it; click it, or tap again, to open it on Experts.";
+const INVITATION = "Point at an example or tap it to see it; click it or tap it again to open it on Experts.";
 
-/* This module's function runs again at every update of the page; what is shown outlives that. */
+/* This module's function runs again at every update of the page; this state outlives it. */
 const maps = new WeakMap();
 
 /** Paint an example's picture. */
@@ -20,15 +20,15 @@ function paint(canvas, bytes, sample, { channels, height, width, inked }) {
   else paintColours(canvas, own, 255);
 }
 
-/** A category, with what it is of where there are two, "yes" and "no" perhaps. */
+/** A category's name, preceded by the label's name if there are only two, such as "yes" and "no". */
 const named = ({ name, categories }, c) => (categories.length === 2 ? `${name} ${categories[c]}` : categories[c]);
 
-/** One layout's elements, made once. */
+/** The elements of one layout, created once. */
 function layout(name) {
   const [chart, picture, text] = [make("canvas", { class: "chart" }), make("canvas", { class: "picture" }), make("div")];
   const tip = make("div", { class: "tip" }, picture, text);
   [tip.hidden, picture.hidden] = [true, true];
-  tip.ariaHidden = "true"; // the same is said in the live region
+  tip.ariaHidden = "true"; // the live region has the same text
   for (const [key, value] of Object.entries({ tabindex: 0, role: "application", "aria-describedby": "how" })) {
     chart.setAttribute(key, value);
   }
@@ -60,11 +60,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const facts = (i) => {
     const list = [`entropy ${nats(dots.entropy[i])}`];
     if (label) list.unshift(dots.label[i] < 0 ? `several ${label.name}s` : `${label.name} ${label.categories[dots.label[i]]}`);
-    if (dots.count[i] > 1) list.push(`${dots.count[i]} examples lie here`);
+    if (dots.count[i] > 1) list.push(`${dots.count[i]} examples at this point`);
     return list;
   };
 
-  /* Dots and mark move from where they were shown last, at once where no motion is wanted. */
+  /* Dots and mark move from where they were last shown, or jump if reduced motion is preferred. */
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const old = state.old;
   const began = first || still ? -Infinity : performance.now();
@@ -80,7 +80,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   });
   state.hover = null;
   if (state.chosen) {
-    // The example that was chosen stays so; its dot may now be another's too.
+    // The chosen example stays chosen; its dot may now stand for other examples too.
     const dot = data.dotOf[state.chosen.sample];
     state.chosen = { ...state.chosen, dot, sample: dots.sample[dot] };
   }
@@ -94,7 +94,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 
   function later() {
-    // By name, so that a frame asked for before an update draws what came with it.
+    // Through the state, so that a frame requested before an update draws the new data.
     state.frame ||= requestAnimationFrame(() => state.draw());
   }
 
@@ -175,26 +175,26 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   /** Put the tooltip beside its dot, which may have moved. */
   function putTip(it) {
-    const place = state.hover ?? state.chosen;
-    if (!place) return; // it is about to be hidden
+    const target = state.hover ?? state.chosen;
+    if (!target) return; // it is about to be hidden
     const size = [it.tip.offsetWidth, it.tip.offsetHeight];
-    const [x, y] = beside(it.spots[place.dot], size, [it.chart.clientWidth, it.chart.clientHeight], 16);
+    const [x, y] = beside(it.spots[target.dot], size, [it.chart.clientWidth, it.chart.clientHeight], 16);
     it.tip.style.transform = `translate(${x}px, ${y}px)`;
   }
 
-  /** Show the tooltip of what is pointed at, or else of what is chosen. */
+  /** Show the tooltip of the example pointed at, or else of the chosen one. */
   function explain() {
-    const place = state.hover ?? state.chosen;
+    const target = state.hover ?? state.chosen;
     state.parts.forEach((it, l) => {
-      it.tip.hidden = place?.layout !== l;
+      it.tip.hidden = target?.layout !== l;
       it.chart.classList.toggle("over", state.hover?.layout === l);
       if (it.tip.hidden) return;
-      it.text.replaceChildren(make("b", {}, title(place.dot)), ...facts(place.dot).map((f) => make("span", {}, f)));
+      it.text.replaceChildren(make("b", {}, title(target.dot)), ...facts(target.dot).map((f) => make("span", {}, f)));
       it.picture.hidden = !data.picture;
       putTip(it);
       if (!data.picture) return;
       asset(data.picture.path).then(
-        (bytes) => (state.hover ?? state.chosen)?.sample === place.sample && paint(it.picture, new Uint8Array(bytes), place.sample, data.picture),
+        (bytes) => (state.hover ?? state.chosen)?.sample === target.sample && paint(it.picture, new Uint8Array(bytes), target.sample, data.picture),
         () => ((it.picture.hidden = true), later()),
       );
     });
@@ -204,13 +204,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   function choose(l, dot) {
     state.chosen = dot < 0 ? null : { layout: l, dot, sample: dots.sample[dot] };
     state.hover = null;
-    tell();
+    announce();
     explain();
   }
 
-  function tell() {
+  function announce() {
     const { chosen } = state;
-    find(".said").textContent = chosen ? `${title(chosen.dot)}: ${facts(chosen.dot).join(", ")}.` : INVITATION;
+    find(".status").textContent = chosen ? `${title(chosen.dot)}: ${facts(chosen.dot).join(", ")}.` : INVITATION;
     find(".open").hidden = !chosen;
     if (chosen) find(".open").textContent = `Open example ${chosen.sample} on Experts`;
   }
@@ -246,7 +246,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     chart.onclick = (event) => {
       const dot = at(event, state.touch ? FINGER : MOUSE);
       if (dot < 0) return;
-      // A finger cannot point without tapping: its first tap shows, its second opens.
+      // Touch has no hover: the first tap shows an example, the second opens it.
       if (state.touch && dot !== state.chosen?.dot) choose(l, dot);
       else open(dot);
     };
@@ -266,7 +266,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   });
 
   legend(find(".legend"), data, range, nats);
-  tell();
+  announce();
   state.draw = draw;
   draw();
   explain();
@@ -275,7 +275,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   return () => observer.disconnect();
 }
 
-/** Say what the colours mean, and what the mark is. */
+/** Draw the legend of the colours and the mark. */
 function legend(element, { colour, label, dots, mark }, range, nats) {
   const swatch = (background, className = "") => {
     const square = make("i", { class: className });

@@ -1,4 +1,4 @@
-"""The drawing pad: strokes become a picture as the data have them, in the browser."""
+"""The drawing pad, which turns strokes into a picture like those of the data set."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ def pad(
     framing: Framing = "centred",
     value: str | None = None,
 ) -> str | None:
-    """Show a pad to draw on and give the drawing as text, anew whenever the pen is lifted.
+    """Show a drawing pad and return the drawing as text, which changes when the pen is lifted.
 
-    Strokes are framed as :func:`mvae.images.preprocessing.normalise_ink` does, and cut at 0.5.
+    The drawing is framed as by :func:`mvae.images.preprocessing.normalise_ink` and thresholded at
+    0.5.
 
     Args:
-        key: names the pad; its drawing stays while this name is shown.
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
-        framing: how the drawing comes to lie in it.
-        value: a drawing to begin with, from a link or an earlier visit, shown as pixels; later
-            changes of it are not looked at: use another key.
+        key: name of the pad; its drawing stays while a pad of this name is shown.
+        height: height of the picture in pixels.
+        width: width of the picture in pixels.
+        framing: how the drawing is positioned in the picture.
+        value: an initial drawing, from a link or an earlier visit, shown as pixels; later changes
+            of this argument have no effect unless the key changes too.
 
     Returns:
-        Text for :func:`mvae.images.preprocessing.unpack_bits`, which is not to be trusted, as
-        nothing that a browser sends is; None while nothing is drawn.
+        Text for :func:`mvae.images.preprocessing.unpack_bits`, which comes from a browser and must
+        be validated; None while nothing is drawn.
     """
-    # a browser that lost the strokes, but not the session, begins with the last drawing
+    # a browser that reloaded within the session begins with the last drawing
     known = st.session_state.get(key)
     result = _mount(
         key=key,
@@ -49,5 +50,5 @@ def pad(
         default={"drawing": value},
         on_drawing_change=lambda: None,
     )
-    drawing = result.get("drawing")  # there is none outside of a server
+    drawing = result.get("drawing")  # absent outside a server
     return drawing if isinstance(drawing, str) and drawing else None

@@ -1,37 +1,37 @@
 /*
- * From strokes to the picture that a model sees, and to text: pure functions, no page.
+ * From strokes to the picture that a model sees, and to text: as pure functions.
  *
  * The same as normalise_ink, pack_bits and unpack_bits of mvae/images/preprocessing.py. A drawing is
  * { pixels, strokes }: strokes are lists of points [x, y] in units of the pad's width, and
  * pixels is null or a restored picture { bits, height, width } that fills the pad.
  */
 
-/** Diameter of the pen, in pixels of the picture, where the whole pad becomes the picture. */
+/** Diameter of the pen in pixels of the picture, if the whole pad becomes the picture. */
 const PEN = 2.52;
 
-/* Strokes of MNIST's digits are this thick, in pixels, but for 5 % at either end. A digit drawn
-   small is enlarged, and its strokes would become blots. What fills the frame is no digit. */
+/* Range of stroke thickness in pixels that holds 90 % of MNIST's digits. A digit drawn small is
+   enlarged, and without these limits its strokes would become blots. Used for centred pictures. */
 const THINNEST = 1.7;
 const THICKEST = 3.6;
 
-/* Samples a pixel and direction, by which areas are measured. */
+/* Samples per pixel and direction for measuring areas. */
 const FINE = 8;
 
-/** Whether nothing is drawn. */
+/** Whether a drawing is empty. */
 export function isEmpty(drawing) {
   return !drawing.pixels && !drawing.strokes.length;
 }
 
-/** Diameter of the pen, in units of the pad's width, for a picture of so many columns. */
+/** Diameter of the pen in units of the pad's width, for a picture of a given width in pixels. */
 export const penOf = (width) => PEN / width;
 
-/** Thickness of the strokes, in pixels, when the drawing is enlarged by a scale. */
+/** Thickness of the strokes in pixels, in a drawing enlarged by a scale. */
 function thickness(scale, width, framing) {
   const thick = penOf(width) * scale;
   return framing === "centred" ? Math.min(Math.max(thick, THINNEST), THICKEST) : thick;
 }
 
-/** Corners of the restored pixels that are ink, in units of the pad's width. */
+/** Corners of a restored picture's ink pixels, in units of the pad's width. */
 function squares({ bits, height, width }) {
   const found = [];
   for (let i = 0; i < height * width; i++) {
@@ -40,7 +40,7 @@ function squares({ bits, height, width }) {
   return found;
 }
 
-/** Bounding box of the ink, in pixels, when the drawing is enlarged by a scale. */
+/** Bounding box of the ink in pixels, in a drawing enlarged by a scale. */
 function bounds(drawing, scale, columns, framing) {
   const box = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
   const include = (x, y, before, after) => {
@@ -60,7 +60,7 @@ function bounds(drawing, scale, columns, framing) {
   return box;
 }
 
-/** Largest scale at which the ink fits into a part of the frame; it grows with it, so halve. */
+/** The largest scale at which the ink fits into part of the frame, found by bisection. */
 function largestScale(drawing, height, width, framing) {
   const part = framing === "centred" ? 20 / 28 : 1;
   const [high, broad] = [Math.round(height * part), Math.round(width * part)];
@@ -93,7 +93,7 @@ function capsule(grid, rows, columns, [ax, ay], [bx, by], radius) {
   }
 }
 
-/** Share of every pixel that is ink, row by row, the drawing enlarged and moved. */
+/** The share of ink in every pixel, row by row, of a drawing that is enlarged and moved. */
 function coverage(drawing, height, width, scale, left, top, framing) {
   const [rows, columns] = [height * FINE, width * FINE];
   const grid = new Uint8Array(rows * columns);
@@ -123,7 +123,7 @@ function coverage(drawing, height, width, scale, left, top, framing) {
   return shares;
 }
 
-/** Whole pixels to move by, so that the centre of mass comes within half a pixel of the middle. */
+/** The move in whole pixels that brings the centre of mass within half a pixel of the centre. */
 function shift(mass, extent) {
   const total = mass.reduce((sum, m) => sum + m, 0);
   const centre = mass.reduce((sum, m, i) => sum + m * i, 0) / total;
@@ -165,13 +165,13 @@ export function grey(drawing, height, width, framing) {
   return picture;
 }
 
-/** The binary picture of a drawing: 0 or 1 a pixel, row by row. A restored one stays as it is. */
+/** The binary picture of a drawing, 0 or 1 per pixel, row by row; a restored one is unchanged. */
 export function picture(drawing, height, width, framing) {
   if (drawing.pixels && !drawing.strokes.length) return drawing.pixels.bits;
   return Uint8Array.from(grey(drawing, height, width, framing), (value) => (value > 0.5 ? 1 : 0));
 }
 
-/** Text of a binary picture: most significant bit first, base64url without padding. */
+/** Encode a binary picture as text: most significant bit first, base64url without padding. */
 export function pack(bits) {
   const bytes = new Uint8Array(Math.ceil(bits.length / 8));
   bits.forEach((bit, i) => {
@@ -181,7 +181,7 @@ export function pack(bits) {
   return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The binary picture of a text, or null if the text is damaged or has no ink. */
+/** Decode a binary picture from text; null if the text is damaged or the picture has no ink. */
 export function unpack(text, size) {
   if (typeof text !== "string" || !/^[A-Za-z0-9_-]+$/.test(text)) return null;
   const bytes = Math.ceil(size / 8);

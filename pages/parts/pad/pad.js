@@ -1,6 +1,6 @@
 /*
- * The drawing pad: draws strokes, shows what the model will see, and tells the server of a
- * drawing once, when the pen is lifted.
+ * The drawing pad: draws strokes, shows the picture that the model will receive, and sends the
+ * drawing to the server when the pen is lifted.
  */
 import { isEmpty, pack, penOf, picture, unpack } from "./ink.js";
 
@@ -11,21 +11,21 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 /* This module's function runs again at every update of the page; a drawing outlives that here. */
 const pads = new WeakMap();
 
-/** A pad's state; what a link or an earlier visit holds is shown once, at the beginning. */
+/** A pad's initial state; a drawing from a link or an earlier visit is shown as pixels. */
 function begin({ value, height, width }) {
   const bits = unpack(value, height * width);
   return {
     drawing: { pixels: bits && { bits, height, width }, strokes: [] },
-    pen: null, // the stroke being drawn, also the last of the strokes
-    pointer: null, // id of the pointer that draws it; null for the keyboard
+    pen: null, // the stroke being drawn, which is also the last of the strokes
+    pointer: null, // id of the pointer that draws; null for the keyboard
     cursor: [0.5, (0.5 * height) / width],
     thick: penOf(width),
     keyboard: false, // whether the cursor is shown
-    waiting: false, // whether a frame is asked for
+    waiting: false, // whether a frame is requested
   };
 }
 
-/** Paint ink on a canvas of so many physical pixels a unit. */
+/** Paint ink on a canvas, with `unit` physical pixels to a unit. */
 function paint(context, { drawing, keyboard, cursor, pen, thick }, unit, colours) {
   const { pixels, strokes } = drawing;
   context.fillStyle = colours.paper;
@@ -33,7 +33,7 @@ function paint(context, { drawing, keyboard, cursor, pen, thick }, unit, colours
   context.fillStyle = context.strokeStyle = colours.ink;
   pixels?.bits.forEach((bit, i) => {
     if (!bit) return;
-    // rounded edges, or hairlines show between neighbours
+    // rounded to pixels, since otherwise hairlines show between neighbours
     const edge = (n) => Math.round((n * unit) / pixels.width);
     const [x, y] = [i % pixels.width, Math.floor(i / pixels.width)];
     context.fillRect(edge(x), edge(y), edge(x + 1) - edge(x), edge(y + 1) - edge(y));
@@ -43,7 +43,7 @@ function paint(context, { drawing, keyboard, cursor, pen, thick }, unit, colours
   for (const stroke of strokes) {
     context.beginPath();
     context.moveTo(stroke[0][0] * unit, stroke[0][1] * unit);
-    // a line to where it began paints a dot
+    // a line back to its start paints a dot
     for (const [x, y] of stroke) context.lineTo(x * unit, y * unit);
     context.stroke();
   }
@@ -58,7 +58,7 @@ function paint(context, { drawing, keyboard, cursor, pen, thick }, unit, colours
   context.fill();
 }
 
-/** Show the picture that the model will see, a canvas pixel for each of its own. */
+/** Show the picture that the model will receive, with one canvas pixel for each of its pixels. */
 function preview(canvas, bits, height, width, colours) {
   const context = canvas.getContext("2d");
   canvas.width = width;
@@ -112,7 +112,7 @@ export default function (component) {
     setStateValue("drawing", empty ? null : pack(picture(state.drawing, height, width, framing)));
   }
 
-  /** Put the pen down; the strokes hold its points from the first one on. */
+  /** Begin a stroke at a point. */
   function down(point, pointer = null) {
     [state.pen, state.pointer] = [[point], pointer];
     state.drawing.strokes.push(state.pen);
@@ -126,7 +126,7 @@ export default function (component) {
     send();
   }
 
-  /** Where an event is on the pad, in units of its width, no further than its edge. */
+  /** The position of an event on the pad, in units of its width, clamped to its edges. */
   function place({ clientX, clientY }) {
     const { left, top } = canvas.getBoundingClientRect();
     const x = (clientX - left - canvas.clientLeft) / canvas.clientWidth;

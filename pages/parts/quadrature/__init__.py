@@ -1,4 +1,4 @@
-"""A pair of modalities solved at every noise level, shown by one component that is dragged."""
+"""A pair of modalities solved at every noise level, shown by a component with a slider."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from pages.parts.view import change
 
 __all__ = ["describe", "show_quadrature"]
 
-#: What is drawn of GRID: z from −3 to 3, 151 points; heights in units of 1/250, a third of a pixel.
+#: Part of GRID that is drawn, 151 points from −3 to 3; heights are in 1/250, a third of a pixel.
 SHOWN = slice(1800, 3001, 8)
 UNIT = 250
 FIRST, SECOND, PRODUCT, EXPERTS, PRODUCTS = OTHERS[0], LABELS[0], OTHERS[1], OTHERS[2], LABELS[1]
@@ -46,7 +46,7 @@ _component = st.components.v2.component("mvae_quadrature", **files_of(__file__, 
 def _row(
     name: str, log_density: Tensor, columns: list[Tensor], colour: str | None, **extra: Any
 ) -> dict[str, Any]:
-    """Describe a curve ``(L, n)`` and the numbers ``(L,)`` beside it."""
+    """Return a row of plain data: a curve ``(L, n)`` and the numbers ``(L,)`` beside it."""
     heights = (log_density[:, SHOWN].exp().nan_to_num() * UNIT).round().int()
     return {
         "name": name,
@@ -57,13 +57,13 @@ def _row(
 
 
 def _on_grid(q: Gaussian) -> Tensor:
-    """Log density of Gaussians ``(..., L, 1)`` on GRID, ``(..., L, n)``."""
+    """Return the log density of Gaussians ``(..., L, 1)`` on GRID, ``(..., L, n)``."""
     return Gaussian(q.mean.unsqueeze(-2), q.logvar.unsqueeze(-2)).log_prob(GRID.unsqueeze(-1))
 
 
 @st.cache_data(show_spinner="Solving by quadrature …")
 def describe(pair: str, best: Divergence) -> dict[str, Any]:
-    """Solve a pair at every noise level and put all that is shown into plain data."""
+    """Solve a pair at every noise level and return plain data for the component."""
     solution = solve(PAIRS[pair], best)
     prior, first, second, truth = solution.posteriors
     q1, q2 = (_on_grid(q) for q in solution.singles)
@@ -75,7 +75,7 @@ def describe(pair: str, best: Divergence) -> dict[str, Any]:
         return [sd, kl(log_q, log_p), kl(log_p, log_q)]
 
     def rows(name: str, log_q: Tensor, target: Tensor, colour: str, **extra: Any) -> list[Any]:
-        """Give one row, or one for each of two tied optima."""
+        """Return one row, or two if two optima are tied."""
         return [
             _row(name, log_q[i], measures(log_q[i], target), colour, side=side, **extra)
             for i, side in enumerate(sides)
@@ -84,7 +84,7 @@ def describe(pair: str, best: Divergence) -> dict[str, Any]:
     def true(name: str, log_p: Tensor, colour: str | None, **extra: Any) -> dict[str, Any]:
         return _row(name, log_p, [moments(log_p)[1].sqrt(), entropy(log_p)], colour, **extra)
 
-    # its curve is that of the first panel's last row
+    # its curve is the last one of the first panel
     target = {"name": "p(z|x₁,x₂)", "colour": None, "values": [], "fill": True, "mute": True}
     experts = mixture(q1, q2[0])
     products = mixture(q1, q2[0], product)
@@ -101,7 +101,7 @@ def describe(pair: str, best: Divergence) -> dict[str, Any]:
             ],
         },
         {
-            "title": "The best Gaussians, and the product of the single ones",
+            "title": "The best Gaussians, and the product of the best single ones",
             "columns": to_joint,
             "rows": [
                 target,
@@ -123,13 +123,13 @@ def describe(pair: str, best: Divergence) -> dict[str, Any]:
     ]
     chosen = 1 if best == "reverse" else 2
     off = [measures(x, truth)[chosen].tolist() for x in (*product, joint)]
-    apart = list(zip(solution.tied.tolist(), *off, strict=True))
+    distances = list(zip(solution.tied.tolist(), *off, strict=True))
     precisions = [(-q.logvar[0, :, 0]).exp().tolist() for q in solution.singles]
     entropies = [entropy(first), entropy(truth), average_entropy(PAIRS[pair])]
     panels[0]["notes"] = [widening(*h) for h in torch.stack(entropies, 1).tolist()]
     panels[1]["notes"] = [
-        f"{nearness(to_joint[chosen], *distances)} {precision(t1, t2)}"
-        for distances, t1, t2 in zip(apart, *precisions, strict=True)
+        f"{nearness(to_joint[chosen], *each)} {precision(t1, t2)}"
+        for each, t1, t2 in zip(distances, *precisions, strict=True)
     ]
     panels[2]["notes"] = [MIXTURES] * len(NOISE)
     return {
@@ -137,13 +137,13 @@ def describe(pair: str, best: Divergence) -> dict[str, Any]:
         "top": UNIT * 2.4,  # six times the height of the prior
         "levels": [f"{x:.2f}" for x in NOISE.tolist()],
         "tied": solution.tied.tolist(),
-        "words": [announce(x, *each) for x, each in zip(NOISE.tolist(), apart, strict=True)],
+        "words": [announce(x, *each) for x, each in zip(NOISE.tolist(), distances, strict=True)],
         "panels": panels,
     }
 
 
 def show_quadrature(pair: str, best: Divergence, noise: int) -> None:
-    """Show a pair; a new noise level is kept when the hand lets go of it."""
+    """Show a pair; a new noise level is stored when the slider is released."""
     _component(
         key="quadrature",
         data=describe(pair, best) | {"noise": noise},
@@ -153,7 +153,7 @@ def show_quadrature(pair: str, best: Divergence, noise: int) -> None:
 
 
 def _released() -> None:
-    """Take over a noise level, which as anything that a browser sends is not to be trusted."""
+    """Store a noise level after checking it, since it comes from a browser."""
     noise = st.session_state["quadrature"]["noise"]
     if type(noise) is int and 0 <= noise < len(NOISE):
         change(noise=noise)

@@ -7,8 +7,8 @@ import math
 __all__ = ["MIXTURES", "announce", "nearness", "number", "precision", "widening"]
 
 MIXTURES = (
-    "A mixture of experts is ½q₁ + ½q₂: no prior is divided out, and it is never sharper than its "
-    "sharpest part. A mixture of products has the product as a third part."
+    "The mixture of experts is ½q₁ + ½q₂: it is not divided by the prior, and it is never sharper "
+    "than its sharpest component. The mixture of products has the product as a third component."
 )
 
 
@@ -26,7 +26,7 @@ def number(value: float) -> str:
 
 
 def announce(noise: float, tied: bool, left: float, right: float, best: float) -> str:
-    """Say a noise level and what it does, for those who hear the page.
+    """Describe a noise level and its effect, for screen readers.
 
     Example:
         >>> announce(0.36, False, 0.5, 0.5, 0.25)
@@ -40,48 +40,48 @@ def announce(noise: float, tied: bool, left: float, right: float, best: float) -
 
 
 def widening(alone: float, both: float, average: float) -> str:
-    """Say what supplying x₂ did to the entropy of the true posterior, here and on average."""
+    """Describe how supplying x₂ changes the true posterior's entropy, here and on average."""
     verb = "widened" if both > alone else "narrowed"
     return (
-        f"Supplying x₂ {verb} the true posterior: its entropy went from {number(alone)} to "
-        f"{number(both)} nats. Averaged over every x₂ that may follow this x₁ it is "
-        f"{number(average)}: on average, and only so, evidence narrows."
+        f"Supplying x₂ {verb} the true posterior: its entropy changed from {number(alone)} to "
+        f"{number(both)} nats. Averaged over x₂ given this x₁, it is {number(average)} nats: only "
+        "on average does evidence narrow the true posterior."
     )
 
 
 def nearness(direction: str, tied: bool, left: float, right: float, best: float) -> str:
-    """Say how far the product is from the joint posterior, beside the best Gaussian."""
+    """Describe how far the product and the best Gaussian are from the joint posterior."""
     with_left, with_right, least = number(left), number(right), number(best)
     if tied:
         return (
-            f"Two Gaussians are equally good for p(z|x₁), and x₁ cannot tell which to take. With "
-            f"the left one the product is {with_left} nats off by {direction}, with the right "
-            f"one {with_right}; the best Gaussian is {least} off."
+            f"Two Gaussians are equally good for p(z|x₁), and x₁ does not determine which one to "
+            f"use. By {direction}, the product with the left one is {with_left} nats off and the "
+            f"product with the right one {with_right}; the best Gaussian is {least} nats off."
         )
     if with_left == least:
         return (
-            f"To three decimals the product is as near as the best Gaussian: {least} nats off by "
-            f"{direction}."
+            f"To three decimals, the product is as close as the best Gaussian: by {direction}, "
+            f"both are {least} nats off."
         )
-    return f"The product is {with_left} nats off by {direction}, the best Gaussian only {least}."
+    return f"By {direction}, the product is {with_left} nats off, the best Gaussian only {least}."
 
 
 def precision(t1: float, t2: float) -> str:
-    """Say what dividing p(z) out leaves of two precisions."""
+    """Describe the precisions that remain after dividing two Gaussians by p(z)."""
     left = t1 + t2 - 1
     named = (("₁", t1), ("₂", t2))
     wide = [f"q{i}/p: {number(t - 1)}" for i, t in named if t < 1]
     if not wide:
         return (
-            f"With p(z) divided out the experts have precisions {number(t1 - 1)} and "
+            f"After division by p(z) the experts have precisions {number(t1 - 1)} and "
             f"{number(t2 - 1)}."
         )
     whole = (
-        f"Only the product as a whole, of precision {number(left)}, is one."
+        f"Only the product as a whole is a Gaussian, of precision {number(left)}."
         if left > 0
-        else f"Nor is the product, of precision {number(left)}: it is not drawn."
+        else f"Nor is the product, of precision {number(left)}, so it is not drawn."
     )
     return (
-        f"Where q is wider than the prior, q/p would need negative precision "
-        f"({', '.join(wide)}) and is no Gaussian: no expert of an MVAE can be it. {whole}"
+        f"Where q is wider than the prior, q/p has negative precision ({', '.join(wide)}) and is "
+        f"not a Gaussian, so no expert of an MVAE can represent it. {whole}"
     )

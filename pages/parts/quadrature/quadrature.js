@@ -1,6 +1,6 @@
 /*
- * Curves and numbers at one noise level of a table that the server has computed. They follow the
- * hand without asking it; the server hears of the level once, when the hand lets go.
+ * Curves and numbers at one noise level, from a table that the server computed for all levels. They
+ * follow the slider at once; the server is notified when the slider is released.
  */
 import { draw, make } from "../web/dom.js";
 
@@ -9,7 +9,7 @@ const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "Page
 /* This module's function runs again at every update of the page; the level outlives that here. */
 const states = new WeakMap();
 
-/** Path of a curve of heights, in a box as wide as there are steps and as high as `top`. */
+/** The path of a curve of heights, one unit apart, in a box of height `top`. */
 function path(heights, top) {
   return `M${heights.map((height, i) => `${i} ${(top - height).toFixed(0)}`).join("L")}`;
 }
@@ -17,7 +17,7 @@ function path(heights, top) {
 const kinds = (row) => ["dash", "fill", "mute"].filter((kind) => row[kind]).join(" ");
 const colour = (row) => `color:${row.colour ?? "inherit"}`;
 
-/** One chart with its table; gives its element and a function that shows a level. */
+/** A chart with its table: returns its element and a function that shows a noise level. */
 function panel({ title, columns, rows, notes }, data) {
   const svg = draw("svg");
   const wide = data.panels[0].rows[0].curve[0].length - 1;
@@ -26,7 +26,7 @@ function panel({ title, columns, rows, notes }, data) {
   svg.setAttribute("role", "img");
   const body = make("tbody");
   const note = make("p", { class: "note" });
-  const truth = data.panels[0].rows.at(-1).curve; // stands behind the curves of every panel
+  const truth = data.panels[0].rows.at(-1).curve; // drawn in every panel
   const drawn = rows.map((row) => {
     const dashed = row.side === "right" ? { ...row, dash: true } : row;
     const curve = draw("path");
@@ -50,7 +50,7 @@ function panel({ title, columns, rows, notes }, data) {
   });
 
   function show(level) {
-    const said = [];
+    const descriptions = [];
     for (const { row, curve, name, cells, line } of drawn) {
       const there = row.side !== "right" || data.tied[level];
       line.hidden = !there;
@@ -58,10 +58,10 @@ function panel({ title, columns, rows, notes }, data) {
       name.textContent = row.name + (row.side && data.tied[level] ? `, ${row.side} optimum` : "");
       row.values.forEach((column, i) => (cells[i].textContent = column[level]));
       if (there && row.values.length) {
-        said.push(`${name.textContent}: ${row.values.map((v, i) => `${columns[i]} ${v[level]}`).join(", ")}`);
+        descriptions.push(`${name.textContent}: ${row.values.map((v, i) => `${columns[i]} ${v[level]}`).join(", ")}`);
       }
     }
-    svg.setAttribute("aria-label", `${title}, densities over z from −3 to 3. ${said.join("; ")}`);
+    svg.setAttribute("aria-label", `${title}, densities over z from −3 to 3. ${descriptions.join("; ")}`);
     note.textContent = notes[level];
   }
 
@@ -93,7 +93,7 @@ export default function ({ data, parentElement, setStateValue }) {
     setStateValue("noise", state.level);
   }
 
-  // Someone followed a link or went back, unless this is the echo of a level sent from here.
+  // The visitor followed a link or went back, unless this is the echo of a level sent from here.
   if (data.noise !== state.given && !state.sent.includes(data.noise)) state.level = data.noise;
   if (data.noise === state.sent.at(-1)) state.sent = [];
   state.given = data.noise;
@@ -110,7 +110,7 @@ export default function ({ data, parentElement, setStateValue }) {
     state.level = range.valueAsNumber;
     show();
   };
-  // A key that is held down changes the level many times; the server hears of the last one.
+  // A key that is held down changes the level many times; only the last one is sent.
   range.onkeydown = (event) => (state.held ||= KEYS.includes(event.key));
   range.onchange = () => state.held || send();
   range.onkeyup = range.onblur = () => {

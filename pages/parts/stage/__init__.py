@@ -1,4 +1,4 @@
-"""The stage: the posterior, the latent plane and what is generated, live in the browser."""
+"""The stage component: posterior, latent plane and generated data, computed in the browser."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from pages.parts.pictures import inked
 
 __all__ = ["Plane", "describe", "describe_experts", "show_stage"]
 
-#: What the stage can show of a posterior, in this order.
+#: Panels that the stage can show of a posterior, in order.
 PANELS = ("curves", "plane", "growth", "shares")
-#: Generated samples that are shown.
+#: Number of generated samples that are shown.
 SAMPLES = 6
 
 _component = st.components.v2.component("mvae_stage", **files_of(__file__, "stage"))
@@ -36,12 +36,12 @@ class Plane:
 
     Args:
         axes: two orthonormal directions, ``(2, D)``.
-        names: of the two coordinates.
-        oblique: whether it lies askew to the latent dimensions.
-        reach: the second coordinate shown goes from −reach to reach.
+        names: names of the two coordinates.
+        oblique: whether the axes are combinations of several latent dimensions.
+        reach: the second coordinate is shown from −reach to reach.
         means: posterior means of the examples, ``(N, D)``.
-        categories: N of them, by which the examples are coloured.
-        titles: of the categories.
+        categories: the category of each example, which colours it, ``(N,)``.
+        titles: names of the categories.
     """
 
     axes: Tensor
@@ -53,14 +53,14 @@ class Plane:
     titles: tuple[str, ...]
 
     def describe(self) -> dict[str, Any]:
-        """Put it into plain data."""
+        """Return the plane as plain data."""
         return {
             "axes": [pack(axis) for axis in self.axes],
             "names": list(self.names),
             "oblique": self.oblique,
             "reach": self.reach,
             "points": {
-                "places": pack(self.means @ self.axes.T),
+                "coordinates": pack(self.means @ self.axes.T),
                 "categories": self.categories.tolist(),
                 "titles": list(self.titles),
             },
@@ -68,7 +68,7 @@ class Plane:
 
 
 def pack(x: Tensor) -> str:
-    """Pack numbers as little-endian float32 in base64."""
+    """Return numbers as little-endian float32 in base64."""
     return base64.b64encode(x.float().contiguous().numpy().astype("<f4").tobytes()).decode()
 
 
@@ -83,17 +83,17 @@ def describe(
     panels: Sequence[str] = PANELS,
     exact: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Put a posterior into plain data for the stage, which computes the rest itself.
+    """Return a posterior as plain data for the stage, which computes the rest.
 
     Args:
-        inference: what is inferred; experts of what is not supplied are taken along.
-        model: whose posterior it is.
-        decoders: where the browser finds the decoders.
-        seed: of the draws.
-        chosen: dimensions whose curves are wanted; none are the most informative ones.
-        plane: through latent space, or None where there is none to show.
+        inference: the posterior, with the experts of all modalities, supplied or not.
+        model: the model.
+        decoders: path of the decoders below the server's root.
+        seed: seed of the draws.
+        chosen: dimensions whose densities are drawn; empty for the most informative ones.
+        plane: a plane through latent space, or None.
         at: the latent held, in coordinates of the plane.
-        panels: those that are shown.
+        panels: the panels to show.
         exact: the exact posterior for the same evidence; see
             :func:`pages.parts.exact_posterior.exact_of`.
     """
@@ -117,7 +117,7 @@ def describe(
                 "categories": [m.category(c) for c in range(m.shape[0])]
                 if m.kind == "label"
                 else list(m.categories),
-                "there": m.name in inference.experts,
+                "available": m.name in inference.experts,
             }
             for m in model.modalities
         ],
@@ -139,7 +139,7 @@ def describe(
 
 
 def describe_experts(scene: DraggableExperts, colours: Sequence[str]) -> dict[str, Any]:
-    """Put Gaussians that can be grabbed into plain data for the stage."""
+    """Return draggable Gaussians as plain data for the stage."""
     return {
         "scene": "experts",
         "dims": len(scene.experts[0].mean),
@@ -147,13 +147,13 @@ def describe_experts(scene: DraggableExperts, colours: Sequence[str]) -> dict[st
         "mixture": scene.mixture,
         "experts": [
             {
-                "name": w.name,
+                "name": expert.name,
                 "colour": colour,
-                "mean": list(w.mean),
-                "std": list(w.std),
-                "on": w.on,
+                "mean": list(expert.mean),
+                "std": list(expert.std),
+                "on": expert.on,
             }
-            for w, colour in zip(scene.experts, colours, strict=False)
+            for expert, colour in zip(scene.experts, colours, strict=False)
         ],
     }
 
@@ -161,7 +161,7 @@ def describe_experts(scene: DraggableExperts, colours: Sequence[str]) -> dict[st
 def _picture(
     group: tuple[Modality, ...], modalities: tuple[Modality, ...], colours: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Say how a picture is put together: each image modality's box, and its frame if a tile."""
+    """Return how a picture is assembled: a box for each image modality, and frames for tiles."""
     shape = picture_shape(group)
     assert shape is not None
     boxes = [
@@ -185,7 +185,7 @@ def _picture(
 
 
 def _grid(index: int, m: Modality, colours: Mapping[str, str]) -> dict[str, Any]:
-    """Say how a vector's numbers are put into a picture."""
+    """Return how a vector's numbers are arranged as a picture."""
     assert m.grid is not None
     height, width = m.grid
     return {
@@ -204,20 +204,20 @@ def _grid(index: int, m: Modality, colours: Mapping[str, str]) -> dict[str, Any]
 def show_stage(
     key: str, data: dict[str, Any], on_event: Callable[[Mapping[str, Any]], None]
 ) -> None:
-    """Show the stage, and hear once of each thing done on it.
+    """Show the stage, and call ``on_event`` once for each event on it.
 
     Args:
-        key: names the stage.
-        data: of :func:`describe`.
-        on_event: gets what was done, which comes from a browser and is not to be trusted.
+        key: name of the stage.
+        data: what :func:`describe` returns.
+        on_event: called with the event, which comes from a browser and must be validated.
     """
 
-    def heard() -> None:
+    def forward_event() -> None:
         event = st.session_state[key].get("event")
         if isinstance(event, Mapping):
             on_event(event)
 
     event = (st.session_state.get(key) or {}).get("event")
     number = event.get("n") if isinstance(event, Mapping) else None
-    data = data | {"heard": number if isinstance(number, int) else 0}
-    _component(key=key, data=data, on_event_change=heard)
+    data = data | {"answered": number if isinstance(number, int) else 0}
+    _component(key=key, data=data, on_event_change=forward_event)

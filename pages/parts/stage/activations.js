@@ -1,20 +1,20 @@
-/* Functions of networks' numbers, and which of these is the largest. */
+/* Activation functions, and the index of the largest number. */
 
 export const logistic = (x) => 1 / (1 + Math.exp(-x));
 
-/** SiLU of all numbers, in place. */
+/** Apply SiLU to all numbers, in place. */
 export function silu(y) {
   for (let i = 0; i < y.length; i++) y[i] *= logistic(y[i]);
 }
 
-/** Where the largest is of some numbers, counted from the first of them. */
+/** Index of the largest of the numbers from `from` to `to`, relative to `from`. */
 export function largest(values, from = 0, to = values.length) {
   let found = from;
   for (let i = from + 1; i < to; i++) if (values[i] > values[found]) found = i;
   return found - from;
 }
 
-/** The softmax of logits, written from a place on; in place where that is their own. */
+/** Write the softmax of logits to `target` from index `from` on; `target` may be the logits. */
 export function softmax(logits, target, from = 0) {
   const most = logits[largest(logits)];
   let total = 0;

@@ -1,11 +1,11 @@
 /* Means over draws. */
 
 /**
- * A part of the column that shows the mean over draws of what some decoders give.
+ * A part of the column that shows the mean of some decoders' outputs over draws.
  *
- * @param {number[]} indices of these decoders.
- * @param {object} part with `show(means)`, means by index; and, if single draws are shown as well,
- *     with `sample(n, means)`.
+ * @param {number[]} indices of the decoders.
+ * @param {object} part with `show(means)`, where means are by index, and with `sample(n, means)` if
+ *     it shows single draws too.
  */
 export function averaged(indices, part) {
   let [sums, count] = [[], 0];

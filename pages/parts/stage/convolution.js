@@ -1,12 +1,12 @@
 /*
- * Images by transposed convolutions, each of which doubles height and width. Between them an image
- * lies pixel by pixel, the channels of one beside each other, so that a pixel's share in another
- * one is a product of a small matrix with contiguous numbers.
+ * Images by transposed convolutions, each of which doubles height and width. Between layers an
+ * image is stored pixel by pixel with adjacent channels, so that a pixel's contribution to another
+ * one is the product of a small matrix with contiguous numbers.
  */
 import { silu } from "./activations.js";
 import { dense, multiply, numbered } from "./dense.js";
 
-/** Sides of the kernel; and how many times as large an image becomes. */
+/** Kernel size; factor by which a layer enlarges an image. */
 const KERNEL = 3, TWICE = 2;
 
 /** Swap rows and columns: channels by pixels to pixels by channels, and back. */
@@ -18,18 +18,18 @@ function transpose(from, rows, columns, to) {
 }
 
 /**
- * A transposed convolution with a kernel of 3, a stride of 2 and a padding of 1. Its weight,
- * (inputs, outputs, 3, 3), is kept as a matrix (outputs, inputs) for each place of the kernel.
+ * A transposed convolution with kernel size 3, stride 2 and padding 1. Its weight,
+ * (inputs, outputs, 3, 3), is stored as a matrix (outputs, inputs) for each position in the kernel.
  */
 function grow({ shape: [inputs, outputs], values }, bias, [height, width], [tall, wide]) {
   const area = KERNEL * KERNEL;
   const taps = Float32Array.from(values, (_, i) => {
-    const [place, rest] = [Math.floor(i / (outputs * inputs)), i % (outputs * inputs)];
-    return values[((rest % inputs) * outputs + Math.floor(rest / inputs)) * area + place];
+    const [tap, rest] = [Math.floor(i / (outputs * inputs)), i % (outputs * inputs)];
+    return values[((rest % inputs) * outputs + Math.floor(rest / inputs)) * area + tap];
   });
   const y = new Float32Array(tall * wide * outputs);
-  // What reaches a row or column p, which lies at 2 i − 1 + k: an even one the kernel's middle
-  // only, an odd one both its ends.
+  // Input i reaches output p = 2 i − 1 + k by kernel index k: an even p by the middle of the kernel
+  // only, an odd p by both of its ends.
   const reaching = (p, size) => (p % TWICE ? [[(p + 1) / TWICE, 0], [(p - 1) / TWICE, 2]] : [[p / TWICE, 1]])
     .filter(([i]) => i < size);
   const rows = Array.from({ length: tall }, (_, p) => reaching(p, height));
@@ -41,8 +41,8 @@ function grow({ shape: [inputs, outputs], values }, bias, [height, width], [tall
         y.set(bias, to);
         for (const [i, k] of rows[p]) {
           for (const [j, l] of columns[q]) {
-            const place = (k * KERNEL + l) * outputs * inputs;
-            multiply(taps, place, x, (i * width + j) * inputs, inputs, y, to, outputs);
+            const tap = (k * KERNEL + l) * outputs * inputs;
+            multiply(taps, tap, x, (i * width + j) * inputs, inputs, y, to, outputs);
           }
         }
       }
@@ -51,8 +51,8 @@ function grow({ shape: [inputs, outputs], values }, bias, [height, width], [tall
   };
 }
 
-/** Latents to the numbers of an image's likelihood, `shape` its (channels, height, width). */
-export function painter(weights, start, [, height, width]) {
+/** A decoder from latents to the parameters of an image's likelihood, of given height and width. */
+export function convolutional(weights, start, [, height, width]) {
   const layers = numbered(weights, `${start}grow.`);
   const sizes = layers.reduce(([[h, w], ...more]) => [[Math.ceil(h / TWICE), Math.ceil(w / TWICE)], [h, w], ...more], [[height, width]]);
   const flat = dense(weights, `${start}dense.`);

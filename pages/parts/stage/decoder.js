@@ -1,44 +1,44 @@
 /*
- * Decoders in the browser: a network for each modality, and at its end the mean of its likelihood,
- * as mvae/kinds/networks.py and mvae/distributions/likelihood.py have them.
+ * Decoders in the browser: each maps a latent to the mean of a modality's likelihood, as in
+ * mvae/kinds/networks.py and mvae/distributions/likelihood.py.
  */
 import { logistic, softmax } from "./activations.js";
-import { painter } from "./convolution.js";
+import { convolutional } from "./convolution.js";
 import { dense } from "./dense.js";
-import { speaker } from "./recurrent.js";
+import { recurrent } from "./recurrent.js";
 import { tensors } from "./safetensors.js";
 
 /** The least log standard deviation of a Gaussian. */
 const LEAST = -3;
 
-/** From a decoder's numbers to the mean of the modality, in place: probabilities where discrete. */
+/** Functions from a network's outputs to the mean of a likelihood, in place. */
 const MEANS = {
   bernoulli(y) {
     for (let i = 0; i < y.length; i++) y[i] = logistic(y[i]);
   },
   "bernoulli-cross-entropy": (y) => MEANS.bernoulli(y),
   categorical: (y) => softmax(y, y),
-  /** Means, and behind them as many standard deviations. */
+  /** Means, followed by as many standard deviations. */
   gaussian(y) {
     for (let i = y.length / 2; i < y.length; i++) {
-      // softplus, which is its argument where that is large
+      // softplus, without overflow
       const raised = y[i] - LEAST;
       y[i] = Math.exp(Math.max(raised, 0) + Math.log1p(Math.exp(-Math.abs(raised))) + LEAST);
     }
   },
-  autoregressive: () => {}, // the network itself goes from token to token
+  autoregressive: () => {}, // the network returns probabilities itself
 };
 
-/** The network of a modality, of whichever kind its weights are. */
+/** A modality's network, of the kind that its weights belong to. */
 function network(weights, start, shape) {
-  if (`${start}say.weight` in weights) return speaker(weights, start, shape[0]);
-  if (`${start}grow.1.weight` in weights) return painter(weights, start, shape);
+  if (`${start}say.weight` in weights) return recurrent(weights, start, shape[0]);
+  if (`${start}grow.1.weight` in weights) return convolutional(weights, start, shape);
   return dense(weights, start);
 }
 
 /**
- * A decoder for each modality: z (D numbers) to the mean of the modality; of a Gaussian one, its
- * standard deviations follow. What it returns is overwritten by the next call.
+ * A decoder for each modality: from z, D numbers, to the mean of its likelihood, followed by the
+ * standard deviations of a Gaussian. The next call overwrites the returned array.
  */
 export function decoders(buffer, modalities) {
   const weights = tensors(buffer);

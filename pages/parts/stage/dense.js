@@ -1,9 +1,9 @@
-/* Linear layers, and stacks of them with SiLU between, as mvae/kinds/networks.py has them. */
+/* Linear layers, and stacks of them with SiLU in between, as in mvae/kinds/networks.py. */
 import { silu } from "./activations.js";
 
 /**
- * y += W x, for as many rows of W and numbers of x as are told, from given places on. Four rows at
- * a time: then each number of x is read once for four products, which takes two thirds of the time.
+ * y += W x, for `outputs` rows of W from index `w`, `inputs` numbers of x from `from`, and y from
+ * `to`. Four rows at a time share each read of x, which takes two thirds of the time.
  */
 export function multiply(weight, w, x, from, inputs, y, to, outputs) {
   const four = outputs - (outputs % 4);
@@ -29,7 +29,7 @@ export function multiply(weight, w, x, from, inputs, y, to, outputs) {
   }
 }
 
-/** The linear layer of a name: y = W x + b, in the same array at every call. */
+/** The linear layer of a name, y = W x + b; every call returns the same array. */
 export function linear(weights, name) {
   const { shape: [outputs, inputs], values } = weights[`${name}.weight`];
   const bias = weights[`${name}.bias`].values;
@@ -41,13 +41,13 @@ export function linear(weights, name) {
   };
 }
 
-/** Numbers in the middle of some names: 0, 2, 4 of "net.0.weight", "net.2.weight", … */
+/** The layer numbers in names, such as 0, 2, 4 in "net.0.weight", "net.2.weight", … */
 export function numbered(weights, start) {
   const names = Object.keys(weights).filter((name) => name.startsWith(start) && name.endsWith(".weight"));
   return names.map((name) => parseInt(name.slice(start.length))).sort((a, b) => a - b);
 }
 
-/** Linear layers whose names begin alike, in the order of their numbers, with SiLU between them. */
+/** The linear layers whose names share a prefix, in order of their numbers, with SiLU in between. */
 export function dense(weights, start) {
   const layers = numbered(weights, start).map((n) => linear(weights, start + n));
   return (z) => layers.reduce((x, layer, i) => {

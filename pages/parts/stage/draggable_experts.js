@@ -1,15 +1,15 @@
 /*
- * The scene of experts that can be grabbed: Gaussian experts on a line or in a plane, each with
- * handles on its mean and its width, and their product with its arithmetic.
+ * The scene of draggable experts: Gaussians on a line or in a plane, with handles for their means
+ * and widths, and their product with its arithmetic.
  */
 import { conflict, density, disagreement, product, sharpness } from "./algebra.js";
 import { draw, light, make, number } from "../web/dom.js";
 import { arrowKeys } from "../web/keys.js";
 import { bar } from "./panels.js";
 
-/** A line's height in pixels, an area's relative to its breadth, and how far either reaches. */
+/** The height of a line in pixels and of an area relative to its width; the range of z of each. */
 const LINE = { height: 300, range: 5 }, AREA = { aspect: 0.7, range: 4.5 };
-/** The drawing is between so many pixels broad; ellipses are drawn at two standard deviations. */
+/** Least and greatest width of the drawing in pixels. */
 const BREADTHS = [300, 640];
 const FLOOR = 26, DEVIATE = 2;
 const NARROWEST = 0.2, WIDEST = 3, NUDGE = 0.1;
@@ -19,7 +19,7 @@ const asGaussian = ({ mean, std }) => ({
   mean: Float64Array.from(mean), logvar: Float64Array.from(std, (s) => 2 * Math.log(s)),
 });
 
-/** From numbers to the drawing and back, for one dimension or two. */
+/** Conversion between z and the drawing, for one dimension or two. */
 function scaleOf(dims, room) {
   const breadth = clamp(room || Infinity, ...BREADTHS);
   const { range } = dims === 1 ? LINE : AREA;
@@ -37,10 +37,10 @@ function scaleOf(dims, room) {
   return scale;
 }
 
-/** The path of a density on the line. */
-function outline(scale, p, places) {
+/** The path of a density on the line, sampled evenly and at extra points. */
+function outline(scale, p, extra) {
   const step = scale.range / 200;
-  const all = [...places.flat()];
+  const all = [...extra.flat()];
   for (let z = -scale.range; z <= scale.range; z += step) all.push(z);
   all.sort((a, b) => a - b);
   return `M${all.map((z) => `${scale.x(z).toFixed(1)} ${scale.y(p(z)).toFixed(1)}`).join("L")}`;
@@ -51,11 +51,11 @@ const around = (mean, std) => Array.from({ length: 31 }, (_, i) => mean + ((i - 
 export function draggableExpertsScene(root) {
   const [plot, readings] = [make("div", { class: "experts" }), make("div", { class: "readings" })];
   const status = make("p", { class: "unseen", role: "status" });
-  const believed = make("section", { class: "wide", "aria-label": "Experts" }, plot, readings, status);
-  root.replaceChildren(believed);
+  const section = make("section", { class: "wide", "aria-label": "Experts" }, plot, readings, status);
+  root.replaceChildren(section);
   let [data, send, experts, scale, svg, parts, grabbed, built] = [];
 
-  /** Everything that is drawn once: axes, curves, handles. */
+  /** Build everything that is drawn once: axes, curves, handles. */
   function build() {
     const { dims } = data;
     scale = scaleOf(dims, root.clientWidth);
@@ -112,11 +112,11 @@ export function draggableExpertsScene(root) {
       event.preventDefault();
     };
     const by = (arrow) => nudge(index, kind, arrow.map((step) => step * NUDGE));
-    parts.drawn[index].handles.push({ kind, handle: group, nudging: arrowKeys(group, by, tell) });
+    parts.drawn[index].handles.push({ kind, handle: group, nudging: arrowKeys(group, by, notify) });
     return group;
   }
 
-  /** Turn off and on: a expert that is off is a factor left out. */
+  /** A switch for each expert; one that is off is a factor left out. */
   function switches() {
     const list = make("ul", { class: "legend" });
     const swatch = (style) => make("span", { class: "swatch", style });
@@ -126,7 +126,7 @@ export function draggableExpertsScene(root) {
         experts[i].on = !experts[i].on;
         refresh();
         status.textContent = summary();
-        tell();
+        notify();
       };
       const button = make("button", {
         type: "button", role: "switch", "data-of": name, "aria-label": name, onclick: turn,
@@ -135,7 +135,7 @@ export function draggableExpertsScene(root) {
       list.append(make("li", {}, button));
     });
     list.append(make("li", { "data-of": "product" }, swatch("border-color:currentColor"), "product"));
-    if (data.mixture) list.append(make("li", { "data-of": "mixture" }, swatch("border-color:currentColor;border-top-style:dotted"), "mixture of the same"));
+    if (data.mixture) list.append(make("li", { "data-of": "mixture" }, swatch("border-color:currentColor;border-top-style:dotted"), "mixture of the same factors"));
     return list;
   }
 
@@ -160,30 +160,30 @@ export function draggableExpertsScene(root) {
   function pull(event) {
     const box = svg.getBoundingClientRect();
     const size = scale.breadth / box.width;
-    const place = scale.from((event.clientX - box.left) * size, (event.clientY - box.top) * size);
+    const point = scale.from((event.clientX - box.left) * size, (event.clientY - box.top) * size);
     const { index, kind } = grabbed;
     const { mean } = experts[index];
     const reach = data.dims === 1 ? 1 : DEVIATE;
-    if (kind === "mean") set(index, kind, place);
-    else set(index, kind, place.map((z, d) => Math.abs(z - mean[d]) / reach));
+    if (kind === "mean") set(index, kind, point);
+    else set(index, kind, point.map((z, d) => Math.abs(z - mean[d]) / reach));
   }
 
-  function believe() {
-    const on = experts.filter((w) => w.on);
+  function inferred() {
+    const on = experts.filter((expert) => expert.on);
     const prior = data.prior || !on.length;
     const q = product(on.map(asGaussian), data.dims, prior);
     return { on, prior, q };
   }
 
   function summary() {
-    const { on, q } = believe();
-    if (!on.length && !data.prior) return "No expert is heard, so there is no posterior.";
+    const { on, q } = inferred();
+    if (!on.length && !data.prior) return "Every factor is switched off, so there is no product.";
     const std = q.logvar.map((v) => Math.exp(0.5 * v));
     const at = [...q.mean].map((m) => number(m, 2)).join(", ");
     return `The product is at ${at} with standard deviation ${[...std].map((s) => number(s, 2)).join(", ")}.`;
   }
 
-  function place(element, mean, std) {
+  function drawCurve(element, mean, std) {
     if (data.dims === 1) {
       element.setAttribute("d", outline(scale, (z) => density(z, mean[0], std[0]), [around(mean[0], std[0])]));
       return;
@@ -195,18 +195,18 @@ export function draggableExpertsScene(root) {
     set("ry", DEVIATE * std[1] * scale.unit);
   }
 
-  /** Draw what follows from where the handles are. */
+  /** Redraw everything that depends on the handles. */
   function refresh() {
-    const { on, q } = believe();
-    const heard = on.length > 0 || data.prior;
+    const { on, q } = inferred();
+    const defined = on.length > 0 || data.prior;
     const std = q.logvar.map((v) => Math.exp(0.5 * v));
-    // The scale gives way to a peak that rises, and follows one that falls when the hand lets go.
-    const peak = 0.5 / Math.min(std[0], ...experts.map((w) => w.std[0]));
+    // The scale adapts at once to a rising peak, and to a falling one when the drag ends.
+    const peak = 0.5 / Math.min(std[0], ...experts.map((expert) => expert.std[0]));
     if (peak > scale.top || !grabbed) scale.top = Math.max(peak, 0.55);
-    if (parts.prior) place(parts.prior, [0, 0], [1, 1]);
+    if (parts.prior) drawCurve(parts.prior, [0, 0], [1, 1]);
     for (const part of [parts.product, parts.under]) {
-      part.style.display = heard ? "" : "none";
-      place(part, q.mean, std);
+      part.style.display = defined ? "" : "none";
+      drawCurve(part, q.mean, std);
     }
     if (data.dims === 1) parts.under.setAttribute("d", `${parts.under.getAttribute("d")}L${scale.breadth} ${scale.y(0)}L0 ${scale.y(0)}Z`);
     if (parts.mixture) mix(on);
@@ -214,7 +214,7 @@ export function draggableExpertsScene(root) {
     experts.forEach((expert, i) => {
       const { button, curve, handles } = parts.drawn[i];
       button.setAttribute("aria-checked", String(expert.on));
-      place(curve, expert.mean, expert.std);
+      drawCurve(curve, expert.mean, expert.std);
       curve.classList.toggle("off", !expert.on);
       for (const { kind, handle } of handles) {
         const axis = kind === "height" ? 1 : 0;
@@ -226,7 +226,7 @@ export function draggableExpertsScene(root) {
         handle.setAttribute("aria-valuetext", `${own}. ${words}`);
       }
     });
-    readings.replaceChildren(...(heard ? read(on, q) : [make("p", { class: "note" }, words)]));
+    readings.replaceChildren(...(defined ? read(on, q) : [make("p", { class: "note" }, words)]));
     light(root);
   }
 
@@ -239,7 +239,7 @@ export function draggableExpertsScene(root) {
     return [scale.x(mean[0] + DEVIATE * right), scale.y(mean[1] + DEVIATE * up)];
   }
 
-  /** An equal mixture of what each expert alone would make one believe. */
+  /** Draw the equally weighted mixture of the posteriors given each expert alone. */
   function mix(on) {
     const alone = on.map((w) => product([asGaussian(w)], 1, data.prior));
     parts.mixture.style.display = alone.length ? "" : "none";
@@ -247,10 +247,10 @@ export function draggableExpertsScene(root) {
     parts.mixture.setAttribute("d", outline(scale, p, alone.map((a) => around(a.mean[0], Math.exp(0.5 * a.logvar[0])))));
   }
 
-  /** The arithmetic of precisions, the shares, sharpness and conflict. */
+  /** The readings: the sum of precisions, shares, sharpness and conflict. */
   function read(on, q) {
     const term = (of, text) => make("span", { class: "term", "data-of": of, style: `color:color-mix(in srgb, ${colourOf(of)} 75%, currentColor)` }, text);
-    const colourOf = (of) => (of === "prior" ? "var(--prior)" : experts.find((w) => w.name === of)?.colour ?? "currentColor");
+    const colourOf = (of) => (of === "prior" ? "var(--prior)" : experts.find((expert) => expert.name === of)?.colour ?? "currentColor");
     const sides = data.dims === 1 ? [""] : ["→ ", "↑ "];
     const rows = sides.map((side, d) => {
       const terms = [...(data.prior ? [term("prior", "1")] : []), ...on.map((w) => term(w.name, number(1 / w.std[d] ** 2)))];
@@ -258,7 +258,7 @@ export function draggableExpertsScene(root) {
       const total = make("b", { "data-of": "product" }, number(Math.exp(-q.logvar[d])));
       return make("p", { class: "arithmetic" }, side, ...spread, " = ", total);
     });
-    const factors = [...(data.prior ? ["prior"] : []), ...on.map((w) => w.name)];
+    const factors = [...(data.prior ? ["prior"] : []), ...on.map((expert) => expert.name)];
     const grid = make("div", { class: "bars shares" });
     sides.forEach((side, d) => {
       const shares = q.shares.slice(data.prior ? 0 : 1).map((share) => share[d]);
@@ -269,23 +269,23 @@ export function draggableExpertsScene(root) {
     const facts = [];
     if (data.prior) {
       facts.push(`${number(sharpness(q), 2)} nats sharper than the prior`);
-      const heard = on.map(asGaussian);
-      const among = disagreement(heard);
-      facts.push(`conflict ${number(among, 1)} between experts, ${number(conflict(heard, q) - among, 1)} with the prior`);
+      const gaussians = on.map(asGaussian);
+      const among = disagreement(gaussians);
+      facts.push(`conflict: ${number(among, 1)} with each other, ${number(conflict(gaussians, q) - among, 1)} with the prior`);
     }
     return [make("h4", {}, "Precisions add"), ...rows, grid, ...(facts.length ? [make("p", { class: "facts" }, facts.join(" · "))] : [])];
   }
 
-  function tell() {
+  function notify() {
     send({ experts: experts.map((w) => [...w.mean, ...w.std, w.on ? 1 : 0]) });
   }
 
-  function update(next, to, late) {
+  function update(next, to, outdated) {
     [data, send] = [next, to];
     const nudging = parts?.drawn.some(({ handles }) => handles.some((handle) => handle.nudging()));
-    if (grabbed || nudging || late) return;
+    if (grabbed || nudging || outdated) return;
     experts = data.experts.map((w) => ({ ...w, mean: [...w.mean], std: [...w.std] }));
-    const layout = JSON.stringify([data.dims, data.prior, data.mixture, experts.map((w) => w.name)]);
+    const layout = JSON.stringify([data.dims, data.prior, data.mixture, experts.map((expert) => expert.name)]);
     if (layout !== built) build();
     built = layout;
     svg.onpointermove = (event) => event.pointerId === grabbed?.pointer && pull(event);
@@ -294,7 +294,7 @@ export function draggableExpertsScene(root) {
       grabbed = null;
       root.classList.remove("grabbing");
       refresh();
-      tell();
+      notify();
     };
     refresh();
   }

@@ -1,4 +1,4 @@
-/* The column of what the model generates, decoded here from the latents. */
+/* The column of generated modalities, decoded in the browser. */
 import { title } from "./column_headings.js";
 import { decisions, label, tags } from "./probability_bars.js";
 import { furtherPicture, picture } from "./pictures.js";
@@ -6,27 +6,27 @@ import { text } from "./texts.js";
 import { vector } from "./vectors.js";
 import { make } from "../web/dom.js";
 
-/** Milliseconds of decoding a frame, so that the page stays at hand while means are refined. */
+/** Milliseconds of decoding per frame, so that the page stays responsive. */
 const SLICE = 6;
-/** Draws behind the first mean that is shown: one or two would only flicker. */
+/** Number of draws in the first mean shown; fewer would only flicker. */
 const FIRST = 6;
 
 const KINDS = { label, tags, text, vector };
 
-/** Labels that are decided by yes or no, if there are so many that they are better seen at once. */
-function decided(modalities) {
+/** The labels of two categories if there are several, which are shown together. */
+function binaryLabels(modalities) {
   const found = [...modalities.entries()].filter(([, m]) => m.kind === "label" && m.categories.length === 2);
   return found.length > 1 ? found : [];
 }
 
 /**
- * The parts of the column. Each has the `indices` of the decoders that it needs; it is given what
- * these make of one draw after another (`clear`, `add`, then `show`), or of one latent (`hold`).
+ * The parts of the column. Each has the `indices` of the decoders it needs, and receives their
+ * outputs for one draw after another (`clear`, `add`, then `show`), or for one latent (`hold`).
  */
 function partsOf({ modalities, pictures, samples }, ink) {
   const [first, ...further] = pictures;
   const pictured = pictures.flatMap(({ boxes }) => boxes.map(([index]) => index));
-  const together = decided(modalities);
+  const together = binaryLabels(modalities);
   const [shown, more] = [[], make("div", { class: "further" })];
   if (first) shown.push(picture(first, samples, ink));
   for (const each of further) {
@@ -43,36 +43,36 @@ function partsOf({ modalities, pictures, samples }, ink) {
 }
 
 /**
- * The column of what is generated.
+ * The column of generated modalities.
  *
- * `believe(q, noise, draws)` shows means over draws, refined draw by draw and frame by frame, and
- * the first draws of the picture themselves. `hold(z)` shows what one latent decodes to, at once.
+ * `showPosterior(decode, q, noise, draws)` shows means over draws, refined frame by frame, and the
+ * first draws of the picture. `hold(decode, z)` shows what one latent decodes to, at once.
  */
 export function generated(data, ink) {
   const parts = partsOf(data, ink);
   const element = make("div", { class: "made" }, ...parts.flatMap((part) => part.parts));
-  let frameAsked = 0;
+  let frameRequest = 0;
 
-  const stop = () => cancelAnimationFrame(frameAsked);
-  const say = (words) => parts.forEach((part) => part.say?.(words));
+  const stop = () => cancelAnimationFrame(frameRequest);
+  const note = (words) => parts.forEach((part) => part.note?.(words));
 
-  /** Decode a latent for a part: what its decoders give, by their index. */
+  /** Decode a latent for a part: the outputs of its decoders, by index. */
   function decoded(decode, indices, z) {
     const means = [];
     for (const index of indices) means[index] = decode[index](z);
     return means;
   }
 
-  function believe(decode, { mean, logvar }, noise, draws) {
+  function showPosterior(decode, { mean, logvar }, noise, draws) {
     stop();
     element.classList.remove("held");
-    say("mean, then samples");
+    note("mean, then samples");
     const latents = mean.length;
     const std = Float64Array.from(logvar, (value) => Math.exp(0.5 * value));
     const drawn = (n) => Float64Array.from(mean, (m, d) => m + std[d] * noise[n * latents + d]);
     const wanted = ({ draws: most = draws }) => Math.min(most, draws);
     parts.forEach((part) => part.clear());
-    /** All that is to be decoded, in an order in which everything is soon there. */
+    /** All decodings, in an order that gives every part its first draws early. */
     function* jobs() {
       for (let n = 0; n < draws; n++) {
         const z = drawn(n);
@@ -95,7 +95,7 @@ export function generated(data, ink) {
         if (part && count >= Math.min(FIRST, wanted(part))) changed.add(part);
       } while (!next.done && performance.now() < end);
       changed.forEach((part) => part.show());
-      if (!next.done) frameAsked = requestAnimationFrame(refine);
+      if (!next.done) frameRequest = requestAnimationFrame(refine);
     }
     refine();
   }
@@ -103,17 +103,17 @@ export function generated(data, ink) {
   function hold(decode, z) {
     stop();
     element.classList.add("held");
-    say("at the point held");
-    const said = [];
+    note("at the point held");
+    const descriptions = [];
     for (const part of parts) {
       const means = decoded(decode, part.indices, z);
       part.hold(means);
-      if (part.words) said.push(part.words(means));
+      if (part.words) descriptions.push(part.words(means));
     }
-    return said.join("; ");
+    return descriptions.join("; ");
   }
 
-  /** Mark what is supplied. */
+  /** Mark the supplied modalities. */
   function supplied(names) {
     for (const heading of element.querySelectorAll("[data-of]")) {
       heading.classList.toggle("given", names.includes(heading.dataset.of));
@@ -121,5 +121,5 @@ export function generated(data, ink) {
     parts.forEach((part) => part.supplied?.(names));
   }
 
-  return { element, believe, hold, supplied, stop };
+  return { element, showPosterior, hold, supplied, stop };
 }

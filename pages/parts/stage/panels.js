@@ -1,27 +1,27 @@
-/* The posterior as curves and bars: densities, shares of precision, sharpness as evidence arrives. */
+/* Panels of a posterior: densities, shares of precision, and sharpness as evidence is added. */
 import { density, information, sharpness } from "./algebra.js";
 import { draw, make, number } from "../web/dom.js";
 
-// A panel shows z from −range to range; densities run off its top beyond TOP, four times the
-// prior's peak, because an image's expert can be thirty times as narrow as the prior.
+// A panel shows z from −range to range. Densities above TOP, four times the prior's peak, are cut
+// off, because an image's expert can be thirty times as narrow as the prior.
 const WIDTH = 180, HEIGHT = 84, FOOT = 14, TOP = 4 * 0.3989;
 
 /** Path of the density of N(mean, std²), sampled finely where it is steep. */
 function path(mean, std, range) {
-  const places = [];
-  for (let i = 0; i <= 60; i++) places.push(-range + (2 * range * i) / 60);
-  for (let i = -24; i <= 24; i++) places.push(mean + (i / 24) * 4.5 * std);
-  const inside = places.filter((z) => Math.abs(z) <= range).sort((a, b) => a - b);
-  const points = inside.map((z) => {
+  const points = [];
+  for (let i = 0; i <= 60; i++) points.push(-range + (2 * range * i) / 60);
+  for (let i = -24; i <= 24; i++) points.push(mean + (i / 24) * 4.5 * std);
+  const inside = points.filter((z) => Math.abs(z) <= range).sort((a, b) => a - b);
+  const corners = inside.map((z) => {
     const x = ((z + range) / (2 * range)) * WIDTH;
-    // far above the top any height looks the same; a bound keeps the numbers short
+    // heights far above the top look the same; a bound keeps the numbers short
     const y = HEIGHT - (Math.min(density(z, mean, std), 10 * TOP) / TOP) * (HEIGHT - 4);
     return `${x.toFixed(2)} ${y.toFixed(2)}`;
   });
-  return `M${points.join("L")}`;
+  return `M${corners.join("L")}`;
 }
 
-/** One dimension: the prior, every supplied expert, the product. `move` redraws the product. */
+/** Densities in one dimension: prior, supplied experts, product. `move` redraws the product. */
 function panel(name, d, factors, range) {
   const svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT + FOOT}`, role: "img" });
   svg.append(draw("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT }));
@@ -41,7 +41,7 @@ function panel(name, d, factors, range) {
   });
   if (factors.length === 1) plot.append(top);
   svg.append(plot);
-  const nats = make("span", { title: "KL(q ‖ p) to the prior in this dimension: its mean counts as well as its width" });
+  const nats = make("span", { title: "KL(q ‖ p) to the prior in this dimension, which depends on the mean as well as on the width" });
   const element = make("figure", {}, make("figcaption", {}, make("span", {}, name), nats), svg);
   function move(q) {
     const [mean, std] = [q.mean[d], Math.exp(0.5 * q.logvar[d])];
@@ -55,7 +55,7 @@ function panel(name, d, factors, range) {
   return { element, move };
 }
 
-/** Of more modalities than these, each gets less room. */
+/** With more modalities than this, each gets less space. */
 export const MANY = 8;
 
 /** A panel for each dimension, on one scale; `move` redraws the product in all of them. */
@@ -67,16 +67,13 @@ export function curves(dimensions, factors, q) {
   return { element, move: (moved) => panels.forEach((p) => p.move(moved)) };
 }
 
-/**
- * The legend, which is also where modalities are dropped and supplied: a switch for each.
- * Those that have no data are not offered.
- */
+/** The legend, with a switch that supplies or drops each modality that has a value. */
 export function legend(modalities, supplied, toggle) {
   const swatch = (style) => make("span", { class: "swatch", style });
   const list = make("ul", { class: "legend" });
   list.append(make("li", { "data-of": "prior" }, swatch("border-color:var(--prior);border-top-style:dashed"), "prior"));
-  for (const { name, colour, there } of modalities) {
-    if (!there) continue;
+  for (const { name, colour, available } of modalities) {
+    if (!available) continue;
     const on = supplied.includes(name);
     const whose = `${name}${name.endsWith("s") ? "’" : "’s"} expert`;
     const words = modalities.length <= MANY ? whose : name;
@@ -90,7 +87,7 @@ export function legend(modalities, supplied, toggle) {
   return list;
 }
 
-/** A row of a bar chart: name, stacked parts of given widths in percent, amount in words. */
+/** A row of a bar chart: a name, stacked parts with widths in percent, and the amount as text. */
 export function bar(name, parts, { text, aria }, attributes = {}) {
   const stack = make("span", { class: "stack", role: "img", "aria-label": `${name}: ${aria ?? text}`, ...attributes });
   for (const { width, colour, of, opacity } of parts) {
@@ -100,7 +97,7 @@ export function bar(name, parts, { text, aria }, attributes = {}) {
   return [make("span", {}, name), stack, make("span", { class: "amount" }, text)];
 }
 
-/** Who decides: each factor's share of the precision of some dimensions. */
+/** Each factor's share of the precision in some dimensions. */
 export function shares(dimensions, factors, product) {
   const grid = make("div", { class: "bars shares" });
   for (const d of dimensions) {
@@ -115,23 +112,23 @@ export function shares(dimensions, factors, product) {
 }
 
 /**
- * How sharp the posterior is after each modality: `steps` are the products after 0, 1, … of them. Only
- * `count` of them are supplied; the others are waited for.
+ * Sharpness of the posterior after each modality: `steps` are the products of the first 0, 1, …
+ * modalities, of which `count` are supplied so far.
  */
 export function growth(steps, factors, count) {
   const nats = steps.map(sharpness);
   const longest = Math.max(...nats, 1e-6);
   const grid = make("div", { class: "bars growth" });
   nats.forEach((total, step) => {
-    const there = step <= count;
-    const parts = factors.slice(1, there ? step + 1 : 0).map((f, i) => {
+    const reached = step <= count;
+    const parts = factors.slice(1, reached ? step + 1 : 0).map((f, i) => {
       const width = (100 * (nats[i + 1] - nats[i])) / longest;
       return { width, colour: f.colour, of: f.name, opacity: i + 1 === step ? 1 : 0.45 };
     });
-    const text = there ? `${number(Math.abs(total) < 0.05 ? 0 : total)} nats` : "";
+    const text = reached ? `${number(Math.abs(total) < 0.05 ? 0 : total)} nats` : "";
     const of = factors[step].name;
-    const row = bar(step ? `+ ${of}` : "prior", parts, { text, aria: there ? text : "not supplied yet" }, { tabindex: 0, "data-of": of });
-    if (!there) row.forEach((part) => part.classList.add("awaited"));
+    const row = bar(step ? `+ ${of}` : "prior", parts, { text, aria: reached ? text : "not supplied yet" }, { tabindex: 0, "data-of": of });
+    if (!reached) row.forEach((part) => part.classList.add("pending"));
     grid.append(...row);
   });
   return grid;

@@ -1,12 +1,12 @@
-/* What is generated of images, and of vectors on a grid: pictures, whole or put together from tiles. */
+/* Generated pictures: images, whole or assembled from tiles, and vectors on a grid. */
 import { averaged } from "./average.js";
 import { title } from "./column_headings.js";
 import { make } from "../web/dom.js";
 import { paintColours, paintInk } from "../web/picture.js";
 
 /**
- * A canvas, and what puts the means of a picture's modalities on it. Where there is a `span`, they
- * are in standard deviations: so many below their mean are white, so many above it black.
+ * A canvas, and a function that paints the means of a picture's modalities on it. With a `span`,
+ * the means are standardised, and ±span standard deviations are white and black.
  */
 function sheet({ channels, height, width, boxes, inked, span }, words, ink) {
   const canvas = make("canvas", { width, height, role: "img", "aria-label": words });
@@ -29,7 +29,7 @@ function sheet({ channels, height, width, boxes, inked, span }, words, ink) {
 
 const indicesOf = ({ boxes }) => boxes.map(([index]) => index);
 
-/** The picture, large, with frames around those of its tiles that are supplied, and samples. */
+/** The main picture: its mean, with frames around supplied tiles, and samples. */
 export function picture(described, samples, ink) {
   const { name, height, width, colour, frames } = described;
   const mean = sheet(described, `mean generated ${name}`, ink);
@@ -42,7 +42,7 @@ export function picture(described, samples, ink) {
     parts: [heading.element, framed, row],
     show: mean.put,
     sample: (n, means) => small[n]?.put(means),
-    say: heading.say,
+    note: heading.setNote,
     supplied(names) {
       framed.querySelectorAll(".frame").forEach((old) => old.remove());
       for (const { name: of, colour: border, box: [x, y, w, h] } of frames) {
@@ -54,7 +54,7 @@ export function picture(described, samples, ink) {
   });
 }
 
-/** Another picture, small: its mean only. */
+/** A further picture, small, of which only the mean is shown. */
 export function furtherPicture(described, ink) {
   const { name, colour } = described;
   const { canvas, put } = sheet(described, `mean generated ${name}`, ink);

@@ -1,6 +1,6 @@
 /*
- * A plane through latent space: the examples as points, the exact posterior as a heat map where
- * there is one, the prior, the experts and the product as ellipses, and a handle on the latent.
+ * A plane through latent space: the examples as points, the exact posterior (if known) as a heat
+ * map, the prior, experts and product as ellipses, and a handle for the latent.
  */
 import { ellipse, slice } from "./algebra.js";
 import { MANY } from "./panels.js";
@@ -8,21 +8,21 @@ import { make, number } from "../web/dom.js";
 import { arrowKeys } from "../web/keys.js";
 import { paintInk } from "../web/picture.js";
 
-/** Ellipses are drawn at so many standard deviations; the plane is so much wider than high. */
+/** Standard deviations at which ellipses are drawn; ratio of the plane's width to its height. */
 const DEVIATIONS = 2, ASPECT = 1.25;
-/** Of many experts those with a longer standard deviation are drawn only when pointed at. */
+/** If there are many experts, those with a larger standard deviation are drawn only on hover. */
 const WIDE = 2;
-/** An ellipse with a half axis below so many pixels gets a magnified inset. */
+/** An ellipse with a shorter half axis than this, in pixels, is magnified in an inset. */
 const SMALL = 14;
-/** The inset's side, at most and relative to the plane's width, and its margin. */
+/** The inset's greatest side, its side relative to the plane's width, and its margin. */
 const INSET = 128, PART = 0.27, MARGIN = 8;
 
-/** Colours of categories, apart in lightness too; beyond ten they begin again. */
+/** Colours of categories, of different lightness; with more than ten categories they repeat. */
 export const CATEGORIES = [
   "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#999933", "#44aa99", "#cc6633", "#8877cc",
 ];
 
-/** A view of part of the plane: from coordinates to pixels of a box and back. */
+/** Conversion between coordinates of the plane and pixels of a box that shows part of it. */
 function viewOf([u, v], halfWidth, { x, y, width, height }) {
   const scale = width / (2 * halfWidth);
   return {
@@ -32,7 +32,7 @@ function viewOf([u, v], halfWidth, { x, y, width, height }) {
   };
 }
 
-/** A heat map's picture: the colour of ink, as opaque as the density is high there. */
+/** A heat map as a canvas of ink, whose opacity grows with the density. */
 export function heatMap({ size, bytes }, ink) {
   const canvas = make("canvas", { width: size, height: size });
   paintInk(canvas, bytes, ink, 340); // three quarters of the ink, so that lines stand out
@@ -58,7 +58,7 @@ function drawEllipse(context, view, gaussian, { stroke, fill, dash, width }) {
   context.setLineDash([]);
 }
 
-/** Paint a heat map whose rows go down from the highest second coordinate. */
+/** Paint a heat map, whose first row has the highest second coordinate. */
 function drawHeat(context, view, { image, low, high }) {
   const [left, bottom] = view.to(low);
   const [right, top] = view.to(high);
@@ -79,8 +79,8 @@ function drawAxes(context, view, names, reach, colours) {
   context.fillStyle = colours.quiet;
   context.font = "11px system-ui, sans-serif";
   context.textAlign = "center";
-  const apart = reach > 6 ? 4 : reach > 3 ? 2 : 1;
-  for (let tick = -apart * Math.floor(reach / apart); tick <= reach; tick += apart) {
+  const spacing = reach > 6 ? 4 : reach > 3 ? 2 : 1;
+  for (let tick = -spacing * Math.floor(reach / spacing); tick <= reach; tick += spacing) {
     if (!tick) continue;
     context.fillText(number(tick, 0), view.to([tick, 0])[0], Math.min(y + 13, view.height - 4));
     if (Math.abs(tick) < reach - 0.5) context.fillText(number(tick, 0), x + 10, view.to([0, tick])[1] + 4);
@@ -93,12 +93,12 @@ function drawAxes(context, view, names, reach, colours) {
 
 const median = (values) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** The examples as dots, and in the middle of each category's its name. */
-function drawPoints(context, view, { places, categories, titles }, strength, colours) {
+/** Draw the examples as dots, and each category's name at the median of its dots. */
+function drawPoints(context, view, { coordinates, categories, titles }, strength, colours) {
   const found = titles.map(() => [[], []]);
   context.globalAlpha = strength;
   categories.forEach((category, i) => {
-    const [x, y] = view.to([places[2 * i], places[2 * i + 1]]);
+    const [x, y] = view.to([coordinates[2 * i], coordinates[2 * i + 1]]);
     context.fillStyle = CATEGORIES[category % CATEGORIES.length];
     context.fillRect(x - 1.75, y - 1.75, 3.5, 3.5);
     found[category]?.[0].push(x);
@@ -118,7 +118,7 @@ function drawPoints(context, view, { places, categories, titles }, strength, col
   });
 }
 
-/** The bar that says how long something is in the inset. */
+/** Draw the inset's scale bar. */
 function drawScale(context, view, colours) {
   const wanted = 0.4 * (view.width / view.scale);
   const power = 10 ** Math.floor(Math.log10(wanted));
@@ -138,13 +138,14 @@ function drawScale(context, view, colours) {
 /**
  * The plane's canvas and handle.
  *
- * `show(scene)` draws: {factors, product, rest, exact, held}; the first factor is the prior, and
- * Gaussians are those of the whole latent space. `onmove(coordinates, done)` hears of the handle.
+ * `show(scene)` draws a scene {factors, product, rest, exact, held, at}, in which the first factor
+ * is the prior and all Gaussians are over the whole latent space. `onmove(coordinates, done)` is
+ * called when the handle moves.
  */
 export function plane({ axes, names, reach, points }, onmove) {
   const canvas = make("canvas", { class: "space", role: "img", "aria-label": "A plane through latent space" });
   const handle = make("div", {
-    class: "handle", role: "slider", tabindex: 0, "aria-label": "the latent; arrow keys move it",
+    class: "handle", role: "slider", tabindex: 0, "aria-label": "latent; arrow keys move it",
     "aria-valuemin": -reach, "aria-valuemax": reach, "aria-valuenow": 0,
   });
   const element = make("div", { class: "plane" }, canvas, handle);
@@ -161,7 +162,7 @@ export function plane({ axes, names, reach, points }, onmove) {
     const many = scene.factors.length > MANY;
     const dim = (name) => (lit === name ? 1 : lit ? 0.25 : many ? 0.7 : 1);
     scene.factors.forEach((factor, i) => {
-      // Many lines that only pass through hide what there is to see.
+      // Many wide ellipses would hide the others.
       if (many && i && lit !== factor.name && ellipse(sliced(factor)).long > WIDE) return;
       context.globalAlpha = dim(factor.name);
       const line = { stroke: i ? factor.colour : colours.prior, width: lit === factor.name ? 3.5 : many ? 1.2 : 2 };
@@ -171,7 +172,7 @@ export function plane({ axes, names, reach, points }, onmove) {
     drawEllipse(context, within, sliced(scene.product), { stroke: colours.text, fill: colours.text, width: 2.4 });
   }
 
-  /** A magnified view of where the posterior is, in the corner that is farthest from it. */
+  /** Draw a magnified view of the posterior in the corner farthest from it. */
   function inset(context, lit, colours) {
     const product = slice(scene.product, axes, scene.rest);
     const { long } = ellipse(product);
@@ -223,11 +224,11 @@ export function plane({ axes, names, reach, points }, onmove) {
     drawPoints(context, view, points, scene.exact || lit ? 0.35 : 0.8, colours);
     ellipses(context, view, lit, colours);
     inset(context, lit, colours);
-    place();
+    positionHandle();
   }
 
-  /** Put the handle where the latent is. */
-  function place() {
+  /** Move the handle to the latent. */
+  function positionHandle() {
     if (!view) return;
     const [x, y] = view.to(at);
     handle.style.transform = `translate(${x}px, ${y}px)`;
@@ -241,7 +242,7 @@ export function plane({ axes, names, reach, points }, onmove) {
 
   function move(coordinates, done) {
     at = bounded(coordinates);
-    place();
+    positionHandle();
     onmove(at, done);
   }
 
@@ -295,8 +296,8 @@ export function plane({ axes, names, reach, points }, onmove) {
       handle.classList.toggle("held", scene.held || busy());
       later();
     },
-    /** Say what is at the handle. */
-    say(words) {
+    /** Describe what the latent at the handle decodes to, for screen readers. */
+    describe(words) {
       handle.setAttribute("aria-valuetext", `${names.map((n, i) => `${n} ${number(at[i], 2)}`).join(", ")}: ${words}`);
       canvas.setAttribute("aria-label", `A plane through latent space. ${words}`);
     },

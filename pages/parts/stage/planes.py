@@ -1,4 +1,4 @@
-"""Which plane through latent space is looked at, and where the examples lie on it."""
+"""The choice of a plane through latent space, and the positions of the examples on it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from mvae.batch import Batch
 from mvae.modality import Modality
 from pages.parts.loading import MODELS, load, of_samples, samples_of
 from pages.parts.stage import Plane
-from pages.parts.versions import kept
+from pages.parts.versions import cached_by
 
 __all__ = ["plane_of"]
 
-#: How far a plane is shown at least, and at most, in standard deviations of the prior.
+#: Least and greatest extent of a plane, in standard deviations of the prior.
 LEAST, MOST = 2.6, 8.0
-#: How much wider than high it is drawn.
+#: Ratio of a plane's width to its height.
 ASPECT = 1.25
 
 
-@kept(lambda dataset, model_name, dims: of_samples(dataset, model_name), max_entries=MODELS)
+@cached_by(lambda dataset, model_name, dims: of_samples(dataset, model_name), max_entries=MODELS)
 def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | None:
-    """Give the plane through two latent dimensions, or the one along which the examples vary most.
+    """Return the plane of two latent dimensions, or of the examples' principal directions.
 
     Args:
         dataset: the data set.
         model_name: the model.
-        dims: two dimensions; anything else asks for the principal directions, or for the whole
-            space where it has only two dimensions.
+        dims: two dimensions; otherwise the principal directions are used, or the whole space if it
+            has two dimensions.
 
     Returns:
-        Plane: or None for a model of a single latent.
+        Plane: the plane, or None for a model with a single latent.
     """
     model, config = load(dataset, model_name)
     samples = samples_of(dataset, model_name)
@@ -45,9 +45,9 @@ def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | No
         axes, names = principal_axes(means), ("1st direction", "2nd direction")
     else:
         axes, names = torch.eye(config.latents)[list(dims)], (f"z{dims[0]}", f"z{dims[1]}")
-    places = means @ axes.T
-    categories, titles = classes(config.modalities, samples, places)
-    across, down = places.abs().amax(0).tolist()
+    coordinates = means @ axes.T
+    categories, titles = classes(config.modalities, samples, coordinates)
+    across, down = coordinates.abs().amax(0).tolist()
     farthest = max(across / ASPECT, down) + 0.3
     return Plane(
         axes=axes,
@@ -61,26 +61,26 @@ def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | No
 
 
 def classes(
-    modalities: tuple[Modality, ...], samples: Batch, places: Tensor
+    modalities: tuple[Modality, ...], samples: Batch, coordinates: Tensor
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """Say by what the examples are told apart: the label that is alone, or what parts them best.
+    """Return the categories that colour the examples: a single label, or the best separator.
 
-    Of many labels of two categories, and of tags, it is the one whose two groups lie farthest apart
-    on the plane, relative to how far the examples are spread.
+    The best separator is, of several binary labels and of all tags, the one with the largest
+    variance between its two groups on the plane.
 
     Args:
-        modalities: of the model.
+        modalities: the model's modalities.
         samples: the examples.
-        places: of the examples on the plane, ``(B, 2)``.
+        coordinates: positions of the examples on the plane, ``(B, 2)``.
 
     Returns:
-        tuple: an index for each example, and the titles of the indices; none if there are neither
-        labels nor tags.
+        tuple: an index for each example, and the titles of the indices, which are empty if there
+        are neither labels nor tags.
     """
     labels = [m for m in modalities if m.kind == "label"]
     if labels and (len(labels) == 1 or labels[0].shape[0] > 2):
         m = labels[0]
-        # What is no or yes, of two categories, the name says.
+        # For "no" and "yes" the title must name the label too.
         before = f"{m.name}: " if m.shape[0] == 2 else ""
         return samples.values[m.name], tuple(before + m.category(c) for c in range(m.shape[0]))
     signs = {m.name: samples.values[m.name] for m in labels if m.shape[0] == 2}
@@ -90,11 +90,11 @@ def classes(
     if not signs:
         return torch.zeros(len(samples)).long(), ()
 
-    def apart(on: Tensor) -> float:
+    def between_variance(on: Tensor) -> float:
         share = on.double().mean()
-        between = places[on == 1].mean(0) - places[on == 0].mean(0)
-        # The variance between two groups: how far they lie apart, by how many are in each.
+        between = coordinates[on == 1].mean(0) - coordinates[on == 0].mean(0)
+        # The variance between two groups: their squared distance, weighted by their sizes.
         return float(between.square().sum() * share * (1 - share)) if 0 < share < 1 else 0.0
 
-    best = max(signs, key=lambda name: apart(signs[name]))
+    best = max(signs, key=lambda name: between_variance(signs[name]))
     return signs[best], (f"{best}: no", f"{best}: yes")

@@ -1,21 +1,22 @@
 /*
- * Evidence one by one: a player that supplies modalities in an order, and its buttons. Whoever
- * makes it shows what is supplied; it says what, and when.
+ * A player that supplies modalities one by one, and its buttons. It decides which modality is
+ * supplied and when; its creator shows the result.
  */
 import { make } from "../web/dom.js";
 
 /** Milliseconds between two modalities. */
 const PACE = 900;
-const ORDERS = { own: "in your order", telling: "most telling first" };
+const ORDERS = { own: "in your order", informative: "most informative first" };
 
 /**
- * A player. It begins at the prior and takes what is supplied or, if that is not several, all.
+ * A player that begins at the prior. It plays the supplied modalities if there are several, and
+ * otherwise all that are available.
  *
- * @param {object} of functions: `supplied()` and `there()`, the names of what is and of what could
- *     be; `telling(names)`, the same names, the most telling first; `show(names)`, which supplies
- *     them; `done()`, called after the last of them, and wherever the player was stopped.
+ * @param {object} functions: `supplied()` and `available()`, names of modalities;
+ *     `informative(names)`, the same names, the most informative first; `show(names)`, which
+ *     supplies them; `done()`, called after the last one and whenever the player is paused.
  */
-export function player({ supplied, there, telling, show, done }) {
+export function player({ supplied, available, informative, show, done }) {
   let [own, queue, at, order, timer] = [null, [], -1, "own", 0];
   const playing = () => timer !== 0;
 
@@ -23,14 +24,14 @@ export function player({ supplied, there, telling, show, done }) {
   const step = make("button", { type: "button", onclick: () => (halt(), advance(), done()) }, "Step");
   const choices = Object.entries(ORDERS).map(([value, words]) => make("label", {},
     make("input", { type: "radio", name: "order", value, checked: value === order, onchange: () => choose(value) }), make("span", {}, words)));
-  const element = make("div", { class: "player", role: "group", "aria-label": "Evidence one by one" },
+  const element = make("div", { class: "player", role: "group", "aria-label": "Supply evidence one by one" },
     play, step, make("span", { class: "orders", role: "radiogroup", "aria-label": "Order" }, ...choices));
   halt();
 
   function advance() {
     if (at < 0 || at === queue.length) {
-      own ??= supplied().length > 1 ? supplied() : there();
-      queue = order === "telling" ? telling(own) : own;
+      own ??= supplied().length > 1 ? supplied() : available();
+      queue = order === "informative" ? informative(own) : own;
       at = 0;
     } else at++;
     show(queue.slice(0, at));
@@ -44,7 +45,7 @@ export function player({ supplied, there, telling, show, done }) {
     play.replaceChildren("❚❚ Pause");
   }
 
-  /** Stop without a word. */
+  /** Stop without calling `done`. */
   function halt() {
     clearTimeout(timer);
     timer = 0;
@@ -56,7 +57,7 @@ export function player({ supplied, there, telling, show, done }) {
     done();
   }
 
-  /** Begin anew in another order, at once if it plays. */
+  /** Restart in another order, at once if it is playing. */
   function choose(value) {
     [order, at] = [value, -1];
     if (!playing()) return;
@@ -66,9 +67,9 @@ export function player({ supplied, there, telling, show, done }) {
 
   return {
     element, playing, halt,
-    /** All that it supplies in the end, once it has begun. */
+    /** All modalities to be supplied; null before it has begun. */
     queue: () => (at < 0 ? null : queue),
-    /** Somebody else changed what is supplied, which is their order from now on. */
+    /** Stop because the evidence was changed elsewhere, whose order is used from now on. */
     interrupt() {
       halt();
       [own, at] = [null, -1];

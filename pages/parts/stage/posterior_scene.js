@@ -1,9 +1,9 @@
 /*
- * The scene of a model's posterior: which modalities are supplied, what follows from it, what is
- * generated. All of it is computed here from the experts and the decoders, so that a switch and a
- * moving hand wait for nobody; the server hears of them afterwards.
+ * The scene of a model's posterior: the evidence, the posterior and the generated modalities. All of
+ * it is computed here from the experts and the decoders, so that switching and dragging do not wait
+ * for the server, which is notified afterwards.
  */
-import { beside, between, information, lift, mostTelling, product, project, sharpness } from "./algebra.js";
+import { beside, between, information, lift, mostInformative, product, project, sharpness } from "./algebra.js";
 import { decoders } from "./decoder.js";
 import { generated } from "./generated.js";
 import { curves, growth, legend, MANY, shares } from "./panels.js";
@@ -12,12 +12,12 @@ import { player } from "./player.js";
 import { asset } from "../web/assets.js";
 import { floats, light, make, number, rgb, still } from "../web/dom.js";
 
-/** Milliseconds of moving from one posterior to the next; and of trusting a switch of one's own. */
+/** Milliseconds of the animation between posteriors; and during which a local switch takes precedence. */
 const MOVE = 350, TRUST = 500;
-/** Dimensions whose curves are shown, and whose shares are. */
+/** Number of dimensions whose densities are shown, and whose shares are. */
 const CURVES = 6, BARS = 10;
 
-/** Decoders by address: read once, whatever is drawn with them. */
+/** Decoders by address, each read only once. */
 const ready = new Map();
 
 function decodersAt(address, modalities) {
@@ -33,14 +33,14 @@ const same = (a, b) => a.length === b.length && a.every((x, i) => x === b[i]);
 const switchClass = (name) => `st-key-supply-${name.replaceAll(" ", "-")}`;
 
 export function posteriorScene(root) {
-  const [believed, made] = [make("section", { class: "believed", "aria-label": "Posterior" }), make("section", { class: "generated", "aria-label": "Generated" })];
+  const [posterior, made] = [make("section", { class: "posterior", "aria-label": "Posterior" }), make("section", { class: "generated", "aria-label": "Generated" })];
   const status = make("p", { class: "unseen", role: "status" });
-  root.replaceChildren(believed, made, status);
-  let data, send, behind, experts, noise, exact, decode, axes;
+  root.replaceChildren(posterior, made, status);
+  let data, send, outdated, experts, noise, exact, decode, axes;
   let [supplied, held, goal, shown, map, column, moving, switched] = [[], null, null, null, null, null, 0, -TRUST];
-  let [structure, offered, key, settled, drawn] = ["", "", "", "", null];
-  // What the server knows to be supplied, whether that is news, and whether it knows less than we.
-  let [known, news, unheard] = [[], false, false];
+  let [structure, switchesShown, key, settled, drawn] = ["", "", "", "", null];
+  // The evidence the server knows of, whether that has just changed, and whether a local change has not been sent yet.
+  let [serverEvidence, serverChanged, unsent] = [[], false, false];
 
   const slots = {};
   for (const name of ["curves", "legend", "note", "plane", "exact", "player", "growth", "shares"]) slots[name] = make("div", { class: `of-${name}` });
@@ -49,29 +49,29 @@ export function posteriorScene(root) {
   const panels = {
     curves: [title("Posterior"), slots.curves, slots.note],
     plane: [make("div", { class: "heading" }, title("A plane through latent space"), letGo), slots.plane, slots.exact],
-    growth: [title("Entropy reduction, as evidence arrives", "H(p(z)) − H(q(z|x)) in nats: how much sharper than the prior, over all dimensions. It depends on widths alone."), slots.player, slots.growth],
-    shares: [title("Who decides: share of precision"), slots.shares],
+    growth: [title("Entropy reduction as evidence is added", "H(p(z)) − H(q(z|x)) in nats, over all dimensions: how much sharper the posterior is than the prior. It depends on the widths alone."), slots.player, slots.growth],
+    shares: [title("Each factor’s share of the precision"), slots.shares],
   };
 
   const evidence = player({
     supplied: () => supplied,
-    there: () => data.modalities.filter((m) => m.there).map((m) => m.name),
-    telling: (names) => mostTelling(experts, names, data.latents),
+    available: () => data.modalities.filter((m) => m.available).map((m) => m.name),
+    informative: (names) => mostInformative(experts, names, data.latents),
     show(names) {
-      [supplied, held, unheard] = [names, null, true];
+      [supplied, held, unsent] = [names, null, true];
       refresh();
       slots.growth.querySelectorAll(".stack")[names.length].classList.add("newest");
-      const told = `${number(sharpness(goal))} nats sharper than the prior.`;
-      status.textContent = names.length ? `${names.length} of ${evidence.queue().length}, ${names.at(-1)}: ${told}` : "Nothing but the prior.";
+      const gain = `${number(sharpness(goal))} nats sharper than the prior.`;
+      status.textContent = names.length ? `${names.length} of ${evidence.queue().length}, ${names.at(-1)}: ${gain}` : "Only the prior.";
     },
-    done: () => !same(supplied, known) && say({}),
+    done: () => !same(supplied, serverEvidence) && notify({}),
   });
   slots.player.replaceChildren(evidence.element);
 
-  /** Tell the server what was done, and what is supplied if it does not know that. */
-  function say(event) {
-    send(unheard ? { supply: supplied, ...event } : event);
-    unheard = false;
+  /** Send an event to the server, together with the evidence if the server does not know it. */
+  function notify(event) {
+    send(unsent ? { supply: supplied, ...event } : event);
+    unsent = false;
   }
 
   const factorsOf = (names) => [
@@ -81,22 +81,22 @@ export function posteriorScene(root) {
   const multiply = (names) => product(names.map((name) => experts[name]), data.latents);
   const ink = () => rgb(getComputedStyle(root).color);
 
-  /** Lay out what depends on the model and the plane, not on the evidence. */
+  /** Build everything that depends on the model and the plane but not on the evidence. */
   function build() {
     column?.stop();
     map?.stop();
     column = generated(data, ink());
     made.replaceChildren(make("h4", {}, "Generated"), column.element);
     axes = data.plane && data.plane.axes.map(floats);
-    const points = data.plane && { ...data.plane.points, places: floats(data.plane.points.places) };
+    const points = data.plane && { ...data.plane.points, coordinates: floats(data.plane.points.coordinates) };
     map = data.plane && plane({ ...data.plane, axes, points }, hold);
     slots.plane.replaceChildren(...(map ? [map.element] : []));
     const wanted = data.panels.filter((name) => name !== "plane" || map);
     const [first, ...rest] = wanted.map((name) => make("div", { class: "panel", "data-panel": name }, ...panels[name]));
-    believed.replaceChildren(first, slots.legend, ...rest);
+    posterior.replaceChildren(first, slots.legend, ...rest);
   }
 
-  /** Draw the posterior as it is at one moment of its way from the old to the new one. */
+  /** Draw one frame of the animation from the old posterior to the new one. */
   function frame() {
     drawn.move(shown);
     if (!map) return;
@@ -117,17 +117,17 @@ export function posteriorScene(root) {
       shown = part < 1 ? between(from, goal, part * (2 - part)) : goal;
       frame();
       if (part < 1) moving = requestAnimationFrame(step);
-      believed.ariaBusy = String(part < 1);
+      posterior.ariaBusy = String(part < 1);
     }
     if (from && from.mean.length === goal.mean.length && !still()) step(begun);
     else {
       shown = goal;
       frame();
-      believed.ariaBusy = "false";
+      posterior.ariaBusy = "false";
     }
   }
 
-  /** Work out and draw everything that follows from the evidence. */
+  /** Compute and draw everything that follows from the evidence. */
   function refresh() {
     const queue = evidence.queue() ?? supplied;
     const steps = Array.from({ length: queue.length + 1 }, (_, n) => multiply(queue.slice(0, n)));
@@ -136,40 +136,40 @@ export function posteriorScene(root) {
     root.classList.toggle("many", data.modalities.length > MANY);
     root.classList.toggle("crowded", factors.length > MANY);
     slots.player.hidden = Object.keys(experts).length < 2;
-    // of all that is to come, so that nothing changes its place on the way
+    // with all of the evidence to come, so that the order does not change while it is added
     const nats = information(steps.at(-1));
     const order = Array.from(nats.keys()).sort((a, b) => nats[b] - nats[a] || a - b);
     const chosen = data.chosen.length ? data.chosen : order.slice(0, CURVES);
     drawn = curves(chosen, factors, goal);
     slots.curves.replaceChildren(drawn.element);
     slots.note.replaceChildren(make("p", { class: "note" },
-      `${data.chosen.length ? "" : "The dimensions that the evidence told most about. "}Beside each, its KL to the prior. Narrow peaks run off the top.`));
-    slots.growth.replaceChildren(growth(steps, factorsOf(queue), supplied.length), make("p", { class: "note" }, fallen()));
+      `${data.chosen.length ? "" : "The dimensions with the largest KL to the prior. "}The figure beside each is its KL to the prior. Narrow peaks are cut off at the top.`));
+    slots.growth.replaceChildren(growth(steps, factorsOf(queue), supplied.length), make("p", { class: "note" }, entropyNote()));
     slots.shares.replaceChildren(shares(order.slice(0, BARS), factors, goal));
-    offer();
+    updateSwitches();
     if (map) slots.exact.replaceChildren(caption());
     column.supplied(supplied);
     light(root);
     animate(shown);
     generate();
-    settled = situation();
+    settled = stateKey();
   }
 
-  /** Say how the entropy fell. */
-  function fallen() {
+  /** A sentence on the posterior's entropy, before and after the evidence. */
+  function entropyNote() {
     const before = (data.latents / 2) * Math.log(2 * Math.PI * Math.E);
     const now = before - sharpness(goal);
-    return `Entropy of the posterior: ${number(before)} nats with the prior alone, ${number(now)} now.`;
+    return `Entropy: ${number(before)} nats for the prior alone, ${number(now)} nats for the posterior.`;
   }
 
-  /** All that what is drawn follows from, but for the exact posterior. */
-  const situation = () => JSON.stringify([data.decoders, data.experts, data.chosen, data.noise, supplied, held]);
+  /** A key of everything that determines the drawing, except for the exact posterior. */
+  const stateKey = () => JSON.stringify([data.decoders, data.experts, data.chosen, data.noise, supplied, held]);
 
-  /** Renew the switches; in place where they are the same ones, so that none loses its focus. */
-  function offer() {
-    const now = JSON.stringify(data.modalities.map((m) => [m.name, m.there]));
-    if (now !== offered) slots.legend.replaceChildren(legend(data.modalities, supplied, toggle));
-    offered = now;
+  /** Update the switches, in place if they are the same ones, so that none loses focus. */
+  function updateSwitches() {
+    const now = JSON.stringify(data.modalities.map((m) => [m.name, m.available]));
+    if (now !== switchesShown) slots.legend.replaceChildren(legend(data.modalities, supplied, toggle));
+    switchesShown = now;
     for (const button of slots.legend.querySelectorAll("button")) {
       button.setAttribute("aria-checked", String(supplied.includes(button.dataset.of)));
     }
@@ -178,41 +178,40 @@ export function posteriorScene(root) {
   function caption() {
     const { oblique } = data.plane;
     const ellipses = oblique
-      ? "Ellipses are slices through the current latent, at two standard deviations: slices multiply as the experts do. The plane follows the two directions in which the examples’ posteriors vary most"
-      : "Ellipses are drawn at two standard deviations";
+      ? "The plane spans the two directions in which the examples’ posterior means vary most. Ellipses are slices of the Gaussians through the current latent, at two standard deviations; dots are the means projected onto the plane."
+      : "Ellipses are drawn at two standard deviations; dots are the examples’ posterior means.";
     const found = exactNow();
     const gap = found && make("p", { class: "gap" },
-      `Shaded: the exact posterior, ${number(found.sharpness)} nats sharper than the prior. The posterior misses it by `, make("b", {}, `${number(found.gap, 2)} nats`),
+      `Shaded: the exact posterior, ${number(found.sharpness)} nats sharper than the prior. The model’s posterior q differs from it by `, make("b", {}, `${number(found.gap, 2)} nats`),
       ` (KL(q‖p)); ${found.title} = ${number(found.evidenceNats, 1)} nats.`);
-    const points = oblique ? "; dots are the projections of these." : "; dots are the test examples’ posteriors.";
-    const crowd = supplied.length < MANY ? "" : " Experts that are wide here are drawn when pointed at.";
-    return make("div", {}, ...(gap ? [gap] : []), make("p", { class: "note" }, `Drag anywhere to hold a latent. ${ellipses}${points}${crowd}`));
+    const crowd = supplied.length < MANY ? "" : " Experts that are wide in this plane are drawn only when pointed at.";
+    return make("div", {}, ...(gap ? [gap] : []), make("p", { class: "note" }, `Drag anywhere on the plane to hold a latent. ${ellipses}${crowd}`));
   }
 
   function generate() {
     letGo.hidden = held === null;
     if (!decode) return;
-    if (held) map.say(column.hold(decode, lift(held, axes, beside(goal.mean, axes))));
+    if (held) map?.describe(column.hold(decode, lift(held, axes, beside(goal.mean, axes))));
     else {
-      column.believe(decode, goal, noise, data.draws);
-      map?.say("the mean of the posterior");
+      column.showPosterior(decode, goal, noise, data.draws);
+      map?.describe("the mean of the posterior");
     }
   }
 
-  /** Hold a latent on the plane, or let go of it; the server hears of it at the end. */
+  /** Hold a latent on the plane, or release it; the server is notified when the drag ends. */
   function hold(coordinates, done) {
     evidence.halt();
-    // rounded as links have it
+    // rounded as in links
     held = done && coordinates ? coordinates.map((value) => Math.round(value * 1000) / 1000) : coordinates;
     if (!done || held === null) generate();
     if (held === null) frame();
     if (!done) return;
-    settled = situation();
-    say({ at: held });
+    settled = stateKey();
+    notify({ at: held });
   }
 
-  /** Supply a modality as the last one, or drop it. */
-  function turn(name, on) {
+  /** Supply a modality after the others, or drop it. */
+  function setSupplied(name, on) {
     if (supplied.includes(name) === on || !(name in experts)) return;
     supplied = on ? [...supplied, name] : supplied.filter((other) => other !== name);
     [held, switched] = [null, performance.now()];
@@ -223,54 +222,54 @@ export function posteriorScene(root) {
   }
 
   function toggle(name) {
-    turn(name, !supplied.includes(name));
-    unheard = true;
-    say({});
+    setSupplied(name, !supplied.includes(name));
+    unsent = true;
+    notify({});
   }
 
   /**
-   * The switches of the cards beside are not ours, but they are heard here first. By clicks, which
-   * keys give too, on their way down: thrown by mouse or touch, switches tell of no change, let no
-   * click rise, and turn some frames later.
+   * Follow the switches on the evidence cards, which belong to Streamlit, before the server does.
+   * Clicks are captured on the way down (keys cause them too): when used by mouse or touch, these
+   * switches fire no change event, stop the click from bubbling, and turn some frames later.
    */
   function listen({ target }) {
     const end = performance.now() + TRUST;
     for (const { name } of data.modalities) {
       const card = target.closest?.(`.${CSS.escape(switchClass(name))}`);
       const box = !target.closest?.("button") && card?.querySelector("input[type=checkbox]");
-      const hear = () => {
-        if (box.checked !== supplied.includes(name)) turn(name, box.checked);
-        else if (performance.now() < end) requestAnimationFrame(hear);
+      const follow = () => {
+        if (box.checked !== supplied.includes(name)) setSupplied(name, box.checked);
+        else if (performance.now() < end) requestAnimationFrame(follow);
       };
-      if (box) hear();
+      if (box) follow();
     }
   }
 
-  /** Draw what has changed; what was done here only comes back, with the exact posterior. */
+  /** Redraw if anything is new; the answer to a local event only adds the exact posterior. */
   function refreshIfNew() {
-    if (situation() !== settled) refresh();
+    if (stateKey() !== settled) refresh();
     else if (map) {
       slots.exact.replaceChildren(caption());
       frame();
     }
   }
 
-  /** Take over what the server knows; shortly after a switch it may still know the old state. */
+  /** Adopt the server's evidence; shortly after a local switch it may still be the old one. */
   function adopt() {
-    if (behind || (evidence.playing() && !news)) return refreshIfNew();
+    if (outdated || (evidence.playing() && !serverChanged)) return refreshIfNew();
     const wait = switched + TRUST - performance.now();
     const other = !same(supplied, data.evidence);
     if (other && wait > 0) return setTimeout(adopt, wait);
     if (other) evidence.interrupt();
     if (!map?.busy()) held = data.at;
-    [supplied, unheard] = [data.evidence, false];
+    [supplied, unsent] = [data.evidence, false];
     return refreshIfNew();
   }
 
   return {
     update(next, tell, late) {
-      [data, send, behind] = [next, tell, late];
-      [known, news] = [data.evidence, !same(known, data.evidence)];
+      [data, send, outdated] = [next, tell, late];
+      [serverEvidence, serverChanged] = [data.evidence, !same(serverEvidence, data.evidence)];
       experts = Object.fromEntries(Object.entries(data.experts).map(([name, { mean, logvar }]) =>
         [name, { mean: floats(mean), logvar: floats(logvar) }]));
       noise = floats(data.noise);
@@ -289,11 +288,11 @@ export function posteriorScene(root) {
         if (key !== data.decoders || decode === found) return;
         decode = found;
         generate();
-      }, () => column.element.replaceChildren(make("p", {}, "The decoders could not be fetched. Reload the page.")));
+      }, () => column.element.replaceChildren(make("p", {}, "The decoders could not be loaded. Reload the page.")));
       adopt();
       document.addEventListener("click", listen, true);
     },
-    /** Draw anew in other colours, or with another modality lit up. */
+    /** Redraw with the colours of another theme. */
     repaint() {
       exact = shaded();
       build();
@@ -305,7 +304,7 @@ export function posteriorScene(root) {
     },
   };
 
-  /** The exact posterior with its heat maps in today's ink. */
+  /** The exact posterior, with its heat maps in the current theme's ink. */
   function shaded() {
     const { exact: found } = data;
     return found && { ...found, ...picture(found), inset: found.inset && picture(found.inset) };

@@ -1,16 +1,16 @@
-/* What is generated of labels and tags: probabilities as bars. */
+/* Generated labels and tags: probabilities as bars. */
 import { largest } from "./activations.js";
 import { averaged } from "./average.js";
 import { percent, title } from "./column_headings.js";
 import { bar } from "./panels.js";
 import { make } from "../web/dom.js";
 
-/** So many names are all shown; of more, so many of the likeliest. */
+/** Largest number of categories that are all shown; number of likeliest ones shown otherwise. */
 const ALL = 20, LIKELIEST = 12;
-/** So many tags are said in words. */
-const SAID = 5;
+/** Largest number of tags that are listed in words. */
+const LISTED = 5;
 
-/** A row for a probability. */
+/** A bar of one probability. */
 function row(colour, of) {
   const [words, stack, amount] = bar("", [{ width: 0, colour, of }], { text: "" });
   return {
@@ -24,7 +24,7 @@ function row(colour, of) {
   };
 }
 
-/** Bars of all names in their order or, where there are many, of the likeliest, sorted. */
+/** Bars of all categories in order or, if there are many, of the likeliest, sorted. */
 function bars({ name, colour, categories }) {
   const count = categories.length > ALL ? LIKELIEST : categories.length;
   const rows = Array.from({ length: count }, () => row(colour, name));
@@ -37,7 +37,7 @@ function bars({ name, colour, categories }) {
   return { element, show };
 }
 
-/** A label's distribution. */
+/** The distribution of a label. */
 export function label(modality, index) {
   const { name, colour, categories } = modality;
   const [heading, { element, show }] = [title(name, colour, name), bars(modality)];
@@ -49,13 +49,13 @@ export function label(modality, index) {
     parts: [heading.element, element],
     show({ [index]: p }) {
       show(p);
-      heading.say(likeliest(p));
+      heading.setNote(likeliest(p));
     },
     words: ({ [index]: p }) => `${name} ${likeliest(p, 0)}`,
   });
 }
 
-/** Names of what is likelier than not, the likeliest first. */
+/** The names with a probability above ½, the likeliest first. */
 function likely(names, p) {
   const found = names.map((name, i) => [name, p[i]]).filter(([, value]) => value > 0.5);
   return found.sort((a, b) => b[1] - a[1]).map(([name]) => name);
@@ -63,7 +63,7 @@ function likely(names, p) {
 
 function listed(names) {
   if (!names.length) return "none";
-  return names.length > SAID ? `${names.slice(0, SAID).join(", ")} and ${names.length - SAID} more` : names.join(", ");
+  return names.length > LISTED ? `${names.slice(0, LISTED).join(", ")} and ${names.length - LISTED} more` : names.join(", ");
 }
 
 /** The probability of each tag. */
@@ -74,17 +74,17 @@ export function tags(modality, index) {
     parts: [heading.element, element],
     show({ [index]: p }) {
       show(p);
-      heading.say(`${likely(categories, p).length} of ${categories.length} likelier than not`);
+      heading.setNote(`${likely(categories, p).length} of ${categories.length} likelier than not`);
     },
     words: ({ [index]: p }) => `${name}: ${listed(likely(categories, p))}`,
   });
 }
 
-/** Many labels of two categories: the probability of the second one, a row for each label. */
+/** Several binary labels: the probability of the second category of each. */
 export function decisions(labels) {
   const indices = labels.map(([index]) => index);
   const seconds = new Set(labels.map(([, { categories }]) => categories[1]));
-  const what = seconds.size === 1 ? `p(${[...seconds][0]})` : "the second of two";
+  const what = seconds.size === 1 ? `p(${[...seconds][0]})` : "p(second category)";
   const heading = title(what, null, null);
   const names = labels.map(([, { name, categories }]) => (seconds.size === 1 ? name : `${name}: ${categories[1]}`));
   const rows = labels.map(([, { name, colour }]) => row(colour, name));
@@ -96,7 +96,7 @@ export function decisions(labels) {
     show(means) {
       const p = second(means);
       rows.forEach(({ set }, i) => set(names[i], p[i]));
-      heading.say(`${likely(names, p).length} of ${p.length} likelier than not`);
+      heading.setNote(`${likely(names, p).length} of ${p.length} likelier than not`);
     },
     words: (means) => `${what}: ${listed(likely(names, second(means)))}`,
   });

@@ -1,11 +1,14 @@
-/* Texts by gated recurrent units that hear the latents at every step, as mvae/distributions/autoregressive.py has them. */
+/*
+ * Texts by gated recurrent units that receive the latents at every step, as in
+ * mvae/distributions/autoregressive.py.
+ */
 import { largest, logistic, softmax } from "./activations.js";
 import { linear, multiply } from "./dense.js";
 
-/** The token that ends a text, that fills what is left of it, and that a text begins after. */
+/** The token that starts a text, ends it, and pads it. */
 export const END = 0;
 
-/** Rows of columns `from` to `to` of a matrix, by themselves. */
+/** A matrix of the columns `from` to `to` of another one. */
 function columnsOf({ shape: [rows, columns], values }, from, to) {
   const cut = new Float32Array(rows * (to - from));
   for (let r = 0; r < rows; r++) cut.set(values.subarray(r * columns + from, r * columns + to), r * (to - from));
@@ -13,24 +16,23 @@ function columnsOf({ shape: [rows, columns], values }, from, to) {
 }
 
 /**
- * Latents to the probabilities of every token at each of `length` places of the text that takes
- * the likeliest ones, (length, vocabulary). A short text costs little: after its end there is
- * nothing but the end.
+ * A decoder from latents to token probabilities, (length, vocabulary), when the likeliest token is
+ * chosen at each position. A short text costs little, as computation stops at its end.
  */
-export function speaker(weights, start, length) {
-  const [first, say] = [linear(weights, `${start}start`), linear(weights, `${start}say`)];
+export function recurrent(weights, start, length) {
+  const [first, output] = [linear(weights, `${start}start`), linear(weights, `${start}say`)];
   const { shape: [vocabulary, size], values: embedded } = weights[`${start}embed.weight`];
   const input = weights[`${start}units.weight_ih_l0`];
   const [ofToken, ofLatents] = [columnsOf(input, 0, size), columnsOf(input, size, input.shape[1])];
   const latents = input.shape[1] - size;
   const { shape: [gates, width], values: ofState } = weights[`${start}units.weight_hh_l0`];
   const [inBias, stateBias] = ["ih", "hh"].map((name) => weights[`${start}units.bias_${name}_l0`].values);
-  const [told, x, h] = [new Float32Array(gates), new Float32Array(gates), new Float32Array(gates)];
+  const [fromLatents, x, h] = [new Float32Array(gates), new Float32Array(gates), new Float32Array(gates)];
   const probabilities = new Float32Array(length * vocabulary);
 
-  /** Go from a state to the next one, in place. */
+  /** Advance the state by one token, in place. */
   function step(state, token) {
-    x.set(told);
+    x.set(fromLatents);
     multiply(ofToken, 0, embedded, token * size, size, x, 0, gates);
     h.set(stateBias);
     multiply(ofState, 0, state, 0, width, h, 0, gates);
@@ -45,18 +47,18 @@ export function speaker(weights, start, length) {
   return (z) => {
     const state = first(z);
     for (let i = 0; i < width; i++) state[i] = Math.tanh(state[i]);
-    told.set(inBias);
-    multiply(ofLatents, 0, z, 0, latents, told, 0, gates);
+    fromLatents.set(inBias);
+    multiply(ofLatents, 0, z, 0, latents, fromLatents, 0, gates);
     probabilities.fill(0);
-    let [token, place] = [END, 0];
+    let [token, position] = [END, 0];
     do {
       step(state, token);
-      const row = place * vocabulary;
-      softmax(say(state), probabilities, row);
+      const row = position * vocabulary;
+      softmax(output(state), probabilities, row);
       token = largest(probabilities, row, row + vocabulary);
-      place++;
-    } while (token !== END && place < length);
-    for (; place < length; place++) probabilities[place * vocabulary + END] = 1;
+      position++;
+    } while (token !== END && position < length);
+    for (; position < length; position++) probabilities[position * vocabulary + END] = 1;
     return probabilities;
   };
 }

@@ -1,6 +1,6 @@
-/* Weights as checkpoints keep them: safetensors, all of them float16. */
+/* Reading the safetensors of checkpoints, all of which are float16. */
 
-/** A float16 number of its 16 bits. */
+/** The number whose float16 representation has the given 16 bits. */
 function half(bits) {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
@@ -16,7 +16,7 @@ export function tensors(buffer) {
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, size)));
   const table = Float32Array.from({ length: 65536 }, (_, bits) => half(bits));
   const found = {};
-  delete header.__metadata__; // which has no offsets
+  delete header.__metadata__; // the only entry without offsets
   for (const [name, { dtype, shape, data_offsets: [from, to] }] of Object.entries(header)) {
     if (dtype !== "F16") throw new Error(`${name} is ${dtype}, not F16`);
     const bits = new Uint16Array(buffer.slice(8 + size + from, 8 + size + to));

@@ -1,6 +1,5 @@
 /*
- * The stage: one component for everything that moves under a hand. What it shows is a scene;
- * which one, the data say.
+ * The stage: one component for all interactive scenes. The data name the scene to show.
  */
 import { posteriorScene } from "./posterior_scene.js";
 import { lightUp } from "../web/dom.js";
@@ -18,15 +17,15 @@ export default function ({ data, parentElement, setStateValue }) {
     stage = { scene: data.scene, sent: 0, ...SCENES[data.scene](root) };
     stages.set(parentElement, stage);
     lightUp(root, () => stage.relight());
-    // Colours of the theme reach what is painted only by painting it again.
+    // Canvases must be repainted when the theme's colours change.
     root.ontransitionend = (event) => event.target === root && event.propertyName === "color" && stage.repaint();
   }
-  // A number makes every event differ from the one before, or the server would not hear of it; and
-  // by the number that comes back an answer to something older is known.
-  function tell(event) {
+  // A number makes each event differ from the previous one, so that the server is notified; the
+  // number that comes back shows whether the data answer the latest event.
+  function notify(event) {
     stage.sent = Math.max(Date.now(), stage.sent + 1);
     setStateValue("event", { ...event, n: stage.sent });
   }
-  stage.update(data, tell, data.heard < stage.sent);
+  stage.update(data, notify, data.answered < stage.sent);
   return () => stage.leave();
 }

@@ -1,16 +1,16 @@
-/* What is generated of a text: what the draws say, or one text with how sure each token is. */
+/* A generated text: the most frequent texts of the draws, or one text with token probabilities. */
 import { largest } from "./activations.js";
 import { percent, title } from "./column_headings.js";
 import { END } from "./recurrent.js";
 import { make } from "../web/dom.js";
 
-/** Saying a text takes many steps, so fewer draws say one; and so many different ones are shown. */
+/** Number of draws, fewer than for other kinds because a text takes many steps; texts shown. */
 const DRAWS = 16, SHOWN = 5;
-/** What stands in a token for the space before a word; and the token of unknown characters. */
+/** The character that marks the start of a word in a token; the token for unknown characters. */
 const WORD = "▁", UNKNOWN = "<unk>";
 
-/** The tokens of the text that probabilities (places, vocabulary) make likeliest, up to its end. */
-function spoken(probabilities, categories) {
+/** The likeliest token at each position, up to the end, of probabilities (positions, vocabulary). */
+function decodeTokens(probabilities, categories) {
   const found = [];
   for (let from = 0; from < probabilities.length; from += categories.length) {
     const token = largest(probabilities, from, from + categories.length);
@@ -21,39 +21,39 @@ function spoken(probabilities, categories) {
   return found;
 }
 
-/** The text itself, as mvae/kinds/tokens.py reads it. */
+/** The text of some tokens, as in mvae/kinds/tokens.py. */
 const joined = (tokens) => tokens.map(({ words }) => words).join("").replace(/\s+/g, " ").trim().normalize() || "(empty)";
 
-/** The different texts with how many say them, most frequent first. */
-function counted(texts) {
+/** The distinct texts with their counts, most frequent first. */
+function counted(all) {
   const counts = new Map();
-  for (const each of texts) counts.set(each, (counts.get(each) ?? 0) + 1);
+  for (const each of all) counts.set(each, (counts.get(each) ?? 0) + 1);
   return [...counts].sort((a, b) => b[1] - a[1]);
 }
 
 export function text({ name, colour, categories }, index) {
   const heading = title(name, colour, name);
   const list = make("ol", { class: "texts", "data-of": name, style: `--colour:${colour}` });
-  let said = [];
+  let texts = [];
   return {
     indices: [index], draws: DRAWS, parts: [heading.element, list],
-    clear: () => (said = []),
-    add: (_, { [index]: probabilities }) => said.push(joined(spoken(probabilities, categories))),
+    clear: () => (texts = []),
+    add: (_, { [index]: probabilities }) => texts.push(joined(decodeTokens(probabilities, categories))),
     show() {
-      const counts = counted(said);
-      list.replaceChildren(...counts.slice(0, SHOWN).map(([words, n]) => make("li", { style: `--share:${(100 * n) / said.length}%` },
-        make("span", {}, words), make("span", { class: "amount" }, `${n} of ${said.length}`))));
+      const counts = counted(texts);
+      list.replaceChildren(...counts.slice(0, SHOWN).map(([words, n]) => make("li", { style: `--share:${(100 * n) / texts.length}%` },
+        make("span", {}, words), make("span", { class: "amount" }, `${n} of ${texts.length}`))));
       const different = counts.length === 1 ? "one text" : `${counts.length} texts`;
-      heading.say(`${different} from ${said.length} draws`);
+      heading.setNote(`${different} from ${texts.length} draws`);
     },
     hold({ [index]: probabilities }) {
-      const tokens = spoken(probabilities, categories);
+      const tokens = decodeTokens(probabilities, categories);
       const spans = tokens.map(({ words, p }, i) => make("span", {
         class: "token", style: `--p:${(100 * p).toFixed(0)}%`, title: `“${words.trim()}” ${percent(p)}`,
       }, i ? words : words.trimStart()));
       list.replaceChildren(make("li", {}, make("span", {}, ...(spans.length ? spans : ["(empty)"]))));
-      heading.say("at the point held");
+      heading.setNote("at the point held");
     },
-    words: ({ [index]: probabilities }) => `${name}: ${joined(spoken(probabilities, categories))}`,
+    words: ({ [index]: probabilities }) => `${name}: ${joined(decodeTokens(probabilities, categories))}`,
   };
 }

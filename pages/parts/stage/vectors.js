@@ -1,4 +1,4 @@
-/* What is generated of a vector: its numbers as bars, and how far they spread. */
+/* A generated vector: its numbers as bars, with their standard deviations. */
 import { title } from "./column_headings.js";
 import { draw, number } from "../web/dom.js";
 
@@ -10,7 +10,7 @@ export function vector({ name, colour, shape: [size] }, index) {
   const step = BROAD / size;
   const [zero, band, line] = ["axis", "band", "numbers"].map((kind) => draw("path", { class: kind, stroke: kind === "axis" ? "" : colour, "stroke-width": kind === "axis" ? 1 : 0.8 * step }));
   svg.append(band, zero, line);
-  // The axis grows with what has been shown on it, and never shrinks, or bars would not tell a thing.
+  // The axis grows with the values shown and never shrinks, so that bars stay comparable.
   let [low, high] = [0, 0];
   let [sums, squares, count] = [];
 
@@ -24,7 +24,7 @@ export function vector({ name, colour, shape: [size] }, index) {
     zero.setAttribute("d", `M0 ${y(0)}H${BROAD}`);
     band.setAttribute("d", path((i) => mean[i] - std[i], (i) => mean[i] + std[i]));
     line.setAttribute("d", path(() => 0, (i) => mean[i]));
-    heading.say(`${number(low)} to ${number(high)}`);
+    heading.setNote(`${number(low)} to ${number(high)}`);
     const [least, most] = [Math.min(...mean), Math.max(...mean)];
     svg.setAttribute("aria-label", `mean generated ${name}: ${size} numbers from ${number(least, 2)} to ${number(most, 2)}`);
   }
@@ -39,7 +39,7 @@ export function vector({ name, colour, shape: [size] }, index) {
       }
       count++;
     },
-    /** The mean over draws, and the deviation of what is drawn from them: E[σ²] + Var[μ], rooted. */
+    /** Show the mean over draws and the predictive standard deviation √(E[σ²] + Var[μ]). */
     show() {
       const mean = sums.map((x) => x / count);
       put(mean, squares.map((x, i) => Math.sqrt(Math.max(x / count - mean[i] ** 2, 0))));

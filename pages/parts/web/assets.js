@@ -1,8 +1,8 @@
-/* What the server keeps for browsers, fetched once, whatever is drawn with it. */
+/* Assets from the server, each fetched once. */
 
 const fetched = new Map();
 
-/** The bytes at an address below the server's root; asked for again only if it failed. */
+/** The bytes at a path below the server's root; fetched again only after a failure. */
 export function asset(path) {
   if (!fetched.has(path)) {
     const root = window.__streamlit?.BACKEND_BASE_URL ?? document.baseURI;

@@ -1,7 +1,7 @@
-/* Small helpers for the document: elements, drawings, colours. */
+/* Helpers for HTML and SVG elements, numbers and colours. */
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Make an element with attributes and children; `data` attributes and handlers included. */
+/** Create an HTML element with attributes, event handlers and children. */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -13,7 +13,7 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Make a part of a drawing. */
+/** Create an SVG element with attributes and children. */
 export function draw(tag, attributes = {}, ...children) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -21,10 +21,10 @@ export function draw(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** A number as it is printed: a true minus sign, so many digits. */
+/** Format a number with a true minus sign and a fixed number of decimals. */
 export const number = (value, digits = 1) => value.toFixed(digits).replace("-", "−");
 
-/** Numbers out of packed little-endian float32. */
+/** Decode little-endian float32 numbers from base64. */
 export function floats(text) {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   return new Float32Array(bytes.buffer);
@@ -38,10 +38,10 @@ export function rgb(text) {
   return [...probe.getImageData(0, 0, 1, 1).data.slice(0, 3)];
 }
 
-/** Whether the visitor asked for as little motion as possible. */
+/** Whether the visitor prefers reduced motion. */
 export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** Mark what belongs to the modality that is lit, also what has just been drawn. */
+/** Mark all elements, including new ones, that belong to the highlighted modality. */
 export function light(root) {
   for (const element of root.querySelectorAll("[data-of]")) {
     element.classList.toggle("lit", element.dataset.of === root.dataset.lit);
@@ -49,8 +49,8 @@ export function light(root) {
 }
 
 /**
- * Light up whatever belongs to the modality that is pointed at or focused, and dim the rest.
- * Everything that belongs to one carries its name in `data-of`.
+ * Highlight the elements of the modality that is pointed at or focused, and dim the others. An
+ * element names its modality in `data-of`.
  */
 export function lightUp(root, changed) {
   const follow = (event) => {

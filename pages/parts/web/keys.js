@@ -1,17 +1,17 @@
-/* Handles that the arrow keys move. */
+/* Moving handles with the arrow keys. */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-/** How much smaller a step is with shift. */
+/** Factor of a step's size with Shift. */
 const FINE = 0.2;
 
 /**
- * Let the arrow keys move a handle: `move([right, up])` at every press, `done()` once the key is
- * let go or the focus is lost. Gives whether a key is down: what is told by others meanwhile is
- * older than what the hand does.
+ * Let the arrow keys move a handle: `move([right, up])` is called at every press, and `done()` when
+ * the key is released or the focus is lost. Returns a function that tells whether a key is down, in
+ * which case updates from the server are outdated.
  */
 export function arrowKeys(handle, move, done) {
   let down = false;
   function end() {
-    if (down) done(); // by which others are told, so that it is still ours until then
+    if (down) done(); // before `down` changes, so that no update comes in between
     down = false;
   }
   handle.addEventListener("keydown", (event) => {

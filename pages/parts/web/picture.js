@@ -1,6 +1,6 @@
-/* Pictures: ink in the colour of the text, on nothing, so that both themes fit; or colours. */
+/* Pictures, as ink in the text's colour on a transparent background, or in colour. */
 
-/** Paint values, row by row, as opaque as they are bright; `white` is the brightest there is. */
+/** Paint values, row by row, as ink whose opacity is the value relative to `white`. */
 export function paintInk(canvas, values, ink, white) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
@@ -13,14 +13,14 @@ export function paintInk(canvas, values, ink, white) {
   context.putImageData(image, 0, 0);
 }
 
-/** Paint red, green and blue, a picture each and row by row; one alone is all three. */
+/** Paint the red, green and blue planes of a picture, row by row; a single plane is grey. */
 export function paintColours(canvas, values, white) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(canvas.width, canvas.height);
   const size = canvas.width * canvas.height;
-  const apart = values.length > size ? size : 0;
+  const stride = values.length > size ? size : 0;
   for (let i = 0; i < size; i++) {
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = Math.round((255 / white) * values[c * apart + i]);
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = Math.round((255 / white) * values[c * stride + i]);
     image.data[4 * i + 3] = 255;
   }
   context.putImageData(image, 0, 0);
