@@ -20,7 +20,7 @@ from mvae.checkpoint import load_tensors
 from mvae.cli import app
 from mvae.data import DATASETS
 from mvae.training.trainer import Trainer
-from tests.signing import sign
+from tests.checkpoint_edits import rehash
 
 COMMANDS = typer.main.get_command(app).commands
 
@@ -171,7 +171,7 @@ def test_what_does_not_go_together_is_refused(few_digits, tmp_path, no_work, lin
 def test_a_model_of_data_that_no_loader_knows_is_not_measured(root):
     shutil.copytree(root / "mnist", root / "own")
     for model in ("mvae", "mvae-2d"):
-        sign(root / "own" / model, dataset="own")
+        rehash(root / "own" / model, dataset="own")
     for command in ("evaluate own/mvae", "evaluate own/mvae --only accuracy"):
         result = CliRunner().invoke(app, [*command.split(), "--root", str(root)])
         assert "'own'" in assert_refused(result)
