@@ -13,6 +13,7 @@ from hypothesis import settings
 from torch import Tensor
 from typer.testing import CliRunner
 
+from mvae import checkpoint
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training
 from mvae.cli import app
@@ -28,6 +29,7 @@ from mvae.models.boltzmann.model import BoltzmannModel
 from mvae.models.deep_rbm import DeepRBM
 from mvae.models.mvae import MVAE
 from mvae.models.objectives import SubSampled
+from tests import bundled
 from tests.toys import write_toys
 
 # Benchmarks have requirements of their own, and no tests.
@@ -48,11 +50,17 @@ COLOUR = Modality(
 TOYS = (IMAGE, LABEL, POINT, COLOUR)
 
 
+#: What a user has trained in this checkout is none of the tests' business.
+checkpoint.CHECKPOINTS = bundled.CHECKPOINTS
+
+
 @pytest.hookimpl(tryfirst=True)  # before the plugin that reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file together, and those of the browser, which share its processes."""
     for item in items:
         browser = item.path.parent.name == "browser"
+        if browser:
+            item.add_marker(pytest.mark.slow)
         item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
 
 

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 import mvae
 from mvae.checkpoint import (
-    CHECKPOINTS,
     CheckpointError,
     ModelConfig,
     available,
@@ -34,6 +33,7 @@ from mvae.checkpoint import (
 from mvae.data import DATASETS
 from mvae.files import save_listed, sums
 from mvae.training.recipes import config_for
+from tests.bundled import CHECKPOINTS
 from tests.checkpoint_edits import edit_tensors
 
 
@@ -164,7 +164,7 @@ def test_a_version_is_that_of_configuration_and_weights(folder):
 
 def test_everything_bundled_names_its_weights():
     checked = 0
-    for dataset, models in available().items():
+    for dataset, models in available(CHECKPOINTS).items():
         for path in (CHECKPOINTS / dataset).rglob("[cms]*.safetensors"):
             assert sums(path.parent)[path.name] == sha256(path), path
         for model in models:

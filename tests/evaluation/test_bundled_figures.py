@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mvae.checkpoint import CHECKPOINTS
 from mvae.distributions.likelihood import LIKELIHOODS
 from mvae.evaluation.reliability import EARLIER
 from mvae.results.figures import figures
 from mvae.results.runs import runs
+from tests.bundled import CHECKPOINTS, DATASETS
 from tests.results.written_runs import write_run
 
 #: Likelihoods of data that are one of countably many, whose probability is at most 1. The
@@ -30,9 +30,6 @@ def impossible(dataset, root=CHECKPOINTS):
             if f.kind in LOGARITHMS and f.mean > 0 and DISCRETE.issuperset(asked):
                 found.append((f.model, f.kind, f.what, f.mean))
     return found
-
-
-DATASETS = sorted(path.name for path in CHECKPOINTS.iterdir())
 
 
 def uneven(dataset, root=CHECKPOINTS):

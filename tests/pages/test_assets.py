@@ -18,9 +18,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from mvae import checkpoint
-from mvae.checkpoint import CHECKPOINTS, load_model, load_samples, load_tensors
+from mvae.checkpoint import load_model, load_samples, load_tensors
 from pages.parts import assets, loading
-from tests.bundled import WITH_EXPERTS
+from tests.bundled import CHECKPOINTS, WITH_EXPERTS
 
 EVER = "public, max-age=31536000, immutable"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mvae.checkpoint import CHECKPOINTS, ModelConfig
+from mvae.checkpoint import ModelConfig
 from mvae.results.runs import runs, weight_of
+from tests.bundled import CHECKPOINTS, DATASETS
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-DATASETS = sorted(path.name for path in CHECKPOINTS.iterdir() if path.is_dir())
 COLUMNS = {
     "epochs": lambda config: f"{config.training.epochs}",
     "batch": lambda config: f"{config.training.batch}",
@@ -35,5 +35,5 @@ def row(dataset: str, configs: dict[str, ModelConfig]) -> str:
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_readme_says_which_models_differ_from_the_budget_of_their_data_set(dataset):
-    first = {r.name: r.config for r in runs(dataset) if not r.config.training.seed}
+    first = {r.name: r.config for r in runs(dataset, CHECKPOINTS) if not r.config.training.seed}
     assert row(dataset, first) in README.read_text("utf-8")
