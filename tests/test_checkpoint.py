@@ -162,6 +162,7 @@ def test_a_version_is_that_of_configuration_and_weights(folder):
         version("toys", "mvae", root)
 
 
+@pytest.mark.slow
 def test_everything_bundled_names_its_weights():
     checked = 0
     for dataset, models in available(CHECKPOINTS).items():

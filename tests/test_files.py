@@ -53,6 +53,7 @@ def writer(tmp_path):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_folder_has_one_writer_until_it_ends_or_is_killed(writer):
     folder, process = writer
     (half,) = folder.iterdir()
@@ -81,6 +82,7 @@ def test_a_temporary_file_that_is_being_written_stays(tmp_path, monkeypatch):
     assert read(tmp_path / "file") == b"content"
 
 
+@pytest.mark.slow
 def test_two_trainings_of_one_folder_are_one_and_a_sentence(few_digits, writer):
     folder, _ = writer
     command = ["train", "mnist", "--recipe", "mvae", "--root", str(folder.parent.parent)]

@@ -143,6 +143,7 @@ def test_principal_axes_are_the_covariance_matrixs_first_eigenvectors(float64):
 # The fit and its file
 
 
+@pytest.mark.slow
 def test_the_fit_is_repeatable_and_keeps_groups_apart():
     source = torch.Generator().manual_seed(0)
     groups = torch.arange(3).repeat_interleave(20)

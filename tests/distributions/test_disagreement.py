@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.stats import norm
 
 from mvae.distributions.disagreement import disagreement
 from mvae.distributions.gaussian import Gaussian, conflict, product_of_experts
@@ -24,12 +22,17 @@ def batch_of(pairs) -> tuple[Gaussian, torch.Tensor]:
     return Gaussian(columns[:, 0], columns[:, 1]), torch.ones(1, len(pairs), dtype=torch.bool)
 
 
+def pdf(z: float, mean: float, logvar: float) -> float:
+    """Compute the density of N(mean, exp(logvar)); SciPy's takes a hundred times as long."""
+    return math.exp(-0.5 * ((z - mean) ** 2 * math.exp(-logvar) + logvar + math.log(2 * math.pi)))
+
+
 def normaliser(pairs, prior: bool) -> float:
     """Integrate a product of normal densities."""
 
     def density(z: float) -> float:
-        factors = [norm.pdf(z, mean, math.exp(0.5 * logvar)) for mean, logvar in pairs]
-        return float(np.prod([*factors, norm.pdf(z) if prior else 1.0]))
+        factors = [*pairs, (0.0, 0.0)] if prior else pairs
+        return math.prod(pdf(z, mean, logvar) for mean, logvar in factors)
 
     return quad(density, -12, 12, epsabs=0, epsrel=1e-10, limit=400)[0]
 

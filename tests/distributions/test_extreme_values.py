@@ -19,6 +19,8 @@ from torch import Tensor
 from mvae.distributions.gaussian import Gaussian, conflict, divide_out_prior, product_of_experts
 from mvae.distributions.mixture import Mixture
 
+pytestmark = pytest.mark.slow
+
 DIGITS = 1500
 #: Step of a central difference, whose error is of the order of its square.
 STEP = mpf(10) ** -600
@@ -140,7 +142,7 @@ CASES = {
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_a_method_of_a_gaussian_is_right_and_so_is_its_gradient(name, dtype, data):
     answer, terms, kinds = CASES[name]
@@ -149,7 +151,7 @@ def test_a_method_of_a_gaussian_is_right_and_so_is_its_gradient(name, dtype, dat
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(mean=means, logvar=logvars, z=means)
 @example(mean=0.0, logvar=-200.0, z=0.0)
 @example(mean=5.0, logvar=0.0, z=-10.0)
@@ -180,7 +182,7 @@ def experts_of(leaves: Sequence[Tensor]) -> tuple[Gaussian, Tensor]:
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(st.integers(1, 3).flatmap(lambda n: st.tuples(few(means, n), few(logvars, n))))
 @example(([0.0], [30.0]))
 def test_a_product_and_its_conflict_are_right_and_so_are_their_gradients(dtype, case):
@@ -217,7 +219,7 @@ def test_a_product_and_its_conflict_are_right_and_so_are_their_gradients(dtype, 
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(few(means, 2), few(logvars, 2))
 @example([-0.365, 0.343], [-89.0, -89.0])
 @example([1.0, 2.0], [0.0, 1000.0])  # the prior itself, times something wider
@@ -264,7 +266,7 @@ def spread(x: list[mpf]) -> list[mpf]:
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(few(means, 2), few(logvars, 2))
 def test_the_moments_of_a_mixture_are_right_and_so_are_their_gradients(dtype, mean, logvar):
     numbers = [*mean, *logvar]
@@ -273,7 +275,7 @@ def test_the_moments_of_a_mixture_are_right_and_so_are_their_gradients(dtype, me
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(few(means, 2), few(logvars, 2), means)
 def test_what_a_mixture_says_of_a_point_is_right(dtype, mean, logvar, z):
     leaves = [torch.tensor(x, dtype=dtype, requires_grad=True) for x in (*mean, *logvar)]
@@ -301,7 +303,7 @@ def test_what_a_mixture_says_of_a_point_is_right(dtype, mean, logvar, z):
 
 
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(few(means, 2), few(st.floats(-40, 40, width=32), 2), few(means, 1))
 def test_the_gradient_of_a_mixtures_log_density_is_right(dtype, mean, logvar, z):
     def terms(x: list[mpf]) -> list[mpf]:

@@ -15,7 +15,7 @@ from mvae.models.dbm import DBM
 from mvae.models.rbm import RBM
 from tests.models.boltzmann_toys import PAIR, Enumeration, pairs, with_large_weights
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float64")]
 
 
 @pytest.fixture

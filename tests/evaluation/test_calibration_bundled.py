@@ -10,6 +10,8 @@ from mvae.evaluation.calibration import calibrate, simulate
 from mvae.evaluation.exact_posterior import ExactInference
 from tests.reference import seeded
 
+pytestmark = pytest.mark.slow
+
 SIMULATED = 100
 
 

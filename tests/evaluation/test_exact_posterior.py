@@ -19,6 +19,8 @@ from mvae.models.base import MultimodalModel
 from mvae.models.mvae import MVAE
 from mvae.models.objectives import elbo
 
+pytestmark = pytest.mark.slow
+
 
 class Bundled:
     """A bundled model in float32, its examples, and the same model in float64 for references."""

@@ -90,6 +90,7 @@ def spread_and_error(estimate: Callable[[int], LogLikelihood]) -> tuple[float, f
     return value.std().item(), se.square().mean().sqrt().item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("latents", "lowest"), [(5, 0.8), (2, 0.2)])
 def test_the_standard_error_of_a_conditional_is_the_spread_of_repeated_estimates(
     toy_model, toy_batch, toys, latents, lowest
@@ -115,6 +116,7 @@ def test_log_likelihood_of_nothing_is_zero(toy_model, toys):
     torch.testing.assert_close(estimate.value, torch.zeros(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("latents", "lowest"), [(5, 0.8), (2, 0.2)])
 def test_the_standard_error_is_the_spread_of_repeated_estimates(
     toy_model, toy_batch, toys, latents, lowest

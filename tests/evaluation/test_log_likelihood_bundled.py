@@ -10,6 +10,8 @@ from mvae.checkpoint import load_model, load_samples
 from mvae.evaluation.exact_posterior import ExactInference
 from mvae.evaluation.log_likelihood import conditional_log_likelihood, log_likelihood
 
+pytestmark = pytest.mark.slow
+
 POINTS, DRAWS = 200, 5000
 # Quadrature itself is exact to a hundredth of a nat: see test_exact.
 

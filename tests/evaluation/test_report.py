@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mvae.checkpoint import load_model
 from mvae.cli import app
 
-pytestmark = pytest.mark.usefixtures("few_digits", "few_label_draws")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_digits", "few_label_draws")]
 
 
 @pytest.fixture

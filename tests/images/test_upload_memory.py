@@ -61,6 +61,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 def test_no_upload_costs_much_memory(tmp_path):
     files = []
     for name, make in (READ | REFUSED).items():

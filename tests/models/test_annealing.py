@@ -105,6 +105,7 @@ def random_machine(scale: float = 3.0, seed: int = 0) -> BoltzmannMachine:
     return with_large_weights(BoltzmannMachine({"v": 10}, {"h": 10}, [("v", "h")]), scale, seed)
 
 
+@pytest.mark.slow
 def test_runs_from_states_of_one_mode_alone_bound_nothing_and_tempered_ones_do():
     machine = two_modes()
     exact = Enumeration(machine).log_z
@@ -117,6 +118,7 @@ def test_runs_from_states_of_one_mode_alone_bound_nothing_and_tempered_ones_do()
     assert math.log(400) - (-high).logsumexp(0) > exact - 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [two_modes, random_machine])
 def test_tempered_states_are_draws_of_the_machine(make):
     machine = make()
@@ -135,6 +137,7 @@ def test_tempered_states_are_draws_of_the_machine(make):
     assert torch.equal(states["v"], again["v"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("scale", [1.0, 2.0, 4.0])
 def test_both_estimates_enclose_log_z_of_machines_of_20_units(scale, seed, monkeypatch):

@@ -191,6 +191,7 @@ def short_runs(monkeypatch):
         monkeypatch.setattr(boltzmann_likelihood, name, 300)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_runs")
 @pytest.mark.parametrize("kind", [RBM, DBM])
 def test_log_likelihood_is_that_of_all_states(kind):
@@ -205,6 +206,7 @@ def test_log_likelihood_is_that_of_all_states(kind):
     assert found.k_hat.max() < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_runs")
 @pytest.mark.parametrize("kind", [RBM, DBM])
 def test_log_likelihoods_of_parts_are_those_of_all_states(kind):
@@ -224,6 +226,7 @@ def test_log_likelihoods_of_parts_are_those_of_all_states(kind):
     torch.testing.assert_close(model.bound(mixed)[::2], picture[::2])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_runs")
 @pytest.mark.parametrize("given", [["stroke", "label"], ["stroke"], ["label"]])
 def test_a_sample_has_one_log_likelihood_whatever_it_is_scored_with(given):

@@ -25,6 +25,7 @@ def tiny_data() -> Batch:
     return Batch.of(PAIR, {"stroke": strokes[label], "label": label})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("objective", "latents"), [(RBMObjective(), 5), (DBMObjective(), 4)])
 def test_training_raises_the_exact_log_p(objective, latents):
     torch.manual_seed(0)
@@ -80,6 +81,7 @@ def test_pretraining_doubles_the_weights_where_a_pair_stands_in_for_two_layers()
         torch.testing.assert_close(seen[names[1]], above)
 
 
+@pytest.mark.slow
 def test_deep_rbm_trains_its_networks_and_then_its_machine():
     torch.manual_seed(0)
     wider = [m.model_copy(update={"hidden": (16, 16)}) for m in PAIR]

@@ -25,6 +25,7 @@ def _quick(few_digits, monkeypatch):
         monkeypatch.setitem(RECIPES, name, brief)
 
 
+@pytest.mark.slow
 def test_every_candidate_is_tried_once_and_kept_in_the_file(tmp_path, monkeypatch):
     trained = []
     run = search_module.Trainer._run_epoch
@@ -42,6 +43,7 @@ def test_every_candidate_is_tried_once_and_kept_in_the_file(tmp_path, monkeypatc
     assert len(trained) == len(CANDIDATES)
 
 
+@pytest.mark.slow
 def test_a_bundled_model_is_measured_and_not_trained_again(tmp_path, monkeypatch):
     run = Run("mnist", "mvae-joint")
     source = DATASETS["mnist"]
@@ -70,6 +72,7 @@ def test_a_bundled_model_is_measured_and_not_trained_again(tmp_path, monkeypatch
     assert by_weight == pytest.approx(again, abs=0.1)  # bundled weights are float16
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_after_an_interruption_and_keeps_other_recipes(tmp_path):
     next(search("mnist", "mvae-joint", tmp_path))
     list(search("mnist", "dae", tmp_path))

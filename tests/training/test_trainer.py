@@ -147,6 +147,7 @@ def test_resuming_a_machine_keeps_its_chains_and_both_optimisers(
     assert same(weights_of(resumed), weights_of(whole))
 
 
+@pytest.mark.slow
 def test_weights_inside_a_deep_machine_learn_slowly(toy_config, toys, toy_batch):
     modalities = [m.model_copy(update={"hidden": (4, 4)}) for m in toys[:2]]
     config = toy_config(DBMObjective(), epochs=2, warmup=0.0, energy_learning_rate=0.1)

@@ -56,6 +56,7 @@ def test_pairs_are_repeated_and_others_lack_their_label(toy_batch, toys):
     assert most.present[:, 1].sum() == 80
 
 
+@pytest.mark.slow
 def test_every_method_has_a_point_for_every_budget_and_nothing_is_run_twice(
     quick, tmp_path, monkeypatch
 ):
@@ -86,6 +87,7 @@ def test_every_method_has_a_point_for_every_budget_and_nothing_is_run_twice(
     assert best > 0.5  # the blocks are easy to tell
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_point(quick, tmp_path):
     splits = {s: DATASETS["mnist"].load(s, False) for s in ("train", "valid", "test")}
     one, other = (
