@@ -224,7 +224,8 @@ def show_calibration(records: list[Record], modalities: tuple[Modality, ...]) ->
         "a calibrated posterior the ranks are uniform (dashed; the band holds 99 % of such bars if "
         "latents depend on one another as these do). A U shape means that the posterior is too "
         "narrow, a hump that it is too wide. The histogram pools the latents in use, out of "
-        f"{latents}: {in_use}. The others are within {MIN_INFORMATION} nats of the prior on average "
+        f"{latents}: {in_use}. The others are within {MIN_INFORMATION} nats of the prior on "
+        "average "
         "and are left out, since a posterior that ignores the data is calibrated too. No test "
         "data are used."
     )

@@ -48,7 +48,7 @@ from mvae.training.recipes import RECIPES
 from mvae.training.search import quality
 from mvae.training.trainer import Trainer, validation_score
 from mvae.training.weak_supervision import correct
-from tests.by_hand import seeded
+from tests.reference import seeded
 
 pytestmark = pytest.mark.usefixtures("float64", "brief_chains")
 

@@ -376,6 +376,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_module_runs_as_a_program(tmp_path):
     done = python("-m", "mvae", "infer", "mnist/mvae", "--root", str(tmp_path))
     assert done.returncode == 2
@@ -392,6 +393,7 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
 
+@pytest.mark.slow
 def test_library_imports_no_page_and_no_torchvision():
     done = python("-c", IMPORT_ALL)
     assert done.returncode == 0, done.stderr

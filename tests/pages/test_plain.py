@@ -26,7 +26,7 @@ from pages.parts.links import LISTS, SIMPLE
 from pages.parts.plain import plain
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import View, distinct_kinds_first
-from tests.hostile import EVIL, EVIL_HTML, FOLDER, HOSTILE, write_hostile
+from tests.hostile_texts import EVIL, EVIL_HTML, FOLDER, HOSTILE, write_hostile
 
 PAGES = (
     *("experts.py", "traverse.py", "map.py", "compare.py"),

@@ -12,9 +12,10 @@ import torch
 
 from mvae import checkpoint
 from mvae.analysis.inference import infer
-from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_model
+from mvae.checkpoint import CheckpointError, load_model
 from pages.parts import loading
 from pages.parts.versions import one_version
+from tests.bundled import CHECKPOINTS
 
 FOLDER = "mnist/mvae-2d"
 

@@ -1,0 +1,31 @@
+"""Changes to a checkpoint's files, with its hashes brought up to date."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import Tensor
+
+from mvae.checkpoint import load_tensors, save_tensors, sha256, write_json
+from mvae.files import save_listed, sums
+
+__all__ = ["edit_tensors", "rehash"]
+
+
+def rehash(folder: Path, **changes: object) -> None:
+    """Write the hash of a folder's weights into its config.json, and change other fields of it."""
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    changes["weights_sha256"] = sha256(folder / "weights.safetensors")
+    write_json(folder / "config.json", config | changes)
+
+
+def edit_tensors(path: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
+    """Change the tensors of a file, and the hash that would give the change away."""
+    tensors = load_tensors(path)
+    change(tensors)
+    save = save_listed if path.name in sums(path.parent) else save_tensors
+    save(path, tensors)
+    if path.name == "weights.safetensors":
+        rehash(path.parent)
