@@ -9,11 +9,11 @@ __all__ = ["BUDGETS", "Budget"]
 
 @dataclass(frozen=True)
 class Budget:
-    """What all models of a data set have in common; see README on how it was chosen.
+    """What all models of a data set have in common; docs/training.md says how it was chosen.
 
     Args:
         epochs: passes over the training split.
-        rate: learning rate of Adam.
+        learning_rate: of Adam.
         weight: λ of labels, tags and texts, chosen on the validation split.
         latents: D.
         batch: samples a step.
