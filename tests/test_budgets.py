@@ -11,7 +11,8 @@ from mvae.checkpoint import CHECKPOINTS, ModelConfig
 from mvae.results.runs import runs, weight_of
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "training.md"
-DATASETS = sorted(path.name for path in CHECKPOINTS.iterdir() if path.is_dir())
+#: Those of which something was measured.
+DATASETS = sorted({path.parts[-3] for path in CHECKPOINTS.glob("*/*/metrics.json")})
 COLUMNS = {
     "epochs": lambda config: f"{config.training.epochs}",
     "batch": lambda config: f"{config.training.batch}",

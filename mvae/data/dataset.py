@@ -48,7 +48,7 @@ class Dataset:
         name: as in paths and links.
         title: as people know it.
         modalities: in the order of the models.
-        source: origin and licence.
+        source: origin with a link, and licence.
         load: gives a split as one batch; ``download`` allows it to fetch what is missing.
         facts: sentences on what is in it, how much, and what was left out.
         make: makes the raw data where they are generated, going on where it stopped; yields how

@@ -211,8 +211,10 @@ class LatentModel(DecodingModel):
 class ExpertModel(LatentModel):
     """A model whose posterior is a product of experts, one for each modality, and of N(0, I).
 
-    What draws and explains such a model multiplies its experts by itself. So a subclass chooses the
-    experts alone; one with another prior or another product is a `LatentModel`.
+    What draws and explains such a model multiplies its experts by itself, and the browser decodes
+    with the weights of its decoders. So a subclass chooses the experts alone; one with another
+    product is a `LatentModel`, and so is one with another prior: everything that samples, scores or
+    calibrates takes p(z) = N(0, I), so a learned prior is a map z = g(u), u ~ N(0, I), in `decode`.
 
     Raises:
         TypeError: if a subclass overrides `product` or `posterior`.
