@@ -341,8 +341,7 @@ def config_for(dataset: str, model: str) -> ModelConfig:
     budget = BUDGETS[dataset]
     weight = recipe.weights.get(dataset, budget.weight) if recipe.weighted else 1.0
     modalities = tuple(
-        m.model_copy(update={"weight": weight}) if m.is_annotation else m
-        for m in source.modalities
+        m.model_copy(update={"weight": weight}) if m.is_annotation else m for m in source.modalities
     )
     return ModelConfig(
         dataset=dataset,
