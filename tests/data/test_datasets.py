@@ -100,9 +100,14 @@ def test_without_images_there_is_no_picture():
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_missing_data_are_answered_with_what_to_do(tmp_path, monkeypatch, dataset):
     monkeypatch.setenv("MVAE_DATA", str(tmp_path))
-    with pytest.raises(DatasetError, match="MVAE_DATA") as caught:
-        DATASETS[dataset].load("train", False)
-    message = str(caught.value)
+    try:
+        batch = DATASETS[dataset].load("train", False)
+    except DatasetError as error:
+        message = str(error)
+    else:  # a data set that an installed package brings has no raw data
+        assert len(batch) > 0
+        return
+    assert "MVAE_DATA" in message
     assert message.endswith(".")
     assert "python -m mvae data" in message
     assert "\n" not in message
@@ -158,7 +163,9 @@ def test_every_data_set_names_its_source_and_licence():
         assert "http" in dataset.source
         assert any(
             licence in dataset.source
-            for licence in ("MIT", "CC BY", "CC0", "MPL-2.0", "public domain", "non-commercial")
+            for licence in (
+                *("MIT", "BSD", "CC BY", "CC0", "MPL-2.0", "public domain", "non-commercial"),
+            )
         )
 
 

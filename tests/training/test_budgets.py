@@ -1,4 +1,4 @@
-"""What README says of budgets and λ is what the configurations say."""
+"""What docs/training.md says of budgets and λ is what the configurations say."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mvae.checkpoint import ModelConfig
 from mvae.results.runs import annotation_weight, runs
 from tests.bundled import CHECKPOINTS, DATASETS
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
 COLUMNS = {
     "epochs": lambda config: f"{config.training.epochs}",
     "batch": lambda config: f"{config.training.batch}",
-    "learning_rate": lambda config: f"{config.training.learning_rate:g}",
+    "learning rate": lambda config: f"{config.training.learning_rate:g}",
     "λ": lambda config: annotation_weight(config) or "none",
 }
 
@@ -34,6 +34,6 @@ def row(dataset: str, configs: dict[str, ModelConfig]) -> str:
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_readme_says_which_models_differ_from_the_budget_of_their_data_set(dataset):
+def test_the_page_on_training_lists_every_model_that_differs_from_its_budget(dataset):
     first = {r.name: r.config for r in runs(dataset, CHECKPOINTS) if not r.config.training.seed}
-    assert row(dataset, first) in README.read_text("utf-8")
+    assert row(dataset, first) in PAGE.read_text("utf-8")
