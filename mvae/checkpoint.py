@@ -26,7 +26,6 @@ from mvae.files import (
     CheckpointError,
     load_tensors,
     read_if_there,
-    save_tensors,
     sha256,
     short,
     to_bytes,
@@ -40,7 +39,6 @@ from mvae.models.registry import AnyObjective
 
 __all__ = [
     "CHECKPOINTS",
-    "CheckpointError",
     "Metrics",
     "ModelConfig",
     "Training",
@@ -48,13 +46,8 @@ __all__ = [
     "load_metrics",
     "load_model",
     "load_samples",
-    "load_tensors",
     "save_model",
-    "save_tensors",
-    "sha256",
     "version",
-    "write_atomically",
-    "write_json",
 ]
 
 #: The largest seed: one that torch, NumPy and UMAP take.

@@ -6,8 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from mvae.analysis.comparison import DRAWS, Answer
-from mvae.checkpoint import CheckpointError, ModelConfig
+from mvae.checkpoint import ModelConfig
 from mvae.evaluation.classifier import Classifier
+from mvae.files import CheckpointError
 from mvae.modality import Modality
 from mvae.models.base import LatentModel, MultimodalModel
 from pages.parts.code import compare_code, show_code

@@ -9,6 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from mvae import checkpoint
 from mvae.data import DATASETS
+from mvae.files import CheckpointError
 from pages.parts.about import about, reached, show_limitations
 from pages.parts.links import open_view
 from pages.parts.loading import load, records_of
@@ -76,7 +77,7 @@ def chooser(view: View, one_model: bool) -> None:
 def _summary(view: View) -> str:
     try:
         return load(view.data, view.model)[1].summary
-    except checkpoint.CheckpointError:
+    except CheckpointError:
         return ""
 
 
@@ -124,7 +125,7 @@ def frame() -> None:
             no_experts(view, why, compare)
         else:
             page.run()
-    except checkpoint.CheckpointError as error:
+    except CheckpointError as error:
         st.error(f"{plain(error)} Another model can be chosen above.")
     show_number("page")
 

@@ -21,12 +21,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from mvae.analysis.inference import infer
-from mvae.checkpoint import load_metrics, load_model, load_samples, sha256
+from mvae.checkpoint import load_metrics, load_model, load_samples
 from mvae.cli import app
 from mvae.data import DATASETS, multimnist, torchvision_datasets
 from mvae.evaluation.classifier import classifier_of
 from mvae.evaluation.report import evaluate
 from mvae.evaluation.step_cache import WORKING, StepCache
+from mvae.files import sha256
 from mvae.training.trainer import RESUME, Trainer
 
 pytestmark = pytest.mark.usefixtures("few_label_draws")

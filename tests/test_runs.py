@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mvae.checkpoint import CheckpointError, available, load_metrics, save_model, write_json
+from mvae.checkpoint import available, load_metrics, save_model
 from mvae.evaluation.log_likelihood import ESTIMATOR
 from mvae.evaluation.reliability import DISTRUSTED
+from mvae.files import CheckpointError, write_json
 from mvae.results.runs import Spread, load_history, measured, runs, ways_to_train
 from mvae.training.recipes import config_for
 

@@ -12,21 +12,14 @@ from typing import Any
 import torch
 
 from mvae.batch import Batch
-from mvae.checkpoint import (
-    CHECKPOINTS,
-    CheckpointError,
-    load_metrics,
-    load_model,
-    sha256,
-    write_json,
-)
+from mvae.checkpoint import CHECKPOINTS, load_metrics, load_model
 from mvae.data import dataset_of
 from mvae.evaluation.classifier import FILE, classifier_of
 from mvae.evaluation.measures import OTHERS, EvaluationContext, Likelihoods, Measure, estimates
 from mvae.evaluation.measures.base import costly
 from mvae.evaluation.paired import PAIRED, keep_values, paired_errors, with_kept
 from mvae.evaluation.step_cache import WORKING, Step, StepCache
-from mvae.files import writing
+from mvae.files import CheckpointError, sha256, write_json, writing
 
 __all__ = ["MEASURES", "REFERENCE", "EvaluationProgress", "evaluate"]
 

@@ -11,17 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvae.batch import Batch
-from mvae.checkpoint import (
-    CHECKPOINTS,
-    CheckpointError,
-    Metrics,
-    ModelConfig,
-    load_config,
-    load_metrics,
-)
+from mvae.checkpoint import CHECKPOINTS, Metrics, ModelConfig, load_config, load_metrics
 from mvae.evaluation.measures.base import conditioning_sets
 from mvae.evaluation.reliability import doubt
-from mvae.files import read_if_there
+from mvae.files import CheckpointError, read_if_there
 from mvae.images.tiling import tiles
 from mvae.models.mvae import MVAE
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from mvae import checkpoint
 from mvae.checkpoint import Metrics, ModelConfig
 from mvae.data import DATASETS
 from mvae.evaluation.reliability import DISTRUSTED
+from mvae.files import CheckpointError
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
 from mvae.results.runs import FEW, Record, measured
@@ -40,7 +40,7 @@ def about(view: View) -> None:
     """Say what the model is, what was measured of it, and what data it was trained on."""
     try:
         _, config = load(view.data, view.model)
-    except checkpoint.CheckpointError as error:
+    except CheckpointError as error:
         st.markdown(plain(error))
         return
     st.markdown(f"**{plain(view.model)}** · {plain(config.summary)}")
@@ -118,7 +118,7 @@ def show_figures(view: View, config: ModelConfig) -> None:
     """Show the figures of metrics.json, if they are those of these weights."""
     try:
         metrics = metrics_of(view.data, view.model)
-    except checkpoint.CheckpointError as error:
+    except CheckpointError as error:
         st.markdown(plain(error))
         return
     if metrics is None:

@@ -11,6 +11,7 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.checkpoint import load_config
 from mvae.errors import InputError
+from mvae.files import CheckpointError
 from mvae.images.tiling import picture_shape
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
@@ -159,7 +160,7 @@ def different(data: str, names: tuple[str, ...]) -> list[str]:
 
     try:
         kinds = {name: kind(name) for name in names}
-    except checkpoint.CheckpointError:
+    except CheckpointError:
         return list(names)  # one is damaged; the page says so
     first = {network: name for name, network in reversed(kinds.items())}
     return sorted(
@@ -206,7 +207,7 @@ def repair(view: View) -> View:
         view = replace(view, pinned="")
     try:
         _, config = load(view.data, view.model)
-    except checkpoint.CheckpointError:
+    except CheckpointError:
         return view
     named = {m.name: m for m in config.modalities}
     names = list(named)

@@ -8,7 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from mvae import checkpoint
-from mvae.checkpoint import CheckpointError, ModelConfig
+from mvae.checkpoint import ModelConfig
+from mvae.files import CheckpointError
 from mvae.models.base import MultimodalModel
 from mvae.results.runs import FEW, Way, load_history, measured, ways_to_train, weight_of
 from pages.parts.figures import curves
