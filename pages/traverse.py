@@ -15,10 +15,10 @@ from mvae.modality import Modality
 from mvae.models.base import ExpertModel
 from pages.parts.code import REACH, STEPS, show_code, traverse_code
 from pages.parts.evidence import gather, supplied
-from pages.parts.figures import mosaic, vectors
 from pages.parts.loading import load, samples_of
 from pages.parts.pictures import visible
 from pages.parts.plain import chart_text
+from pages.parts.plots import mosaic, vectors
 from pages.parts.sentences import decided, told
 from pages.parts.view import STARTS, View, change
 from pages.parts.widget_sync import follow

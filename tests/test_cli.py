@@ -382,20 +382,3 @@ def test_module_runs_as_a_program(tmp_path):
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.strip() == "There is no checkpoint mnist/mvae. There are: none."
-
-
-IMPORT_ALL = """
-import importlib, pkgutil, sys
-import mvae
-for module in pkgutil.walk_packages(mvae.__path__, "mvae."):
-    importlib.import_module(module.name)
-print(*sorted({name.split(".")[0] for name in sys.modules}))
-"""
-
-
-def test_library_imports_no_page_and_no_torchvision():
-    done = python("-c", IMPORT_ALL)
-    assert done.returncode == 0, done.stderr
-    loaded = set(done.stdout.split())
-    assert "mvae" in loaded
-    assert not loaded & {"streamlit", "plotly", "torchvision"}

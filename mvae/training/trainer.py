@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training
-from mvae.data.missing import with_missing
+from mvae.data.missingness import with_missing
 from mvae.files import CheckpointError, load_tensors, save_tensors
 from mvae.models.base import MultimodalModel
 from mvae.models.objectives import Objective

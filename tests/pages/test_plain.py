@@ -21,9 +21,9 @@ from mvae.results.figures import Figure
 from pages.parts import loading
 from pages.parts.charts import intervals
 from pages.parts.comparison import records
-from pages.parts.figures import curves, vectors
 from pages.parts.links import LISTS, SIMPLE
 from pages.parts.plain import plain
+from pages.parts.plots import curves, vectors
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import View, different
 from tests.hostile import EVIL, EVIL_HTML, FOLDER, HOSTILE, write_hostile

@@ -12,10 +12,10 @@ from mvae.checkpoint import ModelConfig
 from mvae.files import CheckpointError
 from mvae.models.base import MultimodalModel
 from mvae.results.runs import FEW, Way, load_history, measured, ways_to_train, weight_of
-from pages.parts.figures import curves
 from pages.parts.loading import files_of, metrics_of, records_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell, spread_cell
 from pages.parts.plain import plain
+from pages.parts.plots import curves
 from pages.parts.versions import kept, stamps
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]

@@ -1,4 +1,4 @@
-"""Figures: pure functions, arrays in, Plotly figure out."""
+"""Plots: pure functions, arrays in, Plotly figure out."""
 
 from __future__ import annotations
 
