@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from mvae.evaluation.keys import count_of, joined
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
 from mvae.results.figures import BESIDE, CELLS, KINDS, Figure, figures, kind_of, spoken
@@ -19,6 +20,9 @@ from pages.parts.links import url_of
 from pages.parts.loading import load, metrics_of
 from pages.parts.plain import code, plain
 from pages.parts.view import View
+
+#: The figure of each conditioning set and target.
+Cells = dict[tuple[tuple[str, ...], str], Figure]
 
 #: Coherence, with labels inferred right beside it.
 RIGHT = "right or coherent"
@@ -94,29 +98,27 @@ def samples(found: Iterable[Figure]) -> str:
     return f"{low:,} in each cell" if low == high else f"{low:,} to {high:,}"
 
 
-def counted(conditioning_sets: Iterable[str]) -> bool:
-    """Whether it is told how many modalities are supplied, and not which."""
-    return any(" of " in key for key in conditioning_sets)
+def counted(conditioning_sets: Iterable[tuple[str, ...]]) -> bool:
+    """Whether it is known how many modalities are supplied, and not which."""
+    return any(map(count_of, conditioning_sets))
 
 
-def table_of(
-    found: list[Figure], shown: str, modalities: tuple[Modality, ...]
-) -> dict[tuple[str, str], Figure]:
+def table_of(found: list[Figure], shown: str, modalities: tuple[Modality, ...]) -> Cells:
     """Give the figure of each conditioning set and target; all tiles of a picture are one target.
 
     Many labels are one target too: their mean.
     """
-    cells: dict[tuple[str, str], list[Figure]] = {}
+    cells: dict[tuple[tuple[str, ...], str], list[Figure]] = {}
     tiled = len(tiles(modalities)) > 1
     labels = {m.name for m in modalities if m.kind == "label"}
     for f in found:
         if f.kind == shown or (shown == "coherence" and f.kind == "accuracy"):
-            asked = f.asked or "posterior"
+            asked = joined(f.key.asked) or "posterior"
             if f.kind in ("coherence", BESIDE["coherence"]):
-                asked = "the rest of the picture" if tiled else spoken(f.asked, modalities)
-            elif f.asked in labels and len(labels) > MANY:
+                asked = "the rest of the picture" if tiled else spoken(f.key.asked, modalities)
+            elif asked in labels and len(labels) > MANY:
                 asked = f"{len(labels)} labels"
-            cells.setdefault((f.given, asked), []).append(f)
+            cells.setdefault((f.key.given, asked), []).append(f)
     return {key: mean_of(each) for key, each in cells.items()}
 
 
@@ -130,20 +132,20 @@ def mean_of(each: list[Figure]) -> Figure:
 
 def heat(
     view: View,
-    cells: dict[tuple[str, str], Figure],
-    conditioning_sets: list[str],
+    cells: Cells,
+    conditioning_sets: list[tuple[str, ...]],
     targets: list[str],
     modalities: tuple[Modality, ...],
-    beside: dict[tuple[str, str], Figure],
+    beside: Cells,
 ) -> str:
     """Write the heat map as a table of links; figures beside others stand small below them."""
     names = [m.name for m in modalities]
     colours = colours_of(modalities)
     conditioning_sets = sorted(
         conditioning_sets,
-        key=lambda key: (
-            int(key.split()[0]) if " of " in key else key.count("+") + bool(key),
-            [n not in key.split("+") for n in names],
+        key=lambda given: (
+            (count_of(given) or (len(given), 0))[0],
+            [n not in given for n in names],
         ),
     )
     limits = limits_of(cells)
@@ -154,24 +156,23 @@ def heat(
     )
     head += "".join(f"<th>→ {escape(t)}</th>" for t in targets)
     lines = []
-    for key in conditioning_sets:
-        given = key.split("+") if key else []
+    for given in conditioning_sets:
         if counted(conditioning_sets):
-            left = f'<th class="row">{escape(key) or "nothing"} supplied</th>'
+            left = f'<th class="row">{escape(joined(given)) or "nothing"} supplied</th>'
         else:
             left = "".join(
                 f'<td class="dot" style="color:{colours[n]}">{"●" if n in given else "·"}</td>'
                 for n in names
             )
         right = "".join(
-            cell(view, cells.get((key, target)), key, *limits[target], beside.get((key, target)))
+            cell(view, cells.get((given, target)), *limits[target], beside.get((given, target)))
             for target in targets
         )
         lines.append(f"<tr>{left}{right}</tr>")
     return f'<div class="missing"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
 
 
-def limits_of(cells: dict[tuple[str, str], Figure]) -> dict[str, tuple[float, float]]:
+def limits_of(cells: Cells) -> dict[str, tuple[float, float]]:
     """Give the least and the greatest figure that each target's shades span.
 
     Shares of what is right are compared with each other; nats of different targets cannot be.
@@ -183,28 +184,25 @@ def limits_of(cells: dict[tuple[str, str], Figure]) -> dict[str, tuple[float, fl
     return {target: spans.get(target, spans.get("", (0.0, 0.0))) for _, target in cells}
 
 
-def cell(
-    view: View, figure: Figure | None, key: str, low: float, high: float, beside: Figure | None
-) -> str:
+def cell(view: View, figure: Figure | None, low: float, high: float, beside: Figure | None) -> str:
     """Write one cell; without a figure, a dash."""
     if figure is None:
         return '<td class="none">—</td>'
     kind = KINDS[figure.kind]
     share = (figure.mean - low) / (high - low) if high > low else 0.5
     shade = f"color-mix(in srgb, #0072b2 {8 + 42 * share:.0f}%, transparent)"
-    told = f"± {figure.se:.{kind.digits}f}, n = {figure.n:,}; {figure.how}"
+    hover = f"± {figure.se:.{kind.digits}f}, n = {figure.n:,}; {figure.how}"
     text = f"{figure.mean:.{kind.digits}f}".replace("-", "−")
     if beside is not None:
         other = KINDS[beside.kind]
         text += f"<small>{escape(other.title)} {beside.mean:.2f}</small>"
-        told += f"; {other.title} {beside.mean:.{other.digits}f} ± {beside.se:.{other.digits}f}"
-    if " of " in key:
-        return f'<td style="background:{shade}" title="{escape(told)}">{text}</td>'
-    supplied = ",".join(key.split("+")) if key else ""
-    link = urlencode(url_of(view) | {"supply": supplied})
+        hover += f"; {other.title} {beside.mean:.{other.digits}f} ± {beside.se:.{other.digits}f}"
+    if count_of(figure.key.given):
+        return f'<td style="background:{shade}" title="{escape(hover)}">{text}</td>'
+    link = urlencode(url_of(view) | {"supply": ",".join(figure.key.given)})
     return (
         f'<td style="background:{shade}"><a href="./?{escape(link)}" target="_self" '
-        f'title="{escape(told)}">{text}</a></td>'
+        f'title="{escape(hover)}">{text}</a></td>'
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import streamlit as st
 
 from mvae.data import DATASETS
 from mvae.evaluation.calibration import USED
+from mvae.evaluation.keys import LIKELIHOODS, FigureKey, count_of, joined, names_of
 from mvae.modality import Modality
 from mvae.results.figures import BESIDE, KINDS, Figure, Kind, figures, kind_of, spoken, withheld
 from mvae.results.ranking import ranking
@@ -23,8 +25,6 @@ from pages.parts.view import View
 
 #: Columns until somebody chooses.
 COLUMNS = 5
-#: A column before it has a name: the kind of figure, what is given, what is asked.
-Key = tuple[str, str, str]
 
 
 def page() -> None:
@@ -62,7 +62,7 @@ def page() -> None:
     for sentence in remarks(view, columns, by_name):
         st.caption(sentence)
     offer_csv(
-        [place.figure for places in columns.values() for place in places],
+        [ranked.figure.row() for column in columns.values() for ranked in column],
         f"results-{view.data}-{kind.rstrip('%')}.csv",
     )
     if kind.startswith("loglik"):
@@ -95,67 +95,65 @@ def choose(
     ) or [name for name, record in records.items() if not record.config.training.seed]
     evidence = right.multiselect(
         "Given",
-        list(dict.fromkeys(given for _, given, _ in keys)),
-        format_func=lambda key: spoken(key, modalities),
+        list(dict.fromkeys(joined(key.given) for key in keys)),
+        format_func=lambda given: spoken(names_of(given), modalities),
         placeholder="all" if len(keys) <= COLUMNS else "the usual",
         key="results given",
     )
     if evidence:
-        keys = [key for key in keys if key[1] in evidence]
+        keys = [key for key in keys if joined(key.given) in evidence]
     elif len(keys) > COLUMNS:
-        usual = sorted(keys, key=lambda key: usualness(key[1:], modalities))[:COLUMNS]
+        usual = sorted(keys, key=lambda key: usualness(key, modalities))[:COLUMNS]
         keys = [key for key in keys if key in usual]
     keys = [key for first in keys for key in (first, beside(first)) if key]
     columns = {
         name_of(key, modalities): ranking(
-            (f for f in found if (f.kind, f.given, f.asked) == key and f.model in models), records
+            (f for f in found if f.key == key and f.model in models), records
         )
         for key in keys
     }
     return {name: places for name, places in columns.items() if places}
 
 
-def beside(key: Key) -> Key | None:
+def beside(key: FigureKey) -> FigureKey | None:
     """Return the column that belongs beside another one, if any does."""
-    kind, given, asked = key
-    return (BESIDE[kind], given, asked) if kind in BESIDE else None
+    return replace(key, kind=BESIDE[key.kind]) if key.kind in BESIDE else None
 
 
-def keys_of(found: list[Figure]) -> list[Key]:
+def keys_of(found: list[Figure]) -> list[FigureKey]:
     """List what is given and asked, first what most models have: it ranks them."""
-    columns = Counter((f.kind, f.given, f.asked) for f in found)
+    columns = Counter(f.key for f in found)
     # What is generated from nothing stands last; a log p given nothing is the usual one.
     last = bool(found) and not likelihood(found[0].kind)
-    return sorted(columns, key=lambda key: (last and not key[1], -columns[key]))
+    return sorted(columns, key=lambda key: (last and not key.given, -columns[key]))
 
 
 def likelihood(kind: str) -> bool:
     """Whether a kind is of something given something else, and not of what is generated."""
-    return KINDS[kind].title.startswith(("log p", "log Z", "ELBO"))
+    return kind in (*LIKELIHOODS, "per_token")
 
 
-def usualness(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tuple[int, int]:
+def usualness(key: FigureKey, modalities: tuple[Modality, ...]) -> tuple[int, int]:
     """Rank a column: whole pictures, labels, everything and nothing come before some tiles.
 
     Where only the number supplied is known, all modalities come first, all but one, then one.
     """
-    count, _, of = (column[0] or column[1]).partition(" of ")
-    if of.isdecimal() and count.isdecimal():
-        missing = int(of) - int(count)
-        return 0, {0: 0, 1: 1, int(of) - 1: 2}.get(missing, 3 + abs(missing - int(of) // 2))
+    if count := count_of(key.given or key.asked):
+        some, every = count
+        missing = every - some
+        return 0, {0: 0, 1: 1, every - 1: 2}.get(missing, 3 + abs(missing - every // 2))
     tiles = {m.name for m in modalities if m.kind == "image"}
-    parts = [set(side.split("+")) & tiles for side in column]
-    return sum(0 < len(part) < len(tiles) for part in parts), len(column[0])
+    parts = [tiles.intersection(side) for side in (key.given, key.asked)]
+    return sum(0 < len(part) < len(tiles) for part in parts), len(joined(key.given))
 
 
-def name_of(key: Key, modalities: tuple[Modality, ...]) -> str:
+def name_of(key: FigureKey, modalities: tuple[Modality, ...]) -> str:
     """Name a column: "image | label" for a log p, "label → image" for what is generated."""
-    kind, *names = key
-    given, asked = (spoken(name, modalities) for name in names)
-    if likelihood(kind):
-        return f"{asked} | {given}" if names[0] else asked
-    name = f"{given} → {asked}" if names[1] else f"given {given}"
-    return f"{name}, {KINDS[kind].title}" if kind in BESIDE.values() else name
+    given, asked = (spoken(names, modalities) for names in (key.given, key.asked))
+    if likelihood(key.kind):
+        return f"{asked} | {given}" if key.given else asked
+    name = f"{given} → {asked}" if key.asked else f"given {given}"
+    return f"{name}, {KINDS[key.kind].title}" if key.kind in BESIDE.values() else name
 
 
 def explain(kind: Kind) -> str:
@@ -195,8 +193,9 @@ def honesty(records: list[Record], modalities: tuple[Modality, ...]) -> None:
     st.markdown("#### Is the posterior calibrated?")
     name = st.selectbox("Model", list(there), key="honest model", width=240)
     counts, bands, used = (there[name][key] for key in ("ranks", "rank_band", "used_latents"))
-    keys = sorted(counts, key=lambda key: usualness((key, ""), modalities))[:3]
-    shown = {spoken(key, modalities): key for key in counts if key in keys}
+    found = {key: FigureKey.parse("ranks", key) for key in counts}
+    keys = sorted(counts, key=lambda key: usualness(found[key], modalities))[:3]
+    shown = {spoken(found[key].given, modalities): key for key in counts if key in keys}
     st.container(key="pictures ranks").plotly_chart(
         ranks(
             {title: counts[key] for title, key in shown.items()},

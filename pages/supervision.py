@@ -61,7 +61,7 @@ def page() -> None:
         st.caption("The budgets are not equal: a curve that is lower may have been trained less.")
     st.markdown("#### In numbers")
     st.dataframe(table(points), hide_index=True)
-    offer_csv(points, f"supervision-{view.data}.csv")
+    offer_csv([vars(p) for p in points], f"supervision-{view.data}.csv")
 
 
 def passes(alone: int, labelled: int) -> str:

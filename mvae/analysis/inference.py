@@ -13,6 +13,7 @@ from torch import Tensor
 from mvae.batch import Batch
 from mvae.distributions.disagreement import disagreement
 from mvae.distributions.gaussian import Gaussian, conflict
+from mvae.evaluation.keys import joined
 from mvae.models.base import ExpertModel, noise
 
 __all__ = ["DRAWS", "Inference", "conflict_percentile", "infer", "percentile"]
@@ -189,7 +190,7 @@ def conflict_percentile(
     Returns:
         None where no quantiles are known for this evidence: it takes two modalities to disagree.
     """
-    key = "+".join(name for name in names if name in inference.evidence)
+    key = joined(name for name in names if name in inference.evidence)
     if key not in quantiles:
         return None
     if isinstance(inference.disagreement, float):

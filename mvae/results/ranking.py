@@ -101,5 +101,5 @@ def _paired(figure: Figure, record: Record, other: Record) -> float | None:
     if test.get("paired_with", {}).get(other.name) != weights:
         return None
     kind = test.get("paired", {}).get(SAME.get(figure.kind, figure.kind), {})
-    se: float | None = kind.get(figure.what, {}).get(other.name)
+    se: float | None = kind.get(str(figure.key), {}).get(other.name)
     return se

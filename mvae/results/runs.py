@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mvae.batch import Batch
 from mvae.checkpoint import CHECKPOINTS, Metrics, ModelConfig, load_config, load_metrics
+from mvae.evaluation.keys import FigureKey, count_of
 from mvae.evaluation.measures.base import conditioning_sets
 from mvae.evaluation.reliability import doubt
 from mvae.files import CheckpointError, read_if_there
@@ -19,11 +20,11 @@ from mvae.images.tiling import tiles
 from mvae.models.mvae import MVAE
 
 __all__ = [
-    "FEW",
     "Measured",
     "Record",
     "Spread",
     "Way",
+    "compared_by",
     "load_history",
     "measured",
     "runs",
@@ -31,8 +32,6 @@ __all__ = [
     "weight_of",
 ]
 
-#: With more modalities than this, their number stands for their names.
-FEW = 4
 #: What of a protocol may differ between figures that form a spread: when, by which versions and of
 #: which weights they were measured; and a count of samples, as each figure has its own.
 APART = {"date", "version", "weights_sha256", "command", "n_loglik"}
@@ -95,13 +94,13 @@ class Way:
     Args:
         config: of one of the runs; the others differ in the seed alone.
         seeds: of the runs.
-        figures: by name; of figures by several protocols those that most seeds share.
+        figures: by what they are of; of figures by several protocols those that most seeds share.
         evaluations: how often a step decodes each modality, for a sample.
     """
 
     config: ModelConfig
     seeds: tuple[int, ...]
-    figures: dict[str, Spread]
+    figures: dict[FigureKey, Spread]
     evaluations: dict[str, float]
 
 
@@ -152,62 +151,57 @@ def weight_of(config: ModelConfig) -> str:
     return ", ".join({f"{m.weight:g}": None for m in config.modalities if m.is_annotation})
 
 
-def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, Measured | None]:
-    """Return the figures that models are compared by; None for one that was not measured.
+def compared_by(config: ModelConfig) -> list[FigureKey]:
+    """List what the models of a data set are compared by, their joint likelihood first.
 
     Example:
         >>> from mvae.training.recipes import config_for
-        >>> list(measured(config_for("mnist", "mvae"), None))
-        ['log p(image, label)', 'image→label', 'label→image coherence', 'label→image diversity']
+        >>> for key in compared_by(config_for("mnist", "mvae")):
+        ...     print(key.kind, key)
+        loglik image+label
+        accuracy image->label
+        coherence label->image
+        diversity label->image
     """
-    names = [m.name for m in config.modalities]
-    images = [m.name for m, _, _ in tiles(config.modalities)]
-    exact = all(m.distribution.exact for m in config.modalities)
-    log_p = "log p" if exact else "score"
+    names = tuple(m.name for m in config.modalities)
+    images = tuple(m.name for m, _, _ in tiles(config.modalities))
+    annotations = [m for m in config.modalities if m.is_annotation]
+    sets = [s.given for s in conditioning_sets(Batch.empty(config.modalities))]
+    one, all_but_one = sets[1], sets[-2]
+    keys = [FigureKey("loglik", asked=sets[-1])]
+    if count_of(one):
+        keys.append(FigureKey("loglik", one, ("the next",)))
+        for m in annotations if len(annotations) == 1 else []:
+            keys += [FigureKey("accuracy", given, (m.name,)) for given in (one, all_but_one)]
+    elif not annotations:
+        keys += [FigureKey("predictive", (name,), names[:1]) for name in names[1:]]
     # The tiles of a picture are many names for one thing.
-    picture = images[0] if len(images) == 1 else "picture"
-    few = [picture] * bool(images) + [name for name in names if name not in images]
-    told = ", ".join(few) if len(few) <= FEW else f"{len(few)} modalities"
-    keys = [
-        conditioning_set.key
-        for conditioning_set in conditioning_sets(Batch.empty(config.modalities))
-    ]
-    one, all_but_one = keys[1], keys[-2]
-    wanted = {f"{log_p}({told})": ("loglik", keys[-1])}
-    named = [m for m in config.modalities if m.is_annotation]
-    if one not in names:  # conditioning sets are told apart by how many modalities are supplied
-        wanted[f"{log_p}(the next | one)"] = ("loglik", f"the next|{one}")
-        for m in named if len(named) == 1 else []:
-            wanted[f"one→{m.name}"] = ("accuracy", f"{one}->{m.name}")
-            wanted[f"all others→{m.name}"] = ("accuracy", f"{all_but_one}->{m.name}")
-    elif not named:
-        for name in names[1:]:
-            wanted[f"{log_p} of {names[0]} | {name}"] = ("predictive", f"{name}->{names[0]}")
-    for m in named if len(few) == 2 else []:
-        rest = next(name for name in few if name != m.name)
-        given = "+".join(name for name in names if name != m.name)
-        kind, said = "accuracy", ""
+    two = len(names) - len(images) + bool(images) == 2
+    for m in annotations if two else []:
+        kind = "accuracy"
         if m.kind == "tags":  # almost all tags are absent, so that most are right in any case
-            kind, said = "average_precision", " average precision"
+            kind = "average_precision"
         elif m.kind == "text" and not images:
-            kind, said = "bleu", " BLEU"
-        wanted[f"{rest}→{m.name}{said}"] = (kind, f"{given}->{m.name}")
+            kind = "bleu"
+        keys.append(FigureKey(kind, tuple(name for name in names if name != m.name), (m.name,)))
         if images:
-            back = f"{m.name}->{'+'.join(images)}"
-            if m.kind == "tags":
-                wanted[f"{m.name}→{picture}{said}"] = (kind, back)
-            wanted |= {
-                f"{m.name}→{picture} coherence": ("coherence", back),
-                f"{m.name}→{picture} diversity": ("diversity", back),
-            }
-    return {title: _figure(metrics, kind, what) for title, (kind, what) in wanted.items()}
+            back = (kind,) if m.kind == "tags" else ()
+            keys += [
+                FigureKey(each, (m.name,), images) for each in (*back, "coherence", "diversity")
+            ]
+    return keys
 
 
-def _figure(metrics: Metrics | None, kind: str, what: str) -> Measured | None:
-    x = metrics.test.get(kind, {}).get(what) if metrics else None
+def measured(config: ModelConfig, metrics: Metrics | None) -> dict[FigureKey, Measured | None]:
+    """Return the figures that models are compared by; None for one that was not measured."""
+    return {key: _figure(metrics, key) for key in compared_by(config)}
+
+
+def _figure(metrics: Metrics | None, key: FigureKey) -> Measured | None:
+    x = metrics.test.get(key.kind, {}).get(str(key)) if metrics else None
     if metrics is None or x is None:
         return None
-    return Measured(x["mean"], x["se"], x["n"], doubt(kind, x, metrics.protocol))
+    return Measured(x["mean"], x["se"], x["n"], doubt(key.kind, x, metrics.protocol))
 
 
 def ways_to_train(found: Iterable[Record]) -> list[Way]:
@@ -225,16 +219,16 @@ def _way(group: list[Record]) -> Way:
     group = sorted(group, key=lambda run: run.config.training.seed)
     tables = [(run, measured(run.config, run.metrics)) for run in group]
     figures = {}
-    for title in tables[0][1]:
+    for key in compared_by(group[0].config):
         alike: dict[str, dict[int, Measured]] = {}
         for run, table in tables:
-            x = table[title]
+            x = table[key]
             if x is not None and not x.doubt:
                 protocol = _protocol(run) | {"n of the figure": x.n}
-                key = json.dumps(protocol, sort_keys=True)
-                alike.setdefault(key, {})[run.config.training.seed] = x
+                same = json.dumps(protocol, sort_keys=True)
+                alike.setdefault(same, {})[run.config.training.seed] = x
         if alike:
-            figures[title] = _spread(max(alike.values(), key=len))
+            figures[key] = _spread(max(alike.values(), key=len))
     counted = [run.metrics.test.get("decoder_evaluations", {}) for run in group if run.metrics]
     return Way(
         config=group[0].config,

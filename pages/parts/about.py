@@ -8,21 +8,22 @@ import streamlit as st
 
 from mvae.checkpoint import Metrics, ModelConfig
 from mvae.data import DATASETS
+from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.reliability import DISTRUSTED
 from mvae.files import CheckpointError
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
-from mvae.results.runs import FEW, Record, measured
+from mvae.results.runs import Record, measured
 from pages.parts.loading import load, metrics_of
-from pages.parts.measured import IN_PARENTHESES, figure_cell
+from pages.parts.measured import IN_PARENTHESES, figure_cell, title_of, titled
 from pages.parts.plain import code, plain
-from pages.parts.sentences import described, listing, told, with_error
+from pages.parts.sentences import FEW, described, listing, told, with_error
 from pages.parts.view import View
 
 __all__ = ["about", "reached", "show_limitations"]
 
-#: Ends of the titles of figures that stand beside each other on other pages.
-ELSEWHERE = ("coherence", "diversity")
+#: Kinds of figures that other pages show: likelihoods, and two that stand beside each other.
+ELSEWHERE = ("loglik", "predictive", "coherence", "diversity")
 
 #: What of the protocol bears on figures that may be shown, by their kind.
 PROTOCOL = {
@@ -63,8 +64,9 @@ def show_limitations(view: View, config: ModelConfig) -> None:
 
 def apart(config: ModelConfig, metrics: Metrics | None) -> str:
     """Say how far what is decoded from one latent of the prior fits together."""
-    images = "+".join(m.name for m, _, _ in tiles(config.modalities))
-    figure = metrics.test.get("coherence", {}).get(f"->{images}") if metrics else None
+    images = tuple(m.name for m, _, _ in tiles(config.modalities))
+    key = FigureKey("coherence", (), images)
+    figure = metrics.test.get(key.kind, {}).get(str(key)) if metrics else None
     if figure is None:
         return ""
     named = [m.name for m in config.modalities if m.is_annotation]
@@ -83,15 +85,17 @@ def reached(name: str, records: Sequence[Record]) -> str:
     """
     tables = {run.name: measured(run.config, run.metrics) for run in records}
     found = []
-    for title, x in tables.get(name, {}).items():
-        if x is None or title.startswith(("log p", "score")) or title.endswith(ELSEWHERE):
+    modalities = next((run.config.modalities for run in records if run.name == name), ())
+    for key, x in tables.get(name, {}).items():
+        if x is None or key.kind in ELSEWHERE:
             continue
-        others = {n: y for n, table in tables.items() if (y := table.get(title)) and not y.doubt}
+        others = {n: y for n, table in tables.items() if (y := table.get(key)) and not y.doubt}
         if x.doubt or not others:
             continue
         best = max(others, key=lambda n: others[n].mean)
         theirs = with_error(others[best].mean, others[best].se)
         rank = "" if best == name else f" ({plain(best)}: {theirs})"
+        title = title_of(key, modalities)
         found.append(f"{plain(title)} {with_error(x.mean, x.se)}{rank or ', the best here'}")
     return f"Measured on the test split: {'; '.join(found)}." if found else ""
 
@@ -127,7 +131,7 @@ def show_figures(view: View, config: ModelConfig) -> None:
             f"{code(f'python -m mvae evaluate {view.data}/{view.model}')} makes them."
         )
         return
-    found = measured(config, metrics)
+    found = titled(config, metrics)
     st.dataframe(
         [
             {"measured": title, "test split": figure_cell(x)}

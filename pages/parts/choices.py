@@ -39,11 +39,11 @@ def choose_kind(view: View, name: str, titles: Mapping[str, str], kinds: Collect
     return kind
 
 
-def offer_csv(rows: Sequence[Any], file_name: str) -> None:
-    """Offer dataclasses of one kind as a CSV file, which is written when somebody asks for it."""
+def offer_csv(rows: Sequence[Mapping[str, Any]], file_name: str) -> None:
+    """Offer rows of a table as a CSV file, which is written when somebody asks for it."""
     st.download_button(
         "Table (CSV)",
-        lambda: pd.DataFrame([vars(row) for row in rows]).to_csv(index=False).encode(),
+        lambda: pd.DataFrame(rows).to_csv(index=False).encode(),
         file_name=file_name,
         mime="text/csv",
         on_click="ignore",

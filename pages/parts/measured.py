@@ -1,17 +1,63 @@
-"""A measured figure in a cell of text, with its error and n."""
+"""Measured figures as text: their titles, and cells with error and n."""
 
 from __future__ import annotations
 
-from mvae.evaluation.reliability import DISTRUSTED, EARLIER
-from mvae.results.runs import Measured, Spread
-from pages.parts.sentences import with_error
+from collections.abc import Sequence
 
-__all__ = ["IN_PARENTHESES", "figure_cell", "spread_cell"]
+from mvae.checkpoint import Metrics, ModelConfig
+from mvae.evaluation.keys import FigureKey, count_of
+from mvae.evaluation.reliability import DISTRUSTED, EARLIER
+from mvae.images.tiling import tiles
+from mvae.modality import Modality
+from mvae.results.figures import KINDS, kind_of
+from mvae.results.runs import Measured, Spread, measured
+from pages.parts.sentences import FEW, with_error
+
+__all__ = ["IN_PARENTHESES", "figure_cell", "spread_cell", "title_of", "titled"]
 
 #: What stands in a cell without a figure.
 NOTHING = "—"
 #: What is said below a table that has figures in parentheses.
 IN_PARENTHESES = f"In parentheses: no result, as {DISTRUSTED}."
+
+
+def title_of(key: FigureKey, modalities: Sequence[Modality]) -> str:
+    """Write what a figure is of as the title of its column.
+
+    Example:
+        >>> from mvae.data import DATASETS
+        >>> mnist, views = DATASETS["mnist"].modalities, DATASETS["views"].modalities
+        >>> title_of(FigureKey("coherence", ("label",), ("image",)), mnist)
+        'label→image coherence'
+        >>> title_of(FigureKey("loglik", (), ("image", "label")), mnist)
+        'log p(image, label)'
+        >>> title_of(FigureKey("loglik", ("1 of 7",), ("the next",)), views)
+        'log p(the next | one)'
+    """
+    given, asked = (_several(names, modalities) for names in (key.given, key.asked))
+    log_p = kind_of("loglik", modalities).title
+    if key.kind == "loglik":
+        return f"{log_p}({asked} | {given})" if given else f"{log_p}({asked})"
+    if key.kind == "predictive":
+        return f"{log_p} of {asked} | {given}"
+    return f"{given}→{asked}" + ("" if key.kind == "accuracy" else f" {KINDS[key.kind].title}")
+
+
+def _several(names: tuple[str, ...], modalities: Sequence[Modality]) -> str:
+    """Write names of modalities, or of many how many they are; the tiles of a picture are one."""
+    count = count_of(names)
+    if count and count[0] < len(modalities):
+        return {1: "one", len(modalities) - 1: "all others"}.get(count[0], names[0])
+    names = tuple(m.name for m in modalities) if count else names
+    images = [m.name for m, _, _ in tiles(modalities)]
+    if len(images) > 1 and {*images} <= {*names}:
+        names = ("picture", *(name for name in names if name not in images))
+    return ", ".join(names) if len(names) <= FEW else f"{len(names)} modalities"
+
+
+def titled(config: ModelConfig, metrics: Metrics | None) -> dict[str, Measured | None]:
+    """Return the figures that models are compared by, by their titles."""
+    return {title_of(key, config.modalities): x for key, x in measured(config, metrics).items()}
 
 
 def figure_cell(x: Measured | None) -> str:

@@ -98,7 +98,9 @@ def behind(place: Place, digits: int) -> str:
 
     Example:
         >>> from mvae.results.ranking import Difference
-        >>> figure = Figure("mvae", "loglik", "a", "", "a", -71.0, 0.2, 1000, 0, "", "")
+        >>> from mvae.evaluation.keys import FigureKey
+        >>> key = FigureKey("loglik", asked=("a",))
+        >>> figure = Figure("mvae", key, -71.0, 0.2, 1000, 0, "", "")
         >>> behind(Place(figure, Difference(-0.913, 0.0571, True), False), 2)
         '−0.91 ± 0.06'
         >>> behind(Place(figure, Difference(-0.2, 0.31, False), True), 2)
@@ -193,12 +195,12 @@ def _crossed(places: list[Place], records: Mapping[str, Record]) -> list[str]:
 def _by_chance(columns: Columns, records: Mapping[str, Record]) -> dict[str, float]:
     """Return what a random ranking is expected to reach, by column."""
     return {
-        name: metrics.test["average_precision_chance"][place.figure.what]["mean"]
+        name: metrics.test["average_precision_chance"][str(place.figure.key)]["mean"]
         for name, places in columns.items()
         for place in places
         if place.figure.kind == "average_precision"
         and (metrics := records[place.figure.model].metrics)
-        and place.figure.what in metrics.test.get("average_precision_chance", {})
+        and str(place.figure.key) in metrics.test.get("average_precision_chance", {})
     }
 
 

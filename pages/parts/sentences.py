@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mvae.analysis.inference import Inference, conflict_percentile
 from mvae.distributions.disagreement import UNUSUAL
+from mvae.evaluation.keys import joined
 from mvae.kinds.tokens import decode
 from mvae.modality import Modality
 from pages.parts.manual_values import is_attribute
@@ -32,7 +33,7 @@ __all__ = [
 
 #: So many modalities are named in a headline; of more it is said how many they are.
 NAMED = 7
-#: So many tags or attributes that are inferred are named in a headline.
+#: So many things are named; of more it is said how many they are.
 FEW = 4
 #: What a number of nats says, of the two that stand beside each other.
 NATS = (
@@ -190,7 +191,7 @@ def agreement(inference: Inference, test: Mapping[str, Any]) -> str:
             "sharp and wrong."
         )
     usual = f"{these} are no more in conflict than usual."
-    detects = test.get("detects", {}).get("+".join(n for n in names if n in inference.evidence), {})
+    detects = test.get("detects", {}).get(joined(n for n in names if n in inference.evidence), {})
     noticed = [f"a wrong {plain(name)} in {100 * x['mean']:.0f} %" for name, x in detects.items()]
     if not noticed:
         return usual

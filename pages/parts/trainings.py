@@ -9,7 +9,7 @@ from itertools import pairwise
 from mvae.checkpoint import ModelConfig
 from mvae.models.mvae import MVAE
 from mvae.results.runs import Measured, Record, measured, weight_of
-from pages.parts.measured import figure_cell
+from pages.parts.measured import figure_cell, title_of
 from pages.parts.plain import plain
 from pages.parts.sentences import listing
 
@@ -60,8 +60,9 @@ def figures_of(run: Record) -> dict[str, Measured | None]:
     bounds = run.metrics.test.get("elbo", {}) if run.metrics else {}
     x = bounds.get(label.name)
     elbo = None if x is None else Measured(x["mean"], x["se"], x["n"], "")
-    across = list(measured(run.config, run.metrics).items())[1:]
-    return {f"ELBO of the {label.name}": elbo, **dict(across)}
+    _, *across = measured(run.config, run.metrics).items()
+    titles = {title_of(key, run.config.modalities): x for key, x in across}
+    return {f"ELBO of the {label.name}": elbo, **titles}
 
 
 def table(found: Sequence[Record], shown: Sequence[str]) -> list[dict[str, object]]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mvae import checkpoint
+from mvae.evaluation.keys import FigureKey
 from mvae.modality import Modality
 from mvae.results.figures import Figure
 from pages.parts import loading
@@ -129,8 +130,8 @@ def test_names_that_are_written_into_sentences_are_letters():
 
 
 FIGURE = {
-    **{"kind": "loglik", "model": HOSTILE, "given": "", "asked": "", "mean": 0.0, "se": 1.0},
-    **{"n": 1, "unreliable": None, "how": HOSTILE, "what": HOSTILE, "doubt": ""},
+    **{"model": HOSTILE, "key": FigureKey("loglik", asked=(HOSTILE,)), "mean": 0.0, "se": 1.0},
+    **{"n": 1, "unreliable": None, "how": HOSTILE, "doubt": ""},
 }
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.accuracy import agreement, told
+from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.measures.base import SOME, ConditioningSet, EvaluationContext, Measure, figure
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.modality import Modality
@@ -42,9 +43,9 @@ class Accuracy(Measure):
         by_number: dict[str, list[Tensor]] = {}
         for m, conditioning_set in asked(context):
             right = cache.of(f"accuracy {key(context, m, conditioning_set)}")["value"]
-            given = set(conditioning_set.key.split("+")) - {""}
+            given = {*conditioning_set.given}
             if conditioning_set.key and (~right.isnan()).sum() > 1:
-                found[f"{conditioning_set.key}->{m.name}"] = figure(right)
+                found[str(FigureKey("accuracy", conditioning_set.given, (m.name,)))] = figure(right)
             if m == context.label and given <= {*context.images}:
                 by_number.setdefault(str(len(given)), []).append(right)
         result: dict[str, Any] = {"accuracy": found} if found else {}
@@ -88,7 +89,8 @@ def asked(context: EvaluationContext) -> Iterator[tuple[Modality, ConditioningSe
 
 def key(context: EvaluationContext, m: Modality, conditioning_set: ConditioningSet) -> str:
     """Name a step; where there is one label its name goes without saying."""
-    return conditioning_set.key if m == context.label else f"{conditioning_set.key}->{m.name}"
+    asked = () if m == context.label else (m.name,)
+    return str(FigureKey("accuracy", conditioning_set.given, asked))
 
 
 @torch.no_grad()

@@ -143,7 +143,7 @@ def probe(
     train = context.train()
     some = train[torch.randperm(len(train), generator=generator)[:LEARNED]]
     rows = torch.arange(len(some)) % len(conditioning_set.supplied)
-    learned = ConditioningSet(conditioning_set.key, conditioning_set.supplied[rows]).of(some)
+    learned = ConditioningSet(conditioning_set.given, conditioning_set.supplied[rows]).of(some)
     return {
         "value": linear_probe(model, learned, conditioning_set.of(context.test), context.label.name)
     }

@@ -13,6 +13,7 @@ from mvae.batch import Batch
 from mvae.distributions.disagreement import UNUSUAL, disagreement
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.cost import decoder_evaluations
+from mvae.evaluation.keys import joined
 from mvae.evaluation.measures.base import FEW, EvaluationContext, Measure, figure, subsets_of
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.base import ExpertModel
@@ -70,7 +71,7 @@ def measure_noticed(context: EvaluationContext, generator: torch.Generator) -> d
     """Return what is noticed as a step's results."""
     assert isinstance(context.model, ExpertModel)
     found = noticed(context.model, context.test, generator)
-    return {f"{'+'.join(subset)}{WRONG}{name}": hits for (subset, name), hits in found.items()}
+    return {f"{joined(subset)}{WRONG}{name}": hits for (subset, name), hits in found.items()}
 
 
 @torch.no_grad()
@@ -80,7 +81,7 @@ def disagreement_quantiles(model: ExpertModel, batch: Batch) -> dict[str, Tensor
     experts = model.experts(batch)
     levels = torch.linspace(0, 1, QUANTILES, dtype=torch.float64)
     return {
-        "+".join(subset): disagreement(experts, batch.mask([subset])[0])
+        joined(subset): disagreement(experts, batch.mask([subset])[0])
         .among.double()
         .quantile(levels)
         for subset in subsets_of(batch.names, smallest=2)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.frechet import features, pseudo_values
+from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.measures.base import SOME, ConditioningSet, EvaluationContext, Measure, Scored
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.images.tiling import completed
@@ -42,7 +43,8 @@ class Frechet(Measure):
         found = {}
         for conditioning_set in context.conditioning_sets:
             if result := cache.of(f"frechet {conditioning_set.key}"):
-                key = f"{conditioning_set.key}->{'+'.join(missing(context, conditioning_set))}"
+                asked = tuple(missing(context, conditioning_set))
+                key = str(FigureKey("frechet", conditioning_set.given, asked))
                 each = result["value"]
                 error = each.std().item() / len(each) ** 0.5
                 found[key] = Scored(

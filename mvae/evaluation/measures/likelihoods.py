@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mvae.evaluation.adaptive import FEW_LATENTS
 from mvae.evaluation.importance import LogLikelihood
+from mvae.evaluation.keys import FigureKey, joined
 from mvae.evaluation.log_likelihood import (
     ESTIMATOR,
     direction_log_likelihood,
@@ -79,12 +80,12 @@ class Likelihoods(Measure):
             size = len(several) * ROWS * context.k // 500 + 1
             yield Step(TOGETHER, part, size, partial(score, context, several, rows))
         if isinstance(context.model, CVAE):
-            for _, wanted, evidence in conditionals(context):
-                if "+" not in wanted:
+            for _, key in conditionals(context):
+                if len(key.asked) == 1:
                     for part, rows in enumerate(context.parts(context.n, ROWS)):
-                        run = partial(score_direction, context, wanted, rows)
+                        run = partial(score_direction, context, key.asked[0], rows)
                         size = ROWS * context.k // 500 + 1
-                        yield Step(f"log p {wanted}|{evidence}", part, size, run)
+                        yield Step(f"log p {key}", part, size, run)
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Give loglik, elbo, the variance of the log weights, and loglik_above the reference."""
@@ -138,9 +139,8 @@ def estimates(context: EvaluationContext, cache: StepCache) -> dict[str, dict[st
     """Give value and k̂ of the scored samples, for each subset and each conditional."""
     found: dict[str, dict[str, Tensor]] = {}
     together = cache.of(TOGETHER)
-    for key in [s.key for s in context.conditioning_sets] + [
-        f"{wanted}|{given}" for _, wanted, given in conditionals(context)
-    ]:
+    keys = [s.key for s in context.conditioning_sets]
+    for key in [*keys, *(str(conditional) for _, conditional in conditionals(context))]:
         apart = {name: together.get(f"{key} {name}") for name in ("value", "k_hat", "variance")}
         # Where labels are all there is, there are more draws for each of their values.
         each = cache.of(f"log p {key}") or {n: x for n, x in apart.items() if x is not None}
@@ -149,12 +149,12 @@ def estimates(context: EvaluationContext, cache: StepCache) -> dict[str, dict[st
     if not isinstance(context.model, BoltzmannModel):
         return found
     differences = {
-        f"{wanted}|{given}": {
+        str(key): {
             "value": found[both]["value"] - found[given]["value"],
             "k_hat": torch.maximum(found[both]["k_hat"], found[given]["k_hat"]),
         }
-        for both, wanted, given in conditionals(context)
-        if both in found and given in found
+        for both, key in conditionals(context)
+        if both in found and (given := joined(key.given)) in found
     }  # in which log Z cancels out
     return normalised(found, cache) | differences
 
@@ -171,14 +171,21 @@ def difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict
     return judged(ours["value"][:rows] - theirs["value"][:rows], worse)
 
 
-def conditionals(context: EvaluationContext) -> list[tuple[str, str, str]]:
-    """List joint, wanted and given: every split of all modalities in two; with many, one more."""
-    keys = [s.key for s in context.conditioning_sets]
+def conditionals(context: EvaluationContext) -> list[tuple[str, FigureKey]]:
+    """List all log p(x_A|x_B), and the keys of their joint evidence.
+
+    That is every split of all modalities in two; of many modalities, one more of them.
+    """
+    sets = context.conditioning_sets
     if len(context.test.names) > FEW:
-        return [(after, "the next", before) for before, after in pairwise(keys[1:])]
+        return [
+            (after.key, FigureKey("loglik", before.given, ("the next",)))
+            for before, after in pairwise(sets[1:])
+        ]
+    names = context.test.names
     return [
-        (keys[-1], "+".join(n for n in context.test.names if n not in given.split("+")), given)
-        for given in keys[1:-1]
+        (sets[-1].key, FigureKey("loglik", s.given, tuple(n for n in names if n not in s.given)))
+        for s in sets[1:-1]
     ]
 
 
@@ -219,9 +226,9 @@ def score(
     evidence = {s.key: s[rows].of(test) for s in several}
     alike = {key: x for key, e in evidence.items() if (x := posteriors_alike(context, e))}
     pairs = {
-        (both, given): f"{wanted}|{given}"
-        for both, wanted, given in conditionals(context)
-        if both in evidence and given in evidence
+        (both, given): str(key)
+        for both, key in conditionals(context)
+        if both in evidence and (given := joined(key.given)) in evidence
     }
     found = subset_log_likelihoods(context.model, evidence, pairs, context.k, context.seed, alike)
     every = torch.arange(len(test))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.measures.base import ConditioningSet, EvaluationContext, Measure, figure
 from mvae.evaluation.retrieval import average_precision, expected_by_chance
 from mvae.evaluation.step_cache import Step, StepCache
@@ -39,19 +40,19 @@ class Retrieval(Measure):
         for m, conditioning_set in context.told("tags"):
             size = context.draws * context.steps // 4
             run = partial(find_tags, context, m, conditioning_set)
-            yield Step(f"tags {conditioning_set.key}->{m.name}", 0, size, run)
+            yield Step(f"tags {key_of(conditioning_set.given, m.name)}", 0, size, run)
         for m, wanted in sought(context):
             run = partial(find_others, context, m, wanted)
-            yield Step(f"by tags {m.name}->{wanted}", 0, context.draws * context.steps, run)
+            size = context.draws * context.steps
+            yield Step(f"by tags {key_of((m.name,), wanted)}", 0, size, run)
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return the mean over tags or queries, and what a random ranking is expected to reach."""
         found, chance = {}, {}
-        keys = {f"{s.key}->{m.name}": f"tags {s.key}->{m.name}" for m, s in context.told("tags")}
-        keys |= {f"{m.name}->{t}": f"by tags {m.name}->{t}" for m, t in sought(context)}
-        for key, what in keys.items():
-            result = cache.of(what)
-            if result:
+        steps = {key_of(s.given, m.name): "tags" for m, s in context.told("tags")}
+        steps |= {key_of((m.name,), wanted): "by tags" for m, wanted in sought(context)}
+        for key, step in steps.items():
+            if result := cache.of(f"{step} {key}"):
                 found[key] = figure(result["value"])
                 chance[key] = figure(result["chance"])
         return {"average_precision": found, "average_precision_chance": chance} if found else {}
@@ -68,6 +69,11 @@ class Retrieval(Measure):
             f"{context.draws} draws of what is hidden; by chance: the expectation over all orders, "
             "averaged over the tags or queries"
         }
+
+
+def key_of(given: tuple[str, ...], asked: str) -> str:
+    """Return what is given and asked, by which steps and figures are called."""
+    return str(FigureKey("average_precision", given, (asked,)))
 
 
 def sought(context: EvaluationContext) -> Iterator[tuple[Modality, str]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mvae.distributions.autoregressive import said
 from mvae.evaluation.accuracy import told
+from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.measures.accuracy import TEXTS
 from mvae.evaluation.measures.base import (
     SOME,
@@ -46,18 +47,17 @@ class TextQuality(Measure):
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Say the texts of some samples in parts."""
         for m, conditioning_set in context.told("text"):
+            key = FigureKey("bleu", conditioning_set.given, (m.name,))
             for part, rows in enumerate(context.parts(SOME)):
                 run = partial(say, context, m, conditioning_set, rows, part)
-                yield Step(
-                    f"texts {conditioning_set.key}->{m.name}", part, TEXTS * context.steps, run
-                )
+                yield Step(f"texts {key}", part, TEXTS * context.steps, run)
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Score what was said, with standard errors by drawing the samples anew."""
         result: dict[str, Any] = {}
         for m, conditioning_set in context.told("text"):
-            done = cache.of(f"texts {conditioning_set.key}->{m.name}")
-            key = f"{conditioning_set.key}->{m.name}"
+            key = str(FigureKey("bleu", conditioning_set.given, (m.name,)))
+            done = cache.of(f"texts {key}")
             result.setdefault("per_token", {})[key] = figure(done["per_token"])
             known = [decode(x, m) for x in context.test.values[m.name][: len(done["said"])]]
             found = [decode(x, m) for x in done["said"]]

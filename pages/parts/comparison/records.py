@@ -11,11 +11,12 @@ from mvae import checkpoint
 from mvae.checkpoint import ModelConfig
 from mvae.files import CheckpointError
 from mvae.models.base import MultimodalModel
-from mvae.results.runs import FEW, Way, load_history, measured, ways_to_train, weight_of
+from mvae.results.runs import Way, compared_by, load_history, ways_to_train, weight_of
 from pages.parts.loading import files_of, metrics_of, records_of
-from pages.parts.measured import IN_PARENTHESES, figure_cell, spread_cell
+from pages.parts.measured import IN_PARENTHESES, figure_cell, spread_cell, title_of, titled
 from pages.parts.plain import plain
 from pages.parts.plots import curves
+from pages.parts.sentences import FEW
 from pages.parts.versions import kept, stamps
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
@@ -51,7 +52,7 @@ def records(
             }
             | {
                 title: figure_cell(x)
-                for title, x in measured(config, metrics_of(dataset, name)).items()
+                for title, x in titled(config, metrics_of(dataset, name)).items()
             }
             | {CANNOT: " ".join(sentences(model))}
         )
@@ -166,8 +167,8 @@ def _row(way: Way) -> dict[str, str | int]:
         "epochs": way.config.training.epochs,
         "seeds": len(way.seeds),
         **{
-            title: spread_cell(way.figures.get(title), len(way.seeds))
-            for title in measured(way.config, None)
+            title_of(key, way.config.modalities): spread_cell(way.figures.get(key), len(way.seeds))
+            for key in compared_by(way.config)
         },
         "decodings": decodings(way.evaluations),
     }
