@@ -60,7 +60,7 @@ def page() -> None:
 
     left, right = st.columns([1.15, 3.2], gap="medium")
     with left:
-        evidence_column(view, modalities, samples, colours)
+        evidence_column(view, modalities, samples, sample, colours)
     classifier = naming(view.data, pinned)
     with right:
         choose(view, names)

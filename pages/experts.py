@@ -46,7 +46,7 @@ def page() -> None:
 
     left, right = st.columns([1.15, 3], gap="medium")
     with left:
-        evidence_column(view, config.modalities, samples, colours)
+        evidence_column(view, config.modalities, samples, sample, colours)
     with right:
         plane = plane_of(view.data, view.model, view.plane)
         decoders = decoders_path(view.data, view.model)

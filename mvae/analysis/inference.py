@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mvae.batch import Batch
 from mvae.distributions.disagreement import disagreement
-from mvae.distributions.gaussian import Gaussian, conflict
+from mvae.distributions.gaussian import Gaussian, Product, conflict
 from mvae.evaluation.keys import joined
 from mvae.models.base import ExpertModel, noise
 
@@ -127,7 +127,7 @@ def infer(
 
     experts = model.experts(batch)
     products = model.product(experts, masks)
-    product = model.product(experts, masks[-1])
+    product = Product(products.posterior[-1], products.shares[-1], products.present[-1])
     entropies = products.posterior.entropy()  # (S, B)
     q = product.posterior
     shares = dict(zip(("prior", *batch.names), product.shares, strict=True))
