@@ -25,10 +25,10 @@ def choose_kind(view: View, name: str, titles: Mapping[str, str], kinds: Collect
     """
     there = [kind for kind in titles if kind in kinds]
     wanted = getattr(view, name)
-    kind: str = st.pills(
+    kind = st.pills(
         "Figure",
         there,
-        format_func=titles.get,
+        format_func=titles.__getitem__,
         key=name,
         required=True,
         on_change=follow(
@@ -36,6 +36,7 @@ def choose_kind(view: View, name: str, titles: Mapping[str, str], kinds: Collect
         ),
         label_visibility="collapsed",
     )
+    assert kind is not None  # as one is required
     return kind
 
 

@@ -28,7 +28,7 @@ __all__ = [
 def checkpoints_for(scene: Scene) -> list[tuple[str, str]]:
     """Find the first data set with a model of each objective that fits a scene, in that order."""
     for data, names in checkpoint.available(checkpoint.CHECKPOINTS).items():
-        fitting = {}
+        fitting: dict[str, tuple[str, str]] = {}
         for name in names:
             try:
                 config = checkpoint.load_config(checkpoint.CHECKPOINTS / data / name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -39,7 +41,7 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
     """
     models = dict.fromkeys(place.figure.model for places in columns.values() for place in places)
     rows = {name: _budget(view, name, records[name]) for name in models}
-    config: dict[str, object] = {
+    config: dict[str, Any] = {
         "model": st.column_config.LinkColumn("model", display_text=r"models=([^,&]*)", pinned=True),
         "λ": st.column_config.TextColumn("λ", help="weight of what is said in words in training"),
         NOTE: st.column_config.TextColumn(NOTE, width=210),
@@ -76,13 +78,18 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
         table = table.drop(columns="seed")
     if NOTE in table and not all(table[NOTE]):  # of few rows it need not stand before the figures
         table = table[[*table.columns.drop(NOTE), NOTE]]
-    counts = [name for name in table.columns if name.startswith("k̂ ")]
+    counts: list[Hashable] = [name for name in table.columns if name.startswith("k̂ ")]
     style = table.style.format("{:.0f}", subset=counts, na_rep="—")
     for (model, name), text in cells.items():
-        style = style.format(lambda _, text=text: text, subset=(model, name))
+        style = style.format(partial(_instead, text), subset=(model, name))
     for model, name in greyed:
         style = style.map(lambda _: GREY, subset=(model, name))
     st.dataframe(style, column_config=config, hide_index=True, placeholder="—")
+
+
+def _instead(text: str, _: object) -> str:
+    """Write a text whatever the value is."""
+    return text
 
 
 #: How differences come about.

@@ -156,14 +156,14 @@ def headline(inference: Inference) -> str:
     """Return what is inferred, how sharp the posterior is, and what the last modality changed."""
     if not inference.evidence:
         return "Given nothing, the posterior is the prior: anything the model knows may follow."
-    total = inference.sharpness[-1]
+    total = float(inference.sharpness[-1])
     reads = inferred(inference)
     sentence = f"Given {told(inference.evidence)}" + (
         f" it reads {reads}. The" if reads else ", the"
     )
     sentence += f" posterior is **{nats(total)} nats** sharper than the prior"
     if len(inference.evidence) > 1:
-        brought = total - inference.sharpness[-2]
+        brought = total - float(inference.sharpness[-2])
         last = plain(inference.evidence[-1])
         sentence += f"; **{last}**, supplied last, brought **{nats(brought)}** of them"
     return sentence + "."

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from mvae import checkpoint
+from mvae.analysis.theory import Best
 from mvae.checkpoint import load_config
 from mvae.errors import InputError
 from mvae.files import CheckpointError
@@ -109,7 +110,7 @@ class View:
     shade: str = ""
     picture: str = ""
     pair: str = "linear"
-    best: str = "reverse"
+    best: Best = "reverse"
     noise: int = 10
     method: str = "sub-sampled"
     count: int = 2

@@ -56,7 +56,7 @@ def shades(modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Shade]
 def nearest_samples(chart: MapOfLatents, mean: Tensor, count: int, but: int | None) -> Tensor:
     """List the samples whose means, given all modalities, are nearest in all D dimensions."""
     known = chart.pool.posteriors.mean[chart.pool.rows[-1]]
-    distances = (known - mean).norm(dim=-1)
+    distances: Tensor = (known - mean).norm(dim=-1)
     if but is not None:
         distances[but] = torch.inf  # an example is no neighbour of itself
     return distances.argsort(stable=True)[:count]
