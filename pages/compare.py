@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from mvae.analysis.comparison import DRAWS, Answer
+from mvae.analysis.comparison import Answer
+from mvae.analysis.inference import DRAWS
 from mvae.checkpoint import ModelConfig
 from mvae.evaluation.classifier import Classifier
 from mvae.files import CheckpointError

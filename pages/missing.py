@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from mvae.analysis.comparison import FEW_LABELS
 from mvae.evaluation.keys import count_of, joined
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
@@ -29,9 +30,6 @@ RIGHT = "right or coherent"
 
 #: How to read conditioning sets that are told apart by what is supplied.
 LINKED = " ● stands for what is supplied. A click on a cell opens that conditioning set on Experts."
-
-#: With more labels than this, their mean stands for them.
-MANY = 4
 
 STYLE = """<style>
 .missing { overflow-x: auto; }
@@ -116,7 +114,7 @@ def table_of(found: list[Figure], shown: str, modalities: tuple[Modality, ...]) 
             asked = joined(f.key.asked) or "posterior"
             if f.kind in ("coherence", BESIDE["coherence"]):
                 asked = "the rest of the picture" if tiled else spoken(f.key.asked, modalities)
-            elif asked in labels and len(labels) > MANY:
+            elif asked in labels and len(labels) > FEW_LABELS:
                 asked = f"{len(labels)} labels"
             cells.setdefault((f.key.given, asked), []).append(f)
     return {key: mean_of(each) for key, each in cells.items()}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from mvae.analysis.inference import DRAWS
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
@@ -21,12 +22,12 @@ from mvae.kinds.tokens import tally
 from mvae.modality import Modality
 from mvae.models.base import LatentModel, MultimodalModel, noise
 
-__all__ = ["DRAWS", "SHOWN", "Answer", "answer", "differences"]
+__all__ = ["FEW_LABELS", "SHOWN", "Answer", "answer", "differences"]
 
-#: Draws of what is hidden behind every number, and how many of them are shown as pictures.
-DRAWS, SHOWN = 64, 5
+#: How many of the draws are shown as pictures.
+SHOWN = 5
 #: With more labels than this, one number stands for all of them.
-FEW = 4
+FEW_LABELS = 4
 
 
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ def _scores(
     def of_those_that_have(m: Modality, x: Tensor) -> Tensor:
         return x.masked_fill(~sample.there(m.name), torch.nan)
 
-    for m in labels if len(labels) <= FEW else ():
+    for m in labels if len(labels) <= FEW_LABELS else ():
         own = sample.filled(m.name)
         name = f"{m.name} {m.category(int(own[0]))}" if len(sample) == 1 else m.name
         scores[f"p({name})"] = (
@@ -236,7 +237,7 @@ def _scores(
             if m.name in means
             else None
         )
-    if len(labels) > FEW:
+    if len(labels) > FEW_LABELS:
         right = [
             of_those_that_have(
                 m, (means[m.name].mean(0).argmax(-1) == sample.filled(m.name)).double()
@@ -257,7 +258,7 @@ def _scores(
         return f"log p({of})" if exact else f"score of {of}"
 
     hidden = [m for m in known if m.name not in supplied]
-    many = [m for m in hidden if m.kind == "label"] if len(labels) > FEW else []
+    many = [m for m in hidden if m.kind == "label"] if len(labels) > FEW_LABELS else []
     for m in hidden:
         if m not in many:
             scores[title(m.name, m.distribution.exact)] = log_p(m)

@@ -18,6 +18,7 @@ from pages.parts.manual_values import is_attribute
 from pages.parts.plain import plain
 
 __all__ = [
+    "FEW",
     "NATS",
     "about_conflict",
     "agreement",

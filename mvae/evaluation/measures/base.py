@@ -35,8 +35,8 @@ __all__ = [
 #: Samples of a part: a few seconds of importance weighting with K = 1,000; and of a part where
 #: draws cost much and conditioning sets are many.
 ROWS, FEW_ROWS = 250, 50
-#: With more modalities than this, how many are supplied stands for which.
-FEW = 5
+#: Up to so many modalities every subset is a conditioning set; with more, how many are supplied.
+ENUMERATED = 5
 #: With more conditioning sets than this, log p of some of the modalities uses fewer samples.
 WHOLE = 4
 #: Test samples of what takes many draws of each.
@@ -118,7 +118,7 @@ def conditioning_sets(batch: Batch, seed: int = 0) -> list[ConditioningSet]:
         [(), ('label',)]
     """
     names = batch.names
-    if len(names) <= FEW:
+    if len(names) <= ENUMERATED:
         return [ConditioningSet(s, batch.mask([s])[0]) for s in subsets_of(names)]
     order = torch.rand(batch.present.shape, generator=torch.Generator().manual_seed(seed))
     place = order.argsort(-1).argsort(-1)

@@ -14,7 +14,7 @@ from mvae.distributions.disagreement import UNUSUAL, disagreement
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.keys import joined
-from mvae.evaluation.measures.base import FEW, EvaluationContext, Measure, figure, subsets_of
+from mvae.evaluation.measures.base import ENUMERATED, EvaluationContext, Measure, figure, subsets_of
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.base import ExpertModel
 
@@ -34,7 +34,7 @@ class ConflictAndCost(Measure):
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Take all test samples at once."""
-        if isinstance(context.model, ExpertModel) and len(context.test.names) <= FEW:
+        if isinstance(context.model, ExpertModel) and len(context.test.names) <= ENUMERATED:
             yield Step("disagreement", 0, 20, partial(measure_quantiles, context))
             yield Step("detects", 0, 20, partial(measure_noticed, context))
 

@@ -26,7 +26,13 @@ from mvae.evaluation.measures.annealed_likelihoods import (
     log_partition,
     normalised,
 )
-from mvae.evaluation.measures.base import FEW, ConditioningSet, EvaluationContext, Measure, figure
+from mvae.evaluation.measures.base import (
+    ENUMERATED,
+    ConditioningSet,
+    EvaluationContext,
+    Measure,
+    figure,
+)
 from mvae.evaluation.measures.matching_proposals import posteriors_alike
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.base import LatentModel
@@ -177,7 +183,7 @@ def conditionals(context: EvaluationContext) -> list[tuple[str, FigureKey]]:
     That is every split of all modalities in two; of many modalities, one more of them.
     """
     sets = context.conditioning_sets
-    if len(context.test.names) > FEW:
+    if len(context.test.names) > ENUMERATED:
         return [
             (after.key, FigureKey("loglik", before.given, ("the next",)))
             for before, after in pairwise(sets[1:])
