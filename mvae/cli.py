@@ -303,12 +303,12 @@ def infer(
     metrics = load_metrics(dataset, name, root)
     names = [m.name for m in model.modalities]
     quantiles = metrics.test.get("disagreement", {}) if metrics else {}
-    place = conflict_percentile(inference, quantiles, names)
+    percentile = conflict_percentile(inference, quantiles, names)
     if as_json:
-        typer.echo(json.dumps(as_dict(inference) | {"conflict_percentile": place}))
+        typer.echo(json.dumps(as_dict(inference) | {"conflict_percentile": percentile}))
         return
     typer.echo(f"{checkpoint}, test example {sample}, given {' and '.join(evidence) or 'nothing'}")
-    for line in tell(inference, place):
+    for line in tell(inference, percentile):
         typer.echo(line)
 
 

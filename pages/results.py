@@ -62,7 +62,7 @@ def page() -> None:
     for sentence in remarks(view, columns, by_name):
         st.caption(sentence)
     offer_csv(
-        [ranked.figure.row() for column in columns.values() for ranked in column],
+        [entry.figure.row() for column in columns.values() for entry in column],
         f"results-{view.data}-{kind.rstrip('%')}.csv",
     )
     if kind.startswith("loglik"):
@@ -112,7 +112,7 @@ def choose(
         )
         for key in keys
     }
-    return {name: places for name, places in columns.items() if places}
+    return {name: column for name, column in columns.items() if column}
 
 
 def beside(key: FigureKey) -> FigureKey | None:
@@ -168,10 +168,10 @@ def explain(kind: Kind) -> str:
 def draw(columns: Columns, title: str) -> None:
     """Draw what is a result; what is in doubt stands in the table only."""
     sound = [
-        (place.figure, name)
-        for name, places in columns.items()
-        for place in places
-        if not place.figure.doubt
+        (entry.figure, name)
+        for name, column in columns.items()
+        for entry in column
+        if not entry.figure.doubt
     ]
     if not sound:
         return

@@ -9,7 +9,7 @@ import torch
 from torch.distributions import Bernoulli, Categorical, Independent
 
 from mvae.distributions.autoregressive import Autoregressive, TextDecoder
-from mvae.evaluation.accuracy import agreement, coherence, likeliest, told
+from mvae.evaluation.accuracy import agreement, coherence, inferred, likeliest
 from mvae.evaluation.retrieval import average_precision, expected_by_chance
 from mvae.modality import Modality
 
@@ -39,9 +39,9 @@ def test_labels_and_texts_agree_as_a_whole_and_tags_in_part():
 
 def test_draws_vote_by_their_probabilities_and_not_one_by_one():
     p = Categorical(torch.tensor([[[0.6, 0.4, 0.0]], [[0.0, 0.5, 0.5]], [[0.6, 0.4, 0.0]]]))
-    assert told(LABEL, p).tolist() == [1]  # though category 0 is the likeliest of two draws
+    assert inferred(LABEL, p).tolist() == [1]  # though category 0 is the likeliest of two draws
     q = Independent(Bernoulli(torch.tensor([[[0.9, 0.2, 0.4]], [[0.4, 0.7, 0.4]]])), 1)
-    assert told(TAGS, q).tolist() == [[1, 0, 0]]
+    assert inferred(TAGS, q).tolist() == [[1, 0, 0]]
 
 
 def test_the_text_that_is_told_is_the_likeliest_of_the_draws_texts():
@@ -51,7 +51,7 @@ def test_the_text_that_is_told_is_the_likeliest_of_the_draws_texts():
         for weight in speaker.parameters():
             weight.mul_(6)
         p = Autoregressive(speaker(4 * torch.randn(6, 5, 2)), length=3)
-        found = told(TEXT, p)
+        found = inferred(TEXT, p)
         texts = likeliest(TEXT, p.mean)  # (6, 5, 3)
         for b in range(5):
             scores = {

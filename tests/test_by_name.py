@@ -47,7 +47,7 @@ from mvae.models.objectives import elbo, log_likelihoods
 from mvae.training.recipes import RECIPES
 from mvae.training.search import quality
 from mvae.training.trainer import Trainer, validation_score
-from mvae.training.weak_supervision import told
+from mvae.training.weak_supervision import correct
 from tests.by_hand import seeded
 
 pytestmark = pytest.mark.usefixtures("float64", "brief_chains")
@@ -277,7 +277,7 @@ FUNCTIONS: dict[str, Callable[[Any, Batch], Any]] = {
         compare_products(ExactInference(m), b[:1], ["label"], ["image"]).log_normaliser
     ),
     "completed": lambda m, b: completed(MODALITIES, b, {"image": torch.rand(2, 3, 1, 2, 2)}),
-    "told": lambda m, b: told(m, b, "image", "label"),
+    "correct": lambda m, b: correct(m, b, "image", "label"),
     "validation_score": lambda m, b: validation_score(OBJECTIVES["sub-sampled"], m, b),
     "quality": lambda m, b: quality(config_of("sub-sampled"), m, b),
     "Trainer": lambda m, b: trained(config_of("sub-sampled"), b),

@@ -17,12 +17,12 @@ DIMENSIONS = 8
 LIKELIEST = {"label": 3, "tags": 5, "text": 3}
 
 
-def tell(inference: Inference, place: float | Tensor | None = None) -> Iterator[str]:
+def tell(inference: Inference, percentile: float | Tensor | None = None) -> Iterator[str]:
     """Say line by line how sharp a posterior is, who decided it, and what follows.
 
     Args:
         inference: of any model and one sample.
-        place: the percentage of matched samples that disagree less, if it is known.
+        percentile: the percentage of matched samples that disagree less, if it is known.
 
     Raises:
         ValueError: if the posterior is not of one sample.
@@ -41,10 +41,10 @@ def tell(inference: Inference, place: float | Tensor | None = None) -> Iterator[
     for step, nats in enumerate(inference.sharpness):
         added = f"+ {inference.evidence[step - 1]}" if step else "prior"
         yield f"  {added:<16}{nats:8.3f} nats sharper than the prior"
-    if place is not None:
+    if percentile is not None:
         prior = inference.conflict - inference.disagreement
         yield (
-            f"conflict: {inference.disagreement:.2f} between the modalities ({place:.1f} % of "
+            f"conflict: {inference.disagreement:.2f} between the modalities ({percentile:.1f} % of "
             f"matched samples have less), {prior:.2f} with the prior"
         )
     yield "most informative dimensions: mean, standard deviation, shares of precision"

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from mvae.distributions.autoregressive import said
 from mvae.modality import Modality
 
-__all__ = ["agreement", "coherence", "likeliest", "told"]
+__all__ = ["agreement", "coherence", "inferred", "likeliest"]
 
 
 def likeliest(m: Modality, expected: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def agreement(m: Modality, one: Tensor, other: Tensor) -> Tensor:
     return ((one == other) | ~said(other)).all(-1).float()
 
 
-def told(m: Modality, p: Distribution) -> Tensor:
+def inferred(m: Modality, p: Distribution) -> Tensor:
     r"""Give what a model says of B samples, by N draws of what is hidden, ``(B, *event shape)``.
 
     .. math:: \hat x = \arg\max_x \frac1N \sum_n p(x|h_n)

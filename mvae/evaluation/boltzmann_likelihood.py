@@ -159,8 +159,8 @@ def _labels_alone(
     log_z: LogLikelihood,
 ) -> LogLikelihood:
     """Estimate log p of labels, each combination once, with random numbers of its own."""
-    told = torch.stack([batch.values[batch.names[i]] for i in labels], -1)
-    kinds, again = told.unique(dim=0, return_inverse=True)
+    values = torch.stack([batch.values[batch.names[i]] for i in labels], -1)
+    kinds, again = values.unique(dim=0, return_inverse=True)
     weights = []
     for i, kind in enumerate(kinds.tolist()):
         first = (again == i).nonzero()[0]

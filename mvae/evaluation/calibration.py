@@ -103,8 +103,8 @@ class Calibration:
 
 def _counted(ranks: Tensor, bins: int) -> Tensor:
     """Return in which bin each rank lies, one-hot, ``(n, D, bins)``."""
-    place = (ranks * bins).long().clamp(max=bins - 1)
-    return functional.one_hot(place, bins)
+    index = (ranks * bins).long().clamp(max=bins - 1)
+    return functional.one_hot(index, bins)
 
 
 def information(q: Gaussian | Mixture) -> Tensor:

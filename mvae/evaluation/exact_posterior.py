@@ -90,11 +90,11 @@ class ExactPosterior:
             Tensor: ``(size, size)`` in nats; the second latent ascends with the rows.
         """
         z = lattice(low, high, size).reshape(-1, 2)
-        places = z.reshape(1, size, size, 2) / HALF_WIDTH
+        points = z.reshape(1, size, size, 2) / HALF_WIDTH
         kinds = ("bilinear", self.partition.coarse), ("nearest", self.partition.matters.double())
         log_p, matters = (
             functional.grid_sample(
-                x[None, None], places, kind, padding_mode="border", align_corners=False
+                x[None, None], points, kind, padding_mode="border", align_corners=False
             ).flatten()
             for kind, x in kinds
         )

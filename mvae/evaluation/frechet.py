@@ -61,8 +61,8 @@ def pseudo_values(generated: Tensor, real: Tensor) -> Tensor:
     real ones are taken as given. Their standard error is the jackknife's, and so is that of their
     differences between two models whose points belong to the same samples.
     """
-    place = torch.arange(len(generated)) % PARTS
+    part = torch.arange(len(generated)) % PARTS
     left = torch.tensor(
-        [frechet_distance(generated[place != i], real) for i in range(PARTS)], dtype=torch.float64
+        [frechet_distance(generated[part != i], real) for i in range(PARTS)], dtype=torch.float64
     )
     return frechet_distance(generated, real) + (PARTS - 1) * (left.mean() - left)

@@ -119,7 +119,7 @@ class Partition:
         Args:
             log_f: log f ``(N,)`` at points ``(N, 2)``.
             coarse: log f on the coarse grid, roughly, ``(CELLS, CELLS)``.
-            around: a place that is refined too, though the coarse grid may see nothing there.
+            around: a point that is refined too, though the coarse grid may see nothing there.
             sharp: how far log f may bend in a block that remains; a ninth asks for one level more.
         """
         grid = lattice((-HALF_WIDTH, -HALF_WIDTH), (HALF_WIDTH, HALF_WIDTH), CELLS)
@@ -189,9 +189,9 @@ class Partition:
         peak = (heights == around) & (heights > heights.max() - DEPTH)
         top = (peak[cell] & (self.log_f == heights[cell])).nonzero().squeeze(-1)
         modes: list[Tensor] = []
-        for place in self.points[top[self.log_f[top].argsort(descending=True)]]:
-            if all((place - mode).abs().max() > 2 * SIDE for mode in modes):
-                modes.append(place)
+        for point in self.points[top[self.log_f[top].argsort(descending=True)]]:
+            if all((point - mode).abs().max() > 2 * SIDE for mode in modes):
+                modes.append(point)
         return torch.stack(modes)
 
 

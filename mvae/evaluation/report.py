@@ -142,8 +142,8 @@ def measure_all(
         }
     values = keep_values(root / dataset / name, test)
     # In the order of a whole evaluation, so that a file differs only where its figures do.
-    place = {kind: i for i, m in enumerate((Likelihoods(), *OTHERS)) for kind in m.kinds}
-    test = dict(sorted(test.items(), key=lambda item: place[item[0]]))
+    order = {kind: i for i, m in enumerate((Likelihoods(), *OTHERS)) for kind in m.kinds}
+    test = dict(sorted(test.items(), key=lambda item: order[item[0]]))
     test |= with_kept(paired_errors(dataset, name, values, root), paired, test)
     write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
 

@@ -94,11 +94,11 @@ def few(labels: Tensor, fraction: float, seed: int) -> Tensor:
         raise ValueError(f"a fraction of the labels is above 0 and up to 1, not {fraction}")
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     # The first of every class, then the second of every class, and so on.
-    place = torch.zeros(len(labels), dtype=torch.long)
+    rank = torch.zeros(len(labels), dtype=torch.long)
     for c in labels.unique():
         members = (labels[order] == c).nonzero().squeeze(-1)
-        place[members] = torch.arange(len(members))
-    turns = order[place.argsort(stable=True)]
+        rank[members] = torch.arange(len(members))
+    turns = order[rank.argsort(stable=True)]
     return turns[: max(1, round(fraction * len(labels)))]
 
 
@@ -184,11 +184,11 @@ def run(
         trainer.model.load_state_dict(own, strict=False)
         best, kept = -1.0, {}
         for _ in trainer:
-            right = told(trainer.model, held_out, image.name, label.name).mean().item()
+            right = correct(trainer.model, held_out, image.name, label.name).mean().item()
             if right >= best:  # the later one of two that are as good
                 best, kept = right, {n: w.clone() for n, w in trainer.model.state_dict().items()}
         trainer.model.load_state_dict(kept)
-        hits = told(trainer.model, test, image.name, label.name)
+        hits = correct(trainer.model, test, image.name, label.name)
     return Point(
         method, fraction, len(paired), len(held_out), seed, round(hits.mean().item(), 4), len(test)
     )
@@ -206,11 +206,11 @@ def pretrained(
     config: ModelConfig, train: Batch, valid: Batch, image: str, folder: Path
 ) -> dict[str, Tensor]:
     """Give the weights after all images without labels; train them if they are not kept."""
-    place = folder / f"images-alone-{config.training.seed}"
-    path = place / "weights.safetensors"
+    shared = folder / f"images-alone-{config.training.seed}"
+    path = shared / "weights.safetensors"
     if not path.exists():
-        with writing(place):
-            trainer = Trainer(config, train.supply([image]), valid.supply([image]), place)
+        with writing(shared):
+            trainer = Trainer(config, train.supply([image]), valid.supply([image]), shared)
             for _ in trainer:
                 pass
             save_tensors(path, trainer.best)
@@ -220,7 +220,7 @@ def pretrained(
 
 
 @torch.no_grad()
-def told(model: MultimodalModel, batch: Batch, image: str, label: str) -> Tensor:
+def correct(model: MultimodalModel, batch: Batch, image: str, label: str) -> Tensor:
     """Say for which samples the label told from the image is right, float ``(B,)``."""
     modality, hits = model.modality(label), []
     batch = batch.align(model.modalities)

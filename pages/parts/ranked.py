@@ -14,7 +14,7 @@ import streamlit as st
 from mvae.evaluation.reliability import DISTRUSTED, EARLIER
 from mvae.evaluation.report import REFERENCE
 from mvae.results.figures import KINDS, Figure
-from mvae.results.ranking import TIE, Place, difference, ranking
+from mvae.results.ranking import TIE, RankedFigure, difference, ranking
 from mvae.results.runs import Record, weight_of
 from pages.parts.plain import code, plain
 from pages.parts.sentences import listing
@@ -23,7 +23,7 @@ from pages.parts.view import View
 __all__ = ["Columns", "remarks", "show_ranked"]
 
 #: By the column's name, the best first.
-Columns = Mapping[str, list[Place]]
+Columns = Mapping[str, list[RankedFigure]]
 #: Colour of what is not ranked, legible on either theme.
 GREY = "color: #8b919c"
 BEST, UNPAIRED = "best", "unpaired"
@@ -39,7 +39,7 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
         columns: by name; the order of the first one is that of the rows.
         records: of the models, by name.
     """
-    models = dict.fromkeys(place.figure.model for places in columns.values() for place in places)
+    models = dict.fromkeys(entry.figure.model for column in columns.values() for entry in column)
     rows = {name: _budget(view, name, records[name]) for name in models}
     config: dict[str, Any] = {
         "model": st.column_config.LinkColumn("model", display_text=r"models=([^,&]*)", pinned=True),
@@ -48,11 +48,11 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
     }
     cells: dict[tuple[str, str], str] = {}
     greyed: list[tuple[str, str]] = []
-    for name, places in columns.items():
-        kind = KINDS[places[0].figure.kind]
-        config[name] = st.column_config.NumberColumn(name, help=_protocols(places))
-        for place in places:
-            f = place.figure
+    for name, column in columns.items():
+        kind = KINDS[column[0].figure.kind]
+        config[name] = st.column_config.NumberColumn(name, help=_protocols(column))
+        for entry in column:
+            f = entry.figure
             row = rows[f.model]
             if f.doubt == EARLIER:
                 row[NOTE], row[name] = EARLIER, None
@@ -62,10 +62,10 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
             if f.doubt:
                 greyed.append((f.model, name))
             if kind.best:
-                row[f"to the best, {name}"] = behind(place, kind.digits)
+                row[f"to the best, {name}"] = behind(entry, kind.digits)
             if f.unreliable is not None:
                 row[f"k̂ {name}"] = f.unreliable
-        wide = max(len(behind(place, kind.digits)) for place in places)
+        wide = max(len(behind(entry, kind.digits)) for entry in column)
         config[f"to the best, {name}"] = st.column_config.TextColumn(
             "to the best", help=HOW, width=max(7 * wide + 24, 110)
         )
@@ -100,7 +100,7 @@ HOW = (
 )
 
 
-def behind(place: Place, digits: int) -> str:
+def behind(entry: RankedFigure, digits: int) -> str:
     """Write how far a figure is from the best one; empty where it is not ranked.
 
     Example:
@@ -108,16 +108,16 @@ def behind(place: Place, digits: int) -> str:
         >>> from mvae.evaluation.keys import FigureKey
         >>> key = FigureKey("loglik", asked=("a",))
         >>> figure = Figure("mvae", key, -71.0, 0.2, 1000, 0, "", "")
-        >>> behind(Place(figure, Difference(-0.913, 0.0571, True), False), 2)
+        >>> behind(RankedFigure(figure, Difference(-0.913, 0.0571, True), False), 2)
         '−0.91 ± 0.06'
-        >>> behind(Place(figure, Difference(-0.2, 0.31, False), True), 2)
+        >>> behind(RankedFigure(figure, Difference(-0.2, 0.31, False), True), 2)
         '−0.20 ± 0.31, tied, unpaired'
     """
-    if place.behind is None:
-        return BEST if place.tied else ""
-    x = place.behind
+    if entry.behind is None:
+        return BEST if entry.tied else ""
+    x = entry.behind
     text = f"{x.mean + 0.0:+.{digits}f} ± {x.se:.{digits}f}".replace("-", "−")
-    return text + ", tied" * place.tied + f", {UNPAIRED}" * (not x.paired)
+    return text + ", tied" * entry.tied + f", {UNPAIRED}" * (not x.paired)
 
 
 def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iterator[str]:
@@ -128,17 +128,17 @@ def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iter
         columns: of the table.
         records: of its models.
     """
-    places = [place for each in columns.values() for place in each]
-    if any(place.figure.doubt == DISTRUSTED for place in places):
+    entries = [entry for column in columns.values() for entry in column]
+    if any(entry.figure.doubt == DISTRUSTED for entry in entries):
         yield f"Grey: no result, as {DISTRUSTED}; it is neither ranked nor drawn."
-    earlier = list(dict.fromkeys(p.figure.model for p in places if p.figure.doubt == EARLIER))
+    earlier = list(dict.fromkeys(x.figure.model for x in entries if x.figure.doubt == EARLIER))
     if earlier:
         yield (
             f"{EARLIER.capitalize()}, whose figures cannot stand beside those of the present one: "
             f"{_names(earlier)}. {code(f'python -m mvae evaluate {view.data}/{earlier[0]}')} "
             "scores anew."
         )
-    if crossed := _crossed(places, records):
+    if crossed := _crossed(entries, records):
         yield (
             f"Of {_names(crossed)} the forward estimate lies above the reverse one, which bounds "
             "cannot do: the chains did not reach the machine, and no bound of log Z or log p "
@@ -147,16 +147,16 @@ def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iter
     if chance := _by_chance(columns, records):
         reached = [f"{mean:.3f} ({plain(name)})" for name, mean in chance.items()]
         yield f"A random ranking reaches {listing(reached)} on average."
-    if any(place.tied for place in places):
+    if any(entry.tied for entry in entries):
         yield f"To the best: {HOW[0].lower()}{HOW[1:]}"
         first, ranked = next((name, x) for name, x in columns.items() if x[0].tied)
         yield from _budgets(first, ranked, records)
 
 
-def _budgets(name: str, places: list[Place], records: Mapping[str, Record]) -> Iterator[str]:
+def _budgets(name: str, column: list[RankedFigure], records: Mapping[str, Record]) -> Iterator[str]:
     """Say who is the best with as many epochs as most models had, where some had more."""
-    epochs = {p.figure.model: records[p.figure.model].config.training.epochs for p in places}
-    sound = [p.figure for p in places if not p.figure.doubt]
+    epochs = {x.figure.model: records[x.figure.model].config.training.epochs for x in column}
+    sound = [x.figure for x in column if not x.figure.doubt]
     ((common, _),) = Counter(epochs[f.model] for f in sound).most_common(1)
     others = [f.model for f in sound if epochs[f.model] != common]
     if not others:
@@ -188,9 +188,9 @@ def _names(models: Iterable[str]) -> str:
     return listing([plain(name) for name in models])
 
 
-def _crossed(places: list[Place], records: Mapping[str, Record]) -> list[str]:
+def _crossed(entries: list[RankedFigure], records: Mapping[str, Record]) -> list[str]:
     """Name the models whose lower estimate of log Z lies above the upper one beyond its error."""
-    models = dict.fromkeys(p.figure.model for p in places if p.figure.kind.startswith("log"))
+    models = dict.fromkeys(x.figure.model for x in entries if x.figure.kind.startswith("log"))
     return [
         name
         for name in models
@@ -202,12 +202,12 @@ def _crossed(places: list[Place], records: Mapping[str, Record]) -> list[str]:
 def _by_chance(columns: Columns, records: Mapping[str, Record]) -> dict[str, float]:
     """Return what a random ranking is expected to reach, by column."""
     return {
-        name: metrics.test["average_precision_chance"][str(place.figure.key)]["mean"]
-        for name, places in columns.items()
-        for place in places
-        if place.figure.kind == "average_precision"
-        and (metrics := records[place.figure.model].metrics)
-        and str(place.figure.key) in metrics.test.get("average_precision_chance", {})
+        name: metrics.test["average_precision_chance"][str(entry.figure.key)]["mean"]
+        for name, column in columns.items()
+        for entry in column
+        if entry.figure.kind == "average_precision"
+        and (metrics := records[entry.figure.model].metrics)
+        and str(entry.figure.key) in metrics.test.get("average_precision_chance", {})
     }
 
 
@@ -241,6 +241,6 @@ def _cell(figure: Figure, digits: int) -> str:
     return text.replace("-", "−")
 
 
-def _protocols(places: list[Place]) -> str:
+def _protocols(column: list[RankedFigure]) -> str:
     """Return the protocols of a column, each once."""
-    return "  \n".join(dict.fromkeys(plain(place.figure.how) for place in places))
+    return "  \n".join(dict.fromkeys(plain(entry.figure.how) for entry in column))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mvae.evaluation.accuracy import agreement, told
+from mvae.evaluation.accuracy import agreement, inferred
 from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.measures.base import SOME, ConditioningSet, EvaluationContext, Measure, figure
 from mvae.evaluation.step_cache import Step, StepCache
@@ -80,10 +80,10 @@ def samples(context: EvaluationContext, m: Modality) -> int:
 def asked(context: EvaluationContext) -> Iterator[tuple[Modality, ConditioningSet]]:
     """List each modality in words with the conditioning sets in which it is inferred."""
     for m in context.annotations:
-        place = context.test.names.index(m.name)
+        column = context.test.names.index(m.name)
         for conditioning_set in context.conditioning_sets:
-            told = conditioning_set.supplied[:, place].all()
-            if not told and context.model.possible(conditioning_set.of(context.test), [m.name]):
+            supplied = conditioning_set.supplied[:, column].all()
+            if not supplied and context.model.possible(conditioning_set.of(context.test), [m.name]):
                 yield m, conditioning_set
 
 
@@ -107,5 +107,5 @@ def infer(
     given = conditioning_set[rows].of(whole)
     draws = TEXTS if m.kind == "text" else context.draws
     p = context.model.generate(given, draws, context.seed + part, [m.name])[m.name]
-    right = agreement(m, told(m, p), whole.values[m.name])
+    right = agreement(m, inferred(m, p), whole.values[m.name])
     return {"value": right.masked_fill(given.present[:, given.names.index(m.name)], torch.nan)}

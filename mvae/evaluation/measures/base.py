@@ -121,9 +121,9 @@ def conditioning_sets(batch: Batch, seed: int = 0) -> list[ConditioningSet]:
     if len(names) <= ENUMERATED:
         return [ConditioningSet(s, batch.mask([s])[0]) for s in subsets_of(names)]
     order = torch.rand(batch.present.shape, generator=torch.Generator().manual_seed(seed))
-    place = order.argsort(-1).argsort(-1)
+    rank = order.argsort(-1).argsort(-1)
     several = [
-        ConditioningSet((f"{m} of {len(names)}",), batch.present & (place < m))
+        ConditioningSet((f"{m} of {len(names)}",), batch.present & (rank < m))
         for m in range(1, len(names) + 1)
     ]
     return [ConditioningSet((), torch.zeros_like(batch.present)), *several]
@@ -216,8 +216,8 @@ class EvaluationContext:
             return False
         return True
 
-    def told(self, kind: str) -> Iterator[tuple[Modality, ConditioningSet]]:
-        """List modalities of a kind, and the conditioning sets from which the model tells them."""
+    def inferable(self, kind: str) -> Iterator[tuple[Modality, ConditioningSet]]:
+        """List modalities of a kind with the conditioning sets from which they can be inferred."""
         for i, m in enumerate(self.config.modalities):
             for conditioning_set in self.conditioning_sets if m.kind == kind else ():
                 given = bool(conditioning_set.key) and not conditioning_set.supplied[:, i].any()

@@ -109,9 +109,9 @@ class Probe(Measure):
         """Learn a probe for each conditioning set that does not tell the label itself."""
         if context.label is None:
             return
-        place = context.test.names.index(context.label.name)
+        column = context.test.names.index(context.label.name)
         for conditioning_set in with_posterior(context):
-            if not conditioning_set.supplied[:, place].any():
+            if not conditioning_set.supplied[:, column].any():
                 yield Step(
                     f"probe {conditioning_set.key}",
                     0,

@@ -37,7 +37,7 @@ class Retrieval(Measure):
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Rank in every conditioning set in which tags are missing; and from tags alone."""
-        for m, conditioning_set in context.told("tags"):
+        for m, conditioning_set in context.inferable("tags"):
             size = context.draws * context.steps // 4
             run = partial(find_tags, context, m, conditioning_set)
             yield Step(f"tags {key_of(conditioning_set.given, m.name)}", 0, size, run)
@@ -49,7 +49,7 @@ class Retrieval(Measure):
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return the mean over tags or queries, and what a random ranking is expected to reach."""
         found, chance = {}, {}
-        steps = {key_of(s.given, m.name): "tags" for m, s in context.told("tags")}
+        steps = {key_of(s.given, m.name): "tags" for m, s in context.inferable("tags")}
         steps |= {key_of((m.name,), wanted): "by tags" for m, wanted in sought(context)}
         for key, step in steps.items():
             if result := cache.of(f"{step} {key}"):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mvae.distributions.autoregressive import said
-from mvae.evaluation.accuracy import told
+from mvae.evaluation.accuracy import inferred
 from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.measures.accuracy import TEXTS
 from mvae.evaluation.measures.base import (
@@ -46,7 +46,7 @@ class TextQuality(Measure):
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Say the texts of some samples in parts."""
-        for m, conditioning_set in context.told("text"):
+        for m, conditioning_set in context.inferable("text"):
             key = FigureKey("bleu", conditioning_set.given, (m.name,))
             for part, rows in enumerate(context.parts(SOME)):
                 run = partial(say, context, m, conditioning_set, rows, part)
@@ -55,7 +55,7 @@ class TextQuality(Measure):
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Score what was said, with standard errors by drawing the samples anew."""
         result: dict[str, Any] = {}
-        for m, conditioning_set in context.told("text"):
+        for m, conditioning_set in context.inferable("text"):
             key = str(FigureKey("bleu", conditioning_set.given, (m.name,)))
             done = cache.of(f"texts {key}")
             result.setdefault("per_token", {})[key] = figure(done["per_token"])
@@ -96,7 +96,7 @@ def say(
     )[m.name]
     own = whole.values[m.name]
     log_p = p.log_prob(own).logsumexp(0) - math.log(TEXTS)
-    return {"said": told(m, p), "per_token": log_p / said(own).sum(-1)}
+    return {"said": inferred(m, p), "per_token": log_p / said(own).sum(-1)}
 
 
 def corpus_scores(found: list[str], known: list[str], seed: int) -> dict[str, Scored]:
