@@ -1,4 +1,6 @@
-"""Errors whose message is written for whoever gave the input."""
+"""Errors whose message is a sentence for whoever gave the input."""
+
+from __future__ import annotations
 
 __all__ = ["InputError"]
 

@@ -1,4 +1,4 @@
-"""A network that reads several modalities together."""
+"""One network that reads several modalities together."""
 
 from __future__ import annotations
 
