@@ -304,7 +304,7 @@ WITHOUT = {
 def test_every_function_goes_by_names(function, toy_batch):
     model, call = model_of("sub-sampled"), FUNCTIONS[function]
     whole = toy_batch(*MODALITIES, n=3)
-    complete = {"conditional_log_likelihood", "linear_probe", "compare_products", "told"}
+    complete = {"conditional_log_likelihood", "linear_probe", "compare_products", "correct"}
     masks = [NAMES] if function in {*complete, "completed", "Trainer"} else EVIDENCE
     for evidence in masks:
         assert_by_name(call, model, whole.supply(evidence), function)
