@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 import mvae
 from mvae.checkpoint import (
     CHECKPOINTS,
-    CheckpointError,
     ModelConfig,
     available,
     load_metrics,
@@ -26,13 +25,11 @@ from mvae.checkpoint import (
     load_samples,
     load_saved,
     save_model,
-    save_tensors,
-    sha256,
     version,
     weights_at_most,
 )
 from mvae.data import DATASETS
-from mvae.files import save_listed, sums
+from mvae.files import CheckpointError, save_listed, save_tensors, sha256, sums
 from mvae.training.recipes import config_for
 from tests.signing import spoil
 

@@ -87,8 +87,7 @@ def test_the_current_model_stands_first_and_is_the_reference(visit):
     assert list(cards(page))[:2] == ["mvae-2d", there[0]]
     assert len(cards(page)) == min(4, len(there))
     assert reference(page) == ["mvae-2d"]
-    assert "models" not in page.url
-    assert "pinned" not in page.url
+    assert not page.url.keys() & {"models", "pinned"}
     assert "**image** and **label**" in page.remarks
     assert not page.app.selectbox(key="data").disabled
     assert [box.key for box in page.app.selectbox] == ["data"]

@@ -11,9 +11,10 @@ import pytest
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 
 from mvae import checkpoint
-from mvae.checkpoint import CHECKPOINTS, load_metrics, sha256, write_json
+from mvae.checkpoint import CHECKPOINTS, load_metrics
 from mvae.csv_files import write_rows
 from mvae.evaluation.log_likelihood import ESTIMATOR
+from mvae.files import sha256, write_json
 from mvae.results.external_models import FILE, ExternalModel
 from pages.parts import loading
 
