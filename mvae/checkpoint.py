@@ -334,6 +334,11 @@ def load_samples(dataset: str, modalities: tuple[Modality, ...], root: Path = CH
         CheckpointError: if they are missing, damaged, or not of these modalities.
     """
     path = root / dataset / "samples.safetensors"
+    if not path.exists():
+        raise CheckpointError(
+            f"There is no file {short(path)}: `python -m mvae data {dataset} --write-samples` "
+            "writes it."
+        )
     tensors = load_tensors(path)
     values = {}
     for m in modalities:

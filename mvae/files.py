@@ -27,6 +27,7 @@ __all__ = [
     "save_tensors",
     "sha256",
     "short",
+    "to_json",
     "version_of",
     "write_atomically",
     "write_json",
@@ -185,15 +186,60 @@ def writing(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-#: A list of numbers, which json.dumps spreads over several lines.
-NUMBERS = re.compile(r"\[[-+.\deE,\s]*\]")
+#: What fits into so many columns stands on one line of a JSON file.
+WIDTH = 100
+
+
+def to_json(content: Any, indent: str = "") -> str:
+    """Return JSON in which whatever is short, or a figure, takes a single line.
+
+    A figure is a list of numbers, or a number with others and lists of them that belong to it. So
+    the lines that differ between two versions of a file are the figures that have changed.
+
+    Args:
+        content: dictionaries with texts as keys, lists, texts, numbers, booleans and None.
+        indent: of the line that it begins on.
+
+    Example:
+        >>> print(to_json({"loglik": {"mean": -69.0, "n": 1000}, "summary": "x" * 60}))
+        {
+         "loglik": {"mean": -69.0, "n": 1000},
+         "summary": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+        }
+    """
+    line = json.dumps(content, ensure_ascii=False)
+    deeper = indent + " "
+    if len(indent) + len(line) <= WIDTH or _is_figure(content):
+        return line
+    if isinstance(content, dict):
+        items = [f"{to_json(name)}: {to_json(x, deeper)}" for name, x in content.items()]
+        return f"{{\n{deeper}" + f",\n{deeper}".join(items) + f"\n{indent}}}"
+    if isinstance(content, list | tuple):
+        items = [to_json(x, deeper) for x in content]
+        return f"[\n{deeper}" + f",\n{deeper}".join(items) + f"\n{indent}]"
+    return line
+
+
+def _is_figure(x: Any) -> bool:
+    """Whether it is a list of numbers, of whatever depth, or an object that begins with a number.
+
+    Example:
+        >>> _is_figure({"mean": 0.5, "by_dimension": [0.4, 0.6]}), _is_figure({"image": [0.4]})
+        (True, False)
+    """
+    if isinstance(x, dict):
+        first, *others = x.values() or [None]
+        return isinstance(first, int | float) and all(map(_is_numeric, others))
+    return isinstance(x, list | tuple) and _is_numeric(x)
+
+
+def _is_numeric(x: Any) -> bool:
+    return all(map(_is_numeric, x)) if isinstance(x, list | tuple) else isinstance(x, int | float)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write indented JSON atomically, with each list of numbers on one line."""
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    text = NUMBERS.sub(lambda numbers: " ".join(numbers[0].split()), text)
-    write_atomically(path, (text + "\n").encode())
+    """Write a file as :func:`to_json` lays it out, atomically."""
+    write_atomically(path, (to_json(content) + "\n").encode())
 
 
 def to_bytes(tensors: Mapping[str, Tensor]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import settings
 from torch import Tensor
 from typer.testing import CliRunner
 
+from mvae import checkpoint
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training
 from mvae.cli import app
@@ -28,6 +30,7 @@ from mvae.models.boltzmann.model import BoltzmannModel
 from mvae.models.deep_rbm import DeepRBM
 from mvae.models.mvae import MVAE
 from mvae.models.objectives import SubSampled
+from tests import bundled
 from tests.toys import write_toys
 
 # Benchmarks have requirements of their own, and no tests.
@@ -36,7 +39,9 @@ collect_ignore = ["benchmarks"]
 # As the app runs, and as many tests at once as there are cores.
 torch.set_num_threads(1)
 # The same examples in every run, and none kept in a folder.
-settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.register_profile(
+    "repeatable", max_examples=50, derandomize=True, database=None, deadline=None
+)
 settings.load_profile("repeatable")
 
 LABEL = Modality(name="label", kind="label", shape=(3,), likelihood="categorical", hidden=(8,))
@@ -48,12 +53,28 @@ COLOUR = Modality(
 TOYS = (IMAGE, LABEL, POINT, COLOUR)
 
 
+#: Fixtures that open the app, start a browser or train models by the command line: seconds.
+SLOW = {"visit", "browser", "trained_root"}
+
+#: What a user has trained in this checkout is none of the tests' business.
+checkpoint.CHECKPOINTS = bundled.CHECKPOINTS
+
+
 @pytest.hookimpl(tryfirst=True)  # before the plugin that reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file together, and those of the browser, which share its processes."""
     for item in items:
         browser = item.path.parent.name == "browser"
+        if browser or SLOW & set(getattr(item, "fixturenames", ())):  # doctests have none
+            item.add_marker(pytest.mark.slow)
         item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Write why tests were skipped: a line a reason, however many there are."""
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.getreports("skipped"))
+    for reason, n in reasons.items():
+        terminalreporter.write_line(f"{n} skipped: {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,7 @@ from mvae.training.recipes import RECIPES
 from mvae.training.search import quality
 from mvae.training.trainer import Trainer, validation_score
 from mvae.training.weak_supervision import correct
-from tests.by_hand import seeded
+from tests.reference import seeded
 
 pytestmark = pytest.mark.usefixtures("float64", "brief_chains")
 
@@ -298,9 +298,9 @@ WITHOUT = {
     "direction_log_likelihood",  # of another model: below
     "conditioning_sets",  # in the order of the batch: `EvaluationContext` has the model's
     "train",  # what `Trainer` does, with files
-    "mixed",
+    "mix_pairs",
     "boltzmann_log_likelihood",  # of another model: below
-    *("usable", "warn_of_scales", "cause"),  # one modality of a batch at a time, by its name
+    *("drop_empty", "warn_of_scales", "diagnose"),  # one modality of a batch at a time, by its name
 }
 
 

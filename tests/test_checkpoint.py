@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 import mvae
 from mvae.checkpoint import (
-    CHECKPOINTS,
     ModelConfig,
     available,
     load_metrics,
@@ -31,7 +30,8 @@ from mvae.checkpoint import (
 from mvae.data import DATASETS
 from mvae.files import CheckpointError, save_listed, save_tensors, sha256, sums
 from mvae.training.recipes import config_for
-from tests.signing import spoil
+from tests.bundled import CHECKPOINTS
+from tests.checkpoint_edits import edit_tensors
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ NAME = "decoders.1.net.0.weight"
     ids=["missing", "extra", "shape", "nan", "infinity"],
 )
 def test_wrong_tensors_are_named(folder, change, words):
-    spoil(folder / "weights.safetensors", change)
+    edit_tensors(folder / "weights.safetensors", change)
     assert_fails_with(folder, "toys/mvae/weights.safetensors", *words)
 
 
@@ -97,14 +97,16 @@ def test_wrong_tensors_are_named(folder, change, words):
 )
 def test_weights_of_another_type_are_refused(folder, dtype):
     wrong = getattr(torch, dtype)
-    spoil(
+    edit_tensors(
         folder / "weights.safetensors", lambda w: w.update({NAME: w[NAME].float().abs().to(wrong)})
     )
     assert_fails_with(folder, "toys/mvae/weights.safetensors", NAME, str(wrong), "torch.float16")
 
 
 def test_single_precision_is_taken_as_it_is(folder):
-    spoil(folder / "weights.safetensors", lambda w: w.update({NAME: torch.full((8, 2), 1 / 3)}))
+    edit_tensors(
+        folder / "weights.safetensors", lambda w: w.update({NAME: torch.full((8, 2), 1 / 3)})
+    )
     loaded, _ = load_model("toys", "mvae", folder.parent.parent)
     assert torch.equal(loaded.state_dict()[NAME], torch.full((8, 2), 1 / 3))
 
@@ -149,7 +151,7 @@ def test_a_version_is_that_of_configuration_and_weights(folder):
     assert version("toys", "mvae", root) == seen[0]
     change_config(folder, summary="In other words.")
     seen.append(version("toys", "mvae", root))
-    spoil(folder / "weights.safetensors", lambda w: w[NAME].add_(1))
+    edit_tensors(folder / "weights.safetensors", lambda w: w[NAME].add_(1))
     seen.append(version("toys", "mvae", root))
     assert len(set(seen)) == 3
     (folder / "weights.safetensors").unlink()
@@ -157,9 +159,10 @@ def test_a_version_is_that_of_configuration_and_weights(folder):
         version("toys", "mvae", root)
 
 
+@pytest.mark.slow
 def test_everything_bundled_names_its_weights():
     checked = 0
-    for dataset, models in available().items():
+    for dataset, models in available(CHECKPOINTS).items():
         for path in (CHECKPOINTS / dataset).rglob("[cms]*.safetensors"):
             assert sums(path.parent)[path.name] == sha256(path), path
         for model in models:

@@ -377,6 +377,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_module_runs_as_a_program(tmp_path):
     done = python("-m", "mvae", "infer", "mnist/mvae", "--root", str(tmp_path))
     assert done.returncode == 2

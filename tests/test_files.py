@@ -1,8 +1,9 @@
-"""Folders with one writer, what killed ones leave behind, and files that cannot be read."""
+"""Files: one writer a folder, what killed ones leave behind, damage, and the layout of JSON."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -11,10 +12,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from mvae.cli import app
-from mvae.files import CheckpointError, read, version_of, write_atomically, writing
+from mvae.files import CheckpointError, read, to_json, version_of, write_atomically, writing
 from mvae.training.trainer import Trainer
 from mvae.training.zoo import train
 
@@ -50,6 +53,7 @@ def writer(tmp_path):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_folder_has_one_writer_until_it_ends_or_is_killed(writer):
     folder, process = writer
     (half,) = folder.iterdir()
@@ -78,6 +82,7 @@ def test_a_temporary_file_that_is_being_written_stays(tmp_path, monkeypatch):
     assert read(tmp_path / "file") == b"content"
 
 
+@pytest.mark.slow
 def test_two_trainings_of_one_folder_are_one_and_a_sentence(few_digits, writer):
     folder, _ = writer
     command = ["train", "mnist", "--recipe", "mvae", "--root", str(folder.parent.parent)]
@@ -191,3 +196,26 @@ def test_writing_replaces_a_file_and_makes_its_folder(tmp_path):
         write_atomically(path, content)
         assert path.read_bytes() == content
     assert list(path.parent.iterdir()) == [path]
+
+
+NAMES = st.text(max_size=8)
+CONTENT = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=60),
+    lambda inner: st.lists(inner, max_size=30) | st.dictionaries(NAMES, inner, max_size=8),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=25)
+@given(content=CONTENT)
+def test_json_is_read_back_as_it_was_whatever_takes_one_line(content):
+    assert json.dumps(json.loads(to_json(content))) == json.dumps(content)
+
+
+def test_a_figure_takes_one_line():
+    figure = {"mean": 0.123456789012345, "n": 10000, "by_dimension": [0.1] * 64}
+    ranks = [[7] * 20] * 16
+    lines = to_json({"protocol": {"seed": 0, "text": "x" * 99}, "test": {"a": figure, "b": ranks}})
+    assert f'  "a": {json.dumps(figure)},' in lines.splitlines()
+    assert f'  "b": {json.dumps(ranks)}' in lines.splitlines()
+    assert f'  "text": "{"x" * 99}"' in lines.splitlines()

@@ -216,8 +216,11 @@ class LatentModel(DecodingModel):
 class ExpertModel(LatentModel):
     """A model whose posterior is the product of one expert per modality and of N(0, I).
 
-    Code that explains such a model, for example in figures, multiplies the experts itself. So a
-    subclass may only override `experts`; a model with another prior or product is a `LatentModel`.
+    Code that explains such a model, for example in figures, multiplies the experts itself, and the
+    browser decodes with the weights of its decoders. So a subclass may only override `experts`; a
+    model with another product is a `LatentModel`, and so is one with another prior: whatever
+    samples, scores or calibrates takes p(z) = N(0, I), so a learned prior is a map z = g(u),
+    u ~ N(0, I), in `decode`.
 
     Raises:
         TypeError: if a subclass overrides `product` or `posterior`.

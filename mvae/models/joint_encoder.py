@@ -15,7 +15,7 @@ __all__ = ["JointEncoder"]
 
 
 class JointEncoder(nn.Module):
-    """One network that reads several modalities together: one pathway for each, then a shared layer.
+    """One network that reads several modalities together: a pathway each, then a shared layer.
 
     Args:
         modalities: what it reads.

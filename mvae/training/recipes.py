@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from mvae.checkpoint import ModelConfig, Training
-from mvae.data import DATASETS
+from mvae.data import DATASETS, DatasetError
 from mvae.models.bivcca import BiVCCAObjective
 from mvae.models.cvae import CVAEObjective
 from mvae.models.dae import DAEObjective
@@ -331,16 +331,19 @@ def config_for(dataset: str, model: str) -> ModelConfig:
 
     Raises:
         KeyError: if there is no such data set or recipe.
+        DatasetError: if the data set has no budget yet.
 
     Example:
         >>> config_for("quadrants", "mvae-2d").latents
         2
     """
-    recipe, budget = RECIPES[model], BUDGETS[dataset]
+    recipe, source = RECIPES[model], DATASETS[dataset]
+    if dataset not in BUDGETS:
+        raise DatasetError(f"{dataset} has no budget: add its row to mvae/training/budgets.py.")
+    budget = BUDGETS[dataset]
     weight = recipe.weights.get(dataset, budget.weight) if recipe.weighted else 1.0
     modalities = tuple(
-        m.model_copy(update={"weight": weight}) if m.is_annotation else m
-        for m in DATASETS[dataset].modalities
+        m.model_copy(update={"weight": weight}) if m.is_annotation else m for m in source.modalities
     )
     return ModelConfig(
         dataset=dataset,

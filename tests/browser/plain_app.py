@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.parts.plain import code, plain
-from tests.hostile import HOSTILE, SIGNS
+from tests.hostile_texts import HOSTILE, SIGNS
 
 for i, sign in enumerate((*SIGNS, HOSTILE)):
     with st.container(key=f"text-{i}"):

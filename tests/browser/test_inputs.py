@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.line import Line
+from tests.browser.held_connection import HeldConnection
 from tests.toys import TOYS
 
 
@@ -92,7 +92,7 @@ def test_a_chip_follows_what_is_done_elsewhere(visitor):
 @pytest.mark.parametrize("data", ["spoken", "clips", "measured"])
 def test_what_a_browser_does_not_know_yet_is_not_set_back(visitor, data):
     """Next, and Next again before it has come back: with it comes what the first one replaced."""
-    line = Line(visitor.page)
+    line = HeldConnection(visitor.page)
     page = visitor.open(f"/?data={data}&sample=4")
     number = page.get_by_label("Test example, 0 to")
     line.held_up = True
@@ -112,7 +112,7 @@ def test_what_a_browser_does_not_know_yet_is_not_set_back(visitor, data):
 
 def test_what_is_done_and_undone_at_once_is_undone(visitor):
     """Off, Next, and on before anything has come back: on is what the page had shown at first."""
-    line = Line(visitor.page)
+    line = HeldConnection(visitor.page)
     page = visitor.open("/?data=spoken&sample=4&supply=image,text")
     line.held_up = True
     page.locator(".st-key-supply-text label").first.click()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from pages.parts.plain import JOINER
-from tests.hostile import HOSTILE, SIGNS, write_hostile
+from tests.hostile_texts import HOSTILE, SIGNS, write_hostile
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Route, expect
 from mvae.analysis.embedding import posterior_means, principal_axes
 from mvae.analysis.inference import infer
 from mvae.checkpoint import load_model, load_samples
-from tests.browser.line import Line
+from tests.browser.held_connection import HeldConnection
 
 TALL = {"width": 1280, "height": 1200}
 MODEL = load_model("mnist", "mvae-cover")[0]
@@ -171,7 +171,7 @@ def test_the_latent_is_let_go_by_escape_and_by_the_button(guest, stage):
 @pytest.mark.parametrize("where", ["card", "card by key", "legend"])
 def test_a_switch_shows_its_effect_without_waiting_for_the_server(guest, stage, where):
     visitor = guest(viewport=TALL)
-    line = Line(visitor.page)
+    line = HeldConnection(visitor.page)
     page = visitor.open("/?sample=3")
     shown = stage(page).at_rest()
     expect(shown.curves).to_have_count(6 * (1 + 1 + 2))
@@ -316,7 +316,7 @@ def test_space_throws_a_switch_and_the_focus_stays(guest, stage):
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
 def test_the_product_moves_from_old_to_new_unless_motion_is_unwanted(guest, stage, motion):
     visitor = guest(viewport=TALL, reduced_motion=motion)
-    line = Line(visitor.page)
+    line = HeldConnection(visitor.page)
     page = visitor.open("/?sample=3&dims=12,3")
     shown = stage(page).at_rest()
     old = shown.product.get_attribute("d")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mvae.data import mirflickr
 from mvae.data.mirflickr import ANNOTATIONS, MIRFLICKR
-from tests.sentences import sentence_of
+from tests.load_errors import load_error
 
 SPLITS = ("train", "valid", "test")
 N = 20
@@ -143,16 +143,12 @@ def ruin(folder: Path, n: int, how: str) -> str:
         return f"mirflickr/meta/tags/tags{n}.txt is missing"
     if how == "truncated":
         photograph.write_bytes(photograph.read_bytes()[:300])
-    elif how == "text":
-        photograph.write_text("404 Not Found")
-    elif how == "PNG":
-        Image.new("RGB", (64, 64)).save(photograph, "PNG")
     else:
-        photograph.write_bytes(b"")
+        Image.new("RGB", (64, 64)).save(photograph, how)
     return f"mirflickr/im{n}.jpg is damaged"
 
 
-@pytest.mark.parametrize("how", ["missing", "no tags", "truncated", "text", "PNG", "empty"])
+@pytest.mark.parametrize("how", ["missing", "no tags", "truncated", "PNG"])
 def test_a_damaged_photograph_is_left_out_by_name_and_moves_no_other(folder, how):
     before = {split: numbers(MIRFLICKR.load(split, False)) for split in SPLITS}
     lost = before["train"][3]
@@ -181,7 +177,7 @@ def test_of_many_damaged_photographs_five_are_named(folder):
 def test_without_a_photograph_there_is_a_sentence(folder):
     for n in range(1, N + 1):
         (folder / f"im{n}.jpg").unlink()
-    message = sentence_of(MIRFLICKR, "valid")
+    message = load_error(MIRFLICKR, "valid")
     assert "of 2 valid photographs can be used: mirflickr/im" in message
     assert "MVAE_DATA" in message
 
@@ -190,15 +186,13 @@ def test_without_any_word_there_is_a_sentence(folder):
     for n in range(1, N + 1):
         (folder / "meta" / "tags" / f"tags{n}.txt").write_text("")
     (folder / "annotations" / "water.txt").write_text("")
-    assert "has a known tag" in sentence_of(MIRFLICKR)
+    assert "has a known tag" in load_error(MIRFLICKR)
 
 
-@pytest.mark.parametrize(
-    "field", ["0", "21", "-1", "2.0", "x", "²", "１", "1 2", "1,", "9" * 5000], ids=lambda f: f[:9]
-)
+@pytest.mark.parametrize("field", ["0", "21", "2.0", "²", "1 2", "9" * 5000], ids=lambda f: f[:9])
 def test_an_annotation_of_no_photograph_is_told_with_file_and_line(folder, field):
     (folder / "annotations" / "tree_r1.txt").write_text(f"3\n\n20\n{field}\n4\n", "utf-8")
-    message = sentence_of(MIRFLICKR)
+    message = load_error(MIRFLICKR)
     assert message.startswith("mirflickr/annotations/tree_r1.txt, line 4: ")
     assert "numbered 1 to 20" in message
     assert repr(field[:40]) in message
@@ -212,11 +206,11 @@ def test_annotations_may_have_blank_lines_spaces_and_any_ends_of_line(folder):
 
 def test_missing_data_are_answered_with_what_to_do(folder):
     (folder / "annotations" / "lake.txt").unlink()
-    message = sentence_of(MIRFLICKR)
+    message = load_error(MIRFLICKR)
     assert "mirflickr/annotations/lake.txt" in message
     assert "https://press.liacs.nl/mirflickr" in message
     folder.rename(folder.parent / "elsewhere")
-    message = sentence_of(MIRFLICKR)
+    message = load_error(MIRFLICKR)
     assert "there is no folder mirflickr" in message
     assert "MVAE_DATA" in message
     assert "python -m mvae data" in message

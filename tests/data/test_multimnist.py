@@ -9,7 +9,7 @@ from torch import Tensor
 from mvae.data import DatasetError, multimnist
 from mvae.data.multimnist import MULTIMNIST, compose
 from mvae.kinds.tokens import decode
-from tests.by_hand import seeded
+from tests.reference import seeded
 
 IMAGE, TEXT = MULTIMNIST.modalities
 #: Height and width of a block in place of each digit: told apart at any size.

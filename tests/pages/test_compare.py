@@ -28,7 +28,7 @@ from pages.parts.comparison import export, records
 from pages.parts.comparison.card import card as write_card
 from pages.parts.comparison.card import spread
 from pages.parts.comparison.shared import Shared, number
-from tests.signing import sign
+from tests.checkpoint_edits import rehash
 
 THREE, FRESH = "mvae-cover,mvae,mvae-2d", ("bivcca", "cvae", "dae", "vae", "mmvae")
 CACHES = (
@@ -264,7 +264,7 @@ def test_chains_are_waited_for_last_and_bring_differences_when_they_are_pinned(
 def test_a_damaged_model_has_its_sentence_and_the_others_are_compared(visit, many):
     folder = many / "mnist" / "mvae-hurt"
     shutil.copytree((many / "mnist" / "mvae").resolve(), folder)
-    sign(folder, model="mvae-hurt")
+    rehash(folder, model="mvae-hurt")
     (folder / "weights.safetensors").write_bytes(b"?")
     try:
         page = visit("compare.py", models="mvae-hurt,mvae")

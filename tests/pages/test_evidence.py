@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mvae.checkpoint import load_samples
-from tests.pages.said import click, expert, heard, root, states_of
+from tests.pages.evidence_chips import click, expert, heard, root, states_of
 from tests.toys import TOYS
 
 TRAITS = [f"trait {i}" for i in range(18)]

@@ -15,8 +15,8 @@ from mvae import checkpoint
 from pages.parts import loading
 from pages.parts.links import parse, url_of
 from pages.parts.view import View
-from tests.drawn import file_of
-from tests.signing import spoil
+from tests.checkpoint_edits import edit_tensors
+from tests.drawings import file_of
 
 SUBSETS = st.permutations(["image", "label"]).flatmap(
     lambda names: st.integers(0, 2).map(lambda n: tuple(names[:n]))
@@ -138,7 +138,7 @@ def damaged(tmp_path, monkeypatch):
 def test_a_damaged_checkpoint_gets_a_sentence_and_another_can_be_chosen(
     visit, damaged, change, words
 ):
-    spoil(damaged / "mvae-cover" / "weights.safetensors", change)
+    edit_tensors(damaged / "mvae-cover" / "weights.safetensors", change)
     page = visit()
     assert words in page.problems
     assert "Choose another model above" in page.problems
@@ -154,7 +154,7 @@ def test_a_truncated_file_gets_a_sentence(visit, damaged):
 
 
 def test_figures_of_other_weights_are_not_shown(visit, damaged):
-    spoil(
+    edit_tensors(
         damaged / "mvae-cover" / "weights.safetensors",
         lambda w: w["encoders.0.first.1.bias"].add_(0.01),
     )

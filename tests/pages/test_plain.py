@@ -27,7 +27,7 @@ from pages.parts.plain import plain
 from pages.parts.plots import curves, vectors
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import View, distinct_kinds_first
-from tests.hostile import EVIL, EVIL_HTML, FOLDER, HOSTILE, write_hostile
+from tests.hostile_texts import EVIL, EVIL_HTML, FOLDER, HOSTILE, write_hostile
 
 PAGES = (
     *("experts.py", "traverse.py", "map.py", "compare.py"),

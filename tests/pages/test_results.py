@@ -11,12 +11,13 @@ import pytest
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 
 from mvae import checkpoint
-from mvae.checkpoint import CHECKPOINTS, load_metrics
+from mvae.checkpoint import load_metrics
 from mvae.csv_files import write_rows
 from mvae.evaluation.log_likelihood import ESTIMATOR
 from mvae.files import sha256, write_json
 from mvae.results.external_models import FILE, ExternalModel
 from pages.parts import loading
+from tests.bundled import CHECKPOINTS
 
 CACHES = (
     *(loading._load, loading.samples_of, loading.metrics_of),

@@ -15,7 +15,7 @@ from mvae.data import DATASETS, MNIST
 from mvae.images.preprocessing import pack_bits
 from mvae.modality import Modality
 from pages.parts.stage.planes import classes
-from tests.pages.said import click, expert, heard, root, states_of
+from tests.pages.evidence_chips import click, expert, heard, root, states_of
 
 pytestmark = pytest.mark.usefixtures("toy_pages")
 

@@ -8,10 +8,11 @@ import shutil
 import pytest
 
 from mvae import checkpoint
-from mvae.checkpoint import CHECKPOINTS, load_config, load_metrics
+from mvae.checkpoint import load_config, load_metrics
 from mvae.csv_files import write_rows
 from mvae.training.weak_supervision import IMAGE_PASSES, LABELLED_PASSES, Point
 from pages.parts import loading
+from tests.bundled import CHECKPOINTS
 
 POINTS = [
     Point("mvae", 0.001, 55, 5, 0, 0.5, 10_000),

@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from mvae import checkpoint
-from mvae.checkpoint import CHECKPOINTS
+from tests.bundled import CHECKPOINTS
 
 LONG = "x" * (csv.field_size_limit() + 1)
 #: Of each file, the page that reads it.
