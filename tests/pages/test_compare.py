@@ -183,7 +183,7 @@ def test_moving_models_about_computes_nothing_again(visit, monkeypatch):
     page = visit("compare.py", models="mvae,mvae-2d")
     asked = []
     monkeypatch.setattr(
-        "pages.parts.comparison.answers.answer",
+        "pages.parts.comparison.answers.predict",
         lambda model, *rest, **more: asked.append(model) or predict(model, *rest, **more),
     )
     press(page, "arrow_forward mvae")
@@ -253,9 +253,9 @@ def test_chains_are_waited_for_last_and_bring_differences_when_they_are_pinned(
         others.release()
         return result
 
-    monkeypatch.setattr("pages.parts.comparison.answers.answer", slow)
+    monkeypatch.setattr("pages.parts.comparison.answers.predict", slow)
     monkeypatch.setattr("pages.parts.comparison.answers.PATIENCE", 0.001)
-    monkeypatch.setattr(loading.load("mnist", "mvae-2d")[0], "sampler", True, raising=False)
+    monkeypatch.setattr(loading.load("mnist", "mvae-2d")[0], "uses_gibbs_chains", True, raising=False)
     page = visit("compare.py", models=",".join(names))
     assert cards(page) == usual
     assert asked == [64, 64, 2]

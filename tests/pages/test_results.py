@@ -265,7 +265,7 @@ def test_more_epochs_are_said_and_who_is_best_without_them(visit, measured):
 def test_figures_of_other_weights_are_withheld_and_named(visit, measured):
     shutil.copy(measured / "mnist/mvae/metrics.json", measured / "mnist/vae/metrics.json")
     page = visit("results.py")
-    assert "Figures of vae are withheld" in page.problems
+    assert "figures of vae are withheld" in page.problems
     assert "python -m mvae evaluate mnist/vae" in page.problems
     assert set(drawn(page)["data"][0]["y"]) == {"jmvae", "mvae"}
 

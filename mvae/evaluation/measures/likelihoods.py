@@ -141,7 +141,7 @@ class Likelihoods(Measure):
             proposal = "q(z|X_S), p(z) and Gaussians around the heaviest draws, round by round"
         return {
             **facts,
-            "proposal": f"{proposal}; {model.proposes}",
+            "proposal": f"{proposal}; {model.proposal_description}",
             "K_labels": LABEL_DRAWS,
             "conditional": "log p(x_A|x_B) is the ratio of two means over the same 2K draws, K of "
             "them made for p(z|x_A, x_B) and K for p(z|x_B); not a bound",
