@@ -26,7 +26,6 @@ from mvae.files import (
     CheckpointError,
     load_tensors,
     read_if_there,
-    save_tensors,
     sha256,
     short,
     to_bytes,
@@ -40,7 +39,6 @@ from mvae.models.registry import AnyObjective
 
 __all__ = [
     "CHECKPOINTS",
-    "CheckpointError",
     "Metrics",
     "ModelConfig",
     "Training",
@@ -48,17 +46,12 @@ __all__ = [
     "load_metrics",
     "load_model",
     "load_samples",
-    "load_tensors",
     "save_model",
-    "save_tensors",
-    "sha256",
     "version",
-    "write_atomically",
-    "write_json",
 ]
 
 #: The largest seed: one that torch, NumPy and UMAP take.
-SEEDS = 2**32 - 1
+LARGEST_SEED = 2**32 - 1
 #: The most weights of a model: what a file asks for is allocated, so it has bounds.
 MOST_WEIGHTS = 10**8
 #: What the app and the command line show first.
@@ -96,7 +89,7 @@ class Training(BaseModel):
     )
     warmup: float = Field(default=0.2, ge=0, le=1)
     missing: float = Field(default=0.0, ge=0, le=1)
-    seed: int = Field(default=0, ge=0, le=SEEDS)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
 
 
 def weights_at_most(modalities: Iterable[Modality], latents: int) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mvae.checkpoint import SEEDS
+from mvae.checkpoint import LARGEST_SEED
 from mvae.data import DATASETS, DatasetError
 from mvae.files import CheckpointError, short
 
@@ -110,4 +110,4 @@ Root = Annotated[Path, typer.Option(help="Folder of the checkpoints.", callback=
 Threads = Annotated[
     int | None, typer.Option(min=1, max=1024, help="CPU threads; default: all cores.")
 ]
-Seed = Annotated[int, typer.Option(min=0, max=SEEDS, help="Seed of all random numbers.")]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all random numbers.")]

@@ -284,7 +284,7 @@ FUNCTIONS: dict[str, Callable[[Any, Batch], Any]] = {
     "quality": lambda m, b: quality(config_of("sub-sampled"), m, b),
     "Trainer": lambda m, b: trained(config_of("sub-sampled"), b),
     "Subject": lambda m, b: [
-        (s.key, s.supplied, s.restrict(context.test).present)
+        (s.given, s.supplied, s.restrict(context.test).present)
         for context in [context_of(m, b)]
         for s in context.conditioning_sets
     ],

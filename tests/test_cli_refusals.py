@@ -16,9 +16,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from mvae.batch import Batch
-from mvae.checkpoint import load_tensors
 from mvae.cli import app
 from mvae.data import DATASETS
+from mvae.files import load_tensors
 from mvae.training.trainer import Trainer
 from tests.checkpoint_edits import rehash
 

@@ -10,16 +10,9 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.checkpoint import (
-    CHECKPOINTS,
-    CheckpointError,
-    load_model,
-    load_samples,
-    load_tensors,
-    sha256,
-)
+from mvae.checkpoint import CHECKPOINTS, load_model, load_samples
 from mvae.distributions.gaussian import Gaussian
-from mvae.files import save_listed
+from mvae.files import CheckpointError, load_tensors, save_listed, sha256
 from mvae.models.base import ExpertModel
 
 __all__ = [

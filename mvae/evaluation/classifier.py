@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_into
+from mvae.checkpoint import CHECKPOINTS, load_into
 from mvae.data import DATASETS
 from mvae.evaluation.accuracy import agreement, most_probable
-from mvae.files import save_listed
+from mvae.files import CheckpointError, save_listed
 from mvae.images.tiling import assemble, picture_shape
 from mvae.modality import Modality
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from mvae.checkpoint import CheckpointError, load_metrics, load_tensors, save_tensors
+from mvae.checkpoint import load_metrics
 from mvae.evaluation.measures.base import ScoredFigure
+from mvae.files import CheckpointError, load_tensors, save_tensors
 
 __all__ = ["PAIRED", "VALUES_FILE", "merge_kept_errors", "paired_errors", "save_values"]
 

@@ -12,21 +12,14 @@ from typing import Any
 import torch
 
 from mvae.batch import Batch
-from mvae.checkpoint import (
-    CHECKPOINTS,
-    CheckpointError,
-    load_metrics,
-    load_model,
-    sha256,
-    write_json,
-)
+from mvae.checkpoint import CHECKPOINTS, load_metrics, load_model
 from mvae.data import dataset_of
 from mvae.evaluation.classifier import FILE, load_classifier
 from mvae.evaluation.measures import OTHERS, EvaluationContext, Likelihoods, Measure, estimates
 from mvae.evaluation.measures.base import is_costly
 from mvae.evaluation.paired import PAIRED, merge_kept_errors, paired_errors, save_values
 from mvae.evaluation.step_cache import CACHE_FILE, Step, StepCache
-from mvae.files import writing
+from mvae.files import CheckpointError, sha256, write_json, writing
 
 __all__ = ["MEASURES", "REFERENCE", "EvaluationProgress", "evaluate"]
 
@@ -152,8 +145,8 @@ def measure_all(
         }
     values = save_values(root / dataset / name, test)
     # Sorted as in a full evaluation, so that files differ only where their figures do.
-    place = {kind: i for i, m in enumerate((Likelihoods(), *OTHERS)) for kind in m.kinds}
-    test = dict(sorted(test.items(), key=lambda item: place[item[0]]))
+    order = {kind: i for i, m in enumerate((Likelihoods(), *OTHERS)) for kind in m.kinds}
+    test = dict(sorted(test.items(), key=lambda item: order[item[0]]))
     test |= merge_kept_errors(paired_errors(dataset, name, values, root), paired, test)
     write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
 

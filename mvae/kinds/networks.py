@@ -1,21 +1,19 @@
-"""Encoders and decoders p(x_i|z), by kind of modality; and encoders of several at once."""
+"""Encoders and decoders p(x_i|z), by kind of modality."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from mvae.batch import Batch
 from mvae.distributions.autoregressive import TextDecoder, TextEncoder
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.likelihood import elements
 from mvae.modality import Modality
 
-__all__ = ["Decoder", "Encoder", "JointEncoder"]
+__all__ = ["Decoder", "Encoder", "Pathway"]
 
 
 def mlp(*widths: int) -> nn.Sequential:
@@ -99,32 +97,6 @@ class Encoder(Pathway):
         # q̃(z|x) = N(μ(x), σ²(x))
         mean, logvar = super().__call__(x).chunk(2, -1)
         return Gaussian(mean, logvar)
-
-
-class JointEncoder(nn.Module):
-    """One network that reads several modalities together: a pathway each, then a shared layer.
-
-    Args:
-        modalities: what it reads.
-        outputs: how many numbers it gives.
-    """
-
-    def __init__(self, modalities: Iterable[Modality], outputs: int) -> None:
-        super().__init__()
-        modalities = tuple(modalities)
-        self.pathways = nn.ModuleDict({m.name: Pathway(m, m.hidden) for m in modalities})
-        self.shared = nn.Sequential(
-            nn.SiLU(), nn.Linear(sum(m.hidden[-1] for m in modalities), outputs)
-        )
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Read samples, ``(B, outputs)``; where a modality is missing its pathway gives zeros."""
-        parts = []
-        for name, pathway in self.pathways.items():
-            there = batch.there(name).unsqueeze(-1)
-            parts.append(torch.where(there, pathway(batch.filled(name)), 0.0))
-        numbers: Tensor = self.shared(torch.cat(parts, -1))
-        return numbers
 
 
 class ConvDecoder(nn.Module):

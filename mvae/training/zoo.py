@@ -9,16 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvae.batch import Batch
-from mvae.checkpoint import (
-    CheckpointError,
-    ModelConfig,
-    folder_name,
-    load_config,
-    load_metrics,
-    save_model,
-    write_atomically,
-)
-from mvae.files import writing
+from mvae.checkpoint import ModelConfig, folder_name, load_config, load_metrics, save_model
+from mvae.files import CheckpointError, write_atomically, writing
 from mvae.training.recipes import config_for
 from mvae.training.trainer import RESUME, Progress, Trainer
 

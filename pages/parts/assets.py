@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from mvae import checkpoint
-from mvae.checkpoint import CheckpointError, sha256
+from mvae.files import CheckpointError, sha256
 from mvae.images.tiling import assemble, picture_shape
 from pages.parts.loading import SAMPLES, files_of, load, samples_of, version_of
 from pages.parts.versions import cached_by, one_version, stamps

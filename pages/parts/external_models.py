@@ -58,7 +58,8 @@ def show_external_models(dataset: str, records: Mapping[str, Record]) -> None:
     if others:
         st.caption(
             f"Reported by [{others[0].source}]({others[0].link}). Not stated there: "
-            f"{others[0].not_stated}. The binarisation of the pixels alone changes log p by many nats."
+            f"{others[0].not_stated}. The binarisation of the pixels alone changes log p by "
+            "many nats."
         )
 
 

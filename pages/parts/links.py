@@ -10,7 +10,9 @@ import streamlit as st
 
 from mvae import checkpoint
 from mvae.analysis.theory import DIVERGENCES, NOISE, PAIRS
-from mvae.images.preprocessing import InputError, unpack_bits
+from mvae.errors import InputError
+from mvae.files import CheckpointError
+from mvae.images.preprocessing import unpack_bits
 from mvae.images.tiling import picture_shape, pictures
 from mvae.modality import Modality
 from mvae.results.figures import HEAT_MAP_KINDS, KINDS
@@ -110,7 +112,7 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
     try:
         modalities = load(data, model)[1].modalities
         count = len(samples_of(data, model))
-    except checkpoint.CheckpointError:
+    except CheckpointError:
         return view, problems  # the page shows what is wrong with the checkpoint
     latents = load(data, model)[1].latents
 

@@ -14,7 +14,8 @@ from mvae.checkpoint import Metrics, ModelConfig
 from mvae.evaluation import classifier
 from mvae.evaluation.classifier import FILE as CLASSIFIER
 from mvae.evaluation.classifier import Classifier
-from mvae.models.base import MultimodalModel
+from mvae.files import CheckpointError
+from mvae.models.base import ExpertModel, MultimodalModel
 from mvae.results.external_models import FILE as PEERS
 from mvae.results.external_models import ExternalModel, load_external_models
 from mvae.results.runs import Record, runs
@@ -26,6 +27,7 @@ __all__ = [
     "external_models_of",
     "files_of",
     "load",
+    "load_experts",
     "map_of",
     "metrics_of",
     "of_models",
@@ -68,6 +70,18 @@ def load(dataset: str, model: str) -> tuple[MultimodalModel, ModelConfig]:
         CheckpointError: if the checkpoint does not exist or is damaged.
     """
     return _load(dataset, model)[:2]
+
+
+def load_experts(dataset: str, model: str) -> tuple[ExpertModel, ModelConfig]:
+    """Return a model whose posterior is a product of experts, as :func:`load` does.
+
+    Raises:
+        CheckpointError: if it has none, or as :func:`load`.
+    """
+    built, config = load(dataset, model)
+    if not isinstance(built, ExpertModel):
+        raise CheckpointError(f"{dataset}/{model} has no product of experts. {built.no_experts}")
+    return built, config
 
 
 def version_of(dataset: str, model: str) -> str:
@@ -119,7 +133,7 @@ def titles_of(dataset: str) -> dict[str, str]:
     for name in checkpoint.available(checkpoint.CHECKPOINTS)[dataset]:
         try:
             config = checkpoint.load_config(checkpoint.CHECKPOINTS / dataset / name)
-        except checkpoint.CheckpointError:
+        except CheckpointError:
             labels[name] = name
         else:
             labels[name] = f"{name} · {config.objective.network.title}"

@@ -9,8 +9,10 @@ from typing import Any
 import streamlit as st
 
 from mvae import checkpoint
+from mvae.analysis.theory import Divergence
 from mvae.checkpoint import load_config
-from mvae.images.preprocessing import InputError
+from mvae.errors import InputError
+from mvae.files import CheckpointError
 from mvae.images.tiling import picture_shape
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
@@ -107,7 +109,7 @@ class View:
     shade: str = ""
     picture: str = ""
     pair: str = "linear"
-    best: str = "reverse"
+    best: Divergence = "reverse"
     noise: int = 10
     method: str = "sub-sampled"
     count: int = 2
@@ -160,7 +162,7 @@ def distinct_kinds_first(data: str, names: tuple[str, ...]) -> list[str]:
 
     try:
         kinds = {name: kind(name) for name in names}
-    except checkpoint.CheckpointError:
+    except CheckpointError:
         return list(names)  # one is damaged; the page shows why
     first = {network: name for name, network in reversed(kinds.items())}
     return sorted(
@@ -207,7 +209,7 @@ def repair(view: View) -> View:
         view = replace(view, pinned="")
     try:
         _, config = load(view.data, view.model)
-    except checkpoint.CheckpointError:
+    except CheckpointError:
         return view
     named = {m.name: m for m in config.modalities}
     names = list(named)

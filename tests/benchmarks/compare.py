@@ -23,7 +23,8 @@ from streamlit.testing.v1 import AppTest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mvae import checkpoint
-from mvae.analysis.comparison import DRAWS, predict
+from mvae.analysis.comparison import predict
+from mvae.analysis.inference import DRAWS
 from mvae.batch import Batch
 from mvae.checkpoint import available, load_model, load_samples, save_model
 from mvae.evaluation.classifier import load_classifier

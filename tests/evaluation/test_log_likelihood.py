@@ -12,13 +12,14 @@ from scipy.stats import norm
 from torch.distributions import Distribution, Independent, Normal
 
 from mvae.batch import Batch
-from mvae.checkpoint import CheckpointError, ModelConfig, save_tensors
+from mvae.checkpoint import ModelConfig
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
 from mvae.evaluation.classifier import FILE, Classifier, load_classifier
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.importance import LogLikelihood
 from mvae.evaluation.log_likelihood import conditional_log_likelihood, log_likelihood
+from mvae.files import CheckpointError, save_tensors
 from mvae.modality import Modality
 from mvae.models.base import LatentModel
 from mvae.models.objectives import draw_subsets, elbo

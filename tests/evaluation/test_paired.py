@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.checkpoint import write_json
 from mvae.evaluation.measures.base import figure
 from mvae.evaluation.paired import VALUES_FILE, paired_errors, save_values
+from mvae.files import write_json
 
 
 @pytest.fixture

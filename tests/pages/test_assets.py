@@ -18,7 +18,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from mvae import checkpoint
-from mvae.checkpoint import load_model, load_samples, load_tensors
+from mvae.checkpoint import load_model, load_samples
+from mvae.files import load_tensors
 from pages.parts import assets, loading
 from tests.bundled import CHECKPOINTS, WITH_EXPERTS
 

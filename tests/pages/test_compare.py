@@ -87,8 +87,7 @@ def test_the_current_model_stands_first_and_is_the_reference(visit):
     assert list(cards(page))[:2] == ["mvae-2d", there[0]]
     assert len(cards(page)) == min(4, len(there))
     assert reference(page) == ["mvae-2d"]
-    assert "models" not in page.url
-    assert "pinned" not in page.url
+    assert not page.url.keys() & {"models", "pinned"}
     assert "**image** and **label**" in page.remarks
     assert not page.app.selectbox(key="data").disabled
     assert [box.key for box in page.app.selectbox] == ["data"]
@@ -184,7 +183,7 @@ def test_moving_models_about_computes_nothing_again(visit, monkeypatch):
     page = visit("compare.py", models="mvae,mvae-2d")
     asked = []
     monkeypatch.setattr(
-        "pages.parts.comparison.answers.answer",
+        "pages.parts.comparison.answers.predict",
         lambda model, *rest, **more: asked.append(model) or predict(model, *rest, **more),
     )
     press(page, "arrow_forward mvae")
@@ -254,9 +253,11 @@ def test_chains_are_waited_for_last_and_bring_differences_when_they_are_pinned(
         others.release()
         return result
 
-    monkeypatch.setattr("pages.parts.comparison.answers.answer", slow)
+    monkeypatch.setattr("pages.parts.comparison.answers.predict", slow)
     monkeypatch.setattr("pages.parts.comparison.answers.PATIENCE", 0.001)
-    monkeypatch.setattr(loading.load("mnist", "mvae-2d")[0], "sampler", True, raising=False)
+    monkeypatch.setattr(
+        loading.load("mnist", "mvae-2d")[0], "uses_gibbs_chains", True, raising=False
+    )
     page = visit("compare.py", models=",".join(names))
     assert cards(page) == usual
     assert asked == [64, 64, 2]

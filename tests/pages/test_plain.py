@@ -16,14 +16,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mvae import checkpoint
+from mvae.evaluation.keys import FigureKey
 from mvae.modality import Modality
 from mvae.results.figures import Figure
 from pages.parts import loading
 from pages.parts.charts import intervals
 from pages.parts.comparison import records
-from pages.parts.figures import curves, vectors
 from pages.parts.links import LISTS, SIMPLE
 from pages.parts.plain import plain
+from pages.parts.plots import curves, vectors
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import View, distinct_kinds_first
 from tests.hostile_texts import EVIL, EVIL_HTML, FOLDER, HOSTILE, write_hostile
@@ -129,8 +130,8 @@ def test_names_that_are_written_into_sentences_are_letters():
 
 
 FIGURE = {
-    **{"kind": "loglik", "model": HOSTILE, "given": "", "asked": "", "mean": 0.0, "se": 1.0},
-    **{"n": 1, "unreliable": None, "how": HOSTILE, "what": HOSTILE, "doubt": ""},
+    **{"model": HOSTILE, "key": FigureKey("loglik", asked=(HOSTILE,)), "mean": 0.0, "se": 1.0},
+    **{"n": 1, "unreliable": None, "how": HOSTILE, "doubt": ""},
 }
 
 

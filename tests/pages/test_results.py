@@ -11,9 +11,10 @@ import pytest
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 
 from mvae import checkpoint
-from mvae.checkpoint import load_metrics, sha256, write_json
+from mvae.checkpoint import load_metrics
 from mvae.csv_files import write_rows
 from mvae.evaluation.log_likelihood import ESTIMATOR
+from mvae.files import sha256, write_json
 from mvae.results.external_models import FILE, ExternalModel
 from pages.parts import loading
 from tests.bundled import CHECKPOINTS
@@ -264,7 +265,7 @@ def test_more_epochs_are_said_and_who_is_best_without_them(visit, measured):
 def test_figures_of_other_weights_are_withheld_and_named(visit, measured):
     shutil.copy(measured / "mnist/mvae/metrics.json", measured / "mnist/vae/metrics.json")
     page = visit("results.py")
-    assert "Figures of vae are withheld" in page.problems
+    assert "figures of vae are withheld" in page.problems
     assert "python -m mvae evaluate mnist/vae" in page.problems
     assert set(drawn(page)["data"][0]["y"]) == {"jmvae", "mvae"}
 

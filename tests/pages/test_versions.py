@@ -12,7 +12,8 @@ import torch
 
 from mvae import checkpoint
 from mvae.analysis.inference import infer
-from mvae.checkpoint import CheckpointError, load_model
+from mvae.checkpoint import load_model
+from mvae.files import CheckpointError
 from pages.parts import loading
 from pages.parts.versions import one_version
 from tests.bundled import CHECKPOINTS
