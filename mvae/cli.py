@@ -19,7 +19,6 @@ from mvae.analysis.inference import infer as infer_posterior
 from mvae.analysis.posterior_summary import as_dict, tell
 from mvae.batch import Batch
 from mvae.checkpoint import (
-    CHECKPOINTS,
     ModelConfig,
     load_metrics,
     load_model,
@@ -45,6 +44,7 @@ from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.files import writing
 from mvae.models.base import ExpertModel
 from mvae.models.objectives import Covering
+from mvae.search_path import folder_of, writable_root, writing_beside
 from mvae.training.recipes import RECIPES
 from mvae.training.search import quality, weighted
 from mvae.training.search import search as search_weights
@@ -110,7 +110,7 @@ def train(
     ] = None,
     seed: Seed = 0,
     threads: Threads = None,
-    root: Root = CHECKPOINTS,
+    root: Root = None,
 ) -> None:
     """Train a model of a data set, or all that is missing; an interrupted run goes on."""
     if threads:
@@ -125,9 +125,10 @@ def train(
         return
     if dataset is None:
         raise fail(f"Say which data set {recipe} is for: {', '.join(DATASETS)}.")
+    home = writable_root(root)
     if recipe == "classifier":
-        with writing(root / dataset):
-            accuracy = train_classifier(dataset, root / dataset / FILE)
+        with writing(home / dataset):
+            accuracy = train_classifier(dataset, home / dataset / FILE)
         typer.echo(f"validation accuracy: {accuracy:.4f}")
         return
     run = Run(dataset, recipe, seed)
@@ -150,10 +151,10 @@ def train(
         first = error.errors()[0]
         raise fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
     try:
-        valid = train_with_bar(config, run, root)
+        valid = train_with_bar(config, run, home)
     except ValueError as error:  # of data that cannot be learned from
         raise fail(error) from None
-    criterion, value = quality(config, load_model(dataset, run.name, root)[0], valid)
+    criterion, value = quality(config, load_model(dataset, run.name, home)[0], valid)
     typer.echo(f"validation {criterion}: {value:.2f}")
 
 
@@ -177,7 +178,7 @@ def evaluate_with_bar(
     n: int | None,
     k: int,
     seed: int,
-    root: Path,
+    root: Path | None,
     only: Collection[str] = (),
 ) -> None:
     """Evaluate with a bar of progress and the time left."""
@@ -194,7 +195,7 @@ def evaluate_with_bar(
             bar.update(done.size)
 
 
-def make_zoo(dataset: str | None, root: Path) -> None:
+def make_zoo(dataset: str | None, root: Path | None) -> None:
     """Train, measure and map what is missing of the zoo, one run after the other."""
     runs = [run for run in ZOO if dataset in (None, run.dataset)]
     if not runs:
@@ -203,7 +204,7 @@ def make_zoo(dataset: str | None, root: Path) -> None:
         state = state_of(run, root)
         typer.echo(f"{number}/{len(runs)} {run.dataset}/{run.name}: {state}")
         if state == "missing":
-            train_with_bar(run.config, run, root)
+            train_with_bar(run.config, run, writable_root(root))
         if state != "measured":
             # All by as many samples: models, and seeds, are compared on the same ones.
             evaluate_with_bar(run.dataset, run.name, None, 1000, 0, root)
@@ -216,7 +217,7 @@ def search(
         str,
         typer.Option(help="Whose λ of the labels is searched.", callback=one_of("recipe", RECIPES)),
     ],
-    root: Root = CHECKPOINTS,
+    root: Root = None,
 ) -> None:
     """Try the same few λ for a recipe, each in full, and keep the results in search.csv."""
     for trial in search_weights(dataset, recipe, root):
@@ -245,31 +246,32 @@ def evaluate(
             callback=one_of("measure", MEASURES),
         ),
     ] = None,
-    root: Root = CHECKPOINTS,
+    root: Root = None,
 ) -> None:
     """Measure a checkpoint on the test split and write its metrics.json; it can be interrupted."""
     dataset, _, model = checkpoint.partition("/")
     evaluate_with_bar(dataset, model, n, k, seed, root, only or ())
-    typer.echo((root / dataset / model / "metrics.json").read_text("utf-8"))
+    typer.echo((folder_of(dataset, model, root) / "metrics.json").read_text("utf-8"))
 
 
 @app.command(epilog="Example: python -m mvae supervise mnist --threads 1")
-def supervise(dataset: DatasetName, threads: Threads = None, root: Root = CHECKPOINTS) -> None:
+def supervise(dataset: DatasetName, threads: Threads = None, root: Root = None) -> None:
     """Train with few labels, many ways, and keep the accuracies in supervision.csv."""
     if threads:
         torch.set_num_threads(threads)
+    home = writable_root(root)
     with tqdm(unit="run", desc=dataset) as bar:
-        for point, bar.total in run_supervision(dataset, root):
-            bar.update(len(curves(root / dataset / "supervision.csv")) - bar.n)
+        for point, bar.total in run_supervision(dataset, home):
+            bar.update(len(curves(home / dataset / "supervision.csv")) - bar.n)
             bar.set_postfix_str(f"{point.method}, {point.labels} labels: {point.accuracy:.3f}")
 
 
 @app.command("map", epilog="Example: python -m mvae map mnist/mvae-cover")
-def map_(checkpoint: CheckpointName, seed: Seed = 0, root: Root = CHECKPOINTS) -> None:
+def map_(checkpoint: CheckpointName, seed: Seed = 0, root: Root = None) -> None:
     """Embed the bundled examples' posterior means by UMAP and write map.safetensors."""
     dataset, _, model = checkpoint.partition("/")
     load_model(dataset, model, root)  # a wrong name makes no folder
-    with writing(root / dataset / model):
+    with writing_beside(dataset, model, root):
         points = write_map(dataset, model, root, seed)
     typer.echo(f"wrote {dataset}/{model}/map.safetensors: {points:,} points")
 
@@ -285,7 +287,7 @@ def infer(
     ] = "",
     seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
-    root: Root = CHECKPOINTS,
+    root: Root = None,
 ) -> None:
     """Show what a model believes and generates, given some modalities of a test example."""
     dataset, _, name = checkpoint.partition("/")
@@ -323,7 +325,7 @@ def data(
     write: Annotated[
         bool, typer.Option("--write-samples", help="Write the bundled test examples.")
     ] = False,
-    root: Root = CHECKPOINTS,
+    root: Root = None,
 ) -> None:
     """Say where a data set lies and how large it is; fetch or make it if it is not there."""
     typer.echo(f"data folder: {data_folder()} (set MVAE_DATA to change it)")
@@ -347,4 +349,4 @@ def data(
         for fact in source.facts:
             typer.echo(f"  {fact}")
         if write:
-            typer.echo(f"  wrote {write_samples(name, root)} examples")
+            typer.echo(f"  wrote {write_samples(name, writable_root(root))} examples")

@@ -84,8 +84,10 @@ def as_checkpoint(value: str) -> str:
     return value
 
 
-def as_folder(value: Path) -> Path:
+def as_folder(value: Path | None) -> Path | None:
     """Check that a path is that of a folder, or of none yet."""
+    if value is None:
+        return None
     try:
         folder = stat.S_ISDIR(value.stat().st_mode)
     except FileNotFoundError:
@@ -104,7 +106,14 @@ DatasetName = Annotated[
 CheckpointName = Annotated[
     str, typer.Argument(help="As dataset/model, e.g. mnist/mvae-cover.", callback=as_checkpoint)
 ]
-Root = Annotated[Path, typer.Option(help="Folder of the checkpoints.", callback=as_folder)]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        help="The only folder of checkpoints to read and write; default: those of "
+        "MVAE_CHECKPOINTS, the user's and the bundled ones.",
+        callback=as_folder,
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, max=1024, help="CPU threads; default: all cores.")
 ]

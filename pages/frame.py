@@ -47,7 +47,7 @@ def choose_data(there: dict[str, list[str]], data: str) -> None:
 
 def chooser(view: View, one_model: bool) -> None:
     """Show the two choices side by side; that of a model where the page is about one."""
-    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    there = checkpoint.available()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(plain(_summary(view)) if one_model else "", width="stretch")
         st.selectbox(

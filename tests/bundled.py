@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mvae.checkpoint import CHECKPOINTS, available, load_config
+from mvae.checkpoint import available, load_config
+from mvae.search_path import CHECKPOINTS
 
 __all__ = ["WITH_EXPERTS"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from hypothesis import settings
 from torch import Tensor
 from typer.testing import CliRunner
 
+from mvae import search_path
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training
 from mvae.cli import app
@@ -32,6 +35,10 @@ from tests.toys import write_toys
 
 # Benchmarks have requirements of their own, and no tests.
 collect_ignore = ["benchmarks"]
+
+# Nobody's own checkpoints: neither those of the environment nor those of the home folder.
+os.environ.pop(search_path.VARIABLE, None)
+os.environ["XDG_DATA_HOME"] = str(Path(tempfile.gettempdir(), "mvae-tests"))
 
 # As the app runs, and as many tests at once as there are cores.
 torch.set_num_threads(1)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mvae.checkpoint import CHECKPOINTS, ModelConfig
+from mvae.checkpoint import ModelConfig
 from mvae.results.runs import runs, weight_of
+from mvae.search_path import CHECKPOINTS
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 DATASETS = sorted(path.name for path in CHECKPOINTS.iterdir() if path.is_dir())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mvae.checkpoint import CHECKPOINTS
 from mvae.distributions.likelihood import LIKELIHOODS
 from mvae.evaluation.reliability import EARLIER
 from mvae.results.figures import figures
 from mvae.results.runs import runs
+from mvae.search_path import CHECKPOINTS
 from tests.test_runs import write_run
 
 #: Likelihoods of data that are one of countably many, whose probability is at most 1. The

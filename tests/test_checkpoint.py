@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 import mvae
 from mvae.checkpoint import (
-    CHECKPOINTS,
     CheckpointError,
     ModelConfig,
     available,
@@ -33,6 +32,7 @@ from mvae.checkpoint import (
 )
 from mvae.data import DATASETS
 from mvae.files import save_listed, sums
+from mvae.search_path import CHECKPOINTS
 from mvae.training.recipes import config_for
 from tests.signing import spoil
 

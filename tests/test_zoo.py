@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 import mvae.cli
-from mvae.checkpoint import CHECKPOINTS, load_config, load_metrics, load_model, sha256
+from mvae.checkpoint import load_config, load_metrics, load_model, sha256
 from mvae.cli import app
+from mvae.search_path import CHECKPOINTS
 from mvae.training.recipes import RECIPES
 from mvae.training.trainer import RESUME
 from mvae.training.zoo import BASELINES, ZOO, Run, state_of

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from mvae.batch import Batch
 from mvae.checkpoint import (
-    CHECKPOINTS,
     CheckpointError,
     load_model,
     load_samples,
@@ -21,6 +20,7 @@ from mvae.checkpoint import (
 from mvae.distributions.gaussian import Gaussian
 from mvae.files import save_listed
 from mvae.models.base import ExpertModel
+from mvae.search_path import find, folder_of
 
 __all__ = [
     "MapOfLatents",
@@ -235,20 +235,21 @@ class MapOfLatents:
         return (means - self.pool.posteriors.mean.mean(0)) @ self.axes.T
 
 
-def _made_of(dataset: str, model: str, root: Path) -> Tensor:
+def _made_of(dataset: str, model: str, root: Path | None) -> Tensor:
     """Give the hashes of the weights and the examples that a map belongs to, 64 bytes."""
-    paths = root / dataset / model / "weights.safetensors", root / dataset / "samples.safetensors"
+    weights = folder_of(dataset, model, root) / "weights.safetensors"
+    paths = weights, find(dataset, "samples.safetensors", root)
     return torch.tensor(list(bytes.fromhex("".join(map(sha256, paths)))), dtype=torch.uint8)
 
 
-def _with_experts(dataset: str, model: str, root: Path) -> ExpertModel:
+def _with_experts(dataset: str, model: str, root: Path | None) -> ExpertModel:
     built, _ = load_model(dataset, model, root)
     if not isinstance(built, ExpertModel):
         raise CheckpointError(f"There is no map of {dataset}/{model}. {built.no_experts}")
     return built
 
 
-def write_map(dataset: str, model: str, root: Path = CHECKPOINTS, seed: int = 0) -> int:
+def write_map(dataset: str, model: str, root: Path | None = None, seed: int = 0) -> int:
     """Fit UMAP on a checkpoint's pooled means, write map.safetensors, and give P.
 
     Raises:
@@ -260,11 +261,11 @@ def write_map(dataset: str, model: str, root: Path = CHECKPOINTS, seed: int = 0)
         "umap": fit_umap(pool.posteriors.mean, seed),
         "made of": _made_of(dataset, model, root),
     }
-    save_listed(root / dataset / model / "map.safetensors", tensors)
+    save_listed(folder_of(dataset, model, root) / "map.safetensors", tensors)
     return len(tensors["umap"])
 
 
-def load_map(dataset: str, model: str, root: Path = CHECKPOINTS) -> MapOfLatents:
+def load_map(dataset: str, model: str, root: Path | None = None) -> MapOfLatents:
     """Load the map of a checkpoint; its means are inferred anew, which takes a moment.
 
     Raises:
@@ -274,7 +275,7 @@ def load_map(dataset: str, model: str, root: Path = CHECKPOINTS) -> MapOfLatents
     command = f"`python -m mvae map {dataset}/{model}` makes it"
     built = _with_experts(dataset, model, root)
     samples = load_samples(dataset, built.modalities, root)
-    path = root / dataset / model / "map.safetensors"
+    path = folder_of(dataset, model, root) / "map.safetensors"
     if not path.exists():
         raise CheckpointError(f"There is no map of {dataset}/{model}; {command}.")
     tensors = load_tensors(path)

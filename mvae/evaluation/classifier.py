@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_into
+from mvae.checkpoint import CheckpointError, load_into
 from mvae.data import DATASETS
 from mvae.evaluation.accuracy import agreement, likeliest
 from mvae.files import save_listed
 from mvae.images.tiling import assemble, picture_shape
 from mvae.modality import Modality
+from mvae.search_path import find
 
 __all__ = ["FILE", "Classifier", "classifier_of", "train_classifier"]
 
@@ -141,7 +142,7 @@ def train_classifier(dataset: str, path: Path, seed: int = 0) -> float:
 
 
 def classifier_of(
-    dataset: str, modalities: Iterable[Modality], root: Path = CHECKPOINTS
+    dataset: str, modalities: Iterable[Modality], root: Path | None = None
 ) -> Classifier:
     """Load the classifier that names the pictures of a data set.
 
@@ -149,7 +150,7 @@ def classifier_of(
         CheckpointError: if it is missing or damaged, or if there is nothing to name.
     """
     model = Classifier(*_task(dataset, modalities))
-    load_into(model, root / dataset / FILE)
+    load_into(model, find(dataset, FILE, root))
     return model.eval().requires_grad_(False)
 
 

@@ -13,7 +13,6 @@ import torch
 
 from mvae.batch import Batch
 from mvae.checkpoint import (
-    CHECKPOINTS,
     CheckpointError,
     load_metrics,
     load_model,
@@ -26,7 +25,7 @@ from mvae.evaluation.measures import OTHERS, EvaluationContext, Likelihoods, Mea
 from mvae.evaluation.measures.base import costly
 from mvae.evaluation.paired import PAIRED, keep_values, paired_errors, with_kept
 from mvae.evaluation.step_cache import WORKING, Step, StepCache
-from mvae.files import writing
+from mvae.search_path import find, folder_of, home_of, writing_beside
 
 __all__ = ["MEASURES", "REFERENCE", "EvaluationProgress", "evaluate"]
 
@@ -61,7 +60,7 @@ def evaluate(
     n: int | None = None,
     k: int = 1000,
     seed: int = 0,
-    root: Path = CHECKPOINTS,
+    root: Path | None = None,
     only: Collection[str] = (),
 ) -> Iterator[EvaluationProgress]:
     """Measure a checkpoint on the test split and write its metrics.json; yield what is done.
@@ -77,7 +76,7 @@ def evaluate(
             many subsets or a draw takes long to decode.
         k: importance draws a sample.
         seed: of all draws; two models with the same seed see the same noise.
-        root: the folder of checkpoints.
+        root: the only folder of checkpoints to read and write, instead of the search path.
         only: names of the measures to compute, out of :data:`MEASURES`; their figures and their
             protocol replace those in metrics.json, all else there is kept. None for all measures.
 
@@ -91,15 +90,16 @@ def evaluate(
     if unknown := {*only} - {*MEASURES}:
         raise ValueError(f"no measure is called {min(unknown)!r}; there are {', '.join(MEASURES)}")
     load_model(dataset, name, root)  # so that a wrong name makes no folder
-    with writing(root / dataset / name):
+    with writing_beside(dataset, name, root):
         context = context_of(dataset, name, n, k, seed, root)
         yield from measure_all(context, dataset, name, root, only)
 
 
 def measure_all(
-    context: EvaluationContext, dataset: str, name: str, root: Path, only: Collection[str]
+    context: EvaluationContext, dataset: str, name: str, root: Path | None, only: Collection[str]
 ) -> Iterator[EvaluationProgress]:
     """Measure a subject, and write its metrics.json."""
+    folder = folder_of(dataset, name, root)
     kept = kept_figures(context, dataset, name, root) if only else ({}, {})
     cache = cache_of(context, dataset, name, root)
     measures: list[Measure] = [m for m in (Likelihoods(), *OTHERS) if not only or m.name in only]
@@ -109,7 +109,7 @@ def measure_all(
     if (
         scored
         and name != REFERENCE
-        and (root / dataset / REFERENCE / "weights.safetensors").exists()
+        and (folder_of(dataset, REFERENCE, root) / "weights.safetensors").exists()
     ):
         model, config = load_model(dataset, REFERENCE, root)
         reference = replace(context, model=model, config=config)
@@ -130,7 +130,7 @@ def measure_all(
         test |= figures
         protocol |= measure.protocol(context)
     if reference and "loglik_above" in test:
-        version = sha256(root / dataset / REFERENCE / "weights.safetensors")
+        version = sha256(folder_of(dataset, REFERENCE, root) / "weights.safetensors")
         test["loglik_above"][REFERENCE]["weights_sha256"] = version
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     settings = f"--n {context.n} --k {context.k} --seed {context.seed}"
@@ -144,19 +144,19 @@ def measure_all(
         protocol |= {
             "date": today,
             "version": torch.__version__.split("+")[0],
-            "weights_sha256": sha256(root / dataset / name / "weights.safetensors"),
+            "weights_sha256": sha256(folder / "weights.safetensors"),
             "command": command,
         }
-    values = keep_values(root / dataset / name, test)
+    values = keep_values(folder, test)
     # In the order of a whole evaluation, so that a file differs only where its figures do.
     place = {kind: i for i, m in enumerate((Likelihoods(), *OTHERS)) for kind in m.kinds}
     test = dict(sorted(test.items(), key=lambda item: place[item[0]]))
     test |= with_kept(paired_errors(dataset, name, values, root), paired, test)
-    write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
+    write_json(folder / "metrics.json", {"protocol": protocol, "test": test})
 
 
 def kept_figures(
-    context: EvaluationContext, dataset: str, name: str, root: Path
+    context: EvaluationContext, dataset: str, name: str, root: Path | None
 ) -> tuple[dict[str, Any], dict[str, str | int | float]]:
     """Return the figures and the protocol that stay; kinds that no measure has any more go.
 
@@ -197,14 +197,14 @@ def run(
 
 
 def context_of(
-    dataset: str, name: str, n: int | None, k: int, seed: int, root: Path
+    dataset: str, name: str, n: int | None, k: int, seed: int, root: Path | None
 ) -> EvaluationContext:
     """Load a model and what it is measured on."""
     model, config = load_model(dataset, name, root)
     source = dataset_of(dataset)
     test = source.load("test", False)
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
-    judged = (root / dataset / FILE).exists()
+    judged = find(dataset, FILE, root).exists()
     many = 2 ** len(config.modalities) - 1 > SUBSETS
     some = min(FEWER if many or costly(config.modalities) else SCORED, len(test))
 
@@ -229,15 +229,14 @@ def context_of(
     )
 
 
-def cache_of(context: EvaluationContext, dataset: str, name: str, root: Path) -> StepCache:
+def cache_of(context: EvaluationContext, dataset: str, name: str, root: Path | None) -> StepCache:
     """Give what was computed before with the same weights and the same protocol."""
-    folder = root / dataset / name
     settings: dict[str, str | int | float] = {
-        "weights": sha256(folder / "weights.safetensors"),
+        "weights": sha256(folder_of(dataset, name, root) / "weights.safetensors"),
         "seed": context.seed,
         "samples": len(context.test),
     }
     for measure in (Likelihoods(), *OTHERS):
         settings |= measure.protocol(context)
     settings.pop("n_loglik", None)  # more samples are more parts
-    return StepCache(folder / WORKING, settings)
+    return StepCache(home_of(dataset, name, root) / WORKING, settings)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvae.checkpoint import CHECKPOINTS
 from mvae.csv_files import read_rows
+from mvae.search_path import find
 
 __all__ = ["FILE", "REPORTED", "Peer", "Reported", "peers"]
 
@@ -79,7 +79,7 @@ REPORTED = {
 }
 
 
-def peers(dataset: str, root: Path = CHECKPOINTS) -> list[Peer]:
+def peers(dataset: str, root: Path | None = None) -> list[Peer]:
     """Read what was scored side by side on a data set; nothing where nothing was.
 
     Raises:
@@ -89,4 +89,4 @@ def peers(dataset: str, root: Path = CHECKPOINTS) -> list[Peer]:
         >>> {peer.k for peer in peers("mnist")} <= {1000}
         True
     """
-    return read_rows(root / dataset / FILE, Peer)
+    return read_rows(find(dataset, FILE, root), Peer)

@@ -15,6 +15,7 @@ from mvae.data import DATASETS, dataset_of
 from mvae.evaluation.log_likelihood import log_likelihood
 from mvae.files import writing
 from mvae.models.base import MultimodalModel
+from mvae.search_path import folder_of, writable_root
 from mvae.training.recipes import config_for
 from mvae.training.trainer import Trainer, validation_score
 
@@ -66,7 +67,7 @@ def quality(config: ModelConfig, model: MultimodalModel, valid: Batch) -> tuple[
     return "joint log p", log_likelihood(model, chosen, DRAWS).value.mean().item()
 
 
-def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
+def search(dataset: str, recipe: str, root: Path | None = None) -> Iterator[Trial]:
     """Train every candidate and keep what is found in search.csv of the data set.
 
     A trial that is in the file already is not repeated, and a bundled model that is the candidate
@@ -77,7 +78,7 @@ def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
             writing into the folder.
         DatasetError: if there is no such data set, or its raw data are not there.
     """
-    source, path = dataset_of(dataset), root / dataset / "search.csv"
+    source, path = dataset_of(dataset), writable_root(root) / dataset / "search.csv"
     config_for(dataset, recipe).build()  # what cannot be built is refused before data are read
     with writing(path.parent):
         valid = source.load("valid", False)
@@ -94,11 +95,11 @@ def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
             yield from found
 
 
-def _bundled(config: ModelConfig, root: Path) -> MultimodalModel | None:
+def _bundled(config: ModelConfig, root: Path | None) -> MultimodalModel | None:
     """Give the model of a checkpoint that is the candidate under whatever name, if there is one."""
     words = {"model", "summary", "limitations"}
     for name in available(root).get(config.dataset, []):
-        other = load_config(root / config.dataset / name)
+        other = load_config(folder_of(config.dataset, name, root))
         if other.model_dump(exclude=words) == config.model_dump(exclude=words):
             return load_model(config.dataset, name, root)[0]
     return None

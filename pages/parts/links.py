@@ -74,7 +74,7 @@ def open_view() -> tuple[View, list[str]]:
 
 def gone(view: View) -> bool:
     """Whether a checkpoint that is looked at is there no more."""
-    there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
+    there = checkpoint.available().get(view.data, [])
     return not {view.model, *(view.models or ())} <= set(there)
 
 
@@ -101,7 +101,7 @@ def url_of(view: View) -> dict[str, str]:
 def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
     """Read a view from query parameters; what cannot be followed is replaced, with a sentence."""
     problems: list[str] = []
-    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    there = checkpoint.available()
     if not there:
         return View("", ""), ["There is no checkpoint to look at; README says how to train one."]
     data = _choice(params, "data", list(there), "data set", problems)

@@ -18,6 +18,7 @@ from mvae.models.base import MultimodalModel
 from mvae.results.external_models import FILE as PEERS
 from mvae.results.external_models import Peer, peers
 from mvae.results.runs import Record, runs
+from mvae.search_path import checkpoint_folders, find, folder_of
 from mvae.training.weak_supervision import Point, curves
 from pages.parts.versions import kept, stamps
 
@@ -44,7 +45,11 @@ CONFIG, WEIGHTS, SAMPLES = "config.json", "weights.safetensors", "samples.safete
 
 def files_of(dataset: str, *names: str) -> list[Path]:
     """Return where files of a data set, or of a model if a name has a slash, are."""
-    return [checkpoint.CHECKPOINTS / dataset / name for name in names]
+    split = [name.rpartition("/") for name in names]
+    return [
+        folder_of(dataset, model) / file if model else find(dataset, file)
+        for model, _, file in split
+    ]
 
 
 def _of_weights(dataset: str, model: str) -> Hashable:
@@ -53,7 +58,7 @@ def _of_weights(dataset: str, model: str) -> Hashable:
 
 @kept(_of_weights, max_entries=MODELS)
 def _load(dataset: str, model: str) -> tuple[MultimodalModel, ModelConfig, str]:
-    built, config = checkpoint.load_model(dataset, model, checkpoint.CHECKPOINTS)
+    built, config = checkpoint.load_model(dataset, model)
     digest = hashlib.sha256(config.model_dump_json().encode())
     for name, weight in built.state_dict().items():
         digest.update(name.encode() + weight.numpy().tobytes())
@@ -83,7 +88,7 @@ def of_samples(dataset: str, model: str) -> Hashable:
 def samples_of(dataset: str, model: str) -> Batch:
     """Return the bundled test examples of a model's data set."""
     _, config = load(dataset, model)
-    return checkpoint.load_samples(dataset, config.modalities, checkpoint.CHECKPOINTS)
+    return checkpoint.load_samples(dataset, config.modalities)
 
 
 def _of_metrics(dataset: str, model: str) -> Hashable:
@@ -93,22 +98,22 @@ def _of_metrics(dataset: str, model: str) -> Hashable:
 @kept(_of_metrics, max_entries=32)
 def metrics_of(dataset: str, model: str) -> Metrics | None:
     """Return a model's metrics, if there are any of exactly these weights."""
-    return checkpoint.load_metrics(dataset, model, checkpoint.CHECKPOINTS)
+    return checkpoint.load_metrics(dataset, model)
 
 
 def of_models(datasets: str) -> Hashable:
     """Return what changes with any model, or its figures, of the data sets of a pattern."""
-    found = (
-        checkpoint.CHECKPOINTS.glob(f"{datasets}/*/{name}")
-        for name in (CONFIG, WEIGHTS, "metrics.json")
+    files = (CONFIG, WEIGHTS, "metrics.json")
+    return tuple(
+        (str(folder), stamps(*(folder / name for name in files)))
+        for folder in sorted(checkpoint_folders(datasets).values())
     )
-    return tuple((str(path), stamps(path)) for paths in found for path in sorted(paths))
 
 
 @kept(lambda dataset: of_models(escape(dataset)), max_entries=4)
 def records_of(dataset: str) -> list[Record]:
     """Return all runs of a data set, for which each one's weights are hashed."""
-    return runs(dataset, checkpoint.CHECKPOINTS)
+    return runs(dataset)
 
 
 def _of_supervision(dataset: str) -> Hashable:
@@ -118,7 +123,7 @@ def _of_supervision(dataset: str) -> Hashable:
 @kept(_of_supervision, max_entries=8)
 def supervision_of(dataset: str) -> list[Point]:
     """Return what was measured with few labels."""
-    return curves(checkpoint.CHECKPOINTS / dataset / "supervision.csv")
+    return curves(find(dataset, "supervision.csv"))
 
 
 def _of_peers(dataset: str) -> Hashable:
@@ -128,7 +133,7 @@ def _of_peers(dataset: str) -> Hashable:
 @kept(_of_peers, max_entries=8)
 def peers_of(dataset: str) -> list[Peer]:
     """Return what other libraries' models were scored with."""
-    return peers(dataset, checkpoint.CHECKPOINTS)
+    return peers(dataset)
 
 
 def _of_map(dataset: str, model: str) -> Hashable:
@@ -138,7 +143,7 @@ def _of_map(dataset: str, model: str) -> Hashable:
 @kept(_of_map, max_entries=MODELS)
 def map_of(dataset: str, model: str) -> MapOfLatents:
     """Return a model's map."""
-    return load_map(dataset, model, checkpoint.CHECKPOINTS)
+    return load_map(dataset, model)
 
 
 def _of_classifier(dataset: str, model: str) -> Hashable:
@@ -149,4 +154,4 @@ def _of_classifier(dataset: str, model: str) -> Hashable:
 def classifier_of(dataset: str, model: str) -> Classifier:
     """Return the classifier that names the pictures of a model's data set."""
     _, config = load(dataset, model)
-    return classifier.classifier_of(dataset, config.modalities, checkpoint.CHECKPOINTS)
+    return classifier.classifier_of(dataset, config.modalities)

@@ -14,6 +14,7 @@ from mvae.images.preprocessing import InputError
 from mvae.images.tiling import picture_shape
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
+from mvae.search_path import folder_of
 from pages.parts.loading import CONFIG, files_of, load
 from pages.parts.manual_values import Entry, tensor_of
 from pages.parts.versions import kept, stamps
@@ -142,7 +143,7 @@ def compared(view: View) -> tuple[str, ...]:
     """Name the models that stand beside each other, in their order."""
     if view.models is not None:
         return view.models
-    there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
+    there = checkpoint.available().get(view.data, [])
     return tuple(dict.fromkeys((view.model, *different(view.data, tuple(there)))))[:USUAL_MODELS]
 
 
@@ -155,7 +156,7 @@ def different(data: str, names: tuple[str, ...]) -> list[str]:
     """Put the first model of each kind before the others, and those with a posterior before all."""
 
     def kind(name: str) -> type[MultimodalModel]:
-        return load_config(checkpoint.CHECKPOINTS / data / name).objective.network
+        return load_config(folder_of(data, name)).objective.network
 
     try:
         kinds = {name: kind(name) for name in names}

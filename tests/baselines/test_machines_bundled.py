@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mvae.checkpoint import CHECKPOINTS, load_config, load_metrics
+from mvae.checkpoint import load_config, load_metrics
+from mvae.search_path import CHECKPOINTS
 
 PLACES = [path.parent for path in sorted(CHECKPOINTS.glob("*/*/config.json"))]
 FAILING = [path for path in PLACES if path.name in ("dbm", "deep-rbm")]

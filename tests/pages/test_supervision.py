@@ -7,9 +7,10 @@ import shutil
 
 import pytest
 
-from mvae import checkpoint
-from mvae.checkpoint import CHECKPOINTS, load_config, load_metrics
+from mvae import search_path
+from mvae.checkpoint import load_config, load_metrics
 from mvae.csv_files import write_rows
+from mvae.search_path import CHECKPOINTS
 from mvae.training.weak_supervision import IMAGES_ALONE, WITH_LABELS, Point
 from pages.parts import loading
 
@@ -26,7 +27,7 @@ def points(tmp_path, monkeypatch):
     """Give the checkpoints of MNIST with a few points that are known."""
     shutil.copytree(CHECKPOINTS / "mnist", tmp_path / "mnist")
     write_rows(tmp_path / "mnist/supervision.csv", POINTS)
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     loading.supervision_of.clear()
     yield tmp_path
     loading.supervision_of.clear()

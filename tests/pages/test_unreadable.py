@@ -8,8 +8,8 @@ import shutil
 
 import pytest
 
-from mvae import checkpoint
-from mvae.checkpoint import CHECKPOINTS
+from mvae import search_path
+from mvae.search_path import CHECKPOINTS
 
 LONG = "x" * (csv.field_size_limit() + 1)
 #: Of each file, the page that reads it.
@@ -30,7 +30,7 @@ def root(tmp_path, monkeypatch):
     shutil.copytree(CHECKPOINTS / "mnist" / "mvae", tmp_path / "mnist" / "mvae")
     for path in (CHECKPOINTS / "mnist").glob("*.*"):
         shutil.copy2(path, tmp_path / "mnist")
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     return tmp_path
 
 

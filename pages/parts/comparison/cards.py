@@ -30,7 +30,7 @@ def choose(view: View, names: tuple[str, ...]) -> None:
     """Let a visitor choose the models."""
     st.multiselect(
         f"Models, up to {MAX_MODELS}",
-        checkpoint.available(checkpoint.CHECKPOINTS)[view.data],
+        checkpoint.available()[view.data],
         key="models",
         max_selections=MAX_MODELS,
         on_change=follow("models", list(names), lambda models: change(models=tuple(models))),
