@@ -13,6 +13,7 @@ import typer
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from mvae import __version__
 from mvae.analysis.embedding import write_map
 from mvae.analysis.inference import conflict_percentile
 from mvae.analysis.inference import infer as infer_posterior
@@ -33,6 +34,7 @@ from mvae.cli_arguments import (
     Threads,
     fail,
     finite,
+    lacking,
     one_of,
 )
 from mvae.data import DATASETS, DatasetError, data_folder
@@ -42,6 +44,8 @@ from mvae.evaluation.importance import FEWEST
 from mvae.evaluation.report import MEASURES
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.files import writing
+from mvae.launch import missing_library
+from mvae.launch import start as start_explorer
 from mvae.models.base import ExpertModel
 from mvae.models.objectives import Covering
 from mvae.search_path import folder_of, writable_root, writing_beside
@@ -61,8 +65,21 @@ app = typer.Typer(
 )
 
 
+def print_version(value: bool) -> None:
+    """Print the version if it is asked for, and nothing else."""
+    if value:
+        typer.echo(f"mvae {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def start() -> None:
+def start(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True),
+    ] = False,
+) -> None:
     """Train, evaluate and question multimodal variational autoencoders."""
     warnings.showwarning = warn  # type: ignore[assignment]  # it takes whatever else there is
 
@@ -70,6 +87,23 @@ def start() -> None:
 def warn(message: Warning | str, *_: object) -> None:
     """Print a warning as the sentence that it is, without the line of code it comes from."""
     typer.echo(f"warning: {message}", err=True)
+
+
+@app.command(
+    "app",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Example: mvae app --port 8600 --server.address 0.0.0.0",
+)
+def start_app(
+    context: typer.Context,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Where the explorer is served.")
+    ] = 8501,
+) -> None:
+    """Start the explorer in a browser; all further options are those of `streamlit run`."""
+    if library := missing_library():
+        raise fail(lacking(library, "app"), 1)
+    start_explorer(["--server.port", str(port), *context.args])
 
 
 @app.command(

@@ -24,6 +24,7 @@ __all__ = [
     "Threads",
     "fail",
     "finite",
+    "lacking",
     "one_of",
 ]
 
@@ -45,6 +46,10 @@ class Commands(TyperGroup):
             raise fail(error) from None
         except FloatingPointError as error:
             raise fail(error, 1) from None
+        except ModuleNotFoundError as error:
+            if (error.name or "mvae").split(".")[0] == "mvae":
+                raise
+            raise fail(lacking(error.name, "train"), 1) from None
         except BrokenPipeError:
             raise  # whoever reads the output has seen enough
         except OSError as error:
@@ -55,6 +60,11 @@ class Commands(TyperGroup):
             if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
                 raise
             raise fail("There is not enough memory for this; ask for less at once.", 1) from None
+
+
+def lacking(module: str | None, extra: str) -> str:
+    """Return a sentence on a library that is not installed, and on how to get it."""
+    return f"This needs {module}, which is not installed: pip install 'mvae-explorer[{extra}]'."
 
 
 def one_of(what: str, names: Iterable[str]) -> Callable[[Any], Any]:
