@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mvae.batch import Batch
 from mvae.checkpoint import (
-    CHECKPOINTS,
     ModelConfig,
     load_model,
     load_tensors,
@@ -39,6 +38,7 @@ from mvae.models.base import MultimodalModel
 from mvae.models.jmvae import JMVAE
 from mvae.models.mvae import MVAE
 from mvae.results.external_models import FILE, ExternalModel
+from mvae.search_path import CHECKPOINTS
 from mvae.training.recipes import config_for
 from mvae.training.trainer import learning_rate_factor
 from mvae.training.zoo import train as train_ours
