@@ -98,6 +98,8 @@ def test_the_version_is_that_of_the_package():
     result = CliRunner().invoke(cli.app, ["--version"])
     assert result.exit_code == 0
     assert result.stdout == f"mvae {mvae.__version__}\n"
+    citation = (ROOT / "CITATION.cff").read_text("utf-8").splitlines()
+    assert f"version: {mvae.__version__}" in citation
 
 
 def test_the_explorer_is_served_to_this_machine_with_the_options_that_are_given(monkeypatch):
