@@ -36,9 +36,9 @@ from mvae.files import (
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
 from mvae.models.registry import AnyObjective
+from mvae.search_path import checkpoint_folders, find, folder_of
 
 __all__ = [
-    "CHECKPOINTS",
     "Metrics",
     "ModelConfig",
     "Training",
@@ -56,8 +56,6 @@ LARGEST_SEED = 2**32 - 1
 MOST_WEIGHTS = 10**8
 #: What the app and the command line show first.
 DEFAULT_DATASET, DEFAULT_MODEL = "mnist", "mvae-cover"
-#: Where the bundled checkpoints lie, beside the package.
-CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
 class Training(BaseModel):
@@ -276,7 +274,7 @@ def dtypes(wanted: Tensor) -> tuple[torch.dtype, ...]:
 
 
 def load_model(
-    dataset: str, model: str, root: Path = CHECKPOINTS
+    dataset: str, model: str, root: Path | None = None
 ) -> tuple[MultimodalModel, ModelConfig]:
     """Load a checkpoint, ready to infer with.
 
@@ -286,7 +284,7 @@ def load_model(
     Args:
         dataset: name of the data set.
         model: name of the model.
-        root: the folder of checkpoints.
+        root: the only folder of checkpoints to look into, instead of the search path.
 
     Raises:
         CheckpointError: if there is none of that name, or it is damaged.
@@ -301,7 +299,7 @@ def load_model(
         raise CheckpointError(
             f"There is no checkpoint {dataset}/{model}. There are: {known or 'none'}."
         )
-    folder = root / dataset / model
+    folder = folder_of(dataset, model, root)
     saved = load_saved(folder)
     if saved.weights_sha256 is None:
         raise CheckpointError(
@@ -314,7 +312,7 @@ def load_model(
     return built.eval().requires_grad_(False), config
 
 
-def version(dataset: str, model: str, root: Path = CHECKPOINTS) -> str:
+def version(dataset: str, model: str, root: Path | None = None) -> str:
     """Return a hash of a checkpoint's configuration and weights; it is the same while they are.
 
     It costs two looks at the file system unless a file has changed, so a cache of models may ask
@@ -323,17 +321,17 @@ def version(dataset: str, model: str, root: Path = CHECKPOINTS) -> str:
     Raises:
         CheckpointError: if a file is missing or cannot be read.
     """
-    folder = root / dataset / model
+    folder = folder_of(dataset, model, root)
     return version_of(folder / "config.json", folder / "weights.safetensors")
 
 
-def load_samples(dataset: str, modalities: tuple[Modality, ...], root: Path = CHECKPOINTS) -> Batch:
+def load_samples(dataset: str, modalities: tuple[Modality, ...], root: Path | None = None) -> Batch:
     """Load the bundled test examples of a data set, whole samples in a fixed order.
 
     Raises:
         CheckpointError: if they are missing, damaged, or not of these modalities.
     """
-    path = root / dataset / "samples.safetensors"
+    path = find(dataset, "samples.safetensors", root)
     if not path.exists():
         raise CheckpointError(
             f"There is no file {short(path)}: `python -m mvae data {dataset} --write-samples` "
@@ -366,13 +364,13 @@ class Metrics(BaseModel):
     test: dict[str, Any]
 
 
-def load_metrics(dataset: str, model: str, root: Path = CHECKPOINTS) -> Metrics | None:
+def load_metrics(dataset: str, model: str, root: Path | None = None) -> Metrics | None:
     """Read a run's metrics; None where there are none of exactly the weights beside them.
 
     Raises:
         CheckpointError: if the file is damaged.
     """
-    path = root / dataset / model / "metrics.json"
+    path = folder_of(dataset, model, root) / "metrics.json"
     content = read_if_there(path)
     if content is None:
         return None
@@ -386,12 +384,12 @@ def load_metrics(dataset: str, model: str, root: Path = CHECKPOINTS) -> Metrics 
     return metrics if metrics.protocol.get("weights_sha256") == sha256(weights) else None
 
 
-def available(root: Path = CHECKPOINTS) -> dict[str, list[str]]:
+def available(root: Path | None = None) -> dict[str, list[str]]:
     """List the checkpoints: data set to the names of its models, the defaults first."""
     found: dict[str, list[str]] = {}
-    paths = root.glob("*/*/config.json")
+    folders = checkpoint_folders(root=root).items()
     for dataset, model in sorted(
-        (path.parts[-3:-1] for path in paths if (path.parent / "weights.safetensors").exists()),
+        (name for name, folder in folders if (folder / "weights.safetensors").exists()),
         key=lambda name: (name[0] != DEFAULT_DATASET, name[0], name[1] != DEFAULT_MODEL, name[1]),
     ):
         found.setdefault(dataset, []).append(model)

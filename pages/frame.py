@@ -48,7 +48,7 @@ def choose_data(there: dict[str, list[str]], data: str) -> None:
 
 def chooser(view: View, one_model: bool) -> None:
     """Let a visitor choose the data set and, on pages about a single model, the model."""
-    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    there = checkpoint.available()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.selectbox(
             "Data",

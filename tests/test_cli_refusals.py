@@ -33,6 +33,7 @@ GOOD = {
     "map": {"checkpoint": "mnist/mvae-2d"},
     "infer": {"checkpoint": "mnist/mvae-2d"},
     "data": {"dataset": "mnist", "write": True},
+    "app": {},
 }
 
 HUGE = "1" + 23 * "0"
@@ -49,6 +50,7 @@ BAD = {
     **{name: ["-1", "nan", "inf", "-inf", "much"] for name in ("gamma", "kappa", "rho")},
     "seed": ["-1", HUGE, str(2**32), "1.5", "any", "nan"],
     "threads": ["0", "-1", "1000000", HUGE, "1.5", "all"],
+    "port": ["0", "-1", "65536", "1.5", "http"],
     "n": ["1", "0", "-1", "1.5", "all"],
     "k": ["1", "0", "-1", HUGE, "1.5", "many"],
     "only": ["sound", "", "Accuracy"],

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from mvae.checkpoint import CHECKPOINTS, load_into
+from mvae.checkpoint import load_into
 from mvae.data import DATASETS
 from mvae.evaluation.accuracy import agreement, most_probable
 from mvae.files import CheckpointError, save_listed
 from mvae.images.tiling import assemble, picture_shape
 from mvae.modality import Modality
+from mvae.search_path import find
 
 __all__ = ["FILE", "Classifier", "load_classifier", "train_classifier"]
 
@@ -151,7 +152,7 @@ def train_classifier(dataset: str, path: Path, seed: int = 0) -> float:
 
 
 def load_classifier(
-    dataset: str, modalities: Iterable[Modality], root: Path = CHECKPOINTS
+    dataset: str, modalities: Iterable[Modality], root: Path | None = None
 ) -> Classifier:
     """Load the classifier of a data set.
 
@@ -160,7 +161,7 @@ def load_classifier(
             annotations.
     """
     model = Classifier(*_shape_and_annotations(dataset, modalities))
-    load_into(model, root / dataset / FILE)
+    load_into(model, find(dataset, FILE, root))
     return model.eval().requires_grad_(False)
 
 

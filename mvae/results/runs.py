@@ -8,16 +8,18 @@ import statistics
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from mvae.batch import Batch
-from mvae.checkpoint import CHECKPOINTS, Metrics, ModelConfig, load_config, load_metrics
+from mvae.checkpoint import Metrics, ModelConfig, load_config, load_metrics
 from mvae.evaluation.keys import FigureKey, count_of
 from mvae.evaluation.measures.base import conditioning_sets
 from mvae.evaluation.reliability import reason_for_doubt
 from mvae.files import CheckpointError, read_if_there
 from mvae.images.tiling import tiles
 from mvae.models.mvae import MVAE
+from mvae.search_path import checkpoint_folders, folder_of
 
 __all__ = [
     "HeadlineFigure",
@@ -104,29 +106,28 @@ class TrainingVariant:
     evaluations: dict[str, float]
 
 
-def runs(dataset: str, root: Path = CHECKPOINTS) -> list[Record]:
+def runs(dataset: str, root: Path | None = None) -> list[Record]:
     """List the evaluated runs of a data set by name, with or without weights.
 
     Runs with damaged files are left out, so that they do not hide the others; the damage is
     reported when such a run is opened.
     """
     found = []
-    for path in sorted((root / dataset).glob("*/metrics.json")):
-        folder = path.parent
+    for (_, name), folder in sorted(checkpoint_folders(escape(dataset), root).items()):
         with suppress(CheckpointError):
-            if (folder / "config.json").exists():
-                metrics = load_metrics(dataset, folder.name, root)
-                found.append(Record(folder.name, load_config(folder), metrics))
+            if (folder / "metrics.json").exists():
+                metrics = load_metrics(dataset, name, root)
+                found.append(Record(name, load_config(folder), metrics))
     return found
 
 
-def load_history(dataset: str, name: str, root: Path = CHECKPOINTS) -> dict[str, list[float]]:
+def load_history(dataset: str, name: str, root: Path | None = None) -> dict[str, list[float]]:
     """Return the training curves of a run by column; empty if none were saved.
 
     Raises:
         CheckpointError: if the file is damaged.
     """
-    path = root / dataset / name / "history.csv"
+    path = folder_of(dataset, name, root) / "history.csv"
     content = read_if_there(path)
     if content is None:
         return {}

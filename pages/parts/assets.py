@@ -58,7 +58,7 @@ def _serve(request: Request) -> Response:
     """Serve an asset; its address changes with its content, so browsers may cache it forever."""
     dataset, model = request.path_params["dataset"], request.path_params["model"]
     what = request.path_params["what"]
-    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    there = checkpoint.available()
     if what not in CONTENTS or model not in there.get(dataset, ()):
         return PlainTextResponse("There is no such asset.", 404)
     content, path = CONTENTS[what]

@@ -76,7 +76,7 @@ def open_view() -> tuple[View, list[str]]:
 
 def checkpoint_missing(view: View) -> bool:
     """Whether a checkpoint of the view no longer exists."""
-    there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
+    there = checkpoint.available().get(view.data, [])
     return not {view.model, *(view.models or ())} <= set(there)
 
 
@@ -103,7 +103,7 @@ def url_of(view: View) -> dict[str, str]:
 def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
     """Read a view from query parameters; invalid values are replaced, with a sentence for each."""
     problems: list[str] = []
-    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    there = checkpoint.available()
     if not there:
         return View("", ""), ["There are no checkpoints; the README explains how to train one."]
     data = _choice(params, "data", list(there), "data set", problems)

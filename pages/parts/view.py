@@ -16,6 +16,7 @@ from mvae.files import CheckpointError
 from mvae.images.tiling import picture_shape
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
+from mvae.search_path import folder_of
 from pages.parts.loading import CONFIG, files_of, load
 from pages.parts.manual_values import Entry, tensor_of
 from pages.parts.versions import cached_by, stamps
@@ -143,7 +144,7 @@ def compared(view: View) -> tuple[str, ...]:
     """Return the names of the compared models, in order."""
     if view.models is not None:
         return view.models
-    there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
+    there = checkpoint.available().get(view.data, [])
     return tuple(dict.fromkeys((view.model, *distinct_kinds_first(view.data, tuple(there)))))[
         :USUAL_MODELS
     ]
@@ -158,7 +159,7 @@ def distinct_kinds_first(data: str, names: tuple[str, ...]) -> list[str]:
     """Sort models: one of each class first; among these and the rest, those with a posterior."""
 
     def kind(name: str) -> type[MultimodalModel]:
-        return load_config(checkpoint.CHECKPOINTS / data / name).objective.network
+        return load_config(folder_of(data, name)).objective.network
 
     try:
         kinds = {name: kind(name) for name in names}

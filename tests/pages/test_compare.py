@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mvae import checkpoint
+from mvae import search_path
 from mvae.analysis.comparison import predict
 from mvae.batch import Batch
-from mvae.checkpoint import load_model, load_samples, save_model
+from mvae.checkpoint import available, load_model, load_samples, save_model
 from mvae.evaluation.classifier import load_classifier
 from mvae.evaluation.reliability import EARLIER
 from mvae.modality import Modality
@@ -43,7 +43,7 @@ def many(tmp_path_factory):
     root = tmp_path_factory.mktemp("checkpoints")
     for data in ("mnist", "quadrants"):
         (root / data).mkdir()
-        for path in (checkpoint.CHECKPOINTS / data).iterdir():
+        for path in (search_path.CHECKPOINTS / data).iterdir():
             if path.name in ("mvae", "mvae-cover", "mvae-2d") or path.is_file():
                 (root / data / path.name).symlink_to(path)
         for name in FRESH if data == "mnist" else ("cvae",):
@@ -51,7 +51,7 @@ def many(tmp_path_factory):
             config = config_for(data, name)
             save_model(root / data / name, config, config.build().state_dict())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "CHECKPOINTS", root)
+        patch.setattr(search_path, "CHECKPOINTS", root)
         for cache in CACHES:
             cache.clear()
         yield root
@@ -83,7 +83,7 @@ def reference(page) -> list[str]:
 
 def test_the_current_model_stands_first_and_is_the_reference(visit):
     page = visit("compare.py", model="mvae-2d", sample="3")
-    there = checkpoint.available(checkpoint.CHECKPOINTS)["mnist"]
+    there = available()["mnist"]
     assert list(cards(page))[:2] == ["mvae-2d", there[0]]
     assert len(cards(page)) == min(4, len(there))
     assert reference(page) == ["mvae-2d"]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mvae import checkpoint
+from mvae import search_path
 from mvae.evaluation.keys import FigureKey
 from mvae.modality import Modality
 from mvae.results.figures import Figure
@@ -144,7 +144,7 @@ def hostile_pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *(loading.records_of, records.history_of, distinct_kinds_first),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "CHECKPOINTS", root)
+        patch.setattr(search_path, "CHECKPOINTS", root)
         for cache in caches:
             cache.clear()
         yield "toys"
@@ -182,7 +182,7 @@ def test_what_plotly_draws_is_text():
 
 
 def test_an_error_is_read_as_it_stands(hostile_pages, visit):
-    path = checkpoint.CHECKPOINTS / "toys" / "mvae" / "config.json"
+    path = search_path.CHECKPOINTS / "toys" / "mvae" / "config.json"
     before = path.read_text()
     try:
         path.write_text(before.replace('"latents"', f'{json.dumps(HOSTILE)}: 1, "latents"'))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 
-from mvae import checkpoint
+from mvae import search_path
 from mvae.checkpoint import load_metrics
 from mvae.csv_files import write_rows
 from mvae.evaluation.log_likelihood import ESTIMATOR
@@ -80,7 +80,7 @@ def measured(tmp_path, monkeypatch):
     (tmp_path / "mnist" / FILE).unlink(missing_ok=True)
     measure(tmp_path, "mvae", -80.0)
     measure(tmp_path, "jmvae", -79.0)
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     for cached in CACHES:
         cached.clear()
     yield tmp_path

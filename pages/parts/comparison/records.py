@@ -7,7 +7,6 @@ from collections.abc import Hashable, Iterable, Mapping
 import pandas as pd
 import streamlit as st
 
-from mvae import checkpoint
 from mvae.checkpoint import ModelConfig
 from mvae.files import CheckpointError
 from mvae.models.base import MultimodalModel
@@ -38,7 +37,7 @@ def _of_history(dataset: str, model: str) -> Hashable:
 @cached_by(_of_history, max_entries=32)
 def history_of(dataset: str, model: str) -> dict[str, list[float]]:
     """Return a model's training curves."""
-    return load_history(dataset, model, checkpoint.CHECKPOINTS)
+    return load_history(dataset, model)
 
 
 def records(
