@@ -208,7 +208,7 @@ def test_too_little_memory_gets_a_sentence(root, monkeypatch):
     def greedy(*_: object, **__: object) -> None:
         torch.empty(2**62, dtype=torch.uint8)
 
-    monkeypatch.setattr("mvae.cli.infer", greedy)
+    monkeypatch.setattr("mvae.cli.infer_posterior", greedy)
     result = CliRunner().invoke(app, ["infer", "mnist/mvae", "--root", str(root)])
     assert "memory" in assert_refused(result, status=1)
 
@@ -217,7 +217,7 @@ def test_a_fault_of_the_program_is_not_called_one_of_the_input(root, monkeypatch
     def faulty(*_: object, **__: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr("mvae.cli.infer", faulty)
+    monkeypatch.setattr("mvae.cli.infer_posterior", faulty)
     result = CliRunner().invoke(app, ["infer", "mnist/mvae", "--root", str(root)])
     assert isinstance(result.exception, RuntimeError)
 

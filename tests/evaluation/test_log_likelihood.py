@@ -163,7 +163,7 @@ def test_another_seed_gives_another_estimate(toy_model, toy_batch):
 
 @pytest.mark.parametrize("estimate", [log_likelihood, conditional_log_likelihood])
 def test_too_few_draws_for_a_tail_are_refused(toy_model, toy_batch, toys, estimate):
-    asked = {"wanted": ["point"], "given": ["label"]} if estimate is not log_likelihood else {}
+    asked = {"target": ["point"], "given": ["label"]} if estimate is not log_likelihood else {}
     with pytest.raises(ValueError, match="at least 25 draws, not 24"):
         estimate(toy_model(), toy_batch(n=2), k=24, **asked)
 

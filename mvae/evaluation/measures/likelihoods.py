@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.adaptive import FEW_LATENTS
+from mvae.evaluation.boltzmann_likelihood import ANNEALED
 from mvae.evaluation.importance import LogLikelihood
 from mvae.evaluation.keys import FigureKey, joined
 from mvae.evaluation.log_likelihood import (
@@ -123,7 +124,7 @@ class Likelihoods(Measure):
         """Return how log p is estimated."""
         model = context.model
         facts: dict[str, str | int | float] = {
-            "estimator": ESTIMATOR,
+            "estimator": ANNEALED if isinstance(model, BoltzmannModel) else ESTIMATOR,
             "n_loglik": context.n,
             "K": context.k,
         }
