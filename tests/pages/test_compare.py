@@ -255,9 +255,7 @@ def test_chains_are_waited_for_last_and_bring_differences_when_they_are_pinned(
 
     monkeypatch.setattr("pages.parts.comparison.answers.predict", slow)
     monkeypatch.setattr("pages.parts.comparison.answers.PATIENCE", 0.001)
-    monkeypatch.setattr(
-        loading.load("mnist", "mvae-2d")[0], "uses_gibbs_chains", True, raising=False
-    )
+    monkeypatch.setattr(loading.load("mnist", "mvae-2d")[0], "uses_gibbs_chains", True)
     page = visit("compare.py", models=",".join(names))
     assert cards(page) == usual
     assert asked == [64, 64, 2]

@@ -131,7 +131,7 @@ def test_names_that_are_written_into_sentences_are_letters():
 
 FIGURE = {
     **{"model": HOSTILE, "key": FigureKey("loglik", asked=(HOSTILE,)), "mean": 0.0, "se": 1.0},
-    **{"n": 1, "unreliable": None, "how": HOSTILE, "doubt": ""},
+    **{"n": 1, "unreliable": None, "protocol": HOSTILE, "doubt": ""},
 }
 
 
