@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-__all__ = ["CONTRAST", "Grey", "InputError", "border", "colours", "greys"]
+from mvae.errors import InputError
+
+__all__ = ["CONTRAST", "Grey", "border", "colours", "greys"]
 
 #: One channel, (h, w), or several, (C, h, w).
 Grey = NDArray[np.float32]
@@ -37,10 +39,6 @@ STRIP = 500_000
 WORKING = 512
 #: Least contrast between ink and background, of the range from black to white.
 CONTRAST = 0.06
-
-
-class InputError(Exception):
-    """What a visitor gave cannot be used; the message says what was wrong and what to do."""
 
 
 def greys(data: bytes) -> Grey:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mvae.distributions.autoregressive import END, said
-from mvae.images.preprocessing import InputError
+from mvae.errors import InputError
 from mvae.modality import Modality
 
 __all__ = ["UNKNOWN", "WORD", "TooLongError", "decode", "encode", "split", "tally"]

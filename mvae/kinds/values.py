@@ -207,7 +207,7 @@ def _written(m: Modality, text: str) -> Tensor:
     if m.kind != "text":
         raise ValueError(f"{_shown(text)} is a string, and {m.name} is made of numbers")
     # Imported here: both know what a modality is.
-    from mvae.images.preprocessing import InputError
+    from mvae.errors import InputError
     from mvae.kinds.tokens import encode
 
     try:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mvae.batch import Batch
 from mvae.distributions.autoregressive import said
-from mvae.images.preprocessing import InputError
+from mvae.errors import InputError
 from mvae.images.tiling import grey
 from mvae.kinds.tokens import WORD
 from mvae.modality import Modality

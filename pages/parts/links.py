@@ -10,7 +10,8 @@ import streamlit as st
 
 from mvae import checkpoint
 from mvae.analysis.theory import BESTS, NOISE, PAIRS
-from mvae.images.preprocessing import InputError, unpack_bits
+from mvae.errors import InputError
+from mvae.images.preprocessing import unpack_bits
 from mvae.images.tiling import picture_shape, pictures
 from mvae.modality import Modality
 from mvae.results.figures import CELLS, KINDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mvae.images.preprocessing import InputError
+from mvae.errors import InputError
 from mvae.kinds.tokens import decode, encode
 from mvae.modality import Modality
 

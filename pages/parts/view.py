@@ -10,7 +10,7 @@ import streamlit as st
 
 from mvae import checkpoint
 from mvae.checkpoint import load_config
-from mvae.images.preprocessing import InputError
+from mvae.errors import InputError
 from mvae.images.tiling import picture_shape
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
