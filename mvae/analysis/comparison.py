@@ -125,7 +125,7 @@ def answer(
     texts = {
         m.name: [tally(p, m) for p in means[m.name].unbind(1)]
         for m in model.modalities
-        if m.kind == "text" and m.name in means
+        if m.is_text and m.name in means
     }
     return Answer(
         spread=None if q is None else q.std.sort(-1).values[at],
@@ -174,7 +174,7 @@ def _pictures(
     model: MultimodalModel, given: Batch, means: Mapping[str, Tensor]
 ) -> tuple[Tensor | None, bool]:
     """Put each draw's picture together, ``(N, B, C, H, W)``; and whether no tile is lacking."""
-    images = [m.name for m in model.modalities if m.kind == "image"]
+    images = [m.name for m in model.modalities if m.is_image]
     made = [name for name in images if name in means]
     if not made:
         return None, False
@@ -223,7 +223,7 @@ def _scores(
     scores: dict[str, Tensor | None] = {}
     known = [m for m in model.modalities if sample.there(m.name).any()]
     supplied = [name for name in given.names if given.there(name).all()]
-    labels = [m for m in known if m.kind == "label"]
+    labels = [m for m in known if m.is_category]
 
     def of_those_that_have(m: Modality, x: Tensor) -> Tensor:
         return x.masked_fill(~sample.there(m.name), torch.nan)
@@ -257,7 +257,7 @@ def _scores(
         return f"log p({of})" if exact else f"score of {of}"
 
     hidden = [m for m in known if m.name not in supplied]
-    many = [m for m in hidden if m.kind == "label"] if len(labels) > FEW else []
+    many = [m for m in hidden if m.is_category] if len(labels) > FEW else []
     for m in hidden:
         if m not in many:
             scores[title(m.name, m.distribution.exact)] = log_p(m)

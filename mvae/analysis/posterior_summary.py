@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from mvae.analysis.inference import Inference
-from mvae.kinds.tokens import tally
-from mvae.modality import Modality
+from mvae.kinds.registry import KINDS
 
 __all__ = ["as_dict", "tell"]
 
-#: How many dimensions, and how many of the categories, tags and texts, the likeliest first.
+#: How many dimensions, the most informative first.
 DIMENSIONS = 8
-LIKELIEST = {"label": 3, "tags": 5, "text": 3}
 
 
 def tell(inference: Inference, place: float | Tensor | None = None) -> Iterator[str]:
@@ -53,20 +51,8 @@ def tell(inference: Inference, place: float | Tensor | None = None) -> Iterator[
         shares = "  ".join(f"{who} {share[d]:.3f}" for who, share in inference.shares.items())
         yield f"  z{d:<4}{q.mean[d]:8.3f} ±{q.std[d]:6.3f}   {shares}"
     for m in inference.model.modalities:
-        for line in _generated(m, inference.samples[m.name]):
+        for line in KINDS[m.kind].describe(m, inference.samples[m.name]):
             yield f"generated {m.name}: {line}"
-
-
-def _generated(m: Modality, samples: Tensor) -> list[str]:
-    """Say what is likeliest of a modality, and how likely; of what has no words, only its size."""
-    mean = samples.mean(0)
-    if m.kind == "text":
-        found = tally(samples, m)[: LIKELIEST["text"]]
-        return [f"{text or '(nothing)'} ({share:.0%} of the draws)" for text, share in found]
-    if m.kind in LIKELIEST:
-        order = mean.argsort(descending=True)[: LIKELIEST[m.kind]]
-        return [", ".join(f"{m.category(int(c))} {mean[c]:.1%}" for c in order)]
-    return [f"mean of {tuple(mean.shape)}, average value {mean.mean():.3f}"]
 
 
 def as_dict(inference: Inference) -> dict[str, object]:

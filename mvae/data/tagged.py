@@ -75,7 +75,7 @@ def tagged(
     """
     tables = {}
     for m in modalities:
-        if m.kind != "tags":
+        if not m.is_set:
             continue
         places = {word: i for i, word in enumerate(m.categories)}
         tables[m.name] = torch.zeros(len(pictures), *m.shape)

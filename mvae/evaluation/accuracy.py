@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from mvae.distributions.autoregressive import said
+from mvae.kinds.registry import annotation_of
 from mvae.modality import Modality
 
 __all__ = ["agreement", "coherence", "likeliest", "told"]
@@ -20,7 +20,7 @@ def likeliest(m: Modality, expected: Tensor) -> Tensor:
     Of a label the likeliest category, of tags those that are likelier than not, of a text the
     tokens of the path that the probabilities are of, ``(..., L, V)`` to ``(..., L)``.
     """
-    return (expected > 0.5).to(expected.dtype) if m.kind == "tags" else expected.argmax(-1)
+    return annotation_of(m.kind).likeliest(expected)
 
 
 def agreement(m: Modality, one: Tensor, other: Tensor) -> Tensor:
@@ -34,12 +34,7 @@ def agreement(m: Modality, one: Tensor, other: Tensor) -> Tensor:
         >>> agreement(tags, torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0])).item()
         0.5
     """
-    if m.kind == "label":
-        return (one == other).float()
-    if m.kind == "tags":
-        return ((one > 0.5) == (other > 0.5)).float().mean(-1)
-    # What stands after the end of a text is no part of it.
-    return ((one == other) | ~said(other)).all(-1).float()
+    return annotation_of(m.kind).agreement(one, other)
 
 
 def told(m: Modality, p: Distribution) -> Tensor:
@@ -53,13 +48,7 @@ def told(m: Modality, p: Distribution) -> Tensor:
         m: a label, tags or a text.
         p: p(x|h), of batch shape ``(N, B)``.
     """
-    expected = m.distribution.expected(p)
-    if m.kind != "text":
-        return likeliest(m, expected.mean(0))
-    texts = likeliest(m, expected)  # (N, B, L)
-    scores = torch.stack([p.log_prob(text).logsumexp(0) for text in texts])  # (N, B)
-    best = scores.argmax(0)
-    return texts[best, torch.arange(len(best))]
+    return annotation_of(m.kind).predict(m, p)
 
 
 def coherence(

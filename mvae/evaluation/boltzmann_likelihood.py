@@ -130,7 +130,7 @@ def boltzmann_log_likelihood(
         ValueError: if anything but labels is missing, unless labels are all that is supplied.
     """
     batch = batch.align(model.modalities)
-    labels = [i for i, m in enumerate(model.modalities) if m.kind == "label"]
+    labels = [i for i, m in enumerate(model.modalities) if m.is_category]
     others = [i for i in range(len(model.modalities)) if i not in labels]
     alone = bool(others) and bool(batch.present[:, labels].all())
     alone = alone and not bool(batch.present[:, others].any())

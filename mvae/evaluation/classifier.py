@@ -7,13 +7,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_into
 from mvae.data import DATASETS
-from mvae.evaluation.accuracy import agreement, likeliest
+from mvae.distributions.likelihood import elements
+from mvae.evaluation.accuracy import agreement
 from mvae.files import save_listed
 from mvae.images.tiling import assemble, picture_shape
+from mvae.kinds.registry import annotation_of
 from mvae.modality import Modality
 
 __all__ = ["FILE", "Classifier", "classifier_of", "train_classifier"]
@@ -40,9 +41,9 @@ class Classifier(nn.Module):
         super().__init__()
         self.annotations = tuple(annotations)
         #: How many logits it gives for each.
-        self.sizes = [m.outputs * (m.shape[0] if m.kind == "text" else 1) for m in self.annotations]
+        self.sizes = [elements(m.expected_shape) for m in self.annotations]
         channels, height, width = shape
-        self.reads = any(m.kind == "text" for m in self.annotations)
+        self.reads = any(m.is_text for m in self.annotations)
         layers: list[nn.Module] = []
         for found in CHANNELS:
             if layers and max(height, width) <= WIDEST:
@@ -72,7 +73,7 @@ class Classifier(nn.Module):
         """Give logits by modality: of a text for each of its places, ``(B, L, V)``."""
         parts = self.net(pictures).split(self.sizes, -1)
         return {
-            m.name: x.unflatten(-1, (m.shape[0], -1)) if m.kind == "text" else x
+            m.name: x.unflatten(-1, m.expected_shape)
             for m, x in zip(self.annotations, parts, strict=True)
         }
 
@@ -82,7 +83,7 @@ class Classifier(nn.Module):
         parts = [self(part) for part in pictures.split(1000)]
         whole = {m.name: torch.cat([x[m.name] for x in parts]) for m in self.annotations}
         return {
-            m.name: likeliest(m, whole[m.name].sigmoid() if m.kind == "tags" else whole[m.name])
+            m.name: annotation_of(m.kind).likeliest_by_logits(whole[m.name])
             for m in self.annotations
         }
 
@@ -90,11 +91,8 @@ class Classifier(nn.Module):
         """Give the cross-entropy of what is known of the pictures, summed over modalities."""
         total, found = pictures.new_zeros(()), self(pictures)
         for m in self.annotations:
-            logits, known = found[m.name], values[m.name]
-            if m.kind == "tags":
-                total = total + binary_cross_entropy_with_logits(logits, known)
-            else:
-                total = total + cross_entropy(logits.flatten(0, -2), known.flatten())
+            kind = annotation_of(m.kind)
+            total = total + kind.classification_loss(found[m.name], values[m.name])
         return total
 
     def right(self, pictures: Tensor, values: Mapping[str, Tensor]) -> Tensor:

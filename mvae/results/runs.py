@@ -194,14 +194,14 @@ def measured(config: ModelConfig, metrics: Metrics | None) -> dict[str, Measured
         rest = next(name for name in few if name != m.name)
         given = "+".join(name for name in names if name != m.name)
         kind, said = "accuracy", ""
-        if m.kind == "tags":  # almost all tags are absent, so that most are right in any case
+        if m.is_set:  # almost all tags are absent, so that most are right in any case
             kind, said = "average_precision", " average precision"
-        elif m.kind == "text" and not images:
+        elif m.is_text and not images:
             kind, said = "bleu", " BLEU"
         wanted[f"{rest}→{m.name}{said}"] = (kind, f"{given}->{m.name}")
         if images:
             back = f"{m.name}->{'+'.join(images)}"
-            if m.kind == "tags":
+            if m.is_set:
                 wanted[f"{m.name}→{picture}{said}"] = (kind, back)
             wanted |= {
                 f"{m.name}→{picture} coherence": ("coherence", back),

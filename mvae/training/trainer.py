@@ -61,7 +61,7 @@ def validation_score(
     In few large batches: a Boltzmann machine estimates log Z anew for each. Texts take much memory,
     a number for each token of the vocabulary at each place.
     """
-    if any(m.kind == "text" for m in model.modalities):
+    if any(m.is_text for m in model.modalities):
         batch //= 10
     generator = torch.Generator().manual_seed(0)
     learning = model.training

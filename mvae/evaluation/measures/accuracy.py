@@ -60,9 +60,9 @@ class Accuracy(Measure):
         if not context.annotations:
             return {}
         said = f"argmax of E p(label|hidden), {context.draws} draws a sample"
-        if any(m.kind == "tags" for m in context.annotations):
+        if any(m.is_set for m in context.annotations):
             said += "; of tags the share that is right"
-        if any(m.kind == "text" for m in context.annotations):
+        if any(m.is_text for m in context.annotations):
             said += f"; a text is right as a whole, the likeliest of {TEXTS} draws' texts"
         return {
             "accuracy": said,
@@ -72,7 +72,7 @@ class Accuracy(Measure):
 
 def samples(context: EvaluationContext, m: Modality) -> int:
     """Say of how many test samples a modality is inferred."""
-    costly = context.model.sampler or m.kind == "text"
+    costly = context.model.sampler or m.is_text
     return min(SOME, len(context.test)) if costly else len(context.test)
 
 
@@ -103,7 +103,7 @@ def infer(
     """Say for which samples what is inferred is right; NaN where it was supplied."""
     whole = context.test[rows]
     given = conditioning_set[rows].of(whole)
-    draws = TEXTS if m.kind == "text" else context.draws
+    draws = TEXTS if m.is_text else context.draws
     p = context.model.generate(given, draws, context.seed + part, [m.name])[m.name]
     right = agreement(m, told(m, p), whole.values[m.name])
     return {"value": right.masked_fill(given.present[:, given.names.index(m.name)], torch.nan)}

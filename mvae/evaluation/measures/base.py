@@ -56,7 +56,7 @@ def subsets_of(names: tuple[str, ...], smallest: int = 0) -> list[tuple[str, ...
 
 def costly(modalities: Iterable[Modality]) -> bool:
     """Whether a draw takes long to decode: convolutions and texts do."""
-    return any(m.convolutions or m.kind == "text" for m in modalities)
+    return any(m.convolutions or m.is_text for m in modalities)
 
 
 class Scored(dict[str, Any]):
@@ -155,7 +155,7 @@ class EvaluationContext:
     @property
     def label(self) -> Modality | None:
         """The modality that is a label, if there is just one."""
-        labels = [m for m in self.config.modalities if m.kind == "label"]
+        labels = [m for m in self.config.modalities if m.is_category]
         return labels[0] if len(labels) == 1 else None
 
     @property
@@ -210,10 +210,12 @@ class EvaluationContext:
             return False
         return True
 
-    def told(self, kind: str) -> Iterator[tuple[Modality, ConditioningSet]]:
+    def told(
+        self, wanted: Callable[[Modality], bool]
+    ) -> Iterator[tuple[Modality, ConditioningSet]]:
         """List modalities of a kind, and the conditioning sets from which the model tells them."""
         for i, m in enumerate(self.config.modalities):
-            for conditioning_set in self.conditioning_sets if m.kind == kind else ():
+            for conditioning_set in self.conditioning_sets if wanted(m) else ():
                 given = bool(conditioning_set.key) and not conditioning_set.supplied[:, i].any()
                 if given and self.model.possible(conditioning_set.of(self.test), [m.name]):
                     yield m, conditioning_set

@@ -206,7 +206,7 @@ def scored(context: EvaluationContext) -> list[ConditioningSet]:
 
 def labels_alone(context: EvaluationContext, conditioning_set: ConditioningSet) -> bool:
     """Say whether nothing but labels is supplied, to any sample."""
-    kinds = torch.tensor([m.kind == "label" for m in context.config.modalities])
+    kinds = torch.tensor([m.is_category for m in context.config.modalities])
     return not (conditioning_set.supplied & ~kinds).any()
 
 
@@ -237,7 +237,7 @@ def score_labels(
 ) -> dict[str, Tensor]:
     """Estimate log p of labels alone, of each combination once, by many draws."""
     batch = conditioning_set[rows].of(context.test[rows])
-    labels = [m.name for m in context.config.modalities if m.kind == "label"]
+    labels = [m.name for m in context.config.modalities if m.is_category]
     values = torch.stack([batch.filled(name) for name in labels], -1)
     kinds, again = torch.cat((values, batch.present), -1).unique(dim=0, return_inverse=True)
     first = [int((again == i).nonzero()[0]) for i in range(len(kinds))]

@@ -36,7 +36,7 @@ class Retrieval(Measure):
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Rank in every conditioning set in which tags are missing; and from tags alone."""
-        for m, conditioning_set in context.told("tags"):
+        for m, conditioning_set in context.told(lambda m: m.is_set):
             size = context.draws * context.steps // 4
             run = partial(find_tags, context, m, conditioning_set)
             yield Step(f"tags {conditioning_set.key}->{m.name}", 0, size, run)
@@ -47,7 +47,10 @@ class Retrieval(Measure):
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return the mean over tags or queries, and what a random ranking is expected to reach."""
         found, chance = {}, {}
-        keys = {f"{s.key}->{m.name}": f"tags {s.key}->{m.name}" for m, s in context.told("tags")}
+        keys = {
+            f"{s.key}->{m.name}": f"tags {s.key}->{m.name}"
+            for m, s in context.told(lambda m: m.is_set)
+        }
         keys |= {f"{m.name}->{t}": f"by tags {m.name}->{t}" for m, t in sought(context)}
         for key, what in keys.items():
             result = cache.of(what)
@@ -58,7 +61,7 @@ class Retrieval(Measure):
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Say what is ranked by what."""
-        if not any(m.kind == "tags" for m in context.annotations):
+        if not any(m.is_set for m in context.annotations):
             return {}
         n = min(ITEMS, len(context.test))
         return {
@@ -74,7 +77,7 @@ def sought(context: EvaluationContext) -> Iterator[tuple[Modality, str]]:
     """List tags, and the other modalities that are generated from them alone."""
     for m in context.annotations:
         given = context.test.supply([m.name])
-        if m.kind == "tags":
+        if m.is_set:
             for name in context.model.possible(given, None):
                 if name != m.name:
                     yield m, name

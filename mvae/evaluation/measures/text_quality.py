@@ -45,7 +45,7 @@ class TextQuality(Measure):
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Say the texts of some samples in parts."""
-        for m, conditioning_set in context.told("text"):
+        for m, conditioning_set in context.told(lambda m: m.is_text):
             for part, rows in enumerate(context.parts(SOME)):
                 run = partial(say, context, m, conditioning_set, rows, part)
                 yield Step(
@@ -55,7 +55,7 @@ class TextQuality(Measure):
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Score what was said, with standard errors by drawing the samples anew."""
         result: dict[str, Any] = {}
-        for m, conditioning_set in context.told("text"):
+        for m, conditioning_set in context.told(lambda m: m.is_text):
             done = cache.of(f"texts {conditioning_set.key}->{m.name}")
             key = f"{conditioning_set.key}->{m.name}"
             result.setdefault("per_token", {})[key] = figure(done["per_token"])
@@ -69,7 +69,7 @@ class TextQuality(Measure):
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Say which texts were scored, and how."""
-        if not any(m.kind == "text" for m in context.annotations):
+        if not any(m.is_text for m in context.annotations):
             return {}
         n = min(SOME, len(context.test))
         return {

@@ -37,7 +37,7 @@ def units(modality: Modality) -> int:
 
 def as_units(modality: Modality, x: Tensor) -> Tensor:
     """Give data ``(B, *event shape)`` as units, ``(B, units)``: a category one-hot."""
-    if modality.kind == "label":
+    if modality.is_category:
         return functional.one_hot(x, modality.shape[0]).to(torch.get_default_dtype())
     return x.flatten(1)  # grey values stand for probabilities
 
@@ -75,7 +75,7 @@ class BoltzmannModel(MultimodalModel):
     ) -> None:
         super().__init__(modalities, latents)
         visible = {f"v {m.name}": units(m) for m in self.modalities}
-        labels = {f"v {m.name}" for m in self.modalities if m.kind == "label"}
+        labels = {f"v {m.name}" for m in self.modalities if m.is_category}
         self.machine = BoltzmannMachine(visible | dict(hidden), odd, edges, labels)
 
     def energy_weights(self) -> dict[float, list[nn.Parameter]]:
@@ -113,7 +113,7 @@ class BoltzmannModel(MultimodalModel):
         """
         batch = batch.align(self.modalities)
         missing = ~batch.present
-        if any(missing[:, i].any() and m.kind != "label" for i, m in enumerate(self.modalities)):
+        if any(missing[:, i].any() and not m.is_category for i, m in enumerate(self.modalities)):
             raise ValueError(
                 "a Boltzmann machine sums out labels only: supply everything else, or anneal with "
                 "what is supplied held"
