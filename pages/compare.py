@@ -14,11 +14,12 @@ from pages.parts.code import compare_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.comparison import export
 from pages.parts.comparison.answers import answers
-from pages.parts.comparison.card import AXIS
 from pages.parts.comparison.cards import Cards, choose, lay_out
 from pages.parts.comparison.records import records, show_curves, show_records, show_ways
 from pages.parts.comparison.shared import Shared
+from pages.parts.comparison.spread import AXIS
 from pages.parts.evidence import evidence_column, gather, supplied
+from pages.parts.kinds.registry import VIEWS
 from pages.parts.loading import classifier_of, load, samples_of
 from pages.parts.pictures import ink
 from pages.parts.plain import plain
@@ -26,14 +27,6 @@ from pages.parts.sentences import told
 from pages.parts.view import View, compared
 
 PROTOCOL = f"{DRAWS} draws, the same random numbers for every model"
-#: How to read what is generated of some kinds.
-KINDS = {
-    "image": "**Pictures**: the mean of the draws, and the first few of them; what is in a solid "
-    "frame was supplied, what is in a dashed one is missing and made up. ",
-    "tags": "**Tags**: the likeliest; the example’s own are underlined. ",
-    "text": "**Texts**: what the draws make likeliest, and how many of them do. ",
-    "vector": "**Vectors**: bars are the mean of the draws, the line is the example’s own. ",
-}
 Loaded = dict[str, tuple[MultimodalModel, ModelConfig]]
 
 
@@ -153,7 +146,7 @@ def explain(pinned: str, modalities: tuple[Modality, ...], named: bool) -> None:
     st.caption(
         f"{PROTOCOL}. **Posterior**: σ of each latent, the {AXIS} sharpest from left to right, on "
         f"a logarithmic axis, the prior’s is 1; dashed: {plain(pinned)}’s. "
-        + "".join(words for kind, words in KINDS.items() if kind in kinds)
+        + "".join(view.legend for kind, view in VIEWS.items() if kind in kinds)
         + (coherence if named else "")
         + "**log p**: predictive log-likelihood of what is held out, in nats. **KL to the prior**: "
         "in nats."

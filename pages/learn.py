@@ -164,7 +164,7 @@ def _told(inference: Inference, data: str, name: str, config: ModelConfig, sampl
     labels = [
         f"{m.name} {plain(m.category(int(sample.values[m.name][0])))}"
         for m in config.modalities
-        if m.kind == "label"
+        if m.is_category
     ]
     metrics = metrics_of(data, name)
     words = agreement(inference, metrics.test if metrics else {})

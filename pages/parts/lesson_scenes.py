@@ -45,7 +45,7 @@ def checkpoints_for(scene: Scene) -> list[tuple[str, str]]:
 
 def label_of(config: ModelConfig) -> str:
     """Name the first label of a model."""
-    return next(m.name for m in config.modalities if m.kind == "label")
+    return next(m.name for m in config.modalities if m.is_category)
 
 
 def example(scene: Scene, config: ModelConfig, samples: Batch) -> Batch:

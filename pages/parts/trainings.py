@@ -56,7 +56,7 @@ def comparable(records: Sequence[Record], shown: Sequence[str]) -> list[Record]:
 
 def figures_of(run: Record) -> dict[str, Measured | None]:
     """Return what trainings are compared by: the ELBO of a label alone, and what goes across."""
-    label = next(m for m in run.config.modalities if m.kind == "label")
+    label = next(m for m in run.config.modalities if m.is_category)
     bounds = run.metrics.test.get("elbo", {}) if run.metrics else {}
     x = bounds.get(label.name)
     elbo = None if x is None else Measured(x["mean"], x["se"], x["n"], "")
@@ -132,7 +132,7 @@ def best_elbo(config: ModelConfig) -> str:
         >>> best_elbo(config_for("mnist", "mvae"))
         'With 10 categories as frequent as each other, no label’s ELBO can be above −2.30.'
     """
-    label = next(m for m in config.modalities if m.kind == "label")
+    label = next(m for m in config.modalities if m.is_category)
     n = label.shape[0]
     return (
         f"With {n} categories as frequent as each other, no {plain(label.name)}’s ELBO can be "

@@ -12,6 +12,7 @@ from mvae import checkpoint
 from mvae.checkpoint import load_config
 from mvae.errors import InputError
 from mvae.images.tiling import picture_shape
+from mvae.kinds.registry import KINDS
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
 from pages.parts.loading import CONFIG, files_of, load
@@ -192,12 +193,7 @@ def _fits(entry: Entry, m: Modality) -> bool:
 
 def shaded(modalities: Iterable[Modality]) -> list[str]:
     """List what may colour the examples on a map: every label, and every tag."""
-    return [
-        name
-        for m in modalities
-        if m.kind in ("label", "tags")
-        for name in ([m.name] if m.kind == "label" else m.categories)
-    ]
+    return [name for m in modalities for name in KINDS[m.kind].grouped_by(m)]
 
 
 def repair(view: View) -> View:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
 from html import escape
 from urllib.parse import quote
 
-from torch import Tensor
-
 from mvae.analysis.comparison import Answer, differences
-from pages.parts.comparison.generated import part, pictured, rest, sentence
+from pages.parts.comparison.generated import pictured, rest
+from pages.parts.comparison.html import part, sentence
 from pages.parts.comparison.shared import Shared, number
+from pages.parts.comparison.spread import height_of, spread
 
-__all__ = ["AXIS", "card", "height_of", "spread"]
-
-#: Standard deviations between which spreads are drawn, on a logarithmic axis.
-LOW, HIGH = 0.03, 1.5
-#: How many dimensions' spreads are drawn at most, the sharpest; evidence tells of few.
-AXIS = 32
+__all__ = ["card"]
 
 
 def card(name: str, answer: Answer, shared: Shared) -> str:
@@ -30,42 +24,6 @@ def card(name: str, answer: Answer, shared: Shared) -> str:
     }
     cells = "".join(f'<div class="{kind}">{html}</div>' for kind, html in parts.items() if html)
     return f'<div class="answer">{cells}{_numbers(name, answer, shared)}</div>'
-
-
-def spread(own: Tensor, reference: Tensor | None, latents: int, ink: tuple[int, int, int]) -> str:
-    """Draw standard deviations as an SVG: the area under the prior's line, and a reference's edge.
-
-    Args:
-        own: of one model's posterior, the sharpest dimension first, ``(D,)``.
-        reference: of the pinned one.
-        latents: how many dimensions the axis holds.
-        ink: red, green and blue.
-    """
-    colour = f"rgb{ink}".replace(" ", "")
-    level = height_of(1.0)
-    edge = "" if reference is None else f'<path d="M{_steps(reference[:latents])}" class="r"/>'
-    line = _steps(own[:latents])
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {latents} 100" '
-        f'preserveAspectRatio="none"><style>path{{fill:none;stroke:{colour};stroke-width:1.5;'
-        "vector-effect:non-scaling-stroke}.a{fill-opacity:.22;stroke:none;"
-        f"fill:{colour}}}.r{{stroke-opacity:.65;stroke-dasharray:3 2}}.p{{stroke-opacity:.4}}"
-        f'</style><path class="a" d="M0 {level:.1f}L{line}V{level:.1f}Z"/>'
-        f'<path class="p" d="M0 {level:.1f}H{latents}"/>{edge}<path d="M{line}"/></svg>'
-    )
-
-
-def height_of(std: float) -> float:
-    """Place a standard deviation on the axis: 0 at HIGH, 100 at LOW."""
-    return 100 * math.log(HIGH / min(max(std, LOW), HIGH)) / math.log(HIGH / LOW)
-
-
-def _steps(stds: Tensor) -> str:
-    """Write a path's steps, one for each dimension."""
-    heights = [height_of(std) for std in stds.tolist()]
-    return f"0 {heights[0]:.1f}" + "".join(
-        f"V{height:.1f}H{i + 1}" for i, height in enumerate(heights)
-    )
 
 
 def _inference(name: str, answer: Answer, shared: Shared) -> str:

@@ -70,8 +70,8 @@ def duration(seconds: float) -> str:
 
 def sentences(model: MultimodalModel) -> list[str]:
     """Say why some of a model's figures do not exist."""
-    labels = [m.name for m in model.modalities if m.kind == "label"]
-    images = [m.name for m in model.modalities if m.kind == "image"]
+    labels = [m.name for m in model.modalities if m.is_category]
+    images = [m.name for m in model.modalities if m.is_image]
     asked = [(images, name) for name in labels if images]
     # Of the tiles of a picture one speaks for all.
     asked += [(labels, name) for name in images[:1] if labels]

@@ -1,6 +1,6 @@
 /*
  * Decoders in the browser: a network for each modality, and at its end the mean of its likelihood,
- * as mvae/kinds/networks.py and mvae/distributions/likelihood.py have them.
+ * as mvae/kinds/layers.py and mvae/distributions/likelihood.py have them.
  */
 import { logistic, softmax } from "./activations.js";
 import { painter } from "./convolution.js";

@@ -1,4 +1,4 @@
-/* Linear layers, and stacks of them with SiLU between, as mvae/kinds/networks.py has them. */
+/* Linear layers, and stacks of them with SiLU between, as mvae/kinds/layers.py has them. */
 import { silu } from "./activations.js";
 
 /**
