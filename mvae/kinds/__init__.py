@@ -1,4 +1,4 @@
-"""Kinds of modalities, one file each: image, label, tags, text, vector.
+"""Kinds of modalities, one file each: image, label, tags, text, vector, series.
 
 A kind is one object, a :class:`mvae.kinds.base.Kind`, that knows which values a modality of it may
 have, how people's values become tensors and back, the layers that read and write them, its
@@ -19,7 +19,8 @@ To add a kind:
 
 While the stage draws what is generated in the browser, it has a module of its own for each kind,
 listed in ``pages/parts/stage/generated.js``; and one for each new sort of network, in
-``pages/parts/stage/decoder.js``.
+``pages/parts/stage/decoder.js``. ``tests/test_series.py`` and ``tests/pages/test_series.py`` take
+the youngest kind through all of it.
 
 Code outside of these two folders asks a modality what it can do, ``m.is_annotation`` or
 ``m.is_category``, and never compares the name of its kind.

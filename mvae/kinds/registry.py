@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mvae.kinds import image, label, tags, text, vector
+from mvae.kinds import image, label, series, tags, text, vector
 from mvae.kinds.base import Annotation, Kind
 
 __all__ = ["KINDS", "annotation_of"]
@@ -16,6 +16,7 @@ KINDS: dict[str, Kind] = {
         vector.Vector(),
         tags.Tags(),
         text.Text(),
+        series.Series(),
     )
 }
 

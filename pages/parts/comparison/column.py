@@ -71,6 +71,16 @@ class Column:
             self.brush.rectangle((i * step, first, (i + 0.8) * step, last), GREY)
         self.y += FLAT + 8
 
+    def curve(self, values: Tensor) -> None:
+        """Draw numbers as a curve."""
+        low, high = values.min().item(), values.max().item()
+        step, scale = COLUMN / max(len(values) - 1, 1), FLAT / ((high - low) or 1)
+        points = [
+            (i * step, self.y + (high - value) * scale) for i, value in enumerate(values.tolist())
+        ]
+        self.brush.line(points, GREY, 2)
+        self.y += FLAT + 8
+
     def cut(self) -> Image.Image:
         """Cut the column off below what is on it."""
         return self.sheet.crop((0, 0, COLUMN, self.y + MARGIN))

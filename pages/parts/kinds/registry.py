@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pages.parts.kinds import image, label, tags, text, vector
+from pages.parts.kinds import image, label, series, tags, text, vector
 from pages.parts.kinds.base import KindView
 
 __all__ = ["VIEWS"]
@@ -16,5 +16,6 @@ VIEWS: dict[str, KindView] = {
         tags.TagsView(),
         text.TextView(),
         vector.VectorView(),
+        series.SeriesView(),
     )
 }

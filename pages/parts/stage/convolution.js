@@ -1,12 +1,13 @@
 /*
- * Images by transposed convolutions, each of which doubles height and width. Between them an image
- * lies pixel by pixel, the channels of one beside each other, so that a pixel's share in another
- * one is a product of a small matrix with contiguous numbers.
+ * Images and series by transposed convolutions, each of which doubles all sides; a series is an
+ * image one pixel high, and its kernels are one high too. Between them an image lies pixel by pixel,
+ * the channels of one beside each other, so that a pixel's share in another one is a product of a
+ * small matrix with contiguous numbers.
  */
 import { silu } from "./activations.js";
 import { dense, multiply, numbered } from "./dense.js";
 
-/** Sides of the kernel; and how many times as large an image becomes. */
+/** Sides of the kernel, but one is the height of a series'; and how many times as large an image becomes. */
 const KERNEL = 3, TWICE = 2;
 
 /** Swap rows and columns: channels by pixels to pixels by channels, and back. */
@@ -19,10 +20,12 @@ function transpose(from, rows, columns, to) {
 
 /**
  * A transposed convolution with a kernel of 3, a stride of 2 and a padding of 1. Its weight,
- * (inputs, outputs, 3, 3), is kept as a matrix (outputs, inputs) for each place of the kernel.
+ * (inputs, outputs, 3, 3), or (inputs, outputs, 3) of a series, is kept as a matrix
+ * (outputs, inputs) for each place of the kernel.
  */
-function grow({ shape: [inputs, outputs], values }, bias, [height, width], [tall, wide]) {
-  const area = KERNEL * KERNEL;
+function grow({ shape: [inputs, outputs, ...sides], values }, bias, [height, width], [tall, wide]) {
+  const flat = sides.length === 1;
+  const area = KERNEL ** sides.length;
   const taps = Float32Array.from(values, (_, i) => {
     const [place, rest] = [Math.floor(i / (outputs * inputs)), i % (outputs * inputs)];
     return values[((rest % inputs) * outputs + Math.floor(rest / inputs)) * area + place];
@@ -32,7 +35,7 @@ function grow({ shape: [inputs, outputs], values }, bias, [height, width], [tall
   // only, an odd one both its ends.
   const reaching = (p, size) => (p % TWICE ? [[(p + 1) / TWICE, 0], [(p - 1) / TWICE, 2]] : [[p / TWICE, 1]])
     .filter(([i]) => i < size);
-  const rows = Array.from({ length: tall }, (_, p) => reaching(p, height));
+  const rows = flat ? [[[0, 0]]] : Array.from({ length: tall }, (_, p) => reaching(p, height));
   const columns = Array.from({ length: wide }, (_, q) => reaching(q, width));
   return (x) => {
     for (let p = 0; p < tall; p++) {
@@ -51,8 +54,12 @@ function grow({ shape: [inputs, outputs], values }, bias, [height, width], [tall
   };
 }
 
-/** Latents to the numbers of an image's likelihood, `shape` its (channels, height, width). */
-export function painter(weights, start, [, height, width]) {
+/**
+ * Latents to the numbers of the likelihood of an image, whose `shape` is (channels, height, width),
+ * or of a series, (channels, length).
+ */
+export function painter(weights, start, shape) {
+  const [height, width] = [shape.length === 2 ? 1 : shape[1], shape.at(-1)];
   const layers = numbered(weights, `${start}grow.`);
   const sizes = layers.reduce(([[h, w], ...more]) => [[Math.ceil(h / TWICE), Math.ceil(w / TWICE)], [h, w], ...more], [[height, width]]);
   const flat = dense(weights, `${start}dense.`);
