@@ -154,7 +154,7 @@ def column_order(column: tuple[str, str], modalities: tuple[Modality, ...]) -> t
     if of.isdecimal() and count.isdecimal():
         missing = int(of) - int(count)
         return 0, {0: 0, 1: 1, int(of) - 1: 2}.get(missing, 3 + abs(missing - int(of) // 2))
-    tiles = {m.name for m in modalities if m.kind == "image"}
+    tiles = {m.name for m in modalities if m.is_image}
     parts = [set(side.split("+")) & tiles for side in column]
     return sum(0 < len(part) < len(tiles) for part in parts), len(column[0])
 

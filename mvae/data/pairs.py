@@ -14,7 +14,7 @@ import torch
 
 from mvae.batch import Batch
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, first_few
-from mvae.images.preprocessing import InputError
+from mvae.errors import InputError
 from mvae.kinds.tokens import TooLongError, encode
 from mvae.modality import Modality
 

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-__all__ = ["CONTRAST", "InputError", "Pixels", "border", "read_colour", "read_grey"]
+from mvae.errors import InputError
+
+__all__ = ["CONTRAST", "Pixels", "border", "read_colour", "read_grey"]
 
 #: The pixels of a picture with one channel, (h, w), or several, (C, h, w).
 Pixels = NDArray[np.float32]
@@ -37,10 +39,6 @@ STRIP = 500_000
 WORKING = 512
 #: The least contrast between ink and background, as a fraction of that of black and white.
 CONTRAST = 0.06
-
-
-class InputError(Exception):
-    """A visitor's input that cannot be used; the message says what is wrong and what to do."""
 
 
 def read_grey(data: bytes) -> Pixels:

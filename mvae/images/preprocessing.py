@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from mvae.images.decoding import CONTRAST, InputError, Pixels, border, read_colour, read_grey
+from mvae.errors import InputError
+from mvae.images.decoding import CONTRAST, Pixels, border, read_colour, read_grey
 from mvae.images.tiling import Framing
 
-__all__ = ["InputError", "normalise_ink", "pack_bits", "picture_from_upload", "unpack_bits"]
+__all__ = ["normalise_ink", "pack_bits", "picture_from_upload", "unpack_bits"]
 
 Shape = tuple[int, int, int]
 

@@ -11,10 +11,11 @@ from torch.distributions import Distribution
 
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
-from mvae.kinds.networks import Decoder, JointEncoder
+from mvae.kinds.networks import Decoder
 from mvae.modality import Modality
 from mvae.models.base import noise
 from mvae.models.conditional_model import ConditionalModel
+from mvae.models.joint_encoder import JointEncoder
 from mvae.models.objectives import Objective
 
 __all__ = ["CVAE", "CVAEObjective", "Direction"]

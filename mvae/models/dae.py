@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from mvae.batch import Batch
-from mvae.kinds.networks import Decoder, JointEncoder
+from mvae.kinds.networks import Decoder
 from mvae.modality import Modality
 from mvae.models.base import DecodingModel
+from mvae.models.joint_encoder import JointEncoder
 from mvae.models.objectives import Objective, log_likelihoods, singletons
 
 __all__ = ["DAE", "DAEObjective"]

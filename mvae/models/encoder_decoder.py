@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from mvae.batch import Batch
-from mvae.kinds.networks import Decoder, JointEncoder
+from mvae.kinds.networks import Decoder
 from mvae.modality import Modality
 from mvae.models.conditional_model import ConditionalModel
+from mvae.models.joint_encoder import JointEncoder
 from mvae.models.objectives import Objective
 
 __all__ = ["EncoderDecoder", "EncoderDecoderObjective"]

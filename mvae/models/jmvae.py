@@ -11,9 +11,9 @@ from torch import Tensor
 
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
-from mvae.kinds.networks import JointEncoder
 from mvae.modality import Modality
 from mvae.models.base import LatentModel
+from mvae.models.joint_encoder import JointEncoder
 from mvae.models.objectives import Objective, log_likelihoods
 
 __all__ = ["JMVAE", "JMVAEObjective"]

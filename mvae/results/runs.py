@@ -198,14 +198,14 @@ def headline_figures(
         rest = next(name for name in few if name != m.name)
         given = "+".join(name for name in names if name != m.name)
         kind, said = "accuracy", ""
-        if m.kind == "tags":  # almost all tags are absent, so accuracy says little
+        if m.is_set:  # almost all tags are absent, so accuracy says little
             kind, said = "average_precision", " average precision"
-        elif m.kind == "text" and not images:
+        elif m.is_text and not images:
             kind, said = "bleu", " BLEU"
         wanted[f"{rest}→{m.name}{said}"] = (kind, f"{given}->{m.name}")
         if images:
             back = f"{m.name}->{'+'.join(images)}"
-            if m.kind == "tags":
+            if m.is_set:
                 wanted[f"{m.name}→{picture}{said}"] = (kind, back)
             wanted |= {
                 f"{m.name}→{picture} coherence": ("coherence", back),

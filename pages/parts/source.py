@@ -8,7 +8,8 @@ import streamlit as st
 from torch import Tensor
 
 from mvae.data import DATASETS
-from mvae.images.preprocessing import InputError, picture_from_upload, unpack_bits
+from mvae.errors import InputError
+from mvae.images.preprocessing import picture_from_upload, unpack_bits
 from mvae.images.tiling import Framing, cut, picture_shape
 from mvae.modality import Modality
 from pages.parts.pad import pad

@@ -10,8 +10,9 @@ import streamlit as st
 
 from mvae import checkpoint
 from mvae.checkpoint import load_config
-from mvae.images.preprocessing import InputError
+from mvae.errors import InputError
 from mvae.images.tiling import picture_shape
+from mvae.kinds.registry import KINDS
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
 from pages.parts.loading import CONFIG, files_of, load
@@ -193,12 +194,7 @@ def _fits(entry: Entry, m: Modality) -> bool:
 
 def colourable(modalities: Iterable[Modality]) -> list[str]:
     """Return the names of all labels and tags, by which a map can colour its examples."""
-    return [
-        name
-        for m in modalities
-        if m.kind in ("label", "tags")
-        for name in ([m.name] if m.kind == "label" else m.categories)
-    ]
+    return [name for m in modalities for name in KINDS[m.kind].grouped_by(m)]
 
 
 def repair(view: View) -> View:

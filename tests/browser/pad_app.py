@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from mvae.images.preprocessing import InputError, unpack_bits
+from mvae.errors import InputError
+from mvae.images.preprocessing import unpack_bits
 from pages.parts.pad import pad
 
 st.title("Pad")

@@ -15,7 +15,7 @@ from mvae.data import DatasetError
 from mvae.data import translation as translation_module
 from mvae.data.pairs import learn_vocabularies, pairs, read_pairs, split_pairs
 from mvae.data.translation import LANGUAGES, TRANSLATION, read_vocabulary, write_vocabularies
-from mvae.images.preprocessing import InputError
+from mvae.errors import InputError
 from mvae.kinds.tokens import UNKNOWN, WORD, decode, encode, split
 from mvae.modality import Modality
 

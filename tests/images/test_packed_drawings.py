@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvae.images.preprocessing import InputError, pack_bits, picture_from_upload, unpack_bits
+from mvae.errors import InputError
+from mvae.images.preprocessing import pack_bits, picture_from_upload, unpack_bits
 from tests.drawings import FRAME, file_of, five
 
 

@@ -8,7 +8,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from torch import Tensor
 
-from mvae.images.preprocessing import InputError, normalise_ink, picture_from_upload
+from mvae.errors import InputError
+from mvae.images.preprocessing import normalise_ink, picture_from_upload
 from tests.drawings import FRAME, file_of, five
 
 

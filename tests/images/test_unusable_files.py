@@ -8,7 +8,8 @@ import zlib
 import pytest
 from PIL import Image
 
-from mvae.images.preprocessing import InputError, picture_from_upload
+from mvae.errors import InputError
+from mvae.images.preprocessing import picture_from_upload
 from tests.drawings import FRAME, file_of, five
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mvae.errors import InputError
 from mvae.images.decoding import _pixels_of_webp
-from mvae.images.preprocessing import InputError, picture_from_upload
+from mvae.images.preprocessing import picture_from_upload
 from tests.drawings import FRAME, file_of, five
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-from mvae.images.preprocessing import InputError, picture_from_upload
+from mvae.errors import InputError
+from mvae.images.preprocessing import picture_from_upload
 from pages.parts.allocator import return_freed_memory
 from tests.drawings import FRAME, file_of, five
 

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mvae.images.preprocessing import InputError
+from mvae.errors import InputError
 from mvae.kinds.tokens import UNKNOWN, WORD, decode, encode, split
 from mvae.modality import Modality
 

@@ -38,7 +38,7 @@ class Retrieval(Measure):
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Yield a step for each set that predicts tags, and for each modality retrieved by tags."""
-        for m, conditioning_set in context.predictable("tags"):
+        for m, conditioning_set in context.predictable(lambda m: m.is_set):
             size = context.draws * context.steps_per_draw // 4
             run = partial(measure_tag_retrieval, context, m, conditioning_set)
             yield Step(f"tags {conditioning_set.key}->{m.name}", 0, size, run)
@@ -52,7 +52,8 @@ class Retrieval(Measure):
         """Return means over tags or queries, and the expectation of a random ranking."""
         found, chance = {}, {}
         keys = {
-            f"{s.key}->{m.name}": f"tags {s.key}->{m.name}" for m, s in context.predictable("tags")
+            f"{s.key}->{m.name}": f"tags {s.key}->{m.name}"
+            for m, s in context.predictable(lambda m: m.is_set)
         }
         keys |= {f"{m.name}->{t}": f"by tags {m.name}->{t}" for m, t in tag_queries(context)}
         for key, what in keys.items():
@@ -64,7 +65,7 @@ class Retrieval(Measure):
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Return what is ranked, and by what."""
-        if not any(m.kind == "tags" for m in context.annotations):
+        if not any(m.is_set for m in context.annotations):
             return {}
         n = min(ITEMS, len(context.test))
         return {
@@ -80,7 +81,7 @@ def tag_queries(context: EvaluationContext) -> Iterator[tuple[Modality, str]]:
     """Yield the tags, with each other modality that can be generated from them alone."""
     for m in context.annotations:
         given = context.test.supply([m.name])
-        if m.kind == "tags":
+        if m.is_set:
             for name in context.model.possible_targets(given, None):
                 if name != m.name:
                     yield m, name

@@ -45,7 +45,7 @@ class TextQuality(Measure):
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Yield a step for each text, conditioning set and part of the samples."""
-        for m, conditioning_set in context.predictable("text"):
+        for m, conditioning_set in context.predictable(lambda m: m.is_text):
             for part, rows in enumerate(context.parts(GENERATED_SAMPLES)):
                 run = partial(generate_texts, context, m, conditioning_set, rows, part)
                 yield Step(
@@ -58,7 +58,7 @@ class TextQuality(Measure):
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return scores of the generated texts, with standard errors by the bootstrap."""
         result: dict[str, Any] = {}
-        for m, conditioning_set in context.predictable("text"):
+        for m, conditioning_set in context.predictable(lambda m: m.is_text):
             results = cache.results(f"texts {conditioning_set.key}->{m.name}")
             key = f"{conditioning_set.key}->{m.name}"
             result.setdefault("per_token", {})[key] = figure(results["per_token"])
@@ -72,7 +72,7 @@ class TextQuality(Measure):
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Return which texts are scored, and how."""
-        if not any(m.kind == "text" for m in context.annotations):
+        if not any(m.is_text for m in context.annotations):
             return {}
         n = min(GENERATED_SAMPLES, len(context.test))
         return {
