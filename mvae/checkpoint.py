@@ -33,6 +33,7 @@ from mvae.files import (
     write_atomically,
     write_json,
 )
+from mvae.kinds.registry import KINDS
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
 from mvae.models.registry import AnyObjective
@@ -98,16 +99,9 @@ def weights_at_most(modalities: Iterable[Modality], latents: int) -> int:
     """
     total, joined, count = 0, 0, 0
     for m in modalities:
-        inputs = len(m.categories) if m.kind == "text" else math.prod(m.shape)
-        if m.convolutions:
-            channels = (m.shape[0], *m.convolutions)
-            total += 16 * sum(a * b for a, b in pairwise(channels))  # kernels of 4 × 4
-            sides = (-(-side // 2 ** len(m.convolutions)) for side in m.shape[1:])
-            inputs = channels[-1] * math.prod(sides)
+        inputs, before = KINDS[m.kind].fan_in(m)
         layers = (inputs * m.distribution.parameters, *m.hidden, 2 * latents)
-        # What reads a text one token after another has several matrices of its width.
-        total += sum(a * b for a, b in pairwise(layers))
-        total += 8 * m.hidden[0] ** 2 if m.kind == "text" else 0
+        total += before + sum(a * b for a, b in pairwise(layers))
         joined += math.prod(m.shape) * latents
         count += 1
     return max(2 * total * count, joined)
@@ -342,7 +336,7 @@ def load_samples(dataset: str, modalities: tuple[Modality, ...], root: Path | No
     for m in modalities:
         if m.name not in tensors:
             raise CheckpointError(f"{short(path)} has no {m.name}; restore the file.")
-        values[m.name] = tensors[m.name].float() / 255 if m.kind == "image" else tensors[m.name]
+        values[m.name] = KINDS[m.kind].restore(tensors[m.name])
     try:
         batch = Batch.of(modalities, values)
     except ValueError as error:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
-from torch.distributions import constraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from mvae.distributions.likelihood import LIKELIHOODS, Likelihood, elements
+from mvae.kinds.base import Annotation, quoted
+from mvae.kinds.registry import KINDS
 
 __all__ = ["Modality"]
-
-#: Kinds whose data are indices, each with a likelihood that nothing else has.
-OWN_LIKELIHOOD = {"label": "categorical", "text": "autoregressive"}
 
 #: The largest number of anything, and the most numbers that describe a sample: what a file asks
 #: for is allocated, so it has bounds.
@@ -28,14 +34,14 @@ class Modality(BaseModel):
 
     Args:
         name: unique within a model, shown to people.
-        kind: chooses encoder, decoder and input widget.
+        kind: a key of :data:`mvae.kinds.registry.KINDS`; chooses values, encoder and decoder.
         shape: of one event; of a label ``(number of categories,)``, of tags how many there are, of
             a text how many tokens it may have, its end included.
         likelihood: a key of :data:`mvae.distributions.likelihood.LIKELIHOODS`.
         weight: λ, the factor of log p(x_i|z) in the training objective (never in a reported one).
         hidden: widths of the hidden layers of its encoder and, reversed, of its decoder.
-        convolutions: channels of the convolutions of an image's encoder, before its hidden layers,
-            each of which halves height and width; its decoder mirrors them.
+        convolutions: channels of the convolutions of an image's or a series' encoder, before its
+            hidden layers, each of which halves all sides; its decoder mirrors them.
         dropout: share of a text's tokens that its decoder is not told in training.
         categories: names of the categories, of the tags, or of the tokens, in order of their
             index; the first token ends a text.
@@ -54,7 +60,7 @@ class Modality(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9 -]{0,31}$")
-    kind: Literal["image", "label", "vector", "tags", "text"]
+    kind: str
     shape: tuple[Size, ...] = Field(min_length=1, max_length=3)
     likelihood: Literal[
         "bernoulli", "bernoulli-cross-entropy", "categorical", "gaussian", "autoregressive"
@@ -67,36 +73,26 @@ class Modality(BaseModel):
     tile: tuple[Place, Place] | None = None
     grid: tuple[PositiveInt, PositiveInt] | None = None
 
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind not in KINDS:
+            raise ValueError(
+                f"no kind of modality is called {kind[:40]!r}, only {', '.join(KINDS)}"
+            )
+        return kind
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        numbers = elements(self.shape) * (len(self.categories) if self.kind == "text" else 1)
+        kind = KINDS[self.kind]
+        numbers = elements(kind.expected_shape(self))
         if numbers > MOST:
             raise ValueError(f"a sample of {self.name} has {numbers:,} numbers, more than {MOST:,}")
-        if self.kind == "image" and len(self.shape) != 3:
-            raise ValueError(f"an image's shape is (channels, height, width), not {self.shape}")
-        for kind, likelihood in OWN_LIKELIHOOD.items():
-            if (self.kind == kind) != (self.likelihood == likelihood):
-                raise ValueError(
-                    f"a {kind} has a likelihood that is {likelihood}, nothing else has"
-                )
-        if self.kind in ("label", "tags", "text") and len(self.shape) != 1:
-            raise ValueError(f"the shape of a {self.kind} is one number, not {self.shape}")
-        if self.kind == "tags" and self.likelihood != "bernoulli":
-            raise ValueError(f"tags are there or not: Bernoulli, not {self.likelihood}")
-        if self.kind in ("tags", "text") and not self.categories:
-            raise ValueError(f"the categories of a {self.kind} modality need names")
-        if self.kind != "text" and self.categories and len(self.categories) != self.shape[0]:
-            raise ValueError(
-                f"{len(self.categories)} category names for {self.shape[0]} categories"
-            )
-        if self.kind == "text" and self.hidden[0] % 2:
-            raise ValueError(f"the first width of a text is even, not {self.hidden[0]}")
-        if self.dropout and self.kind != "text":
-            raise ValueError(f"only the tokens of a text are dropped, not a {self.kind}")
-        if self.convolutions and self.kind != "image":
-            raise ValueError(f"only an image is convolved, not a {self.kind}")
-        if self.grid and (self.kind != "vector" or self.shape != (self.grid[0] * self.grid[1],)):
-            raise ValueError(f"{self.shape} numbers of a {self.kind} don't fill a grid {self.grid}")
+        kind.check(self)
+        for setting in sorted(set().union(*(k.settings for k in KINDS.values())) - kind.settings):
+            if getattr(self, setting):
+                having = ", ".join(k.name for k in KINDS.values() if setting in k.settings)
+                raise ValueError(f"a {self.kind} has no {setting}: only {having}")
         return self
 
     @property
@@ -116,31 +112,73 @@ class Modality(BaseModel):
             >>> digit.support.check(torch.tensor([9.0, 1.7, 10.0])).tolist()
             [True, False, False]
         """
-        if self.kind in OWN_LIKELIHOOD:
-            return constraints.integer_interval(0, self.outputs - 1)
-        return self.distribution.support
+        return KINDS[self.kind].support(self)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one datum in a batch: a category is an index, so ``()``; a text has many."""
-        return () if self.kind == "label" else self.shape
+        return KINDS[self.kind].event_shape(self)
+
+    @property
+    def expected_shape(self) -> tuple[int, ...]:
+        """Shape of the likelihood's mean: probabilities of categories, or of each token."""
+        return KINDS[self.kind].expected_shape(self)
 
     @property
     def dtype(self) -> torch.dtype:
         """Type of the data: indices for categories and tokens, floats for the rest."""
-        return torch.long if self.kind in OWN_LIKELIHOOD else torch.get_default_dtype()
+        return KINDS[self.kind].dtype
 
     @property
     def is_annotation(self) -> bool:
         """Whether it says in words what something is: a label, tags or a text."""
-        return self.kind in ("label", "tags", "text")
+        return isinstance(KINDS[self.kind], Annotation)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether its data are pixels, (channels, height, width), shown as a picture."""
+        return KINDS[self.kind].is_image
+
+    @property
+    def is_category(self) -> bool:
+        """Whether a datum is one of ``shape[0]`` categories."""
+        return KINDS[self.kind].is_category
+
+    @property
+    def is_set(self) -> bool:
+        """Whether a datum is any of ``shape[0]`` categories, each there or not."""
+        return KINDS[self.kind].is_set
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a datum is a sequence of tokens, decoded one after another."""
+        return KINDS[self.kind].is_text
 
     @property
     def outputs(self) -> int:
         """How many numbers its decoder gives; for a text, for each token."""
-        if self.kind == "text":
-            return len(self.categories)
-        return self.distribution.parameters * elements(self.shape)
+        return KINDS[self.kind].outputs(self)
+
+    def encode(self, value: Any) -> Tensor:
+        """Return one person's value as a tensor, ``(*event shape)``.
+
+        Raises:
+            ValueError: if it is not of the modality's kind, or outside of its support.
+            InputError: if it is a text that cannot be written in the modality's tokens.
+
+        Example:
+            >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+            >>> digit.encode("7"), digit.decode(torch.tensor(7))
+            (tensor(7), 7)
+        """
+        x = KINDS[self.kind].encode(self, value)
+        if x.shape != self.event_shape or not self.support.check(x).all():
+            raise ValueError(f"{self.name}, a {self.kind}, cannot be {quoted(value)}")
+        return x.to(self.dtype)
+
+    def decode(self, x: Tensor) -> Any:
+        """Return a datum ``(*event shape)`` as people write it, which `encode` reads."""
+        return KINDS[self.kind].decode(self, x)
 
     def category(self, index: int) -> str:
         """Name of a category; its index where it has no name of its own."""

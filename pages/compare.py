@@ -17,11 +17,12 @@ from pages.parts.code import compare_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.comparison import export
 from pages.parts.comparison.answers import answers
-from pages.parts.comparison.card import AXIS
 from pages.parts.comparison.cards import Cards, choose, lay_out
 from pages.parts.comparison.records import records, show_curves, show_records, show_ways
 from pages.parts.comparison.shared import Shared
+from pages.parts.comparison.spread import AXIS
 from pages.parts.evidence import evidence_column, gather, supplied
+from pages.parts.kinds.registry import VIEWS
 from pages.parts.loading import classifier_of, load, samples_of
 from pages.parts.pictures import ink
 from pages.parts.plain import plain
@@ -29,14 +30,6 @@ from pages.parts.sentences import name_modalities
 from pages.parts.view import View, compared
 
 PROTOCOL = f"{DRAWS} draws, the same random numbers for every model"
-#: How to read the generated modalities, by kind.
-KINDS = {
-    "image": "**Pictures**: the mean of the draws, and the first few draws; a solid frame marks "
-    "what was supplied, a dashed one what is missing and generated. ",
-    "tags": "**Tags**: the likeliest; the example’s own are underlined. ",
-    "text": "**Texts**: the most frequent among the draws, with their shares. ",
-    "vector": "**Vectors**: bars show the mean of the draws, the line the example’s own values. ",
-}
 Loaded = dict[str, tuple[MultimodalModel, ModelConfig]]
 
 
@@ -157,7 +150,7 @@ def explain(pinned: str, modalities: tuple[Modality, ...], named: bool) -> None:
     st.caption(
         f"{PROTOCOL}. **Posterior**: σ of each latent, sharpest first, at most {AXIS} of them, on "
         f"a logarithmic axis where the prior is at 1; dashed: {plain(pinned)}. "
-        + "".join(words for kind, words in KINDS.items() if kind in kinds)
+        + "".join(view.legend for kind, view in VIEWS.items() if kind in kinds)
         + (coherence if named else "")
         + "**log p**: predictive log-likelihood of the held-out modalities, in nats. "
         "**KL to the prior**: in nats."

@@ -171,7 +171,7 @@ def _show_evidence(
     labels = [
         f"{m.name} {plain(m.category(int(sample.values[m.name][0])))}"
         for m in config.modalities
-        if m.kind == "label"
+        if m.is_category
     ]
     metrics = metrics_of(data, name)
     words = agreement(inference, metrics.test if metrics else {})

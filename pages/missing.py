@@ -111,7 +111,7 @@ def table_of(found: list[Figure], shown: str, modalities: tuple[Modality, ...]) 
     """
     cells: dict[tuple[tuple[str, ...], str], list[Figure]] = {}
     tiled = len(tiles(modalities)) > 1
-    labels = {m.name for m in modalities if m.kind == "label"}
+    labels = {m.name for m in modalities if m.is_category}
     for f in found:
         if f.kind == shown or (shown == "coherence" and f.kind == "accuracy"):
             target = joined(f.key.asked) or "posterior"

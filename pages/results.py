@@ -153,7 +153,7 @@ def column_order(key: FigureKey, modalities: tuple[Modality, ...]) -> tuple[int,
         some, every = count
         missing = every - some
         return 0, {0: 0, 1: 1, every - 1: 2}.get(missing, 3 + abs(missing - every // 2))
-    tiles = {m.name for m in modalities if m.kind == "image"}
+    tiles = {m.name for m in modalities if m.is_image}
     parts = [tiles.intersection(side) for side in (key.given, key.asked)]
     return sum(0 < len(part) < len(tiles) for part in parts), len(joined(key.given))
 

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from mvae.analysis.inference import Inference, infer
 from mvae.images.tiling import assemble, pictures, vector_as_image
-from mvae.kinds.tokens import decode
 from mvae.modality import Modality
 from mvae.models.base import ExpertModel
 from pages.parts.code import REACH, STEPS, show_code, traverse_code
 from pages.parts.evidence import gather, supplied
+from pages.parts.kinds.registry import VIEWS
 from pages.parts.loading import load_experts, samples_of
 from pages.parts.pictures import visible
 from pages.parts.plain import chart_text
@@ -71,8 +71,10 @@ def show(
             st.plotly_chart(figure, config={"displayModeBar": False, "staticPlot": True}, alt=words)
     elif named:
         _table(named, expected, across, down, titles)
-    numbers = [m for m in model.modalities if m.kind == "vector" and (group or not m.grid)]
-    paths = {m.name: expected[m.name][0] for m in numbers}
+    paths: dict[str, Tensor] = {}
+    for m in model.modalities:
+        if group or not m.grid:
+            paths |= VIEWS[m.kind].curves(m, expected[m.name][0])
     if paths and strip:
         words = f"{', '.join(paths)} at {len(across)} steps of {titles[0]}"
         st.plotly_chart(vectors(paths, across), config={"displayModeBar": False}, alt=words)
@@ -90,7 +92,7 @@ def _table(
     """Tabulate labels, tags and texts: a row for each step or, in a grid, a cell for each."""
     cells = [
         {
-            m.name: words(m, expected[m.name][r, c])
+            m.name: VIEWS[m.kind].words(m, expected[m.name][r, c])
             for m in named
         }
         for r in range(len(down))
@@ -109,25 +111,12 @@ def _table(
     st.dataframe(rows, hide_index=True)
 
 
-def words(m: Modality, p: Tensor) -> str:
-    """Return the likeliest value: a category with its probability, the likely tags, or a text."""
-    if m.kind == "text":
-        return decode(p.argmax(-1), m) or "(empty)"
-    if m.kind == "tags":
-        return ", ".join(likely(m, p)) or "none"
-    return f"{m.category(int(p.argmax()))} {p.max():.0%}"
-
-
-def likely(m: Modality, p: Tensor) -> list[str]:
-    """List the tags of probability above ½, the likeliest first."""
-    return [m.category(int(i)) for i in p.argsort(descending=True) if p[i] > 0.5]
-
-
 def note(
     named: Sequence[Modality], expected: dict[str, Tensor], row: int, column: int, strip: bool
 ) -> str:
     """Return the note below a picture: a few lines in a strip, a word or two in a grid."""
-    categories, lines = [], []
+    categories: list[str] = []
+    lines: list[str] = []
     together = decided(named)
     same_category = len({m.category(1) for m in together}) == 1
     for m in named:
@@ -137,13 +126,10 @@ def note(
             lines += (
                 [m.name if same_category else f"{m.name}: {m.category(1)}"] if p[1] > 0.5 else []
             )
-        elif m.kind == "label":
-            short = words(m, p)
-            categories.append(short if strip else short.rsplit(" ", 1)[0])
-        elif m.kind == "tags":
-            lines += likely(m, p)
         else:
-            lines.append(words(m, p))
+            # Categories share a line.
+            found = VIEWS[m.kind].notes(m, p, strip)
+            (categories if m.is_category else lines).extend(found)
     lines = [" · ".join(categories)] * bool(categories) + lines
     count, most = (NOTES, STRIP) if strip else (1, GRID)
     shown = [line if len(line) <= most else line[: most - 1] + "…" for line in lines]

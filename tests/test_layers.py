@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -23,6 +24,8 @@ PARALLEL = (
     {"mvae/evaluation", "pages/parts"},
     {"mvae/results", "pages/parts"},
     {"mvae/analysis", "pages"},
+    {"mvae/kinds", "pages/parts/kinds"},
+    {"mvae/kinds", "mvae/models", "pages/parts/kinds"},
 )
 IMPORT_ALL = """
 import importlib, pkgutil, sys
@@ -40,12 +43,13 @@ def files(*endings: str) -> list[Path]:
 
 
 def imported(path: Path) -> set[str]:
-    """List what a Python file imports, wherever it does, as ``package/module``.
+    """List what a Python file imports when it runs, wherever it does, as ``package/module``.
 
-    What comes after ``from package import`` may be a module or a name in one.
+    An import for type checkers alone is never run. What comes
+    after ``from package import`` may be a module or a name in one.
     """
     found = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+    for node in running(ast.parse((ROOT / path).read_text("utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -53,6 +57,15 @@ def imported(path: Path) -> set[str]:
             own = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= {name if module_of(name) else str(node.module) for name in own}
     return {name.replace(".", "/") for name in found}
+
+
+def running(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all nodes of a tree but those under ``if TYPE_CHECKING``."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    yield node
+    for child in ast.iter_child_nodes(node):
+        yield from running(child)
 
 
 def module_of(name: str) -> Path | None:

@@ -77,6 +77,18 @@ def vector(name: str, size: int, grid: tuple[int, int] | None = None) -> Modalit
     )
 
 
+def series(name: str, *shape: int, convolutions: tuple[int, ...] = (6, 8)) -> Modality:
+    """Describe a series, convolved or not."""
+    return Modality(
+        name=name,
+        kind="series",
+        shape=shape,
+        likelihood="gaussian",
+        hidden=(16,),
+        convolutions=convolutions,
+    )
+
+
 def label(name: str, *categories: str, hidden: tuple[int, ...] = (12,)) -> Modality:
     """Describe a label."""
     return Modality(
@@ -118,6 +130,11 @@ TOYS: dict[str, tuple[Modality, ...]] = {
         vector("drawn", 20, grid=(4, 5)),
         label("digit", *"0123456789"),
     ),
+    "signals": (
+        series("sensor", 2, 21),
+        series("pulse", 1, 8, convolutions=()),
+        label("event", "rest", "walk", "run"),
+    ),
 }
 
 
@@ -144,7 +161,7 @@ def values_of(m: Modality, n: int, source: torch.Generator) -> Tensor:
         tokens = torch.randint(1, len(m.categories), (n, *m.shape), generator=source)
         ends = torch.randint(1, m.shape[0] + 1, (n, 1), generator=source)
         return torch.where(torch.arange(m.shape[0]) < ends, tokens, 0)
-    if m.kind == "vector":
+    if m.kind in ("vector", "series"):
         return torch.randn(n, *m.shape, generator=source)
     if m.kind == "tags":
         return torch.randint(2, (n, *m.shape), generator=source).float()

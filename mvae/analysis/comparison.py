@@ -128,7 +128,7 @@ def predict(
     texts = {
         m.name: [tally(p, m) for p in means[m.name].unbind(1)]
         for m in model.modalities
-        if m.kind == "text" and m.name in means
+        if m.is_text and m.name in means
     }
     return Prediction(
         posterior_std=None if q is None else q.std.sort(-1).values[index],
@@ -177,7 +177,7 @@ def _pictures(
     model: MultimodalModel, given: Batch, means: Mapping[str, Tensor]
 ) -> tuple[Tensor | None, bool]:
     """Return the picture of each draw, ``(N, B, C, H, W)``, and whether all its tiles are known."""
-    images = [m.name for m in model.modalities if m.kind == "image"]
+    images = [m.name for m in model.modalities if m.is_image]
     generated_images = [name for name in images if name in means]
     if not generated_images:
         return None, False
@@ -227,7 +227,7 @@ def _scores(
     scores: dict[str, Tensor | None] = {}
     known = [m for m in model.modalities if sample.there(m.name).any()]
     supplied = [name for name in given.names if given.there(name).all()]
-    labels = [m for m in known if m.kind == "label"]
+    labels = [m for m in known if m.is_category]
 
     def nan_if_missing(m: Modality, x: Tensor) -> Tensor:
         return x.masked_fill(~sample.there(m.name), torch.nan)
@@ -259,7 +259,7 @@ def _scores(
         return f"log p({of})" if exact else f"score of {of}"
 
     held_out = [m for m in known if m.name not in supplied]
-    many_labels = [m for m in held_out if m.kind == "label"] if len(labels) > MAX_LABELS else []
+    many_labels = [m for m in held_out if m.is_category] if len(labels) > MAX_LABELS else []
     for m in held_out:
         if m not in many_labels:
             scores[score_title(m.name, m.distribution.exact)] = log_p(m)

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from mvae.analysis.inference import Inference
-from mvae.kinds.tokens import tally
-from mvae.modality import Modality
+from mvae.kinds.registry import KINDS
 
 __all__ = ["as_dict", "summary_lines"]
 
-#: Number of dimensions to list; and of categories, tags and texts, the most probable first.
+#: Number of dimensions to list, the most informative first.
 DIMENSIONS = 8
-N_LIKELIEST = {"label": 3, "tags": 5, "text": 3}
 
 
 def summary_lines(inference: Inference, percentile: float | Tensor | None = None) -> Iterator[str]:
@@ -55,20 +53,8 @@ def summary_lines(inference: Inference, percentile: float | Tensor | None = None
         shares = "  ".join(f"{name} {share[d]:.3f}" for name, share in inference.shares.items())
         yield f"  z{d:<4}{q.mean[d]:8.3f} ±{q.std[d]:6.3f}   {shares}"
     for m in inference.model.modalities:
-        for line in _generated_lines(m, inference.samples[m.name]):
+        for line in KINDS[m.kind].describe(m, inference.samples[m.name]):
             yield f"generated {m.name}: {line}"
-
-
-def _generated_lines(m: Modality, samples: Tensor) -> list[str]:
-    """Return the most probable values; for images and vectors, the shape and average value."""
-    mean = samples.mean(0)
-    if m.kind == "text":
-        counts = tally(samples, m)[: N_LIKELIEST["text"]]
-        return [f"{text or '(nothing)'} ({share:.0%} of the draws)" for text, share in counts]
-    if m.kind in N_LIKELIEST:
-        order = mean.argsort(descending=True)[: N_LIKELIEST[m.kind]]
-        return [", ".join(f"{m.category(int(c))} {mean[c]:.1%}" for c in order)]
-    return [f"mean of {tuple(mean.shape)}, average value {mean.mean():.3f}"]
 
 
 def as_dict(inference: Inference) -> dict[str, object]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mvae.data import dataset_of
 from mvae.files import save_listed, write_atomically, writing
+from mvae.kinds.registry import KINDS
 
 __all__ = ["write_samples"]
 
@@ -30,7 +31,7 @@ def write_samples(dataset: str, root: Path, per_class: int = PER_CLASS, seed: in
     source = dataset_of(dataset)
     with writing(root / dataset):
         test = source.load("test", False)
-        labels = [m for m in source.modalities if m.kind == "label"]
+        labels = [m for m in source.modalities if m.is_category]
         order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
         if len(labels) == 1:
             chosen = order[alternating(test.values[labels[0].name][order], per_class)]
@@ -40,8 +41,7 @@ def write_samples(dataset: str, root: Path, per_class: int = PER_CLASS, seed: in
         tensors = {"test index": chosen}
         for m in source.modalities:
             x = test.values[m.name][chosen]
-            scale = {"image": 255, "tags": 1}.get(m.kind)
-            tensors[m.name] = x if scale is None else (x * scale).round().to(torch.uint8)
+            tensors[m.name] = KINDS[m.kind].store(x)
         save_listed(root / dataset / "samples.safetensors", tensors)
         note = (
             f"samples.safetensors: {len(chosen)} test examples, {which}, as the models see them.\n"

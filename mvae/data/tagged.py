@@ -75,7 +75,7 @@ def tagged_batch(
     """
     tables = {}
     for m in modalities:
-        if m.kind != "tags":
+        if not m.is_set:
             continue
         indices = {word: i for i, word in enumerate(m.categories)}
         tables[m.name] = torch.zeros(len(pictures), *m.shape)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from mvae.distributions.autoregressive import text_mask
+from mvae.kinds.registry import annotation_of
 from mvae.modality import Modality
 
 __all__ = ["agreement", "coherence", "most_probable", "predict_value"]
@@ -21,7 +21,7 @@ def most_probable(m: Modality, expected: Tensor) -> Tensor:
     tags every tag with a probability above ½, and for a text ``(..., L, V)`` the most probable
     token at each position, ``(..., L)``.
     """
-    return (expected > 0.5).to(expected.dtype) if m.kind == "tags" else expected.argmax(-1)
+    return annotation_of(m.kind).most_probable(expected)
 
 
 def agreement(m: Modality, first: Tensor, second: Tensor) -> Tensor:
@@ -35,12 +35,7 @@ def agreement(m: Modality, first: Tensor, second: Tensor) -> Tensor:
         >>> agreement(tags, torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0])).item()
         0.5
     """
-    if m.kind == "label":
-        return (first == second).float()
-    if m.kind == "tags":
-        return ((first > 0.5) == (second > 0.5)).float().mean(-1)
-    # Tokens after the end of a text are not part of it.
-    return ((first == second) | ~text_mask(second)).all(-1).float()
+    return annotation_of(m.kind).agreement(first, second)
 
 
 def predict_value(m: Modality, p: Distribution) -> Tensor:
@@ -54,13 +49,7 @@ def predict_value(m: Modality, p: Distribution) -> Tensor:
         m: a label, tags or a text.
         p: p(x|h) for N draws of the hidden variables, with batch shape ``(N, B)``.
     """
-    expected = m.distribution.expected(p)
-    if m.kind != "text":
-        return most_probable(m, expected.mean(0))
-    texts = most_probable(m, expected)  # (N, B, L)
-    scores = torch.stack([p.log_prob(text).logsumexp(0) for text in texts])  # (N, B)
-    best = scores.argmax(0)
-    return texts[best, torch.arange(len(best))]
+    return annotation_of(m.kind).predict(m, p)
 
 
 def coherence(

@@ -142,7 +142,7 @@ def boltzmann_log_likelihood(
         ValueError: if a modality other than a label is missing, unless only labels are supplied.
     """
     batch = batch.align(model.modalities)
-    labels = [i for i, m in enumerate(model.modalities) if m.kind == "label"]
+    labels = [i for i, m in enumerate(model.modalities) if m.is_category]
     others = [i for i in range(len(model.modalities)) if i not in labels]
     labels_alone = bool(others) and bool(batch.present[:, labels].all())
     labels_alone = labels_alone and not bool(batch.present[:, others].any())

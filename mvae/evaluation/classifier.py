@@ -7,13 +7,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from mvae.checkpoint import load_into
 from mvae.data import DATASETS
-from mvae.evaluation.accuracy import agreement, most_probable
+from mvae.distributions.likelihood import elements
+from mvae.evaluation.accuracy import agreement
 from mvae.files import CheckpointError, save_listed
 from mvae.images.tiling import assemble, picture_shape
+from mvae.kinds.registry import annotation_of
 from mvae.modality import Modality
 from mvae.search_path import find
 
@@ -41,9 +42,9 @@ class Classifier(nn.Module):
         super().__init__()
         self.annotations = tuple(annotations)
         #: Number of logits for each annotation.
-        self.sizes = [m.outputs * (m.shape[0] if m.kind == "text" else 1) for m in self.annotations]
+        self.sizes = [elements(m.expected_shape) for m in self.annotations]
         channels, height, width = shape
-        self.has_text = any(m.kind == "text" for m in self.annotations)
+        self.has_text = any(m.is_text for m in self.annotations)
         layers: list[nn.Module] = []
         for out_channels in CHANNELS:
             if layers and max(height, width) <= WIDEST:
@@ -73,7 +74,7 @@ class Classifier(nn.Module):
         """Return logits by modality; those of a text are ``(B, L, V)``, for each position."""
         parts = self.net(pictures).split(self.sizes, -1)
         return {
-            m.name: x.unflatten(-1, (m.shape[0], -1)) if m.kind == "text" else x
+            m.name: x.unflatten(-1, m.expected_shape)
             for m, x in zip(self.annotations, parts, strict=True)
         }
 
@@ -83,9 +84,7 @@ class Classifier(nn.Module):
         parts = [self(part) for part in pictures.split(1000)]
         logits = {m.name: torch.cat([x[m.name] for x in parts]) for m in self.annotations}
         return {
-            m.name: most_probable(
-                m, logits[m.name].sigmoid() if m.kind == "tags" else logits[m.name]
-            )
+            m.name: annotation_of(m.kind).most_probable_by_logits(logits[m.name])
             for m in self.annotations
         }
 
@@ -93,11 +92,8 @@ class Classifier(nn.Module):
         """Return the cross-entropy of the true annotations, summed over modalities."""
         total, logits_by_modality = pictures.new_zeros(()), self(pictures)
         for m in self.annotations:
-            logits, target = logits_by_modality[m.name], values[m.name]
-            if m.kind == "tags":
-                total = total + binary_cross_entropy_with_logits(logits, target)
-            else:
-                total = total + cross_entropy(logits.flatten(0, -2), target.flatten())
+            kind = annotation_of(m.kind)
+            total = total + kind.classification_loss(logits_by_modality[m.name], values[m.name])
         return total
 
     def accuracy(self, pictures: Tensor, values: Mapping[str, Tensor]) -> Tensor:

@@ -44,9 +44,9 @@ def pictures(modalities: Iterable[Modality]) -> tuple[tuple[Modality, ...], ...]
     groups: list[list[Modality]] = []
     tiled: list[Modality] = []
     for m in modalities:
-        if m.kind == "image" and m.tile is None:
+        if m.is_image and m.tile is None:
             groups.append([m])
-        elif m.kind == "image":
+        elif m.is_image:
             if not tiled:
                 groups.append(tiled)
             tiled.append(m)

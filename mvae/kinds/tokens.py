@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from mvae.distributions.autoregressive import END, text_mask
 from mvae.errors import InputError
-from mvae.modality import Modality
+
+if TYPE_CHECKING:
+    from mvae.modality import Modality
 
 __all__ = ["UNKNOWN", "WORD", "TooLongError", "decode", "encode", "split", "tally"]
 
@@ -43,6 +45,7 @@ def split(text: str, modality: Modality) -> list[str]:
         InputError: if a character can't be written in this vocabulary.
 
     Example:
+        >>> from mvae.modality import Modality
         >>> words = ("", "▁", "▁the", "▁them", "e", "h", "m", "t")
         >>> m = Modality(
         ...     name="text", kind="text", shape=(9,), likelihood="autoregressive", categories=words
@@ -65,6 +68,7 @@ def encode(text: str, modality: Modality) -> Tensor:
         InputError: if a character can't be written in this vocabulary.
 
     Example:
+        >>> from mvae.modality import Modality
         >>> m = Modality(
         ...     name="digits",
         ...     kind="text",
@@ -92,6 +96,7 @@ def decode(tokens: Tensor, modality: Modality) -> str:
     tokens, or one that fills its places and has no end.
 
     Example:
+        >>> from mvae.modality import Modality
         >>> words = ("", "▁", "▁the", "▁them", "e", "h", "m", "t")
         >>> m = Modality(
         ...     name="text", kind="text", shape=(9,), likelihood="autoregressive", categories=words
@@ -114,6 +119,7 @@ def tally(p: Tensor, modality: Modality) -> list[tuple[str, float]]:
         modality: a text.
 
     Example:
+        >>> from mvae.modality import Modality
         >>> m = Modality(
         ...     name="text",
         ...     kind="text",

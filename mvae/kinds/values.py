@@ -16,6 +16,10 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
+from mvae.errors import InputError
+from mvae.kinds.base import quoted
+from mvae.kinds.registry import KINDS
+
 if TYPE_CHECKING:
     from mvae.modality import Modality
 
@@ -43,7 +47,7 @@ def values_of(m: Modality, data: Any) -> tuple[Tensor, Tensor]:
     if hasattr(data, "to_numpy"):  # a table's column, or a table
         data = data.to_numpy()
     if isinstance(data, str | bytes) or not hasattr(data, "__len__"):
-        raise ValueError(f"{m.name} needs one value a sample, in a list; got {_shown(data)}")
+        raise ValueError(f"{m.name} needs one value a sample, in a list; got {quoted(data)}")
     there = torch.ones(len(data) if getattr(data, "ndim", 1) else 0, dtype=torch.bool)
     x = data if isinstance(data, Tensor) else _numbers(data)
     if x is None:
@@ -115,31 +119,8 @@ def _refusal(m: Modality, x: Tensor, there: Tensor, row: int) -> str:
     known = known[known.isfinite()]
     low, high = known.min().item(), known.max().item()
     found = f"sample {row} has {value:g}, and all values lie between {low:g} and {high:g}"
-    if m.kind in ("label", "text"):
-        each = "" if m.kind == "label" else "tokens, each "
-        wanted = f"{each}an index from 0 to {m.outputs - 1}"
-    else:
-        wanted = "0 or 1" if m.distribution.binary else "between 0 and 1"
-    return f"{m.name} must be {wanted}: {found}; {_remedy(m, known)}"
-
-
-def _remedy(m: Modality, known: Tensor) -> str:
-    """Name what would bring values into the support, by what they look like."""
-    low, high = known.min().item(), known.max().item()
-    if m.kind in ("label", "text"):
-        if (known != known.round()).any():
-            return "an index is a whole number"
-        return "subtract 1" if (low, high) == (1, m.outputs) else "check how they are numbered"
-    if m.kind == "tags":
-        return "a tag is there, 1, or not, 0"
-    if low >= 0 and high <= 1:
-        return "binarise it, x > 0.5, or describe it by the likelihood bernoulli-cross-entropy"
-    scale = "scale it to between 0 and 1"
-    if low >= 0 and high <= 255:
-        scale = "divide by 255"
-    elif low >= -1 and high <= 1:
-        scale = "take (x + 1) / 2"
-    return f"{scale}, then binarise it, x > 0.5" if m.distribution.binary else scale
+    kind = KINDS[m.kind]
+    return f"{m.name} must be {kind.required(m)}: {found}; {kind.remedy(m, known)}"
 
 
 def _mask(what: str, present: Any, shape: tuple[int, ...]) -> Tensor:
@@ -173,8 +154,8 @@ def _stacked(m: Modality, data: Iterable[Any]) -> Tensor:
     rows = []
     for i, row in enumerate(data):
         try:
-            x = torch.zeros(m.event_shape) if _missing(row) else _row(m, row)
-        except ValueError as error:
+            x = torch.zeros(m.event_shape) if _missing(row) else KINDS[m.kind].encode(m, row)
+        except (ValueError, InputError) as error:
             raise ValueError(f"sample {i} of {m.name}: {error}") from None
         if x.shape != m.event_shape:
             raise ValueError(
@@ -182,52 +163,3 @@ def _stacked(m: Modality, data: Iterable[Any]) -> Tensor:
             )
         rows.append(x.double())
     return torch.stack(rows) if rows else torch.zeros(0, *m.event_shape)
-
-
-def _row(m: Modality, row: Any) -> Tensor:
-    """Return one sample's value, ``(*event shape)``."""
-    if isinstance(row, Tensor):
-        return row
-    if isinstance(row, str):
-        return _written(m, row)
-    tags = m.kind == "tags" and isinstance(row, list | tuple | set | frozenset)
-    if tags and all(isinstance(tag, str) for tag in row):
-        places = torch.tensor([_category(m, tag) for tag in row], dtype=torch.long)
-        return torch.zeros(m.shape).index_fill(0, places, 1)
-    try:
-        return torch.from_numpy(np.array(row, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise ValueError(f"{_shown(row)} is not a number or an array of them") from None
-
-
-def _written(m: Modality, text: str) -> Tensor:
-    """Return a category by its name, or a text's tokens."""
-    if m.kind == "label":
-        return torch.tensor(_category(m, text))
-    if m.kind != "text":
-        raise ValueError(f"{_shown(text)} is a string, and {m.name} is made of numbers")
-    # Imported here: both know what a modality is.
-    from mvae.errors import InputError
-    from mvae.kinds.tokens import encode
-
-    try:
-        return encode(text, m)
-    except InputError as error:
-        raise ValueError(str(error)) from None
-
-
-def _category(m: Modality, name: str) -> int:
-    names = [m.category(i) for i in range(m.shape[0])]
-    if name not in names:
-        raise ValueError(f"there is no {_shown(name)}, only {_few(names)}")
-    return names.index(name)
-
-
-def _few(names: Sequence[str], most: int = 10) -> str:
-    more = f", … ({len(names)} in all)" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"

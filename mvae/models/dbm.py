@@ -95,7 +95,7 @@ class DBM(BoltzmannModel):
         for m in self.modalities:
             h1, h2 = f"h1 {m.name}", f"h2 {m.name}"
             up, across = weights[f"{h2} - {h1}"], weights[f"{h2} - h3"]
-            if m.kind == "label":
+            if m.is_category:
                 code = weights[f"v {m.name} - {h1}"]
                 code = _propagate_code(code, up.T)
                 _propagate_code(code, across)

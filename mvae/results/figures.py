@@ -292,7 +292,7 @@ def spoken(names: Sequence[str], modalities: Sequence[Modality]) -> str:
         >>> spoken([], quadrants)
         'nothing'
     """
-    tiles = [m.name for m in modalities if m.kind == "image"]
+    tiles = [m.name for m in modalities if m.is_image]
     if len(tiles) > 1 and set(tiles) <= set(names):
         names = ["picture", *(name for name in names if name not in tiles)]
     return ", ".join(names) or "nothing"

@@ -182,13 +182,13 @@ def headline_keys(config: ModelConfig) -> list[FigureKey]:
     two = len(names) - len(images) + bool(images) == 2
     for m in annotations if two else []:
         kind = "accuracy"
-        if m.kind == "tags":  # almost all tags are absent, so accuracy says little
+        if m.is_set:  # almost all tags are absent, so accuracy says little
             kind = "average_precision"
-        elif m.kind == "text" and not images:
+        elif m.is_text and not images:
             kind = "bleu"
         keys.append(FigureKey(kind, tuple(name for name in names if name != m.name), (m.name,)))
         if images:
-            back = (kind,) if m.kind == "tags" else ()
+            back = (kind,) if m.is_set else ()
             keys += [
                 FigureKey(each, (m.name,), images) for each in (*back, "coherence", "diversity")
             ]

@@ -62,7 +62,7 @@ def validation_score(
     Batches are large and few, because a Boltzmann machine estimates log Z for each. For texts they
     are smaller, because the logits of every token at every position take much memory.
     """
-    if any(m.kind == "text" for m in model.modalities):
+    if any(m.is_text for m in model.modalities):
         batch //= 10
     generator = torch.Generator().manual_seed(0)
     was_training = model.training

@@ -150,7 +150,7 @@ def supervise(dataset: str, root: Path) -> Iterator[tuple[Point, int]]:
         CheckpointError: if another command is writing into the folder.
     """
     source, folder = dataset_of(dataset), root / dataset
-    if [m.kind for m in source.modalities] != ["image", "label"]:
+    if [(m.is_image, m.is_category) for m in source.modalities] != [(True, False), (False, True)]:
         raise DatasetError(
             "Weak supervision is measured on data sets of one image and its label, which "
             f"{dataset} is not."

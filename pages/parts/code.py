@@ -48,8 +48,6 @@ def sample_lines(
     named = {m.name: m for m in modalities}
     entries = {name: expression_of(entry, named[name]) for name, entry in view.entries.items()}
     needed = [*imports, "from mvae.checkpoint import load_model, load_samples"]
-    if any(isinstance(entry, str) for entry in view.entries.values()):
-        needed.append("from mvae.kinds.tokens import encode")
     if view.source == "example":
         lines = [
             f'samples = load_samples("{view.data}", model.modalities)',

@@ -9,7 +9,7 @@ import streamlit as st
 from mvae.batch import Batch
 from mvae.modality import Modality
 from pages.parts.inputs import show_attributes, show_input
-from pages.parts.manual_values import Entry, entry_of, is_attribute, tensor_of
+from pages.parts.manual_values import Entry, is_attribute, tensor_of
 from pages.parts.pictures import visible
 from pages.parts.source import choose_source, from_picture, own_picture
 from pages.parts.view import View, change
@@ -68,9 +68,7 @@ def own_entries(view: View, modalities: tuple[Modality, ...], samples: Batch) ->
     if view.source != "example":
         return {}
     return {
-        m.name: entry_of(samples.values[m.name][view.sample], m)
-        for m in modalities
-        if m.is_annotation
+        m.name: m.decode(samples.values[m.name][view.sample]) for m in modalities if m.is_annotation
     }
 
 
@@ -86,7 +84,7 @@ def arranged(modalities: Sequence[Modality]) -> list[list[Modality]]:
     for m in modalities:
         if is_attribute(m):
             key: tuple[object, ...] = ("attributes",)
-        elif m.kind in ("image", "vector"):
+        elif not m.is_annotation:
             key = (m.kind, m.tile is None)
         else:
             key = (m.kind, m.name)
@@ -122,7 +120,7 @@ def evidence_column(
             words = None if small else "Supply it as evidence, or drop it."
             switch(m.name, view, there[m.name], words)
             value = sample.values[m.name][0] if there[m.name] else None
-            if m.kind == "image" and value is not None:
+            if m.is_image and value is not None:
                 value = visible(value, m, modalities)
             show_input(m, view, value, own.get(m.name), small)
 

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import streamlit as st
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.distributions.autoregressive import text_mask
-from mvae.errors import InputError
-from mvae.images.tiling import vector_as_image
-from mvae.kinds.tokens import WORD
 from mvae.modality import Modality
 from pages.parts.chips import NO, OFF, YES, Chip, chips
-from pages.parts.manual_values import Entry, entry_of, tensor_of
-from pages.parts.pictures import as_image, ink
-from pages.parts.plain import plain
+from pages.parts.kinds.registry import VIEWS
+from pages.parts.manual_values import Entry
 from pages.parts.view import View, change
-from pages.parts.widget_sync import follow
 
 __all__ = ["show_attributes", "show_input"]
-
-#: Width of a card's picture, of a small card's, and of a tile's, in pixels.
-WHOLE, SMALL, TILE = 140, 100, 70
-#: With more tags than this, a search box replaces the chips.
-MANY_TAGS = 24
-#: Width and height of a vector's chart, in its own units.
-CHART = (240, 48)
 
 
 def show_input(
@@ -47,153 +33,9 @@ def show_input(
         own: the test example's own value, as an entry.
         small: whether the card is small.
     """
-    if m.kind == "label":
-        _label(m, value, own)
-    elif m.kind == "tags":
-        _tags(m, view, value, own)
-    elif m.kind == "text":
-        _text(m, view, value, own)
-    elif value is not None:
-        _shown(m, value, small)
+    VIEWS[m.kind].show_input(m, view, value, own, small)
     if m.name in view.entries and view.source == "example":
         st.caption(f"may differ from the example’s own {m.name}")
-
-
-def say(m: Modality, entry: Entry, own: Entry | None) -> None:
-    """Set a modality to a visitor's entry, and supply it."""
-    view: View = st.session_state["view"]
-    entries = {name: other for name, other in view.entries.items() if name != m.name}
-    if entry != own:
-        entries[m.name] = entry
-    supply = view.supply or ()
-    change(entries=entries, supply=supply if m.name in supply else (*supply, m.name))
-
-
-def _shown(m: Modality, value: Tensor, small: bool) -> None:
-    """Show a value that cannot be edited: a picture, or numbers as a line."""
-    if m.kind == "image" or m.grid:
-        value = vector_as_image(m, value) if m.grid else value
-        width = TILE if m.tile is not None else SMALL if small else WHOLE
-        alt = f"value of {m.name}"
-        st.image(as_image(value, width), output_format="PNG", alt=alt)
-    else:
-        numbers = value.tolist()
-        words = f"{len(numbers)} numbers from {min(numbers):.2g} to {max(numbers):.2g}"
-        st.image(_line(numbers), width="stretch", alt=f"{m.name}: {words}")
-
-
-def _line(numbers: Sequence[float]) -> str:
-    """Return an SVG of numbers as a line, with dots if they are few."""
-    width, height = CHART
-    low, high = min(numbers), max(numbers)
-    scale = (height - 8) / ((high - low) or 1)
-    step = (width - 8) / max(len(numbers) - 1, 1)
-    places = [(4 + i * step, height - 4 - (x - low) * scale) for i, x in enumerate(numbers)]
-    colour = "#{:02x}{:02x}{:02x}".format(*ink())
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    dots = (
-        "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places)
-        if len(numbers) <= 12
-        else ""
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" fill="{colour}">'
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>{dots}</svg>'
-    )
-
-
-def _label(m: Modality, value: Tensor | None, own: Entry | None) -> None:
-    """Show the categories, with the known one selected."""
-    chosen = None if value is None else int(value)
-    key = f"label {m.name}"
-    st.pills(
-        m.name,
-        range(m.shape[0]),
-        format_func=lambda category: plain(m.category(category)),
-        key=key,
-        required=chosen is not None,
-        label_visibility="collapsed",
-        on_change=follow(key, chosen, lambda category: say(m, int(category), own)),
-    )
-
-
-def _tags(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> None:
-    """Show all tags as chips if they are few, otherwise those present in a search box."""
-    on = () if value is None else entry_of(value, m)
-    assert isinstance(on, tuple)
-    if len(m.categories) > MANY_TAGS:
-        key = f"tags {m.name}"
-        st.multiselect(
-            m.name,
-            m.categories,
-            key=key,
-            placeholder=f"Search {len(m.categories)} tags",
-            label_visibility="collapsed",
-            on_change=follow(key, list(on), lambda tags: say(m, _in_order(m, tags), own)),
-        )
-        return
-
-    def take(changed: dict[str, str]) -> None:
-        now = dict.fromkeys(on, YES) | changed
-        say(m, _in_order(m, [tag for tag, state in now.items() if state == YES]), own)
-
-    row = [Chip(tag, YES if tag in on else NO, (YES, NO)) for tag in m.categories]
-    dropped = value is None or m.name not in (view.supply or ())
-    chips(f"tags {view.data} {m.name}", m.name, row, take, dropped=dropped)
-
-
-def _in_order(m: Modality, tags: Sequence[str]) -> tuple[str, ...]:
-    return tuple(tag for tag in m.categories if tag in tags)
-
-
-def _text(m: Modality, view: View, value: Tensor | None, own: Entry | None) -> None:
-    """Show a text box, and below it the tokens that the model receives."""
-    key, kept = f"text {m.name}", f"refused {m.name}"
-    there = view.entries.get(m.name, own)
-    # A refused text stays in the box until the evidence changes.
-    identity = (view.data, view.model, view.source, view.sample, view.drawing, there)
-    refused = st.session_state.get(kept)
-    if refused is not None and refused[0] != identity:
-        refused = None
-
-    def take(typed: str) -> None:
-        try:
-            tensor_of(typed, m)
-        except InputError as error:
-            st.session_state[kept] = (identity, typed, str(error))
-        else:
-            st.session_state[kept] = None
-            say(m, typed, own)
-
-    st.text_input(
-        m.name,
-        key=key,
-        placeholder="Type a text",
-        label_visibility="collapsed",
-        autocomplete="off",
-        on_change=follow(key, refused[1] if refused else there or "", take),
-    )
-    if refused:
-        known = "" if value is None else " The previous text is kept."
-        st.warning(f"{plain(refused[2])}{known}")
-    if value is not None:
-        _tokens(m, value)
-
-
-def _tokens(m: Modality, value: Tensor) -> None:
-    """Show the tokens of a text in boxes, and how many more fit if the text is long."""
-    tokens = [m.categories[token] for token in value[text_mask(value)].tolist() if token]
-    marked = any(token.startswith(WORD) for token in tokens)
-    boxes = "".join(
-        f'<span class="within">{escape(token)}</span>'
-        if marked and not token.startswith(WORD)
-        else f"<span>{escape(token.removeprefix(WORD) or '␣')}</span>"
-        for token in tokens
-    )
-    room = m.shape[0] - 1
-    left = f"{room - len(tokens)} more fit" if len(tokens) < room else "no more fit"
-    end = f"<em>{left}</em>" if 2 * len(tokens) > room else ""
-    st.html(f'<div class="tokens" aria-label="tokens" role="group">{boxes}{end}</div>')
 
 
 def show_attributes(

@@ -47,7 +47,7 @@ def checkpoints_for(scene: Scene) -> list[tuple[str, str]]:
 
 def label_of(config: ModelConfig) -> str:
     """Return the name of a model's first label."""
-    return next(m.name for m in config.modalities if m.kind == "label")
+    return next(m.name for m in config.modalities if m.is_category)
 
 
 def example(scene: Scene, config: ModelConfig, samples: Batch) -> Batch:

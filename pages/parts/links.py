@@ -16,9 +16,10 @@ from mvae.images.preprocessing import unpack_bits
 from mvae.images.tiling import picture_shape, pictures
 from mvae.modality import Modality
 from mvae.results.figures import HEAT_MAP_KINDS, KINDS
+from pages.parts.kinds.registry import VIEWS
 from pages.parts.lesson import STEPS
 from pages.parts.loading import load, samples_of
-from pages.parts.manual_values import Entry, read, read_index, write
+from pages.parts.manual_values import Entry, read_index, write
 from pages.parts.source import uploaded
 from pages.parts.training_step_table import METHODS
 from pages.parts.view import (
@@ -259,7 +260,7 @@ def _entries(
     params: Mapping[str, str], modalities: tuple[Modality, ...], problems: list[str]
 ) -> dict[str, Entry]:
     found = {
-        m.name: read(params[f"set-{m.name}"], m, problems)
+        m.name: VIEWS[m.kind].read(params[f"set-{m.name}"], m, problems)
         for m in modalities
         if m.is_annotation and f"set-{m.name}" in params
     }

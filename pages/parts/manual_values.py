@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from mvae.errors import InputError
-from mvae.kinds.tokens import decode, encode
+from mvae.kinds.registry import KINDS
 from mvae.modality import Modality
 
 __all__ = [
     "Entry",
-    "entry_of",
     "expression_of",
     "is_attribute",
-    "read",
     "read_index",
     "tensor_of",
     "write",
@@ -38,7 +35,7 @@ def is_attribute(m: Modality) -> bool:
         >>> is_attribute(Hat)
         True
     """
-    return m.kind == "label" and m.categories == ("no", "yes")
+    return m.is_category and m.categories == ("no", "yes")
 
 
 def tensor_of(entry: Entry, m: Modality) -> Tensor:
@@ -48,37 +45,14 @@ def tensor_of(entry: Entry, m: Modality) -> Tensor:
         InputError: if it is a text that the modality's tokens cannot represent.
         ValueError: if it does not fit the modality's kind, or is out of range.
     """
-    match m.kind, entry:
-        case "label", int() if 0 <= entry < m.shape[0]:
-            return torch.tensor([entry])
-        case "tags", tuple() if set(entry) <= set(m.categories):
-            return torch.tensor([[float(tag in entry) for tag in m.categories]])
-        case "text", str():
-            if len(entry) > LONGEST:
-                raise InputError(
-                    f"This text has {len(entry):,} characters, but {m.name} takes at most "
-                    f"{LONGEST:,}: shorten it."
-                )
-            return encode(entry, m).unsqueeze(0)
-    raise ValueError(f"{m.name}, a {m.kind}, cannot be {entry!r}")
-
-
-def entry_of(value: Tensor, m: Modality) -> Entry:
-    """Return a value, ``(*event shape)``, as an entry.
-
-    Example:
-        >>> hats = Modality(
-        ...     name="hats", kind="tags", shape=(2,), likelihood="bernoulli",
-        ...     categories=("hat", "cap"),
-        ... )
-        >>> entry_of(torch.tensor([0.0, 1.0]), hats)
-        ('cap',)
-    """
-    if m.kind == "label":
-        return int(value)
-    if m.kind == "tags":
-        return tuple(tag for tag, on in zip(m.categories, value > 0.5, strict=True) if on)
-    return decode(value, m)
+    if not isinstance(entry, KINDS[m.kind].value_type):
+        raise ValueError(f"{m.name}, a {m.kind}, cannot be {entry!r}")
+    if isinstance(entry, str) and len(entry) > LONGEST:
+        raise InputError(
+            f"This text has {len(entry):,} characters, but {m.name} takes at most "
+            f"{LONGEST:,}: shorten it."
+        )
+    return m.encode(entry).unsqueeze(0)
 
 
 def write(entry: Entry) -> str:
@@ -104,30 +78,6 @@ def read_index(text: str, count: int, what: str, problems: list[str]) -> int | N
     return None
 
 
-def read(text: str, m: Modality, problems: list[str]) -> Entry | None:
-    """Read an entry from a link, or return None; add a sentence for each invalid part."""
-    if m.kind == "label":
-        return read_index(text, m.shape[0], m.name, problems)
-    if m.kind == "tags":
-        wanted = {tag.replace("%2C", ",").replace("%25", "%") for tag in text.split(",") if tag}
-        problems += [
-            f"The link sets a tag “{tag[:40]}” of {m.name}, which does not exist."
-            for tag in sorted(wanted - set(m.categories))
-        ]
-        return tuple(tag for tag in m.categories if tag in wanted)
-    try:
-        tensor_of(text, m)
-    except InputError as error:
-        problems.append(f"The link sets a text for {m.name} that cannot be used. {error}")
-        return None
-    return text
-
-
 def expression_of(entry: Entry, m: Modality) -> str:
     """Return the Python expression that evaluates to the tensor of an entry."""
-    if isinstance(entry, int):
-        return f"torch.tensor([{entry}])"
-    own = f'model.modality("{m.name}")'
-    if isinstance(entry, str):
-        return f"encode({entry!r}, {own}).unsqueeze(0)"
-    return f"torch.tensor([[float(tag in {list(entry)}) for tag in {own}.categories]])"
+    return f'model.modality("{m.name}").encode({entry!r}).unsqueeze(0)'

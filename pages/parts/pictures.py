@@ -31,7 +31,7 @@ def inked(image: Modality, modalities: Iterable[Modality]) -> bool:
         >>> inked(m, [m])
         True
     """
-    colours = any(m.kind == "image" and m.shape[0] == 3 for m in modalities)
+    colours = any(m.is_image and m.shape[0] == 3 for m in modalities)
     return image.shape[0] == 1 and (image.distribution.binary or not colours)
 
 

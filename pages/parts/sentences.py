@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from mvae.analysis.inference import Inference, conflict_percentile
 from mvae.distributions.disagreement import UNUSUAL_PERCENTILE
 from mvae.evaluation.keys import joined
-from mvae.kinds.tokens import decode
 from mvae.modality import Modality
-from pages.parts.manual_values import is_attribute
+from pages.parts.kinds.base import probabilities, some_of
+from pages.parts.kinds.registry import VIEWS
 from pages.parts.plain import plain
 
 __all__ = [
@@ -47,7 +46,7 @@ NATS = (
 
 def decided(modalities: Iterable[Modality]) -> list[Modality]:
     """Return the labels of two categories if there are several, which are shown together."""
-    found = [m for m in modalities if m.kind == "label" and m.shape[0] == 2]
+    found = [m for m in modalities if m.is_category and m.shape[0] == 2]
     return found if len(found) > 1 else []
 
 
@@ -82,17 +81,7 @@ def described(m: Modality) -> str:
         >>> described(Modality(name="view", kind="vector", shape=(76,), likelihood="gaussian"))
         '76 numbers'
     """
-    size, *rest = m.shape
-    if m.kind == "image":
-        grey = "black and white" if m.distribution.binary else "grey"
-        return f"a picture of {rest[1]} × {rest[0]}, {grey if size == 1 else 'in colour'}"
-    if m.kind == "label":
-        return "no or yes" if is_attribute(m) else f"one of {size} categories"
-    if m.kind == "tags":
-        return f"any of {size} tags"
-    if m.kind == "text":
-        return f"a text of up to {size - 1} tokens out of {len(m.categories) - 1:,}"
-    return f"{size} numbers"
+    return VIEWS[m.kind].described(m)
 
 
 def nats(value: float) -> str:
@@ -123,35 +112,15 @@ def inferred(inference: Inference) -> str:
     Modalities that were not supplied take precedence.
     """
     modalities = [m for m in inference.model.modalities if m.is_annotation]
-    # Decode single modalities only: the browser decodes the pictures.
-
-    def probabilities(m: Modality) -> Tensor:
-        return m.distribution.expected(inference.model.decode(inference.draws, m.name)).mean(0)
-
     left = [m for m in modalities if m.name not in inference.evidence] or modalities
     together = decided(left)
     if together:
-        found = [(m, probabilities(m)) for m in together]
+        found = [(m, probabilities(m, inference)) for m in together]
         present = sorted(((p[1].item(), m.name) for m, p in found if p[1] > 0.5), reverse=True)
-        return _some([name for _, name in present], f"none of the {len(together)} labels")
+        return some_of([name for _, name in present], f"none of the {len(together)} labels")
     for m in left[:1]:
-        if m.kind == "text":
-            at = inference.model.decode(inference.posterior.mean, m.name)
-            text = decode(m.distribution.expected(at).argmax(-1), m)
-            which = f"{plain(m.name)} " if len(modalities) > 1 else ""
-            return f"{which}**{plain(text)}**" if text else f"{which}nothing"
-        p = probabilities(m)
-        if m.kind == "label":
-            return f"**{plain(m.category(int(p.argmax())))}**, {100 * p.max():.0f}\u00a0%"
-        likely = [m.category(int(c)) for c in p.argsort(descending=True) if p[c] > 0.5]
-        return _some(likely, f"none of the {len(p)} {plain(m.name)}")
+        return VIEWS[m.kind].inferred(m, inference, several=len(modalities) > 1)
     return ""
-
-
-def _some(names: Sequence[str], none: str) -> str:
-    """Return the first few names and the number of the others, or ``none`` if there are none."""
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return f"**{plain(', '.join(names[:MAX_NAMED]))}**{more}" if names else none
 
 
 def headline(inference: Inference) -> str:

@@ -64,7 +64,7 @@ def comparable(records: Sequence[Record], shown: Sequence[str]) -> list[Record]:
 
 def figures_of(run: Record) -> dict[str, HeadlineFigure | None]:
     """Return the figures that are compared: the ELBO of the label alone, and cross-generation."""
-    label = next(m for m in run.config.modalities if m.kind == "label")
+    label = next(m for m in run.config.modalities if m.is_category)
     bounds = run.metrics.test.get("elbo", {}) if run.metrics else {}
     x = bounds.get(label.name)
     elbo = None if x is None else HeadlineFigure(x["mean"], x["se"], x["n"], "")
@@ -145,7 +145,7 @@ def best_elbo(config: ModelConfig) -> str:
         >>> best_elbo(config_for("mnist", "mvae"))
         'With 10 equally frequent categories, the ELBO of the label cannot exceed −2.30 nats.'
     """
-    label = next(m for m in config.modalities if m.kind == "label")
+    label = next(m for m in config.modalities if m.is_category)
     n = label.shape[0]
     return (
         f"With {n} equally frequent categories, the ELBO of the {plain(label.name)} cannot exceed "

@@ -14,6 +14,7 @@ from mvae.checkpoint import load_config
 from mvae.errors import InputError
 from mvae.files import CheckpointError
 from mvae.images.tiling import picture_shape
+from mvae.kinds.registry import KINDS
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
 from mvae.search_path import folder_of
@@ -196,12 +197,7 @@ def _fits(entry: Entry, m: Modality) -> bool:
 
 def colourable(modalities: Iterable[Modality]) -> list[str]:
     """Return the names of all labels and tags, by which a map can colour its examples."""
-    return [
-        name
-        for m in modalities
-        if m.kind in ("label", "tags")
-        for name in ([m.name] if m.kind == "label" else m.categories)
-    ]
+    return [name for m in modalities for name in KINDS[m.kind].grouped_by(m)]
 
 
 def repair(view: View) -> View:

@@ -19,6 +19,7 @@ EXPORTS = {
     "algebra": "product, information, sharpness, conflict, disagreement, density, between, "
     "project, beside, lift, slice, ellipse, mostInformative",
     "decoder": "decoders, tensors",
+    "series": "series",
 }
 #: Makes a module of a text, whatever page it is in, and keeps it as `name` of the window.
 IMPORT = """async ([name, text]) => {

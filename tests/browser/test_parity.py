@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -124,6 +126,55 @@ def compare_texts(got: torch.Tensor, wanted: torch.Tensor) -> None:
     assert ((got.sum(-1) - 1).abs().max()) < 1e-5
     ended = (got.argmax(-1) == 0).cumsum(-1) - (got.argmax(-1) == 0).long() > 0
     assert bool((got[..., 0][ended] == 1).all())  # after the end there is nothing else
+
+
+def places(x: torch.Tensor, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
+    """Place numbers ``(channels, length)`` on the channels' axes, one below the other."""
+    share = (high.unsqueeze(1) - x) / (high - low).unsqueeze(1)
+    return 56 * (torch.arange(len(x)).unsqueeze(1) + share)
+
+
+def test_a_series_is_drawn_as_its_mean_and_how_far_it_spreads(call: Call) -> None:
+    sensor = toys.TOYS["signals"][0]
+    model = toys.build([sensor])
+    z = 1.5 * torch.randn(30, model.latents, generator=torch.Generator().manual_seed(7))
+    wanted = decoded_by_torch(model, z)[sensor.name]  # (N, 2, channels, length)
+    drawn = call(
+        """([numbers, shape]) => {
+            const part = series.series({ name: "sensor", colour: "red", shape }, 0);
+            const all = new Float32Array(bytes(numbers));
+            const size = 2 * shape[0] * shape[1];
+            const count = all.length / size;
+            const draw = (n) => all.subarray(n * size, (n + 1) * size);
+            part.clear();
+            for (let n = 0; n < count; n++) part.add(n, [draw(n)]);
+            part.show();
+            const svg = part.parts[1];
+            const paths = () => [...svg.querySelectorAll("path")].map((p) => p.getAttribute("d"));
+            const shown = paths();
+            part.hold([draw(0)]);
+            return [shown, paths(), svg.getAttribute("aria-label")];
+        }""",
+        [base64.b64encode(wanted.numpy().astype("<f4").tobytes()).decode(), list(sensor.shape)],
+    )
+    mean, std = wanted.double().unbind(1)
+    spread = (std.square() + mean.square()).mean(0) - mean.mean(0).square()
+    states = [(mean.mean(0), spread.sqrt()), (mean[0], std[0])]
+    low, high = torch.full((2,), math.inf), torch.full((2,), -math.inf)
+    for paths, (mu, sigma) in zip(drawn[:2], states, strict=True):
+        low = torch.minimum(low, (mu - sigma).amin(-1))
+        high = torch.maximum(high, (mu + sigma).amax(-1))
+        lines, upper, lower = (places(x, low, high) for x in (mu, mu + sigma, mu - sigma))
+        for c in range(2):
+            band, line = (
+                torch.tensor(np.array(re.findall(r"([\d.]+) (-?[\d.]+)", path), float))
+                for path in paths[2 * c : 2 * c + 2]
+            )
+            assert (line[:, 0] - torch.linspace(0, 240, 21)).abs().max() < 0.01
+            assert (line[:, 1] - lines[c]).abs().max() < 0.02
+            edge = torch.cat((upper[c], lower[c].flip(0)))
+            assert (band[:, 1] - edge).abs().max() < 0.02
+    assert drawn[2].startswith("mean generated sensor: 42 numbers from ")
 
 
 def test_any_width_will_do(call: Call, toy_model: Callable[..., Any]) -> None:

@@ -7,7 +7,8 @@ import torch
 from pydantic import ValidationError
 
 from mvae.batch import Batch
-from mvae.kinds.networks import Decoder, Encoder, convolved
+from mvae.kinds.layers import convolved
+from mvae.kinds.networks import Decoder, Encoder
 from mvae.modality import Modality
 from mvae.models.mvae import MVAE
 from mvae.models.objectives import Covering, SubSampled, elbo
@@ -117,10 +118,13 @@ def test_reading_back_takes_turns_among_what_is_said_in_words():
         ({"kind": "tags", "likelihood": "gaussian"}, "Bernoulli"),
         ({"kind": "tags", "categories": ()}, "need names"),
         ({"kind": "tags", "categories": ("one",)}, "1 category names for 2"),
-        ({"kind": "text"}, "autoregressive, nothing else has"),
+        ({"kind": "text"}, "is autoregressive, not Bernoulli"),
         ({"kind": "tags", "shape": (1, 2)}, "one number"),
-        ({"kind": "vector", "convolutions": (4,)}, "only an image is convolved"),
-        ({"grid": (1, 2)}, "of a tags don't fill a grid"),
+        (
+            {"kind": "vector", "convolutions": (4,), "categories": ()},
+            "has no convolutions: only",
+        ),
+        ({"grid": (1, 2)}, "a tags has no grid: only vector"),
     ],
 )
 def test_modalities_that_make_no_sense_are_refused_with_a_sentence(change, sentence):

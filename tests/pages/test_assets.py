@@ -186,7 +186,7 @@ def test_decoders_are_of_the_version_that_infers_and_no_other(get, tmp_path, mon
     # A page that inferred before and asks only now gets no decoders of another version.
     put(tmp_path, "fashion")
     assert get("/" + first).status == 404
-    assert b"reload" in get("/" + first).content
+    assert b"Reload the page" in get("/" + first).content
     second = assets.decoders_path("mnist", "mvae-2d")
     assert second != first
     model, _ = loading.load("mnist", "mvae-2d")

@@ -157,7 +157,7 @@ def run(monkeypatch, toy_pages):
 
 
 def check_code(page, run) -> None:
-    inference, shown = run(page)["posterior"], page.inference
+    inference, shown = run(page)["inference"], page.inference
     assert list(inference.evidence) == heard(page)
     assert inference.sharpness == pytest.approx(shown.sharpness, abs=1e-3)
     assert (inference.posterior.mean - shown.posterior.mean).abs().max() < 1e-5

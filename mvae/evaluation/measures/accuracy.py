@@ -67,9 +67,9 @@ class Accuracy(Measure):
         if not context.annotations:
             return {}
         description = f"argmax of E p(label|hidden), {context.draws} draws a sample"
-        if any(m.kind == "tags" for m in context.annotations):
+        if any(m.is_set for m in context.annotations):
             description += "; of tags the share that is right"
-        if any(m.kind == "text" for m in context.annotations):
+        if any(m.is_text for m in context.annotations):
             description += (
                 f"; a text is right as a whole, the likeliest of {TEXT_DRAWS} draws' texts"
             )
@@ -81,7 +81,7 @@ class Accuracy(Measure):
 
 def n_samples(context: EvaluationContext, m: Modality) -> int:
     """Return the number of test samples on which the accuracy of a modality is measured."""
-    is_costly = context.model.uses_gibbs_chains or m.kind == "text"
+    is_costly = context.model.uses_gibbs_chains or m.is_text
     return min(GENERATED_SAMPLES, len(context.test)) if is_costly else len(context.test)
 
 
@@ -115,7 +115,7 @@ def score_predictions(
     """Score the prediction for each sample, from 0 to 1; NaN where it was supplied."""
     samples = context.test[rows]
     given = conditioning_set[rows].restrict(samples)
-    draws = TEXT_DRAWS if m.kind == "text" else context.draws
+    draws = TEXT_DRAWS if m.is_text else context.draws
     p = context.model.generate(given, draws, context.seed + part, [m.name])[m.name]
     right = agreement(m, predict_value(m, p), samples.values[m.name])
     return {"value": right.masked_fill(given.present[:, given.names.index(m.name)], torch.nan)}

@@ -58,7 +58,7 @@ def subsets_of(names: tuple[str, ...], smallest: int = 0) -> list[tuple[str, ...
 
 def is_costly(modalities: Iterable[Modality]) -> bool:
     """Whether draws are slow to decode, as those of convolutions and texts are."""
-    return any(m.convolutions or m.kind == "text" for m in modalities)
+    return any(m.convolutions or m.is_text for m in modalities)
 
 
 class ScoredFigure(dict[str, Any]):
@@ -164,7 +164,7 @@ class EvaluationContext:
     @property
     def label(self) -> Modality | None:
         """The label, if there is exactly one."""
-        labels = [m for m in self.config.modalities if m.kind == "label"]
+        labels = [m for m in self.config.modalities if m.is_category]
         return labels[0] if len(labels) == 1 else None
 
     @property
@@ -227,10 +227,12 @@ class EvaluationContext:
             return False
         return True
 
-    def predictable(self, kind: str) -> Iterator[tuple[Modality, ConditioningSet]]:
-        """Yield the modalities of a kind, with each conditioning set that can predict them."""
+    def predictable(
+        self, wanted: Callable[[Modality], bool]
+    ) -> Iterator[tuple[Modality, ConditioningSet]]:
+        """Yield the modalities that are wanted, with each set that can predict them."""
         for i, m in enumerate(self.config.modalities):
-            for conditioning_set in self.conditioning_sets if m.kind == kind else ():
+            for conditioning_set in self.conditioning_sets if wanted(m) else ():
                 given = bool(conditioning_set.key) and not conditioning_set.supplied[:, i].any()
                 if given and self.model.possible_targets(
                     conditioning_set.restrict(self.test), [m.name]

@@ -228,7 +228,7 @@ def scored_sets(context: EvaluationContext) -> list[ConditioningSet]:
 
 def only_labels(context: EvaluationContext, conditioning_set: ConditioningSet) -> bool:
     """Whether only labels are supplied, for all samples."""
-    is_label = torch.tensor([m.kind == "label" for m in context.config.modalities])
+    is_label = torch.tensor([m.is_category for m in context.config.modalities])
     return not (conditioning_set.supplied & ~is_label).any()
 
 
@@ -261,7 +261,7 @@ def score_labels(
 ) -> dict[str, Tensor]:
     """Estimate log p of labels alone, once for each combination, with many draws."""
     batch = conditioning_set[rows].restrict(context.test[rows])
-    labels = [m.name for m in context.config.modalities if m.kind == "label"]
+    labels = [m.name for m in context.config.modalities if m.is_category]
     values = torch.stack([batch.filled(name) for name in labels], -1)
     combinations, inverse = torch.cat((values, batch.present), -1).unique(
         dim=0, return_inverse=True

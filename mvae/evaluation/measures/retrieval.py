@@ -39,7 +39,7 @@ class Retrieval(Measure):
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Yield a step for each set that predicts tags, and for each modality retrieved by tags."""
-        for m, conditioning_set in context.predictable("tags"):
+        for m, conditioning_set in context.predictable(lambda m: m.is_set):
             size = context.draws * context.steps_per_draw // 4
             run = partial(measure_tag_retrieval, context, m, conditioning_set)
             yield Step(f"tags {key_of(conditioning_set.given, m.name)}", 0, size, run)
@@ -51,7 +51,8 @@ class Retrieval(Measure):
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return means over tags or queries, and the expectation of a random ranking."""
         found, chance = {}, {}
-        steps = {key_of(s.given, m.name): "tags" for m, s in context.predictable("tags")}
+        predictable = context.predictable(lambda m: m.is_set)
+        steps = {key_of(s.given, m.name): "tags" for m, s in predictable}
         steps |= {key_of((m.name,), wanted): "by tags" for m, wanted in tag_queries(context)}
         for key, step in steps.items():
             if result := cache.results(f"{step} {key}"):
@@ -61,7 +62,7 @@ class Retrieval(Measure):
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Return what is ranked, and by what."""
-        if not any(m.kind == "tags" for m in context.annotations):
+        if not any(m.is_set for m in context.annotations):
             return {}
         n = min(ITEMS, len(context.test))
         return {
@@ -82,7 +83,7 @@ def tag_queries(context: EvaluationContext) -> Iterator[tuple[Modality, str]]:
     """Yield the tags, with each other modality that can be generated from them alone."""
     for m in context.annotations:
         given = context.test.supply([m.name])
-        if m.kind == "tags":
+        if m.is_set:
             for name in context.model.possible_targets(given, None):
                 if name != m.name:
                     yield m, name

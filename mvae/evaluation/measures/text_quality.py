@@ -46,7 +46,7 @@ class TextQuality(Measure):
 
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Yield a step for each text, conditioning set and part of the samples."""
-        for m, conditioning_set in context.predictable("text"):
+        for m, conditioning_set in context.predictable(lambda m: m.is_text):
             key = FigureKey("bleu", conditioning_set.given, (m.name,))
             for part, rows in enumerate(context.parts(GENERATED_SAMPLES)):
                 run = partial(generate_texts, context, m, conditioning_set, rows, part)
@@ -55,7 +55,7 @@ class TextQuality(Measure):
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return scores of the generated texts, with standard errors by the bootstrap."""
         result: dict[str, Any] = {}
-        for m, conditioning_set in context.predictable("text"):
+        for m, conditioning_set in context.predictable(lambda m: m.is_text):
             key = str(FigureKey("bleu", conditioning_set.given, (m.name,)))
             results = cache.results(f"texts {key}")
             result.setdefault("per_token", {})[key] = figure(results["per_token"])
@@ -69,7 +69,7 @@ class TextQuality(Measure):
 
     def protocol(self, context: EvaluationContext) -> dict[str, str | int | float]:
         """Return which texts are scored, and how."""
-        if not any(m.kind == "text" for m in context.annotations):
+        if not any(m.is_text for m in context.annotations):
             return {}
         n = min(GENERATED_SAMPLES, len(context.test))
         return {

@@ -38,7 +38,7 @@ def n_units(modality: Modality) -> int:
 
 def to_units(modality: Modality, x: Tensor) -> Tensor:
     """Convert data ``(B, *event shape)`` to unit states ``(B, units)``, with one-hot labels."""
-    if modality.kind == "label":
+    if modality.is_category:
         return functional.one_hot(x, modality.shape[0]).to(torch.get_default_dtype())
     return x.flatten(1)  # grey values are used as probabilities
 
@@ -77,7 +77,7 @@ class BoltzmannModel(MultimodalModel):
     ) -> None:
         super().__init__(modalities, latents)
         visible = {f"v {m.name}": n_units(m) for m in self.modalities}
-        labels = {f"v {m.name}" for m in self.modalities if m.kind == "label"}
+        labels = {f"v {m.name}" for m in self.modalities if m.is_category}
         self.machine = BoltzmannMachine(visible | dict(hidden), odd, edges, labels)
 
     def energy_weights(self) -> dict[float, list[nn.Parameter]]:
@@ -115,7 +115,7 @@ class BoltzmannModel(MultimodalModel):
         """
         batch = batch.align(self.modalities)
         missing = ~batch.present
-        if any(missing[:, i].any() and m.kind != "label" for i, m in enumerate(self.modalities)):
+        if any(missing[:, i].any() and not m.is_category for i, m in enumerate(self.modalities)):
             raise ValueError(
                 "a Boltzmann machine can sum out missing labels only: supply every other modality, "
                 "or anneal with the evidence clamped"

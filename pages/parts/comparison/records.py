@@ -77,8 +77,8 @@ def duration(seconds: float) -> str:
 
 def limitations(model: MultimodalModel) -> list[str]:
     """Return sentences that explain why some of a model's figures do not exist."""
-    labels = [m.name for m in model.modalities if m.kind == "label"]
-    images = [m.name for m in model.modalities if m.kind == "image"]
+    labels = [m.name for m in model.modalities if m.is_category]
+    images = [m.name for m in model.modalities if m.is_image]
     asked = [(images, name) for name in labels if images]
     # One tile of a picture stands for all.
     asked += [(labels, name) for name in images[:1] if labels]

@@ -12,6 +12,7 @@ from torch import Tensor
 from mvae.analysis.embedding import LatentMap
 from mvae.batch import Batch
 from mvae.images.tiling import picture_shape, pictures
+from mvae.kinds.registry import KINDS
 from mvae.modality import Modality
 from pages.parts.assets import pictures_path
 from pages.parts.js_bundle import files_of
@@ -41,15 +42,10 @@ class Shade:
 
 def shades(modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Shade]:
     """Return the categories that can colour the examples: each label, and each tag's presence."""
-    found = {}
+    found: dict[str, Shade] = {}
     for m in modalities:
-        x = samples.values[m.name]
-        if m.kind == "label":
-            categories = tuple(m.category(c) for c in range(m.shape[0]))
-            found[m.name] = Shade(m.name, categories, x)
-        elif m.kind == "tags":
-            each = zip(m.categories, x.long().unbind(1), strict=True)
-            found |= {tag: Shade(tag, ("no", "yes"), there) for tag, there in each}
+        groupings = KINDS[m.kind].groupings(m, samples.values[m.name])
+        found |= {name: Shade(name, *grouping) for name, grouping in groupings.items()}
     return found
 
 

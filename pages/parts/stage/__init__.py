@@ -115,7 +115,7 @@ def describe(
                 "likelihood": m.likelihood,
                 "shape": list(m.shape),
                 "categories": [m.category(c) for c in range(m.shape[0])]
-                if m.kind == "label"
+                if m.is_category
                 else list(m.categories),
                 "available": m.name in inference.experts,
             }

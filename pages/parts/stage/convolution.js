@@ -1,12 +1,13 @@
 /*
- * Images by transposed convolutions, each of which doubles height and width. Between layers an
- * image is stored pixel by pixel with adjacent channels, so that a pixel's contribution to another
- * one is the product of a small matrix with contiguous numbers.
+ * Images and series by transposed convolutions, each of which doubles all sides; a series is an
+ * image one pixel high, and its kernels are one high too. Between layers an image is stored pixel by
+ * pixel with adjacent channels, so that a pixel's contribution to another one is the product of a
+ * small matrix with contiguous numbers.
  */
 import { silu } from "./activations.js";
 import { dense, multiply, numbered } from "./dense.js";
 
-/** Kernel size; factor by which a layer enlarges an image. */
+/** Kernel size, but for a height of one of a series'; factor by which a layer enlarges an image. */
 const KERNEL = 3, TWICE = 2;
 
 /** Swap rows and columns: channels by pixels to pixels by channels, and back. */
@@ -19,10 +20,12 @@ function transpose(from, rows, columns, to) {
 
 /**
  * A transposed convolution with kernel size 3, stride 2 and padding 1. Its weight,
- * (inputs, outputs, 3, 3), is stored as a matrix (outputs, inputs) for each position in the kernel.
+ * (inputs, outputs, 3, 3), or (inputs, outputs, 3) of a series, is stored as a matrix
+ * (outputs, inputs) for each position in the kernel.
  */
-function grow({ shape: [inputs, outputs], values }, bias, [height, width], [tall, wide]) {
-  const area = KERNEL * KERNEL;
+function grow({ shape: [inputs, outputs, ...sides], values }, bias, [height, width], [tall, wide]) {
+  const flat = sides.length === 1;
+  const area = KERNEL ** sides.length;
   const taps = Float32Array.from(values, (_, i) => {
     const [tap, rest] = [Math.floor(i / (outputs * inputs)), i % (outputs * inputs)];
     return values[((rest % inputs) * outputs + Math.floor(rest / inputs)) * area + tap];
@@ -32,7 +35,7 @@ function grow({ shape: [inputs, outputs], values }, bias, [height, width], [tall
   // only, an odd p by both of its ends.
   const reaching = (p, size) => (p % TWICE ? [[(p + 1) / TWICE, 0], [(p - 1) / TWICE, 2]] : [[p / TWICE, 1]])
     .filter(([i]) => i < size);
-  const rows = Array.from({ length: tall }, (_, p) => reaching(p, height));
+  const rows = flat ? [[[0, 0]]] : Array.from({ length: tall }, (_, p) => reaching(p, height));
   const columns = Array.from({ length: wide }, (_, q) => reaching(q, width));
   return (x) => {
     for (let p = 0; p < tall; p++) {
@@ -51,8 +54,12 @@ function grow({ shape: [inputs, outputs], values }, bias, [height, width], [tall
   };
 }
 
-/** A decoder from latents to the parameters of an image's likelihood, of given height and width. */
-export function convolutional(weights, start, [, height, width]) {
+/**
+ * A decoder from latents to the parameters of the likelihood of an image, whose `shape` is
+ * (channels, height, width), or of a series, (channels, length).
+ */
+export function convolutional(weights, start, shape) {
+  const [height, width] = [shape.length === 2 ? 1 : shape[1], shape.at(-1)];
   const layers = numbered(weights, `${start}grow.`);
   const sizes = layers.reduce(([[h, w], ...more]) => [[Math.ceil(h / TWICE), Math.ceil(w / TWICE)], [h, w], ...more], [[height, width]]);
   const flat = dense(weights, `${start}dense.`);

@@ -1,6 +1,6 @@
 /*
  * Decoders in the browser: each maps a latent to the mean of a modality's likelihood, as in
- * mvae/kinds/networks.py and mvae/distributions/likelihood.py.
+ * mvae/kinds/layers.py and mvae/distributions/likelihood.py.
  */
 import { logistic, softmax } from "./activations.js";
 import { convolutional } from "./convolution.js";

@@ -1,4 +1,4 @@
-/* Linear layers, and stacks of them with SiLU in between, as in mvae/kinds/networks.py. */
+/* Linear layers, and stacks of them with SiLU in between, as in mvae/kinds/layers.py. */
 import { silu } from "./activations.js";
 
 /**

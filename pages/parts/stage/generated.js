@@ -2,6 +2,7 @@
 import { title } from "./column_headings.js";
 import { decisions, label, tags } from "./probability_bars.js";
 import { furtherPicture, picture } from "./pictures.js";
+import { series } from "./series.js";
 import { text } from "./texts.js";
 import { vector } from "./vectors.js";
 import { make } from "../web/dom.js";
@@ -11,7 +12,7 @@ const SLICE = 6;
 /** Number of draws in the first mean shown; fewer would only flicker. */
 const FIRST = 6;
 
-const KINDS = { label, tags, text, vector };
+const KINDS = { label, tags, text, vector, series };
 
 /** The labels of two categories if there are several, which are shown together. */
 function binaryLabels(modalities) {

@@ -77,7 +77,7 @@ def classes(
         tuple: an index for each example, and the titles of the indices, which are empty if there
         are neither labels nor tags.
     """
-    labels = [m for m in modalities if m.kind == "label"]
+    labels = [m for m in modalities if m.is_category]
     if labels and (len(labels) == 1 or labels[0].shape[0] > 2):
         m = labels[0]
         # For "no" and "yes" the title must name the label too.
@@ -85,7 +85,7 @@ def classes(
         return samples.values[m.name], tuple(before + m.category(c) for c in range(m.shape[0]))
     signs = {m.name: samples.values[m.name] for m in labels if m.shape[0] == 2}
     for m in modalities:
-        if m.kind == "tags":
+        if m.is_set:
             signs |= zip(m.categories, samples.values[m.name].long().unbind(1), strict=True)
     if not signs:
         return torch.zeros(len(samples)).long(), ()

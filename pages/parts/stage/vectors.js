@@ -1,4 +1,5 @@
 /* A generated vector: its numbers as bars, with their standard deviations. */
+import { spreading } from "./average.js";
 import { title } from "./column_headings.js";
 import { draw, number } from "../web/dom.js";
 
@@ -12,7 +13,6 @@ export function vector({ name, colour, shape: [size] }, index) {
   svg.append(band, zero, line);
   // The axis grows with the values shown and never shrinks, so that bars stay comparable.
   let [low, high] = [0, 0];
-  let [sums, squares, count] = [];
 
   function put(mean, std) {
     for (let i = 0; i < size; i++) {
@@ -29,21 +29,5 @@ export function vector({ name, colour, shape: [size] }, index) {
     svg.setAttribute("aria-label", `mean generated ${name}: ${size} numbers from ${number(least, 2)} to ${number(most, 2)}`);
   }
 
-  return {
-    indices: [index], parts: [heading.element, svg],
-    clear: () => ([sums, squares, count] = [new Float64Array(size), new Float64Array(size), 0]),
-    add(_, { [index]: y }) {
-      for (let i = 0; i < size; i++) {
-        sums[i] += y[i];
-        squares[i] += y[i] ** 2 + y[size + i] ** 2;
-      }
-      count++;
-    },
-    /** Show the mean over draws and the predictive standard deviation √(E[σ²] + Var[μ]). */
-    show() {
-      const mean = sums.map((x) => x / count);
-      put(mean, squares.map((x, i) => Math.sqrt(Math.max(x / count - mean[i] ** 2, 0))));
-    },
-    hold: ({ [index]: y }) => put(y.subarray(0, size), y.subarray(size)),
-  };
+  return { parts: [heading.element, svg], ...spreading(index, size, put) };
 }

@@ -1,0 +1,28 @@
+"""Images: pixels of one channel or several, shown as a picture or as a tile of one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mvae.kinds.convolutional import Convolutional
+
+__all__ = ["Image"]
+
+
+class Image(Convolutional):
+    """Pixels, of shape (channels, height, width), from 0 to 1 unless they are Gaussian."""
+
+    name = "image"
+    likelihoods = ("bernoulli", "bernoulli-cross-entropy", "gaussian")
+    settings = Convolutional.settings | {"tile"}
+    axes = ("channels", "height", "width")
+    is_image = True
+
+    def store(self, x: Tensor) -> Tensor:
+        """Return pixels as bytes."""
+        return (x * 255).round().to(torch.uint8)
+
+    def restore(self, x: Tensor) -> Tensor:
+        """Return bytes as pixels from 0 to 1."""
+        return x.float() / 255
