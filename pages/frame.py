@@ -61,10 +61,11 @@ def chooser(view: View, one_model: bool) -> None:
         )
         if not one_model:
             return
+        titles = titles_of(view.data)
         st.selectbox(
             "Model",
             there[view.data],
-            format_func=lambda name: titles_of(view.data).get(name, name),
+            format_func=lambda name: titles.get(name, name),
             key="model",
             on_change=follow("model", view.model, lambda model: change(model=model)),
             label_visibility="collapsed",

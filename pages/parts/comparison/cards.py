@@ -29,10 +29,11 @@ WAITING = '<div class="answer"><p class="waiting">Its Markov chains are running 
 
 def choose(view: View, names: tuple[str, ...]) -> None:
     """Let a visitor choose the models."""
+    titles = titles_of(view.data)
     st.multiselect(
         f"Models, up to {MAX_MODELS}",
         checkpoint.available()[view.data],
-        format_func=lambda name: titles_of(view.data).get(name, name),
+        format_func=lambda name: titles.get(name, name),
         key="models",
         max_selections=MAX_MODELS,
         on_change=follow("models", list(names), lambda models: change(models=tuple(models))),
