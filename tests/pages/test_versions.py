@@ -47,7 +47,7 @@ def test_a_replaced_checkpoint_is_shown_as_a_whole(visit, root):
     put(root, "fashion/mvae-2d")
     shown.app.run()
     shown.check()
-    model, _ = load_model("fashion", "mvae-2d")
+    model, _ = load_model("fashion", "mvae-2d", CHECKPOINTS)
     sample = loading.samples_of("mnist", "mvae-2d")[slice(3, 4)]
     wanted = infer(model, sample, ["image", "label"])
     assert torch.allclose(shown.inference.posterior.mean.float(), wanted.posterior.mean, atol=1e-4)
