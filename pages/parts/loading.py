@@ -18,7 +18,7 @@ from mvae.models.base import MultimodalModel
 from mvae.results.external_models import FILE as PEERS
 from mvae.results.external_models import ExternalModel, load_external_models
 from mvae.results.runs import Record, runs
-from mvae.training.weak_supervision import Point, curves
+from mvae.training.weak_supervision import Point, read_points
 from pages.parts.versions import cached_by, stamps
 
 __all__ = [
@@ -133,7 +133,7 @@ def _of_supervision(dataset: str) -> Hashable:
 @cached_by(_of_supervision, max_entries=8)
 def supervision_of(dataset: str) -> list[Point]:
     """Return the accuracies measured with few labels."""
-    return curves(checkpoint.CHECKPOINTS / dataset / "supervision.csv")
+    return read_points(checkpoint.CHECKPOINTS / dataset / "supervision.csv")
 
 
 def _of_external_models(dataset: str) -> Hashable:
