@@ -1,4 +1,4 @@
-"""Run the command line: ``python -m mvae``."""
+"""Run the command line: ``python -m mvae``, as ``mvae`` does where it is installed."""
 
 from mvae.cli import app
 

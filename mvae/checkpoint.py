@@ -26,7 +26,6 @@ from mvae.files import (
     CheckpointError,
     load_tensors,
     read_if_there,
-    save_tensors,
     sha256,
     short,
     to_bytes,
@@ -38,10 +37,9 @@ from mvae.kinds.registry import KINDS
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
 from mvae.models.registry import AnyObjective
+from mvae.search_path import checkpoint_folders, find, folder_of
 
 __all__ = [
-    "CHECKPOINTS",
-    "CheckpointError",
     "Metrics",
     "ModelConfig",
     "Training",
@@ -49,23 +47,16 @@ __all__ = [
     "load_metrics",
     "load_model",
     "load_samples",
-    "load_tensors",
     "save_model",
-    "save_tensors",
-    "sha256",
     "version",
-    "write_atomically",
-    "write_json",
 ]
 
 #: The largest seed: one that torch, NumPy and UMAP take.
-SEEDS = 2**32 - 1
+LARGEST_SEED = 2**32 - 1
 #: The most weights of a model: what a file asks for is allocated, so it has bounds.
 MOST_WEIGHTS = 10**8
 #: What the app and the command line show first.
 DEFAULT_DATASET, DEFAULT_MODEL = "mnist", "mvae-cover"
-#: Where the bundled checkpoints lie, beside the package.
-CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
 
 
 class Training(BaseModel):
@@ -97,7 +88,7 @@ class Training(BaseModel):
     )
     warmup: float = Field(default=0.2, ge=0, le=1)
     missing: float = Field(default=0.0, ge=0, le=1)
-    seed: int = Field(default=0, ge=0, le=SEEDS)
+    seed: int = Field(default=0, ge=0, le=LARGEST_SEED)
 
 
 def weights_at_most(modalities: Iterable[Modality], latents: int) -> int:
@@ -277,7 +268,7 @@ def dtypes(wanted: Tensor) -> tuple[torch.dtype, ...]:
 
 
 def load_model(
-    dataset: str, model: str, root: Path = CHECKPOINTS
+    dataset: str, model: str, root: Path | None = None
 ) -> tuple[MultimodalModel, ModelConfig]:
     """Load a checkpoint, ready to infer with.
 
@@ -287,7 +278,7 @@ def load_model(
     Args:
         dataset: name of the data set.
         model: name of the model.
-        root: the folder of checkpoints.
+        root: the only folder of checkpoints to look into, instead of the search path.
 
     Raises:
         CheckpointError: if there is none of that name, or it is damaged.
@@ -302,7 +293,7 @@ def load_model(
         raise CheckpointError(
             f"There is no checkpoint {dataset}/{model}. There are: {known or 'none'}."
         )
-    folder = root / dataset / model
+    folder = folder_of(dataset, model, root)
     saved = load_saved(folder)
     if saved.weights_sha256 is None:
         raise CheckpointError(
@@ -315,7 +306,7 @@ def load_model(
     return built.eval().requires_grad_(False), config
 
 
-def version(dataset: str, model: str, root: Path = CHECKPOINTS) -> str:
+def version(dataset: str, model: str, root: Path | None = None) -> str:
     """Return a hash of a checkpoint's configuration and weights; it is the same while they are.
 
     It costs two looks at the file system unless a file has changed, so a cache of models may ask
@@ -324,17 +315,17 @@ def version(dataset: str, model: str, root: Path = CHECKPOINTS) -> str:
     Raises:
         CheckpointError: if a file is missing or cannot be read.
     """
-    folder = root / dataset / model
+    folder = folder_of(dataset, model, root)
     return version_of(folder / "config.json", folder / "weights.safetensors")
 
 
-def load_samples(dataset: str, modalities: tuple[Modality, ...], root: Path = CHECKPOINTS) -> Batch:
+def load_samples(dataset: str, modalities: tuple[Modality, ...], root: Path | None = None) -> Batch:
     """Load the bundled test examples of a data set, whole samples in a fixed order.
 
     Raises:
         CheckpointError: if they are missing, damaged, or not of these modalities.
     """
-    path = root / dataset / "samples.safetensors"
+    path = find(dataset, "samples.safetensors", root)
     if not path.exists():
         raise CheckpointError(
             f"There is no file {short(path)}: `python -m mvae data {dataset} --write-samples` "
@@ -367,13 +358,13 @@ class Metrics(BaseModel):
     test: dict[str, Any]
 
 
-def load_metrics(dataset: str, model: str, root: Path = CHECKPOINTS) -> Metrics | None:
+def load_metrics(dataset: str, model: str, root: Path | None = None) -> Metrics | None:
     """Read a run's metrics; None where there are none of exactly the weights beside them.
 
     Raises:
         CheckpointError: if the file is damaged.
     """
-    path = root / dataset / model / "metrics.json"
+    path = folder_of(dataset, model, root) / "metrics.json"
     content = read_if_there(path)
     if content is None:
         return None
@@ -387,12 +378,12 @@ def load_metrics(dataset: str, model: str, root: Path = CHECKPOINTS) -> Metrics 
     return metrics if metrics.protocol.get("weights_sha256") == sha256(weights) else None
 
 
-def available(root: Path = CHECKPOINTS) -> dict[str, list[str]]:
+def available(root: Path | None = None) -> dict[str, list[str]]:
     """List the checkpoints: data set to the names of its models, the defaults first."""
     found: dict[str, list[str]] = {}
-    paths = root.glob("*/*/config.json")
+    folders = checkpoint_folders(root=root).items()
     for dataset, model in sorted(
-        (path.parts[-3:-1] for path in paths if (path.parent / "weights.safetensors").exists()),
+        (name for name, folder in folders if (folder / "weights.safetensors").exists()),
         key=lambda name: (name[0] != DEFAULT_DATASET, name[0], name[1] != DEFAULT_MODEL, name[1]),
     ):
         found.setdefault(dataset, []).append(model)

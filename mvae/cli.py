@@ -13,13 +13,13 @@ import typer
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from mvae import __version__
 from mvae.analysis.embedding import write_map
 from mvae.analysis.inference import conflict_percentile
 from mvae.analysis.inference import infer as infer_posterior
 from mvae.analysis.posterior_summary import as_dict, summary_lines
 from mvae.batch import Batch
 from mvae.checkpoint import (
-    CHECKPOINTS,
     ModelConfig,
     load_metrics,
     load_model,
@@ -34,6 +34,7 @@ from mvae.cli_arguments import (
     Threads,
     fail,
     finite,
+    lacking,
     one_of,
 )
 from mvae.data import DATASETS, DatasetError, data_folder
@@ -43,8 +44,11 @@ from mvae.evaluation.importance import MIN_DRAWS
 from mvae.evaluation.report import MEASURES
 from mvae.evaluation.report import evaluate as evaluate_checkpoint
 from mvae.files import writing
+from mvae.launch import missing_library
+from mvae.launch import start as start_explorer
 from mvae.models.base import ExpertModel
 from mvae.models.objectives import Covering
+from mvae.search_path import folder_of, writable_root, writing_beside
 from mvae.training.recipes import RECIPES
 from mvae.training.search import quality, with_weight
 from mvae.training.search import search as search_weights
@@ -61,8 +65,21 @@ app = typer.Typer(
 )
 
 
+def print_version(value: bool) -> None:
+    """Print the version if it is asked for, and nothing else."""
+    if value:
+        typer.echo(f"mvae {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def start() -> None:
+def start(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=print_version, is_eager=True),
+    ] = False,
+) -> None:
     """Train, evaluate and query multimodal variational autoencoders."""
     warnings.showwarning = warn  # type: ignore[assignment]  # it ignores all other arguments
 
@@ -70,6 +87,23 @@ def start() -> None:
 def warn(message: Warning | str, *_: object) -> None:
     """Print only the message of a warning, without the line of code that raised it."""
     typer.echo(f"warning: {message}", err=True)
+
+
+@app.command(
+    "app",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Example: mvae app --port 8600 --server.address 0.0.0.0",
+)
+def start_app(
+    context: typer.Context,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Where the explorer is served.")
+    ] = 8501,
+) -> None:
+    """Start the explorer in a browser; all further options are those of `streamlit run`."""
+    if library := missing_library():
+        raise fail(lacking(library, "app"), 1)
+    start_explorer(["--server.port", str(port), *context.args])
 
 
 @app.command(
@@ -116,7 +150,7 @@ def train(
     ] = None,
     seed: Seed = 0,
     threads: Threads = None,
-    root: Root = CHECKPOINTS,
+    root: Root = None,
 ) -> None:
     """Train a model on a data set, or all missing models; an interrupted run is resumed."""
     if threads:
@@ -131,9 +165,10 @@ def train(
         return
     if dataset is None:
         raise fail(f"Specify a data set for {recipe}: {', '.join(DATASETS)}.")
+    home = writable_root(root)
     if recipe == "classifier":
-        with writing(root / dataset):
-            accuracy = train_classifier(dataset, root / dataset / FILE)
+        with writing(home / dataset):
+            accuracy = train_classifier(dataset, home / dataset / FILE)
         typer.echo(f"validation accuracy: {accuracy:.4f}")
         return
     run = Run(dataset, recipe, seed)
@@ -158,10 +193,10 @@ def train(
         first = error.errors()[0]
         raise fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
     try:
-        valid = train_with_bar(config, run, root)
+        valid = train_with_bar(config, run, home)
     except ValueError as error:  # the data are unsuitable for training
         raise fail(error) from None
-    criterion, value = quality(config, load_model(dataset, run.name, root)[0], valid)
+    criterion, value = quality(config, load_model(dataset, run.name, home)[0], valid)
     typer.echo(f"validation {criterion}: {value:.2f}")
 
 
@@ -185,7 +220,7 @@ def evaluate_with_bar(
     n: int | None,
     k: int,
     seed: int,
-    root: Path,
+    root: Path | None,
     only: Collection[str] = (),
 ) -> None:
     """Evaluate with a progress bar that shows the remaining time."""
@@ -202,7 +237,7 @@ def evaluate_with_bar(
             bar.update(done.size)
 
 
-def make_zoo(dataset: str | None, root: Path) -> None:
+def make_zoo(dataset: str | None, root: Path | None) -> None:
     """Train and evaluate the missing runs of the zoo, one after the other."""
     runs = [run for run in ZOO if dataset in (None, run.dataset)]
     if not runs:
@@ -211,7 +246,7 @@ def make_zoo(dataset: str | None, root: Path) -> None:
         state = state_of(run, root)
         typer.echo(f"{number}/{len(runs)} {run.dataset}/{run.name}: {state}")
         if state == "missing":
-            train_with_bar(run.config, run, root)
+            train_with_bar(run.config, run, writable_root(root))
         if state != "measured":
             # The same settings for all, so that models and seeds can be compared.
             evaluate_with_bar(run.dataset, run.name, None, 1000, 0, root)
@@ -224,7 +259,7 @@ def search(
         str,
         typer.Option(help="The recipe to search λ for.", callback=one_of("recipe", RECIPES)),
     ],
-    root: Root = CHECKPOINTS,
+    root: Root = None,
 ) -> None:
     """Train a recipe with each candidate value of λ, and keep the results in search.csv."""
     for trial in search_weights(dataset, recipe, root):
@@ -253,31 +288,32 @@ def evaluate(
             callback=one_of("measure", MEASURES),
         ),
     ] = None,
-    root: Root = CHECKPOINTS,
+    root: Root = None,
 ) -> None:
     """Evaluate a checkpoint on the test split and write metrics.json; resumes if interrupted."""
     dataset, _, model = checkpoint.partition("/")
     evaluate_with_bar(dataset, model, n, k, seed, root, only or ())
-    typer.echo((root / dataset / model / "metrics.json").read_text("utf-8"))
+    typer.echo((folder_of(dataset, model, root) / "metrics.json").read_text("utf-8"))
 
 
 @app.command(epilog="Example: python -m mvae supervise mnist --threads 1")
-def supervise(dataset: DatasetName, threads: Threads = None, root: Root = CHECKPOINTS) -> None:
+def supervise(dataset: DatasetName, threads: Threads = None, root: Root = None) -> None:
     """Train by several methods with few labels, and keep the accuracies in supervision.csv."""
     if threads:
         torch.set_num_threads(threads)
+    home = writable_root(root)
     with tqdm(unit="run", desc=dataset) as bar:
-        for point, bar.total in run_supervision(dataset, root):
-            bar.update(len(read_points(root / dataset / "supervision.csv")) - bar.n)
+        for point, bar.total in run_supervision(dataset, home):
+            bar.update(len(read_points(home / dataset / "supervision.csv")) - bar.n)
             bar.set_postfix_str(f"{point.method}, {point.labels} labels: {point.accuracy:.3f}")
 
 
 @app.command("map", epilog="Example: python -m mvae map mnist/mvae-cover")
-def map_(checkpoint: CheckpointName, seed: Seed = 0, root: Root = CHECKPOINTS) -> None:
+def map_(checkpoint: CheckpointName, seed: Seed = 0, root: Root = None) -> None:
     """Embed the bundled examples' posterior means with UMAP and write map.safetensors."""
     dataset, _, model = checkpoint.partition("/")
     load_model(dataset, model, root)  # fail before a folder is made for a wrong name
-    with writing(root / dataset / model):
+    with writing_beside(dataset, model, root):
         points = write_map(dataset, model, root, seed)
     typer.echo(f"wrote {dataset}/{model}/map.safetensors: {points:,} points")
 
@@ -294,7 +330,7 @@ def infer(
     ] = "",
     seed: Seed = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print all numbers as JSON.")] = False,
-    root: Root = CHECKPOINTS,
+    root: Root = None,
 ) -> None:
     """Show a model's posterior and what it generates, given some modalities of a test example."""
     dataset, _, name = checkpoint.partition("/")
@@ -332,7 +368,7 @@ def data(
     write: Annotated[
         bool, typer.Option("--write-samples", help="Write the bundled test examples.")
     ] = False,
-    root: Root = CHECKPOINTS,
+    root: Root = None,
 ) -> None:
     """Show where a data set is and how large; download or generate it if it is missing."""
     typer.echo(f"data folder: {data_folder()} (set MVAE_DATA to change it)")
@@ -356,4 +392,4 @@ def data(
         for fact in source.facts:
             typer.echo(f"  {fact}")
         if write:
-            typer.echo(f"  wrote {write_samples(name, root)} examples")
+            typer.echo(f"  wrote {write_samples(name, writable_root(root))} examples")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mvae.checkpoint import SEEDS
+from mvae.checkpoint import LARGEST_SEED
 from mvae.data import DATASETS, DatasetError
 from mvae.files import CheckpointError, short
 
@@ -24,6 +24,7 @@ __all__ = [
     "Threads",
     "fail",
     "finite",
+    "lacking",
     "one_of",
 ]
 
@@ -45,6 +46,10 @@ class Commands(TyperGroup):
             raise fail(error) from None
         except FloatingPointError as error:
             raise fail(error, 1) from None
+        except ModuleNotFoundError as error:
+            if (error.name or "mvae").split(".")[0] == "mvae":
+                raise
+            raise fail(lacking(error.name, "train"), 1) from None
         except BrokenPipeError:
             raise  # the reader of the output has closed it
         except OSError as error:
@@ -55,6 +60,11 @@ class Commands(TyperGroup):
             if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
                 raise
             raise fail("There is not enough memory for this; use fewer samples.", 1) from None
+
+
+def lacking(module: str | None, extra: str) -> str:
+    """Return a sentence on a library that is not installed, and on how to get it."""
+    return f"This needs {module}, which is not installed: pip install 'mvae-explorer[{extra}]'."
 
 
 def one_of(what: str, names: Iterable[str]) -> Callable[[Any], Any]:
@@ -86,8 +96,10 @@ def as_checkpoint(value: str) -> str:
     return value
 
 
-def as_folder(value: Path) -> Path:
-    """Check that a path is a folder, or does not exist yet."""
+def as_folder(value: Path | None) -> Path | None:
+    """Check that a path is a folder, or does not exist yet; None is no path."""
+    if value is None:
+        return None
     try:
         is_folder = stat.S_ISDIR(value.stat().st_mode)
     except FileNotFoundError:
@@ -106,8 +118,15 @@ DatasetName = Annotated[
 CheckpointName = Annotated[
     str, typer.Argument(help="As dataset/model, e.g. mnist/mvae-cover.", callback=as_checkpoint)
 ]
-Root = Annotated[Path, typer.Option(help="Folder of the checkpoints.", callback=as_folder)]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        help="The only folder of checkpoints to read and write; default: those of "
+        "MVAE_CHECKPOINTS, the user's and the bundled ones.",
+        callback=as_folder,
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, max=1024, help="CPU threads; default: all cores.")
 ]
-Seed = Annotated[int, typer.Option(min=0, max=SEEDS, help="Seed of all random numbers.")]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all random numbers.")]

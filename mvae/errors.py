@@ -6,4 +6,4 @@ __all__ = ["InputError"]
 
 
 class InputError(Exception):
-    """What a visitor gave cannot be used; the message says what was wrong and what to do."""
+    """A visitor's input that cannot be used; the message says what is wrong and what to do."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from mvae.analysis.comparison import DRAWS, Prediction
-from mvae.checkpoint import CheckpointError, ModelConfig
+from mvae.analysis.comparison import Prediction
+from mvae.analysis.inference import DRAWS
+from mvae.checkpoint import ModelConfig
 from mvae.evaluation.classifier import Classifier
+from mvae.files import CheckpointError
 from mvae.modality import Modality
 from mvae.models.base import LatentModel, MultimodalModel
 from pages.parts.about import introduction
@@ -53,7 +55,7 @@ def page() -> None:
 
     left, right = st.columns([1.15, 3.2], gap="medium")
     with left:
-        evidence_column(view, modalities, samples, colours)
+        evidence_column(view, modalities, samples, sample, colours)
     classifier = picture_classifier(view.data, pinned)
     with right:
         choose(view, names)

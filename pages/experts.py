@@ -14,7 +14,7 @@ from pages.parts.code import experts_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.exact_posterior import exact_of, show_products
-from pages.parts.loading import load, metrics_of, records_of, samples_of
+from pages.parts.loading import load, load_experts, metrics_of, records_of, samples_of
 from pages.parts.sentences import NATS, about_conflict, agreement, headline, what_changed
 from pages.parts.stage import describe, show_stage
 from pages.parts.stage.planes import plane_of
@@ -25,7 +25,7 @@ from pages.parts.widget_sync import follow
 def page() -> None:
     """Show the evidence, the posterior and the generated modalities, from left to right."""
     view: View = st.session_state["view"]
-    model, config = load(view.data, view.model)
+    model, config = load_experts(view.data, view.model)
     samples, metrics = samples_of(view.data, view.model), metrics_of(view.data, view.model)
     colours = colours_of(config.modalities)
     sample = gather(view, config.modalities, samples)
@@ -34,7 +34,7 @@ def page() -> None:
 
     remarks = [
         agreement(inference, metrics.test if metrics else {}),
-        _describe_change(view, evidence, inference.sharpness[-1]),
+        _describe_change(view, evidence, float(inference.sharpness[-1])),
     ]
     st.markdown(f"### {headline(inference)}", help=NATS)
     st.markdown(
@@ -46,7 +46,7 @@ def page() -> None:
 
     left, right = st.columns([1.15, 3], gap="medium")
     with left:
-        evidence_column(view, config.modalities, samples, colours)
+        evidence_column(view, config.modalities, samples, sample, colours)
     with right:
         plane = plane_of(view.data, view.model, view.plane)
         decoders = decoders_path(view.data, view.model)

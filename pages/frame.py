@@ -9,6 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from mvae import checkpoint
 from mvae.data import DATASETS
+from mvae.files import CheckpointError
 from pages.parts.about import about, best_figures, introduction, show_limitations
 from pages.parts.links import open_view
 from pages.parts.loading import load, records_of, titles_of
@@ -47,7 +48,7 @@ def choose_data(there: dict[str, list[str]], data: str) -> None:
 
 def chooser(view: View, one_model: bool) -> None:
     """Let a visitor choose the data set and, on pages about a single model, the model."""
-    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    there = checkpoint.available()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.selectbox(
             "Data",
@@ -77,7 +78,7 @@ def chooser(view: View, one_model: bool) -> None:
 def _introduction(view: View) -> str:
     try:
         return introduction(load(view.data, view.model)[1])
-    except checkpoint.CheckpointError:
+    except CheckpointError:
         return ""
 
 
@@ -125,7 +126,7 @@ def frame() -> None:
             no_experts(view, why, compare)
         else:
             page.run()
-    except checkpoint.CheckpointError as error:
+    except CheckpointError as error:
         st.error(f"{plain(error)} Choose another model above.")
     show_number("page")
 

@@ -25,7 +25,7 @@ from pages.parts.lesson_scenes import (
     supplied,
     write_experts,
 )
-from pages.parts.loading import load, metrics_of, records_of, samples_of
+from pages.parts.loading import load, load_experts, metrics_of, records_of, samples_of
 from pages.parts.pictures import as_image
 from pages.parts.plain import plain
 from pages.parts.sentences import agreement, listing
@@ -123,7 +123,7 @@ def _inference(view: View, scene: Scene, aside: DeltaGenerator) -> None:
         )
         return
     data, name = found[min(view.training, len(found) - 1)]
-    model, config = load(data, name)
+    model, config = load_experts(data, name)
     sample = example(scene, config, samples_of(data, name))
     evidence = supplied(scene, view.lesson, config)
     inference = infer(model, sample, evidence, seed=view.seed)

@@ -9,7 +9,7 @@ from mvae.batch import Batch
 from mvae.modality import Modality
 from pages.parts.code import map_code, show_code
 from pages.parts.evidence import gather, supplied, switch
-from pages.parts.loading import load, map_of, samples_of
+from pages.parts.loading import load_experts, map_of, samples_of
 from pages.parts.map import Shade, describe, nearest_samples, shades, show_map
 from pages.parts.plain import plain
 from pages.parts.sentences import name_modalities, neighbourhood
@@ -38,7 +38,7 @@ def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]
     st.segmented_control(
         "Colour by",
         list(COLOURINGS),
-        format_func=(COLOURINGS | {"label": plain(shade.name)}).get,
+        format_func=(COLOURINGS | {"label": plain(shade.name)}).__getitem__,
         key="colour",
         required=True,
         on_change=follow("colour", view.colour, lambda colour: change(colour=colour)),
@@ -63,7 +63,7 @@ def switches(view: View, sample: Batch) -> None:
 def page() -> None:
     """Show the two layouts, and describe in words where the posterior lies."""
     view: View = st.session_state["view"]
-    model, config = load(view.data, view.model)
+    model, config = load_experts(view.data, view.model)
     samples = samples_of(view.data, view.model)
     chart = map_of(view.data, view.model)
     sample = gather(view, config.modalities, samples)

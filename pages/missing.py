@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from mvae.analysis.comparison import MAX_LABELS
+from mvae.evaluation.keys import count_of, joined
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
 from mvae.results.figures import HEAT_MAP_KINDS, KINDS, SHOWN_WITH, Figure, figures, kind_of, spoken
@@ -20,14 +22,14 @@ from pages.parts.loading import load, metrics_of
 from pages.parts.plain import code, plain
 from pages.parts.view import View
 
+#: The figure of each conditioning set and target.
+Cells = dict[tuple[tuple[str, ...], str], Figure]
+
 #: Title of coherence together with the accuracy of inferred labels.
 CORRECT = "correct or coherent"
 
 #: How to read conditioning sets that name their modalities.
 LINK_NOTE = " ● marks what is supplied. Click a cell to open that conditioning set on Experts."
-
-#: With more labels than this, only their mean is shown.
-MANY_LABELS = 4
 
 STYLE = """<style>
 .missing { overflow-x: auto; }
@@ -97,29 +99,27 @@ def sample_counts(found: Iterable[Figure]) -> str:
     return f"{low:,} in each cell" if low == high else f"{low:,} to {high:,}"
 
 
-def is_by_count(conditioning_sets: Iterable[str]) -> bool:
+def is_by_count(conditioning_sets: Iterable[tuple[str, ...]]) -> bool:
     """Whether the sets give the number of modalities supplied rather than their names."""
-    return any(" of " in key for key in conditioning_sets)
+    return any(map(count_of, conditioning_sets))
 
 
-def table_of(
-    found: list[Figure], shown: str, modalities: tuple[Modality, ...]
-) -> dict[tuple[str, str], Figure]:
+def table_of(found: list[Figure], shown: str, modalities: tuple[Modality, ...]) -> Cells:
     """Return the figure of each conditioning set and target.
 
     All tiles of a picture count as one target; so do many labels, whose mean is taken.
     """
-    cells: dict[tuple[str, str], list[Figure]] = {}
+    cells: dict[tuple[tuple[str, ...], str], list[Figure]] = {}
     tiled = len(tiles(modalities)) > 1
     labels = {m.name for m in modalities if m.is_category}
     for f in found:
         if f.kind == shown or (shown == "coherence" and f.kind == "accuracy"):
-            target = f.asked or "posterior"
+            target = joined(f.key.asked) or "posterior"
             if f.kind in ("coherence", SHOWN_WITH["coherence"]):
-                target = "the rest of the picture" if tiled else spoken(f.asked, modalities)
-            elif f.asked in labels and len(labels) > MANY_LABELS:
+                target = "the rest of the picture" if tiled else spoken(f.key.asked, modalities)
+            elif target in labels and len(labels) > MAX_LABELS:
                 target = f"{len(labels)} labels"
-            cells.setdefault((f.given, target), []).append(f)
+            cells.setdefault((f.key.given, target), []).append(f)
     return {key: mean_of(each) for key, each in cells.items()}
 
 
@@ -136,20 +136,20 @@ def mean_of(each: list[Figure]) -> Figure:
 
 def heat_map(
     view: View,
-    cells: dict[tuple[str, str], Figure],
-    conditioning_sets: list[str],
+    cells: Cells,
+    conditioning_sets: list[tuple[str, ...]],
     targets: list[str],
     modalities: tuple[Modality, ...],
-    beside: dict[tuple[str, str], Figure],
+    beside: Cells,
 ) -> str:
     """Return the heat map as a table of links, with secondary figures in small print."""
     names = [m.name for m in modalities]
     colours = colours_of(modalities)
     conditioning_sets = sorted(
         conditioning_sets,
-        key=lambda key: (
-            int(key.split()[0]) if " of " in key else key.count("+") + bool(key),
-            [n not in key.split("+") for n in names],
+        key=lambda given: (
+            (count_of(given) or (len(given), 0))[0],
+            [n not in given for n in names],
         ),
     )
     limits = limits_of(cells)
@@ -160,24 +160,23 @@ def heat_map(
     )
     head += "".join(f"<th>→ {escape(t)}</th>" for t in targets)
     lines = []
-    for key in conditioning_sets:
-        given = key.split("+") if key else []
+    for given in conditioning_sets:
         if is_by_count(conditioning_sets):
-            left = f'<th class="row">{escape(key) or "nothing"} supplied</th>'
+            left = f'<th class="row">{escape(joined(given)) or "nothing"} supplied</th>'
         else:
             left = "".join(
                 f'<td class="dot" style="color:{colours[n]}">{"●" if n in given else "·"}</td>'
                 for n in names
             )
         right = "".join(
-            cell(view, cells.get((key, target)), key, *limits[target], beside.get((key, target)))
+            cell(view, cells.get((given, target)), *limits[target], beside.get((given, target)))
             for target in targets
         )
         lines.append(f"<tr>{left}{right}</tr>")
     return f'<div class="missing"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
 
 
-def limits_of(cells: dict[tuple[str, str], Figure]) -> dict[str, tuple[float, float]]:
+def limits_of(cells: Cells) -> dict[str, tuple[float, float]]:
     """Return the least and the greatest figure of each target, the ends of its colour scale.
 
     Targets measured by shares have a common scale; nats of different targets are not comparable.
@@ -189,9 +188,7 @@ def limits_of(cells: dict[tuple[str, str], Figure]) -> dict[str, tuple[float, fl
     return {target: spans.get(target, spans.get("", (0.0, 0.0))) for _, target in cells}
 
 
-def cell(
-    view: View, figure: Figure | None, key: str, low: float, high: float, beside: Figure | None
-) -> str:
+def cell(view: View, figure: Figure | None, low: float, high: float, beside: Figure | None) -> str:
     """Return one cell, with a dash if there is no figure."""
     if figure is None:
         return '<td class="none">—</td>'
@@ -204,10 +201,9 @@ def cell(
         other = KINDS[beside.kind]
         text += f"<small>{escape(other.title)} {beside.mean:.2f}</small>"
         tooltip += f"; {other.title} {beside.mean:.{other.digits}f} ± {beside.se:.{other.digits}f}"
-    if " of " in key:
+    if count_of(figure.key.given):
         return f'<td style="background:{shade}" title="{escape(tooltip)}">{text}</td>'
-    supplied = ",".join(key.split("+")) if key else ""
-    link = urlencode(url_of(view) | {"supply": supplied})
+    link = urlencode(url_of(view) | {"supply": ",".join(figure.key.given)})
     return (
         f'<td style="background:{shade}"><a href="./?{escape(link)}" target="_self" '
         f'title="{escape(tooltip)}">{text}</a></td>'

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import streamlit as st
 
 from mvae.data import DATASETS
 from mvae.evaluation.calibration import MIN_INFORMATION
+from mvae.evaluation.keys import LIKELIHOODS, FigureKey, count_of, joined, names_of
 from mvae.modality import Modality
 from mvae.results.figures import (
     KINDS,
@@ -32,8 +34,6 @@ from pages.parts.view import View
 
 #: Number of columns shown until a visitor chooses.
 COLUMNS = 5
-#: What identifies a column: the kind of figure, the conditioning set, the target.
-Key = tuple[str, str, str]
 
 
 def page() -> None:
@@ -71,7 +71,7 @@ def page() -> None:
     for sentence in remarks(view, columns, by_name):
         st.caption(sentence)
     offer_csv(
-        [rank.figure for ranks in columns.values() for rank in ranks],
+        [rank.figure.row() for ranks in columns.values() for rank in ranks],
         f"results-{view.data}-{kind.rstrip('%')}.csv",
     )
     if kind.startswith("loglik"):
@@ -106,67 +106,65 @@ def choose(
     ) or [name for name, record in records.items() if not record.config.training.seed]
     evidence = right.multiselect(
         "Given",
-        list(dict.fromkeys(given for _, given, _ in keys)),
-        format_func=lambda key: spoken(key, modalities),
+        list(dict.fromkeys(joined(key.given) for key in keys)),
+        format_func=lambda given: spoken(names_of(given), modalities),
         placeholder="all" if len(keys) <= COLUMNS else "the usual ones",
         key="results given",
     )
     if evidence:
-        keys = [key for key in keys if key[1] in evidence]
+        keys = [key for key in keys if joined(key.given) in evidence]
     elif len(keys) > COLUMNS:
-        usual = sorted(keys, key=lambda key: column_order(key[1:], modalities))[:COLUMNS]
+        usual = sorted(keys, key=lambda key: column_order(key, modalities))[:COLUMNS]
         keys = [key for key in keys if key in usual]
     keys = [key for first in keys for key in (first, beside(first)) if key]
     columns = {
         name_of(key, modalities): ranking(
-            (f for f in found if (f.kind, f.given, f.asked) == key and f.model in models), records
+            (f for f in found if f.key == key and f.model in models), records
         )
         for key in keys
     }
     return {name: ranks for name, ranks in columns.items() if ranks}
 
 
-def beside(key: Key) -> Key | None:
+def beside(key: FigureKey) -> FigureKey | None:
     """Return the column that accompanies another one, or None."""
-    kind, given, asked = key
-    return (SHOWN_WITH[kind], given, asked) if kind in SHOWN_WITH else None
+    return replace(key, kind=SHOWN_WITH[key.kind]) if key.kind in SHOWN_WITH else None
 
 
-def keys_of(found: list[Figure]) -> list[Key]:
+def keys_of(found: list[Figure]) -> list[FigureKey]:
     """List the columns; the one that most models have comes first and orders the rows."""
-    columns = Counter((f.kind, f.given, f.asked) for f in found)
+    columns = Counter(f.key for f in found)
     # Generation given nothing comes last; but log p given nothing is the joint likelihood.
     last = bool(found) and not likelihood(found[0].kind)
-    return sorted(columns, key=lambda key: (last and not key[1], -columns[key]))
+    return sorted(columns, key=lambda key: (last and not key.given, -columns[key]))
 
 
 def likelihood(kind: str) -> bool:
     """Whether a kind of figure is a likelihood rather than a property of generated data."""
-    return KINDS[kind].title.startswith(("log p", "log Z", "ELBO"))
+    return kind in (*LIKELIHOODS, "per_token")
 
 
-def column_order(column: tuple[str, str], modalities: tuple[Modality, ...]) -> tuple[int, int]:
+def column_order(key: FigureKey, modalities: tuple[Modality, ...]) -> tuple[int, int]:
     """Return a sort key: columns of whole pictures, labels, all or none precede single tiles.
 
     Where only the number supplied is known, the order is: all modalities, all but one, one.
     """
-    count, _, of = (column[0] or column[1]).partition(" of ")
-    if of.isdecimal() and count.isdecimal():
-        missing = int(of) - int(count)
-        return 0, {0: 0, 1: 1, int(of) - 1: 2}.get(missing, 3 + abs(missing - int(of) // 2))
+    if count := count_of(key.given or key.asked):
+        some, every = count
+        missing = every - some
+        return 0, {0: 0, 1: 1, every - 1: 2}.get(missing, 3 + abs(missing - every // 2))
     tiles = {m.name for m in modalities if m.is_image}
-    parts = [set(side.split("+")) & tiles for side in column]
-    return sum(0 < len(part) < len(tiles) for part in parts), len(column[0])
+    parts = [tiles.intersection(side) for side in (key.given, key.asked)]
+    return sum(0 < len(part) < len(tiles) for part in parts), len(joined(key.given))
 
 
-def name_of(key: Key, modalities: tuple[Modality, ...]) -> str:
+def name_of(key: FigureKey, modalities: tuple[Modality, ...]) -> str:
     """Return a column's name: "image | label" for log p, "label → image" for generation."""
-    kind, *names = key
-    given, asked = (spoken(name, modalities) for name in names)
-    if likelihood(kind):
-        return f"{asked} | {given}" if names[0] else asked
-    name = f"{given} → {asked}" if names[1] else f"given {given}"
-    return f"{name}, {KINDS[kind].title}" if kind in SHOWN_WITH.values() else name
+    given, asked = (spoken(names, modalities) for names in (key.given, key.asked))
+    if likelihood(key.kind):
+        return f"{asked} | {given}" if key.given else asked
+    name = f"{given} → {asked}" if key.asked else f"given {given}"
+    return f"{name}, {KINDS[key.kind].title}" if key.kind in SHOWN_WITH.values() else name
 
 
 def explain(kind: Kind) -> str:
@@ -206,8 +204,9 @@ def show_calibration(records: list[Record], modalities: tuple[Modality, ...]) ->
     st.markdown("#### Is the posterior calibrated?")
     name = st.selectbox("Model", list(there), key="calibration model", width=240)
     counts, bands, used = (there[name][key] for key in ("ranks", "rank_band", "used_latents"))
-    keys = sorted(counts, key=lambda key: column_order((key, ""), modalities))[:3]
-    shown = {spoken(key, modalities): key for key in counts if key in keys}
+    found = {key: FigureKey.parse("ranks", key) for key in counts}
+    keys = sorted(counts, key=lambda key: column_order(found[key], modalities))[:3]
+    shown = {spoken(found[key].given, modalities): key for key in counts if key in keys}
     st.container(key="pictures ranks").plotly_chart(
         rank_histograms(
             {title: counts[key] for title, key in shown.items()},
@@ -225,9 +224,8 @@ def show_calibration(records: list[Record], modalities: tuple[Modality, ...]) ->
         "latents depend on one another as these do). A U shape means that the posterior is too "
         "narrow, a hump that it is too wide. The histogram pools the latents in use, out of "
         f"{latents}: {in_use}. The others are within {MIN_INFORMATION} nats of the prior on "
-        "average "
-        "and are left out, since a posterior that ignores the data is calibrated too. No test "
-        "data are used."
+        "average and are left out, since a posterior that ignores the data is calibrated too. No "
+        "test data are used."
     )
 
 

@@ -63,7 +63,7 @@ def page() -> None:
         )
     st.markdown("#### In numbers")
     st.dataframe(table(points), hide_index=True)
-    offer_csv(points, f"supervision-{view.data}.csv")
+    offer_csv([vars(p) for p in points], f"supervision-{view.data}.csv")
 
 
 def passes(alone: int, labelled: int) -> str:

@@ -97,7 +97,7 @@ def choose(name: str, title: str, options: dict[Any, str], value: object) -> Non
     st.segmented_control(
         title,
         list(options),
-        format_func=options.get,
+        format_func=options.__getitem__,
         key=name,
         required=True,
         on_change=follow(name, value, lambda chosen: change(**{name: chosen})),

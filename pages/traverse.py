@@ -14,11 +14,11 @@ from mvae.modality import Modality
 from mvae.models.base import ExpertModel
 from pages.parts.code import REACH, STEPS, show_code, traverse_code
 from pages.parts.evidence import gather, supplied
-from pages.parts.figures import mosaic, vectors
 from pages.parts.kinds.registry import VIEWS
-from pages.parts.loading import load, samples_of
+from pages.parts.loading import load_experts, samples_of
 from pages.parts.pictures import visible
 from pages.parts.plain import chart_text
+from pages.parts.plots import mosaic, vectors
 from pages.parts.sentences import decided, name_modalities
 from pages.parts.view import STARTS, View, change
 from pages.parts.widget_sync import follow
@@ -152,7 +152,7 @@ def choose_picture(modalities: Iterable[Modality]) -> None:
         st.segmented_control(
             "Picture",
             list(names),
-            format_func=names.get,
+            format_func=names.__getitem__,
             key="picture",
             required=True,
             on_change=follow("picture", shown, lambda picture: change(picture=picture)),
@@ -173,7 +173,7 @@ def choose_dimensions(view: View, inference: Inference) -> tuple[int, int | None
         st.segmented_control(
             "Start from",
             list(STARTS),
-            format_func=STARTS.get,
+            format_func=STARTS.__getitem__,
             key="start",
             required=True,
             on_change=follow("start", view.start, lambda start: change(start=start)),
@@ -201,7 +201,7 @@ def choose_dimensions(view: View, inference: Inference) -> tuple[int, int | None
 def page() -> None:
     """Show a strip or a grid around the posterior, and a path between two examples."""
     view: View = st.session_state["view"]
-    model, config = load(view.data, view.model)
+    model, config = load_experts(view.data, view.model)
     samples = samples_of(view.data, view.model)
     sample = gather(view, config.modalities, samples)
     evidence = supplied(view, sample)

@@ -6,13 +6,13 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from mvae import checkpoint
+from mvae import search_path
 from mvae.checkpoint import available, load_config
 
 __all__ = ["CHECKPOINTS", "DATASETS", "FOLDERS", "WITH_EXPERTS", "kept"]
 
 #: Where checkpoints lie, those of the user among them.
-HERE = checkpoint.CHECKPOINTS
+HERE = search_path.CHECKPOINTS
 
 
 def kept() -> list[str]:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mvae.checkpoint import load_tensors, save_tensors, sha256, write_json
-from mvae.files import save_listed, sums
+from mvae.files import load_tensors, save_listed, save_tensors, sha256, sums, write_json
 
 __all__ = ["edit_tensors", "rehash"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from hypothesis import settings
 from torch import Tensor
 from typer.testing import CliRunner
 
-from mvae import checkpoint
+from mvae import search_path
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training
 from mvae.cli import app
@@ -35,6 +37,10 @@ from tests.toys import write_toys
 
 # Benchmarks have requirements of their own, and no tests.
 collect_ignore = ["benchmarks"]
+
+# Nobody's own checkpoints: neither those of the environment nor those of the home folder.
+os.environ.pop(search_path.VARIABLE, None)
+os.environ["XDG_DATA_HOME"] = str(Path(tempfile.gettempdir(), "mvae-tests"))
 
 # As the app runs, and as many tests at once as there are cores.
 torch.set_num_threads(1)
@@ -57,7 +63,7 @@ TOYS = (IMAGE, LABEL, POINT, COLOUR)
 SLOW = {"visit", "browser", "trained_root"}
 
 #: What a user has trained in this checkout is none of the tests' business.
-checkpoint.CHECKPOINTS = bundled.CHECKPOINTS
+search_path.CHECKPOINTS = bundled.CHECKPOINTS
 
 
 @pytest.hookimpl(tryfirst=True)  # before the plugin that reads the groups

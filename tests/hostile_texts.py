@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from mvae.checkpoint import sha256, write_json
+from mvae.files import sha256, write_json
 from tests.toys import image, label, tags, words, write_toys
 
 __all__ = ["EVIL", "EVIL_HTML", "FOLDER", "HOSTILE", "SIGNS", "write_hostile"]

@@ -284,7 +284,7 @@ FUNCTIONS: dict[str, Callable[[Any, Batch], Any]] = {
     "quality": lambda m, b: quality(config_of("sub-sampled"), m, b),
     "Trainer": lambda m, b: trained(config_of("sub-sampled"), b),
     "Subject": lambda m, b: [
-        (s.key, s.supplied, s.restrict(context.test).present)
+        (s.given, s.supplied, s.restrict(context.test).present)
         for context in [context_of(m, b)]
         for s in context.conditioning_sets
     ],
@@ -298,9 +298,9 @@ WITHOUT = {
     "direction_log_likelihood",  # of another model: below
     "conditioning_sets",  # in the order of the batch: `EvaluationContext` has the model's
     "train",  # what `Trainer` does, with files
-    "mixed",
+    "mix_pairs",
     "boltzmann_log_likelihood",  # of another model: below
-    *("usable", "warn_of_scales", "cause"),  # one modality of a batch at a time, by its name
+    *("drop_empty", "warn_of_scales", "diagnose"),  # one modality of a batch at a time, by its name
 }
 
 
@@ -308,7 +308,7 @@ WITHOUT = {
 def test_every_function_goes_by_names(function, toy_batch):
     model, call = model_of("sub-sampled"), FUNCTIONS[function]
     whole = toy_batch(*MODALITIES, n=3)
-    complete = {"conditional_log_likelihood", "linear_probe", "compare_products", "told"}
+    complete = {"conditional_log_likelihood", "linear_probe", "compare_products", "correct"}
     masks = [NAMES] if function in {*complete, "complete_pictures", "Trainer"} else EVIDENCE
     for evidence in masks:
         assert_by_name(call, model, whole.supply(evidence), function)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 import mvae
 from mvae.checkpoint import (
-    CheckpointError,
     ModelConfig,
     available,
     load_metrics,
@@ -25,13 +24,11 @@ from mvae.checkpoint import (
     load_samples,
     load_saved,
     save_model,
-    save_tensors,
-    sha256,
     version,
     weights_at_most,
 )
 from mvae.data import DATASETS
-from mvae.files import save_listed, sums
+from mvae.files import CheckpointError, save_listed, save_tensors, sha256, sums
 from mvae.training.recipes import config_for
 from tests.bundled import CHECKPOINTS
 from tests.checkpoint_edits import edit_tensors

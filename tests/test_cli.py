@@ -21,12 +21,13 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from mvae.analysis.inference import infer
-from mvae.checkpoint import load_metrics, load_model, load_samples, sha256
+from mvae.checkpoint import load_metrics, load_model, load_samples
 from mvae.cli import app
 from mvae.data import DATASETS, multimnist, torchvision_datasets
 from mvae.evaluation.classifier import load_classifier
 from mvae.evaluation.report import evaluate
 from mvae.evaluation.step_cache import CACHE_FILE, StepCache
+from mvae.files import sha256
 from mvae.training.trainer import RESUME, Trainer
 
 pytestmark = pytest.mark.usefixtures("few_label_draws")
@@ -382,21 +383,3 @@ def test_module_runs_as_a_program(tmp_path):
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.strip() == "There is no checkpoint mnist/mvae. There are: none."
-
-
-IMPORT_ALL = """
-import importlib, pkgutil, sys
-import mvae
-for module in pkgutil.walk_packages(mvae.__path__, "mvae."):
-    importlib.import_module(module.name)
-print(*sorted({name.split(".")[0] for name in sys.modules}))
-"""
-
-
-@pytest.mark.slow
-def test_library_imports_no_page_and_no_torchvision():
-    done = python("-c", IMPORT_ALL)
-    assert done.returncode == 0, done.stderr
-    loaded = set(done.stdout.split())
-    assert "mvae" in loaded
-    assert not loaded & {"streamlit", "plotly", "torchvision"}

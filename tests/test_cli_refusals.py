@@ -16,9 +16,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from mvae.batch import Batch
-from mvae.checkpoint import load_tensors
 from mvae.cli import app
 from mvae.data import DATASETS
+from mvae.files import load_tensors
 from mvae.training.trainer import Trainer
 from tests.checkpoint_edits import rehash
 
@@ -33,6 +33,7 @@ GOOD = {
     "map": {"checkpoint": "mnist/mvae-2d"},
     "infer": {"checkpoint": "mnist/mvae-2d"},
     "data": {"dataset": "mnist", "write": True},
+    "app": {},
 }
 
 HUGE = "1" + 23 * "0"
@@ -49,6 +50,7 @@ BAD = {
     **{name: ["-1", "nan", "inf", "-inf", "much"] for name in ("gamma", "kappa", "rho")},
     "seed": ["-1", HUGE, str(2**32), "1.5", "any", "nan"],
     "threads": ["0", "-1", "1000000", HUGE, "1.5", "all"],
+    "port": ["0", "-1", "65536", "1.5", "http"],
     "n": ["1", "0", "-1", "1.5", "all"],
     "k": ["1", "0", "-1", HUGE, "1.5", "many"],
     "only": ["sound", "", "Accuracy"],
@@ -208,7 +210,7 @@ def test_too_little_memory_gets_a_sentence(root, monkeypatch):
     def greedy(*_: object, **__: object) -> None:
         torch.empty(2**62, dtype=torch.uint8)
 
-    monkeypatch.setattr("mvae.cli.infer", greedy)
+    monkeypatch.setattr("mvae.cli.infer_posterior", greedy)
     result = CliRunner().invoke(app, ["infer", "mnist/mvae", "--root", str(root)])
     assert "memory" in assert_refused(result, status=1)
 
@@ -217,7 +219,7 @@ def test_a_fault_of_the_program_is_not_called_one_of_the_input(root, monkeypatch
     def faulty(*_: object, **__: object) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr("mvae.cli.infer", faulty)
+    monkeypatch.setattr("mvae.cli.infer_posterior", faulty)
     result = CliRunner().invoke(app, ["infer", "mnist/mvae", "--root", str(root)])
     assert isinstance(result.exception, RuntimeError)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mvae.checkpoint import CheckpointError, load_samples
+from mvae.checkpoint import load_samples
 from mvae.data import DATASETS, DatasetError
+from mvae.files import CheckpointError
 from mvae.training.budgets import BUDGETS
 from mvae.training.recipes import config_for
 from pages.parts.links import LISTS, SIMPLE

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mvae.checkpoint import CheckpointError
 from mvae.csv_files import read_rows, write_rows
+from mvae.files import CheckpointError
 from mvae.training.weak_supervision import Point
 
 POINT = Point('vae + probe, of "all"', 0.001, 55, 5, 2, 0.5, 10_000)

@@ -57,7 +57,7 @@ def writer(tmp_path):
 def test_a_folder_has_one_writer_until_it_ends_or_is_killed(writer):
     folder, process = writer
     (half,) = folder.iterdir()
-    with pytest.raises(CheckpointError, match=r"writing into mnist/mvae; wait until"):  # noqa: SIM117
+    with pytest.raises(CheckpointError, match=r"writing into mnist/mvae; wait for it to finish"):  # noqa: SIM117
         with writing(folder):
             pass
     assert [*folder.iterdir()] == [half]

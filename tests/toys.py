@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mvae.analysis.embedding import _hashes, pool_posteriors
 from mvae.batch import Batch
-from mvae.checkpoint import ModelConfig, Training, save_model, save_tensors
+from mvae.checkpoint import ModelConfig, Training, save_model
+from mvae.files import save_tensors
 from mvae.modality import Modality
 from mvae.models.mvae import MVAE
 from mvae.models.objectives import SubSampled

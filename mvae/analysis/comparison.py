@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from mvae.analysis.inference import DRAWS
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
@@ -21,10 +22,10 @@ from mvae.kinds.tokens import tally
 from mvae.modality import Modality
 from mvae.models.base import LatentModel, MultimodalModel, noise
 
-__all__ = ["DRAWS", "PICTURE_DRAWS", "Prediction", "differences", "predict"]
+__all__ = ["MAX_LABELS", "PICTURE_DRAWS", "Prediction", "differences", "predict"]
 
-#: Number of draws of the hidden variables; and of draws whose pictures are returned.
-DRAWS, PICTURE_DRAWS = 64, 5
+#: Number of draws whose pictures are returned.
+PICTURE_DRAWS = 5
 #: Largest number of labels that are scored one by one; if there are more, they are summarised.
 MAX_LABELS = 4
 

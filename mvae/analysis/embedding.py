@@ -10,17 +10,11 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.checkpoint import (
-    CHECKPOINTS,
-    CheckpointError,
-    load_model,
-    load_samples,
-    load_tensors,
-    sha256,
-)
+from mvae.checkpoint import load_model, load_samples
 from mvae.distributions.gaussian import Gaussian
-from mvae.files import save_listed
+from mvae.files import CheckpointError, load_tensors, save_listed, sha256
 from mvae.models.base import ExpertModel
+from mvae.search_path import find, folder_of
 
 __all__ = [
     "LatentMap",
@@ -242,13 +236,14 @@ class LatentMap:
         return (means - self.pool.posteriors.mean.mean(0)) @ self.axes.T
 
 
-def _hashes(dataset: str, model: str, root: Path) -> Tensor:
+def _hashes(dataset: str, model: str, root: Path | None) -> Tensor:
     """Return the hashes of the weights and the examples that a map belongs to, 64 bytes."""
-    paths = root / dataset / model / "weights.safetensors", root / dataset / "samples.safetensors"
+    weights = folder_of(dataset, model, root) / "weights.safetensors"
+    paths = weights, find(dataset, "samples.safetensors", root)
     return torch.tensor(list(bytes.fromhex("".join(map(sha256, paths)))), dtype=torch.uint8)
 
 
-def _load_expert_model(dataset: str, model: str, root: Path) -> ExpertModel:
+def _load_expert_model(dataset: str, model: str, root: Path | None) -> ExpertModel:
     model_with_experts, _ = load_model(dataset, model, root)
     if not isinstance(model_with_experts, ExpertModel):
         raise CheckpointError(
@@ -257,7 +252,7 @@ def _load_expert_model(dataset: str, model: str, root: Path) -> ExpertModel:
     return model_with_experts
 
 
-def write_map(dataset: str, model: str, root: Path = CHECKPOINTS, seed: int = 0) -> int:
+def write_map(dataset: str, model: str, root: Path | None = None, seed: int = 0) -> int:
     """Fit UMAP to the pooled means of a checkpoint, write map.safetensors, and return their number.
 
     Raises:
@@ -271,11 +266,11 @@ def write_map(dataset: str, model: str, root: Path = CHECKPOINTS, seed: int = 0)
         "umap": fit_umap(pool.posteriors.mean, seed),
         "made of": _hashes(dataset, model, root),
     }
-    save_listed(root / dataset / model / "map.safetensors", tensors)
+    save_listed(folder_of(dataset, model, root) / "map.safetensors", tensors)
     return len(tensors["umap"])
 
 
-def load_map(dataset: str, model: str, root: Path = CHECKPOINTS) -> LatentMap:
+def load_map(dataset: str, model: str, root: Path | None = None) -> LatentMap:
     """Load the map of a checkpoint, inferring its means again, which takes a moment.
 
     Raises:
@@ -285,7 +280,7 @@ def load_map(dataset: str, model: str, root: Path = CHECKPOINTS) -> LatentMap:
     command = f"`python -m mvae map {dataset}/{model}` makes it"
     model_with_experts = _load_expert_model(dataset, model, root)
     samples = load_samples(dataset, model_with_experts.modalities, root)
-    path = root / dataset / model / "map.safetensors"
+    path = folder_of(dataset, model, root) / "map.safetensors"
     if not path.exists():
         raise CheckpointError(f"There is no map of {dataset}/{model}; {command}.")
     tensors = load_tensors(path)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from mvae.batch import Batch
 from mvae.distributions.disagreement import disagreement
-from mvae.distributions.gaussian import Gaussian, conflict
+from mvae.distributions.gaussian import Gaussian, Product, conflict
+from mvae.evaluation.keys import joined
 from mvae.models.base import ExpertModel, noise
 
 __all__ = ["DRAWS", "Inference", "conflict_percentile", "infer", "percentile"]
@@ -129,7 +130,7 @@ def infer(
 
     experts = model.experts(batch)
     products = model.product(experts, masks)
-    product = model.product(experts, masks[-1])
+    product = Product(products.posterior[-1], products.shares[-1], products.present[-1])
     entropies = products.posterior.entropy()  # (S, B)
     q = product.posterior
     shares = dict(zip(("prior", *batch.names), product.shares, strict=True))
@@ -193,7 +194,7 @@ def conflict_percentile(
         The percentage, ``(B,)`` for B samples; None if no quantiles are known for this evidence,
         as for fewer than two modalities, which cannot disagree.
     """
-    key = "+".join(name for name in names if name in inference.evidence)
+    key = joined(name for name in names if name in inference.evidence)
     if key not in quantiles:
         return None
     if isinstance(inference.disagreement, float):

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.checkpoint import CheckpointError, load_tensors, save_tensors
 from mvae.data.attributes import as_tags
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder
 from mvae.data.face_generator import ATTRIBUTES, attributes, draw_traits, render
+from mvae.files import CheckpointError, load_tensors, save_tensors
 from mvae.modality import Modality
 
 __all__ = ["FACE", "FACES", "FACES_SOURCE", "FACE_FACTS", "face_split", "make"]

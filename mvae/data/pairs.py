@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from mvae.batch import Batch
-from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, first_few
+from mvae.data.dataset import SEED, Dataset, DatasetError, Split, data_folder, first_few
 from mvae.errors import InputError
 from mvae.kinds.tokens import TooLongError, encode
 from mvae.modality import Modality
@@ -28,7 +28,6 @@ Files = Sequence[tuple[str | Path, ...]]
 LENGTH = 24
 #: The share of pairs in the validation split, and in the test split.
 HELD_OUT = 0.05
-SEED = 20181205
 
 
 def pairs(

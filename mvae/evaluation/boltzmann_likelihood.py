@@ -16,7 +16,16 @@ from mvae.models.boltzmann.machine import BoltzmannMachine
 from mvae.models.boltzmann.model import BoltzmannModel
 from mvae.models.boltzmann.tempering import tempered_states
 
-__all__ = ["TEMPERATURES", "LogPartition", "anneal_both_ways", "boltzmann_log_likelihood"]
+__all__ = [
+    "ANNEALED",
+    "TEMPERATURES",
+    "LogPartition",
+    "anneal_both_ways",
+    "boltzmann_log_likelihood",
+]
+
+#: Name of this estimator, as `mvae.evaluation.log_likelihood.ESTIMATOR` is of the other.
+ANNEALED = "annealed-1"
 
 #: Number of temperatures between independent units and the full Boltzmann machine, each way.
 TEMPERATURES = 4000

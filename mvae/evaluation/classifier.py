@@ -8,14 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mvae.checkpoint import CHECKPOINTS, CheckpointError, load_into
+from mvae.checkpoint import load_into
 from mvae.data import DATASETS
 from mvae.distributions.likelihood import elements
 from mvae.evaluation.accuracy import agreement
-from mvae.files import save_listed
+from mvae.files import CheckpointError, save_listed
 from mvae.images.tiling import assemble, picture_shape
 from mvae.kinds.registry import annotation_of
 from mvae.modality import Modality
+from mvae.search_path import find
 
 __all__ = ["FILE", "Classifier", "load_classifier", "train_classifier"]
 
@@ -147,7 +148,7 @@ def train_classifier(dataset: str, path: Path, seed: int = 0) -> float:
 
 
 def load_classifier(
-    dataset: str, modalities: Iterable[Modality], root: Path = CHECKPOINTS
+    dataset: str, modalities: Iterable[Modality], root: Path | None = None
 ) -> Classifier:
     """Load the classifier of a data set.
 
@@ -156,7 +157,7 @@ def load_classifier(
             annotations.
     """
     model = Classifier(*_shape_and_annotations(dataset, modalities))
-    load_into(model, root / dataset / FILE)
+    load_into(model, find(dataset, FILE, root))
     return model.eval().requires_grad_(False)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from mvae.checkpoint import CheckpointError, load_metrics, load_tensors, save_tensors
+from mvae.checkpoint import load_metrics
 from mvae.evaluation.measures.base import ScoredFigure
+from mvae.files import CheckpointError, load_tensors, save_tensors
+from mvae.search_path import checkpoint_folders
 
 __all__ = ["PAIRED", "VALUES_FILE", "merge_kept_errors", "paired_errors", "save_values"]
 
@@ -50,7 +53,7 @@ def save_values(folder: Path, test: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def paired_errors(
-    dataset: str, name: str, values: Mapping[str, Tensor], root: Path
+    dataset: str, name: str, values: Mapping[str, Tensor], root: Path | None
 ) -> dict[str, Any]:
     r"""Compute standard errors of the mean differences to every other model with saved values.
 
@@ -64,7 +67,7 @@ def paired_errors(
         dataset: name of the data set.
         name: name of the model whose values are given.
         values: values of each sample by kind and key, ``(N,)``; NaN marks samples left out.
-        root: folder of all checkpoints.
+        root: the only folder of checkpoints to look into, instead of the search path.
 
     Returns:
         Standard errors under "paired", by kind, key and other model; and under "paired_with" the
@@ -72,12 +75,11 @@ def paired_errors(
     """
     errors: dict[str, dict[str, dict[str, float]]] = {}
     weights: dict[str, str | int | float] = {}
-    for path in sorted((root / dataset).glob(f"*/{VALUES_FILE}")):
-        other = path.parent.name
-        if other == name:
+    for (_, other), folder in sorted(checkpoint_folders(escape(dataset), root).items()):
+        if other == name or not (folder / VALUES_FILE).exists():
             continue
         try:
-            metrics, theirs = load_metrics(dataset, other, root), load_tensors(path)
+            metrics, theirs = load_metrics(dataset, other, root), load_tensors(folder / VALUES_FILE)
         except CheckpointError:
             continue
         if metrics is None:

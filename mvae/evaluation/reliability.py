@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mvae.evaluation.boltzmann_likelihood import ANNEALED
 from mvae.evaluation.log_likelihood import ESTIMATOR
 
 __all__ = ["DISTRUSTED", "EARLIER", "ESTIMATED", "reason_for_doubt"]
@@ -37,7 +38,7 @@ def reason_for_doubt(
         >>> reason_for_doubt("loglik", {"n": 1000, "k_hat_over_0.7": 0}, {})
         'scored by an earlier estimator'
     """
-    if kind in ESTIMATED and protocol.get("estimator") != ESTIMATOR:
+    if kind in ESTIMATED and protocol.get("estimator") not in (ESTIMATOR, ANNEALED):
         return EARLIER
     over = figure.get("k_hat_over_0.7") or 0
     return DISTRUSTED if over > TOLERATED * figure["n"] else ""

@@ -12,21 +12,15 @@ from typing import Any
 import torch
 
 from mvae.batch import Batch
-from mvae.checkpoint import (
-    CHECKPOINTS,
-    CheckpointError,
-    load_metrics,
-    load_model,
-    sha256,
-    write_json,
-)
+from mvae.checkpoint import load_metrics, load_model
 from mvae.data import dataset_of
 from mvae.evaluation.classifier import FILE, load_classifier
 from mvae.evaluation.measures import OTHERS, EvaluationContext, Likelihoods, Measure, estimates
 from mvae.evaluation.measures.base import is_costly
 from mvae.evaluation.paired import PAIRED, merge_kept_errors, paired_errors, save_values
 from mvae.evaluation.step_cache import CACHE_FILE, Step, StepCache
-from mvae.files import writing
+from mvae.files import CheckpointError, sha256, write_json
+from mvae.search_path import find, folder_of, home_of, writing_beside
 
 __all__ = ["MEASURES", "REFERENCE", "EvaluationProgress", "evaluate"]
 
@@ -63,7 +57,7 @@ def evaluate(
     n: int | None = None,
     k: int = 1000,
     seed: int = 0,
-    root: Path = CHECKPOINTS,
+    root: Path | None = None,
     only: Collection[str] = (),
 ) -> Iterator[EvaluationProgress]:
     """Evaluate a checkpoint on the test split and write its metrics.json, yielding progress.
@@ -80,7 +74,7 @@ def evaluate(
             there are many subsets or draws are slow to decode.
         k: number of importance draws per sample.
         seed: seed of all draws; two models with the same seed see the same noise.
-        root: folder of all checkpoints.
+        root: the only folder of checkpoints to read and write, instead of the search path.
         only: names of the measures to compute, out of :data:`MEASURES`; their figures and protocol
             replace those in metrics.json, and all others are kept. Empty for all measures.
 
@@ -94,15 +88,16 @@ def evaluate(
     if unknown := {*only} - {*MEASURES}:
         raise ValueError(f"no measure is called {min(unknown)!r}; there are {', '.join(MEASURES)}")
     load_model(dataset, name, root)  # fails for a wrong name before a folder is created
-    with writing(root / dataset / name):
+    with writing_beside(dataset, name, root):
         context = load_context(dataset, name, n, k, seed, root)
         yield from measure_all(context, dataset, name, root, only)
 
 
 def measure_all(
-    context: EvaluationContext, dataset: str, name: str, root: Path, only: Collection[str]
+    context: EvaluationContext, dataset: str, name: str, root: Path | None, only: Collection[str]
 ) -> Iterator[EvaluationProgress]:
     """Run all steps of an evaluation, yielding progress, and write metrics.json."""
+    folder = folder_of(dataset, name, root)
     stored = stored_figures(context, dataset, name, root) if only else ({}, {})
     cache = open_cache(context, dataset, name, root)
     measures: list[Measure] = [m for m in (Likelihoods(), *OTHERS) if not only or m.name in only]
@@ -112,7 +107,7 @@ def measure_all(
     if (
         scored
         and name != REFERENCE
-        and (root / dataset / REFERENCE / "weights.safetensors").exists()
+        and (folder_of(dataset, REFERENCE, root) / "weights.safetensors").exists()
     ):
         model, config = load_model(dataset, REFERENCE, root)
         reference = replace(context, model=model, config=config)
@@ -133,7 +128,7 @@ def measure_all(
         test |= figures
         protocol |= measure.protocol(context)
     if reference and "loglik_above" in test:
-        version = sha256(root / dataset / REFERENCE / "weights.safetensors")
+        version = sha256(folder_of(dataset, REFERENCE, root) / "weights.safetensors")
         test["loglik_above"][REFERENCE]["weights_sha256"] = version
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     settings = f"--n {context.n} --k {context.k} --seed {context.seed}"
@@ -147,19 +142,19 @@ def measure_all(
         protocol |= {
             "date": today,
             "version": torch.__version__.split("+")[0],
-            "weights_sha256": sha256(root / dataset / name / "weights.safetensors"),
+            "weights_sha256": sha256(folder / "weights.safetensors"),
             "command": command,
         }
-    values = save_values(root / dataset / name, test)
+    values = save_values(folder, test)
     # Sorted as in a full evaluation, so that files differ only where their figures do.
-    place = {kind: i for i, m in enumerate((Likelihoods(), *OTHERS)) for kind in m.kinds}
-    test = dict(sorted(test.items(), key=lambda item: place[item[0]]))
+    order = {kind: i for i, m in enumerate((Likelihoods(), *OTHERS)) for kind in m.kinds}
+    test = dict(sorted(test.items(), key=lambda item: order[item[0]]))
     test |= merge_kept_errors(paired_errors(dataset, name, values, root), paired, test)
-    write_json(root / dataset / name / "metrics.json", {"protocol": protocol, "test": test})
+    write_json(folder / "metrics.json", {"protocol": protocol, "test": test})
 
 
 def stored_figures(
-    context: EvaluationContext, dataset: str, name: str, root: Path
+    context: EvaluationContext, dataset: str, name: str, root: Path | None
 ) -> tuple[dict[str, Any], dict[str, str | int | float]]:
     """Return the stored figures and protocol, without kinds that are no longer computed.
 
@@ -200,14 +195,14 @@ def run_steps(
 
 
 def load_context(
-    dataset: str, name: str, n: int | None, k: int, seed: int, root: Path
+    dataset: str, name: str, n: int | None, k: int, seed: int, root: Path | None
 ) -> EvaluationContext:
     """Load a model with the data and the classifier that it is evaluated on."""
     model, config = load_model(dataset, name, root)
     source = dataset_of(dataset)
     test = source.load("test", False)
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(seed))
-    has_classifier = (root / dataset / FILE).exists()
+    has_classifier = find(dataset, FILE, root).exists()
     many_subsets = 2 ** len(config.modalities) - 1 > MANY_SUBSETS
     costly = many_subsets or is_costly(config.modalities)
     default_n = min(SCORED_IF_COSTLY if costly else SCORED, len(test))
@@ -233,15 +228,14 @@ def load_context(
     )
 
 
-def open_cache(context: EvaluationContext, dataset: str, name: str, root: Path) -> StepCache:
+def open_cache(context: EvaluationContext, dataset: str, name: str, root: Path | None) -> StepCache:
     """Open the cache of results computed earlier with the same weights and protocol."""
-    folder = root / dataset / name
     settings: dict[str, str | int | float] = {
-        "weights": sha256(folder / "weights.safetensors"),
+        "weights": sha256(folder_of(dataset, name, root) / "weights.safetensors"),
         "seed": context.seed,
         "samples": len(context.test),
     }
     for measure in (Likelihoods(), *OTHERS):
         settings |= measure.protocol(context)
     settings.pop("n_loglik", None)  # more samples only add parts
-    return StepCache(folder / CACHE_FILE, settings)
+    return StepCache(home_of(dataset, name, root) / CACHE_FILE, settings)

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from mvae.checkpoint import write_atomically
+from mvae.files import write_atomically
 
 __all__ = ["CACHE_FILE", "Step", "StepCache"]
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Decoder", "Encoder", "Pathway"]
 
+__all__ = ["Decoder", "Encoder", "Pathway"]
+
 
 class Pathway(nn.Module):
     """Layers that read one modality, as many as there are widths, with SiLU between them.

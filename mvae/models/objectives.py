@@ -307,9 +307,8 @@ class Covering(SubSampled):
     What the model generates from a label alone is *read back* by the model itself, of which only
     the generating decoders are trained by this term. No Gaussian fits the true posterior given a
     label: between its modes are latents to which no training image is encoded, and this term trains
-    the decoders there. All three terms are annealed with β: at full weight while β is still small,
-    they would spoil training for good. Reading back can begin later, when the learning rate drops,
-    since it lowers the likelihood for as long as it is active.
+    the decoders there. All three terms are annealed with β, which at full weight would spoil
+    training while β is small. Reading back may begin later, as it lowers the likelihood meanwhile.
 
     Args:
         gamma: γ, the weight of covering.
@@ -361,11 +360,7 @@ class Covering(SubSampled):
 
 
 def read_back(
-    model: ExpertModel,
-    z: Tensor,
-    name: str,
-    truth: Tensor,
-    generator: torch.Generator | None = None,
+    model: ExpertModel, z: Tensor, name: str, x: Tensor, generator: torch.Generator | None = None
 ) -> Tensor:
     """Compute log p(x_j|z′) with z′ ~ q(z|x̂(z)), ``(B,)``; only the decoders of x̂ are trained.
 
@@ -373,7 +368,7 @@ def read_back(
         model: the model that both generates and reads.
         z: latents drawn from the posterior given x_j alone, ``(B, D)``.
         name: the name of modality j, an annotation.
-        truth: x_j, the value that should be read, ``(B, *event shape)``.
+        x: x_j, the value that should be read, ``(B, *event shape)``.
         generator: the source of randomness.
     """
     z = z.detach()
@@ -386,7 +381,7 @@ def read_back(
     evidence = Batch(generated, torch.ones(len(z), len(generated), dtype=torch.bool))
     with frozen_weights(model):
         z_read = model.posterior(evidence).sample(generator=generator)
-        return model.decode(z_read, name).log_prob(truth)
+        return model.decode(z_read, name).log_prob(x)
 
 
 @contextmanager

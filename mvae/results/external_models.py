@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvae.checkpoint import CHECKPOINTS
 from mvae.csv_files import read_rows
+from mvae.search_path import find
 
 __all__ = ["FILE", "REPORTED", "ExternalModel", "ReportedFigure", "load_external_models"]
 
@@ -79,7 +79,7 @@ REPORTED = {
 }
 
 
-def load_external_models(dataset: str, root: Path = CHECKPOINTS) -> list[ExternalModel]:
+def load_external_models(dataset: str, root: Path | None = None) -> list[ExternalModel]:
     """Read the models scored on a data set; empty if there are none.
 
     Raises:
@@ -89,4 +89,4 @@ def load_external_models(dataset: str, root: Path = CHECKPOINTS) -> list[Externa
         >>> {peer.k for peer in load_external_models("mnist")} <= {1000}
         True
     """
-    return read_rows(root / dataset / FILE, ExternalModel)
+    return read_rows(find(dataset, FILE, root), ExternalModel)

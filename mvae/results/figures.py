@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mvae.evaluation.keys import FigureKey, joined
 from mvae.evaluation.reliability import reason_for_doubt
 from mvae.modality import Modality
 from mvae.results.runs import Record
@@ -205,10 +206,7 @@ class Figure:
 
     Args:
         model: name of the model.
-        kind: a key of KINDS.
-        what: its key among the figures of this kind.
-        given: names of what was supplied, joined by "+"; empty for nothing.
-        asked: names of what was scored or generated; empty if the figure describes the posterior.
+        key: what is given and what is asked for; its kind is a key of KINDS.
         mean: mean over the samples.
         se: standard error of the mean.
         n: number of samples.
@@ -219,16 +217,25 @@ class Figure:
     """
 
     model: str
-    kind: str
-    what: str
-    given: str
-    asked: str
+    key: FigureKey
     mean: float
     se: float
     n: int
     unreliable: int | None
     protocol: str
     doubt: str
+
+    @property
+    def kind(self) -> str:
+        """The kind of figure."""
+        return self.key.kind
+
+    def row(self) -> dict[str, str | float | None]:
+        """Return it as a row of a table, in plain words and numbers."""
+        facts = {name: x for name, x in vars(self).items() if name not in ("model", "key")}
+        given, asked = joined(self.key.given), joined(self.key.asked)
+        names = {"kind": self.kind, "what": str(self.key), "given": given, "asked": asked}
+        return {"model": self.model, **names, **facts}
 
 
 def figures(records: Iterable[Record]) -> list[Figure]:
@@ -237,8 +244,8 @@ def figures(records: Iterable[Record]) -> list[Figure]:
     Example:
         >>> from mvae.results.runs import runs
         >>> found = figures(runs("mnist"))
-        >>> sorted({f.asked for f in found if f.kind == "accuracy"})
-        ['label']
+        >>> sorted({f.key.asked for f in found if f.kind == "accuracy"})
+        [('label',)]
     """
     rows = []
     for run in records:
@@ -259,14 +266,10 @@ def figures(records: Iterable[Record]) -> list[Figure]:
                 of_kind = {k: x for each in of_kind.values() for k, x in each.items()}
             for what, x in of_kind.items():
                 if isinstance(x, dict):
-                    given, asked = split(key, what)
                     rows.append(
                         Figure(
                             run.name,
-                            key,
-                            what,
-                            given,
-                            asked,
+                            FigureKey.parse(key, what),
                             x["mean"],
                             x["se"],
                             x["n"],
@@ -278,36 +281,17 @@ def figures(records: Iterable[Record]) -> list[Figure]:
     return rows
 
 
-def split(kind: str, what: str) -> tuple[str, str]:
-    """Split a key into what is given and what is asked for.
-
-    Example:
-        >>> split("coherence", "label->image"), split("loglik", "image|label")
-        (('label', 'image'), ('label', 'image'))
-        >>> split("loglik", "image+label"), split("entropy", "image+label")
-        (('', 'image+label'), ('image+label', ''))
-    """
-    if "->" in what:
-        given, _, asked = what.partition("->")
-        return given, asked
-    if kind.startswith(("log", "elbo")):
-        asked, _, given = what.partition("|")
-        return given, asked
-    return what, ""
-
-
-def spoken(key: str, modalities: Sequence[Modality]) -> str:
-    """Return a key in words; all tiles of a picture together are called the picture.
+def spoken(names: Sequence[str], modalities: Sequence[Modality]) -> str:
+    """Return names of modalities in words; all tiles of a picture together are the picture.
 
     Example:
         >>> from mvae.data import DATASETS
         >>> quadrants = DATASETS["quadrants"].modalities
-        >>> spoken("top left+top right+bottom left+bottom right+label", quadrants)
+        >>> spoken([m.name for m in quadrants], quadrants)
         'picture, label'
-        >>> spoken("", quadrants)
+        >>> spoken([], quadrants)
         'nothing'
     """
-    names = key.split("+") if key else []
     tiles = [m.name for m in modalities if m.is_image]
     if len(tiles) > 1 and set(tiles) <= set(names):
         names = ["picture", *(name for name in names if name not in tiles)]

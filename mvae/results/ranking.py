@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mvae.results.figures import KINDS, Figure
 from mvae.results.runs import Record
 
-__all__ = ["Difference", "Place", "difference", "ranking"]
+__all__ = ["Difference", "RankedFigure", "difference", "ranking"]
 
 #: Number of standard errors within which a difference counts as a tie.
 TIE = 2.0
@@ -38,8 +38,8 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A figure's place in a ranking.
+class RankedFigure:
+    """A figure in a ranking.
 
     Args:
         figure: what is ranked.
@@ -69,7 +69,7 @@ def difference(ours: Figure, theirs: Figure, records: Mapping[str, Record]) -> D
     return Difference(mean, (ours.se**2 + theirs.se**2) ** 0.5, False)
 
 
-def ranking(column: Iterable[Figure], records: Mapping[str, Record]) -> list[Place]:
+def ranking(column: Iterable[Figure], records: Mapping[str, Record]) -> list[RankedFigure]:
     """Rank figures of the same kind, evidence and target, the best first.
 
     Figures in doubt are not ranked and come last. If neither high nor low values of a kind are
@@ -81,16 +81,16 @@ def ranking(column: Iterable[Figure], records: Mapping[str, Record]) -> list[Pla
     """
     figures = list(column)
     sound = [f for f in figures if not f.doubt]
-    doubted = [Place(f, None, False) for f in figures if f.doubt]
+    doubted = [RankedFigure(f, None, False) for f in figures if f.doubt]
     best = KINDS[figures[0].kind].best if figures else ""
     if not best:
-        return [Place(f, None, False) for f in sound] + doubted
+        return [RankedFigure(f, None, False) for f in sound] + doubted
     sound = sorted(sound, key=lambda f: f.mean, reverse=best == "high")
-    places = [Place(f, None, True) for f in sound[:1]]
+    ranked = [RankedFigure(f, None, True) for f in sound[:1]]
     for f in sound[1:]:
         behind = difference(f, sound[0], records)
-        places.append(Place(f, behind, behind.tied))
-    return places + doubted
+        ranked.append(RankedFigure(f, behind, behind.tied))
+    return ranked + doubted
 
 
 def _paired(figure: Figure, record: Record, other: Record) -> float | None:
@@ -101,5 +101,5 @@ def _paired(figure: Figure, record: Record, other: Record) -> float | None:
     if test.get("paired_with", {}).get(other.name) != weights:
         return None
     kind = test.get("paired", {}).get(SAME.get(figure.kind, figure.kind), {})
-    se: float | None = kind.get(figure.what, {}).get(other.name)
+    se: float | None = kind.get(str(figure.key), {}).get(other.name)
     return se

@@ -8,38 +8,32 @@ import statistics
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from mvae.batch import Batch
-from mvae.checkpoint import (
-    CHECKPOINTS,
-    CheckpointError,
-    Metrics,
-    ModelConfig,
-    load_config,
-    load_metrics,
-)
+from mvae.checkpoint import Metrics, ModelConfig, load_config, load_metrics
+from mvae.evaluation.keys import FigureKey, count_of
 from mvae.evaluation.measures.base import conditioning_sets
 from mvae.evaluation.reliability import reason_for_doubt
-from mvae.files import read_if_there
+from mvae.files import CheckpointError, read_if_there
 from mvae.images.tiling import tiles
 from mvae.models.mvae import MVAE
+from mvae.search_path import checkpoint_folders, folder_of
 
 __all__ = [
-    "MAX_NAMED",
     "HeadlineFigure",
     "Record",
     "Spread",
     "TrainingVariant",
     "annotation_weight",
     "headline_figures",
+    "headline_keys",
     "load_history",
     "runs",
     "training_variants",
 ]
 
-#: Largest number of modalities that a title names; if there are more, it states their number.
-MAX_NAMED = 4
 #: Entries of a protocol that may differ between the figures of a spread: the date, the version and
 #: the weights; and the number of scored samples, as each figure has its own.
 NOT_COMPARED = {"date", "version", "weights_sha256", "command", "n_loglik"}
@@ -102,39 +96,38 @@ class TrainingVariant:
     Args:
         config: configuration of one of the runs.
         seeds: seeds of the runs.
-        figures: figures by title; if protocols differ, those that share the most common one.
+        figures: figures by key; if protocols differ, those that share the most common one.
         evaluations: decoder evaluations of a training step per sample, by modality.
     """
 
     config: ModelConfig
     seeds: tuple[int, ...]
-    figures: dict[str, Spread]
+    figures: dict[FigureKey, Spread]
     evaluations: dict[str, float]
 
 
-def runs(dataset: str, root: Path = CHECKPOINTS) -> list[Record]:
+def runs(dataset: str, root: Path | None = None) -> list[Record]:
     """List the evaluated runs of a data set by name, with or without weights.
 
     Runs with damaged files are left out, so that they do not hide the others; the damage is
     reported when such a run is opened.
     """
     found = []
-    for path in sorted((root / dataset).glob("*/metrics.json")):
-        folder = path.parent
+    for (_, name), folder in sorted(checkpoint_folders(escape(dataset), root).items()):
         with suppress(CheckpointError):
-            if (folder / "config.json").exists():
-                metrics = load_metrics(dataset, folder.name, root)
-                found.append(Record(folder.name, load_config(folder), metrics))
+            if (folder / "metrics.json").exists():
+                metrics = load_metrics(dataset, name, root)
+                found.append(Record(name, load_config(folder), metrics))
     return found
 
 
-def load_history(dataset: str, name: str, root: Path = CHECKPOINTS) -> dict[str, list[float]]:
+def load_history(dataset: str, name: str, root: Path | None = None) -> dict[str, list[float]]:
     """Return the training curves of a run by column; empty if none were saved.
 
     Raises:
         CheckpointError: if the file is damaged.
     """
-    path = root / dataset / name / "history.csv"
+    path = folder_of(dataset, name, root) / "history.csv"
     content = read_if_there(path)
     if content is None:
         return {}
@@ -161,64 +154,61 @@ def annotation_weight(config: ModelConfig) -> str:
     return ", ".join({f"{m.weight:g}": None for m in config.modalities if m.is_annotation})
 
 
-def headline_figures(
-    config: ModelConfig, metrics: Metrics | None
-) -> dict[str, HeadlineFigure | None]:
-    """Return the figures by which models are compared; None for those not measured.
+def headline_keys(config: ModelConfig) -> list[FigureKey]:
+    """List the keys of the figures by which models are compared, the joint likelihood first.
 
     Example:
         >>> from mvae.training.recipes import config_for
-        >>> list(headline_figures(config_for("mnist", "mvae"), None))
-        ['log p(image, label)', 'image→label', 'label→image coherence', 'label→image diversity']
+        >>> for key in headline_keys(config_for("mnist", "mvae")):
+        ...     print(key.kind, key)
+        loglik image+label
+        accuracy image->label
+        coherence label->image
+        diversity label->image
     """
-    names = [m.name for m in config.modalities]
-    images = [m.name for m, _, _ in tiles(config.modalities)]
-    exact = all(m.distribution.exact for m in config.modalities)
-    log_p = "log p" if exact else "score"
+    names = tuple(m.name for m in config.modalities)
+    images = tuple(m.name for m, _, _ in tiles(config.modalities))
+    annotations = [m for m in config.modalities if m.is_annotation]
+    sets = [s.given for s in conditioning_sets(Batch.empty(config.modalities))]
+    one, all_but_one = sets[1], sets[-2]
+    keys = [FigureKey("loglik", asked=sets[-1])]
+    if count_of(one):  # conditioning sets are named by how many modalities they hold
+        keys.append(FigureKey("loglik", one, ("the next",)))
+        for m in annotations if len(annotations) == 1 else []:
+            keys += [FigureKey("accuracy", given, (m.name,)) for given in (one, all_but_one)]
+    elif not annotations:
+        keys += [FigureKey("predictive", (name,), names[:1]) for name in names[1:]]
     # The tiles of a picture count as a single modality.
-    picture = images[0] if len(images) == 1 else "picture"
-    few = [picture] * bool(images) + [name for name in names if name not in images]
-    told = ", ".join(few) if len(few) <= MAX_NAMED else f"{len(few)} modalities"
-    keys = [
-        conditioning_set.key
-        for conditioning_set in conditioning_sets(Batch.empty(config.modalities))
-    ]
-    one, all_but_one = keys[1], keys[-2]
-    wanted = {f"{log_p}({told})": ("loglik", keys[-1])}
-    named = [m for m in config.modalities if m.is_annotation]
-    if one not in names:  # conditioning sets are named by how many modalities they hold
-        wanted[f"{log_p}(the next | one)"] = ("loglik", f"the next|{one}")
-        for m in named if len(named) == 1 else []:
-            wanted[f"one→{m.name}"] = ("accuracy", f"{one}->{m.name}")
-            wanted[f"all others→{m.name}"] = ("accuracy", f"{all_but_one}->{m.name}")
-    elif not named:
-        for name in names[1:]:
-            wanted[f"{log_p} of {names[0]} | {name}"] = ("predictive", f"{name}->{names[0]}")
-    for m in named if len(few) == 2 else []:
-        rest = next(name for name in few if name != m.name)
-        given = "+".join(name for name in names if name != m.name)
-        kind, said = "accuracy", ""
+    two = len(names) - len(images) + bool(images) == 2
+    for m in annotations if two else []:
+        kind = "accuracy"
         if m.is_set:  # almost all tags are absent, so accuracy says little
-            kind, said = "average_precision", " average precision"
+            kind = "average_precision"
         elif m.is_text and not images:
-            kind, said = "bleu", " BLEU"
-        wanted[f"{rest}→{m.name}{said}"] = (kind, f"{given}->{m.name}")
+            kind = "bleu"
+        keys.append(FigureKey(kind, tuple(name for name in names if name != m.name), (m.name,)))
         if images:
-            back = f"{m.name}->{'+'.join(images)}"
-            if m.is_set:
-                wanted[f"{m.name}→{picture}{said}"] = (kind, back)
-            wanted |= {
-                f"{m.name}→{picture} coherence": ("coherence", back),
-                f"{m.name}→{picture} diversity": ("diversity", back),
-            }
-    return {title: _figure(metrics, kind, what) for title, (kind, what) in wanted.items()}
+            back = (kind,) if m.is_set else ()
+            keys += [
+                FigureKey(each, (m.name,), images) for each in (*back, "coherence", "diversity")
+            ]
+    return keys
 
 
-def _figure(metrics: Metrics | None, kind: str, what: str) -> HeadlineFigure | None:
-    x = metrics.test.get(kind, {}).get(what) if metrics else None
+def headline_figures(
+    config: ModelConfig, metrics: Metrics | None
+) -> dict[FigureKey, HeadlineFigure | None]:
+    """Return the figures by which models are compared; None for those not measured."""
+    return {key: _figure(metrics, key) for key in headline_keys(config)}
+
+
+def _figure(metrics: Metrics | None, key: FigureKey) -> HeadlineFigure | None:
+    x = metrics.test.get(key.kind, {}).get(str(key)) if metrics else None
     if metrics is None or x is None:
         return None
-    return HeadlineFigure(x["mean"], x["se"], x["n"], reason_for_doubt(kind, x, metrics.protocol))
+    return HeadlineFigure(
+        x["mean"], x["se"], x["n"], reason_for_doubt(key.kind, x, metrics.protocol)
+    )
 
 
 def training_variants(found: Iterable[Record]) -> list[TrainingVariant]:
@@ -236,16 +226,16 @@ def _variant(group: list[Record]) -> TrainingVariant:
     group = sorted(group, key=lambda run: run.config.training.seed)
     tables = [(run, headline_figures(run.config, run.metrics)) for run in group]
     figures = {}
-    for title in tables[0][1]:
+    for key in headline_keys(group[0].config):
         by_protocol: dict[str, dict[int, HeadlineFigure]] = {}
         for run, table in tables:
-            x = table[title]
+            x = table[key]
             if x is not None and not x.doubt:
                 protocol = _protocol(run) | {"n of the figure": x.n}
-                key = json.dumps(protocol, sort_keys=True)
-                by_protocol.setdefault(key, {})[run.config.training.seed] = x
+                same = json.dumps(protocol, sort_keys=True)
+                by_protocol.setdefault(same, {})[run.config.training.seed] = x
         if by_protocol:
-            figures[title] = _spread(max(by_protocol.values(), key=len))
+            figures[key] = _spread(max(by_protocol.values(), key=len))
     evaluations = [run.metrics.test.get("decoder_evaluations", {}) for run in group if run.metrics]
     return TrainingVariant(
         config=group[0].config,

@@ -15,6 +15,7 @@ from mvae.data import DATASETS, dataset_of
 from mvae.evaluation.log_likelihood import log_likelihood
 from mvae.files import writing
 from mvae.models.base import MultimodalModel
+from mvae.search_path import folder_of, writable_root
 from mvae.training.recipes import config_for
 from mvae.training.trainer import Trainer, validation_score
 
@@ -67,7 +68,7 @@ def quality(config: ModelConfig, model: MultimodalModel, valid: Batch) -> tuple[
     return "joint log p", log_likelihood(model, chosen, DRAWS).value.mean().item()
 
 
-def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
+def search(dataset: str, recipe: str, root: Path | None = None) -> Iterator[Trial]:
     """Train every candidate, write the results to the data set's search.csv, and yield them.
 
     Candidates already in the file are not repeated, and one that is identical to a bundled model
@@ -78,7 +79,7 @@ def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
             writing into the folder.
         DatasetError: if there is no such data set, or its raw data are missing.
     """
-    source, path = dataset_of(dataset), root / dataset / "search.csv"
+    source, path = dataset_of(dataset), writable_root(root) / dataset / "search.csv"
     config_for(dataset, recipe).build()  # fail before data are read if it cannot be built
     with writing(path.parent):
         valid = source.load("valid", False)
@@ -95,11 +96,11 @@ def search(dataset: str, recipe: str, root: Path) -> Iterator[Trial]:
             yield from trials
 
 
-def _bundled(config: ModelConfig, root: Path) -> MultimodalModel | None:
+def _bundled(config: ModelConfig, root: Path | None) -> MultimodalModel | None:
     """Return the model of a checkpoint with the candidate's settings, if there is one."""
     descriptive = {"model", "summary", "limitations"}
     for name in available(root).get(config.dataset, []):
-        other = load_config(root / config.dataset / name)
+        other = load_config(folder_of(config.dataset, name, root))
         if other.model_dump(exclude=descriptive) == config.model_dump(exclude=descriptive):
             return load_model(config.dataset, name, root)[0]
     return None

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.checkpoint import CheckpointError, ModelConfig, Training, load_tensors, save_tensors
-from mvae.data.missing import with_missing
+from mvae.checkpoint import ModelConfig, Training
+from mvae.data.missingness import with_missing
+from mvae.files import CheckpointError, load_tensors, save_tensors
 from mvae.models.base import MultimodalModel
 from mvae.models.objectives import Objective
 from mvae.training.checks import diagnose, drop_empty, warn_of_scales

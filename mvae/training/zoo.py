@@ -9,16 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvae.batch import Batch
-from mvae.checkpoint import (
-    CheckpointError,
-    ModelConfig,
-    folder_name,
-    load_config,
-    load_metrics,
-    save_model,
-    write_atomically,
-)
-from mvae.files import writing
+from mvae.checkpoint import ModelConfig, folder_name, load_config, load_metrics, save_model
+from mvae.files import CheckpointError, write_atomically, writing
+from mvae.search_path import folder_of
 from mvae.training.recipes import config_for
 from mvae.training.trainer import RESUME, Progress, Trainer
 
@@ -96,7 +89,7 @@ ZOO: tuple[Run, ...] = (
 )
 
 
-def state_of(run: Run, root: Path) -> str:
+def state_of(run: Run, root: Path | None = None) -> str:
     """Return the state of a run: "missing", "trained" or "measured".
 
     A run whose settings differ from its recipe's counts as missing. The weights of some runs are
@@ -105,7 +98,7 @@ def state_of(run: Run, root: Path) -> str:
     Raises:
         CheckpointError: if its files are damaged.
     """
-    folder = root / run.dataset / run.name
+    folder = folder_of(run.dataset, run.name, root)
     try:
         config = load_config(folder)
     except CheckpointError:

@@ -6,23 +6,24 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from mvae import checkpoint
 from mvae.checkpoint import Metrics, ModelConfig
 from mvae.data import DATASETS
+from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.reliability import DISTRUSTED
+from mvae.files import CheckpointError
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
-from mvae.results.runs import MAX_NAMED, Record, headline_figures
+from mvae.results.runs import Record, headline_figures
 from pages.parts.loading import load, metrics_of
-from pages.parts.measured import IN_PARENTHESES, figure_cell
+from pages.parts.measured import IN_PARENTHESES, figure_cell, title_of, titled
 from pages.parts.plain import code, plain
-from pages.parts.sentences import described, listing, name_modalities, with_error
+from pages.parts.sentences import MAX_NAMED, described, listing, name_modalities, with_error
 from pages.parts.view import View
 
 __all__ = ["about", "best_figures", "introduction", "show_limitations"]
 
-#: Endings of the titles of figures that other pages show together.
-ELSEWHERE = ("coherence", "diversity")
+#: Kinds of figures that other pages show: likelihoods, and two that are shown together.
+ELSEWHERE = ("loglik", "predictive", "coherence", "diversity")
 
 #: Entries of the protocol that are shown, and the kind of figure that each belongs to.
 PROTOCOL = {
@@ -53,7 +54,7 @@ def about(view: View) -> None:
     """Show what the model is, its measured figures, and the data it was trained on."""
     try:
         _, config = load(view.data, view.model)
-    except checkpoint.CheckpointError as error:
+    except CheckpointError as error:
         st.markdown(plain(error))
         return
     st.markdown(f"**{plain(view.model)}** · {introduction(config)}")
@@ -81,8 +82,9 @@ def show_limitations(view: View, config: ModelConfig) -> None:
 
 def decoder_agreement(config: ModelConfig, metrics: Metrics | None) -> str:
     """Describe how often the modalities decoded from one draw of the prior agree."""
-    images = "+".join(m.name for m, _, _ in tiles(config.modalities))
-    figure = metrics.test.get("coherence", {}).get(f"->{images}") if metrics else None
+    images = tuple(m.name for m, _, _ in tiles(config.modalities))
+    key = FigureKey("coherence", (), images)
+    figure = metrics.test.get(key.kind, {}).get(str(key)) if metrics else None
     if figure is None:
         return ""
     named = [m.name for m in config.modalities if m.is_annotation]
@@ -101,15 +103,17 @@ def best_figures(name: str, records: Sequence[Record]) -> str:
     """
     tables = {run.name: headline_figures(run.config, run.metrics) for run in records}
     found = []
-    for title, x in tables.get(name, {}).items():
-        if x is None or title.startswith(("log p", "score")) or title.endswith(ELSEWHERE):
+    modalities = next((run.config.modalities for run in records if run.name == name), ())
+    for key, x in tables.get(name, {}).items():
+        if x is None or key.kind in ELSEWHERE:
             continue
-        others = {n: y for n, table in tables.items() if (y := table.get(title)) and not y.doubt}
+        others = {n: y for n, table in tables.items() if (y := table.get(key)) and not y.doubt}
         if x.doubt or not others:
             continue
         best = max(others, key=lambda n: others[n].mean)
         theirs = with_error(others[best].mean, others[best].se)
         rank = "" if best == name else f" ({plain(best)}: {theirs})"
+        title = title_of(key, modalities)
         found.append(f"{plain(title)} {with_error(x.mean, x.se)}{rank or ', the best here'}")
     return f"Measured on the test split: {'; '.join(found)}." if found else ""
 
@@ -136,7 +140,7 @@ def show_figures(view: View, config: ModelConfig) -> None:
     """Show the figures of metrics.json, if they were measured on these weights."""
     try:
         metrics = metrics_of(view.data, view.model)
-    except checkpoint.CheckpointError as error:
+    except CheckpointError as error:
         st.markdown(plain(error))
         return
     if metrics is None:
@@ -145,7 +149,7 @@ def show_figures(view: View, config: ModelConfig) -> None:
             f"{code(f'python -m mvae evaluate {view.data}/{view.model}')}."
         )
         return
-    found = headline_figures(config, metrics)
+    found = titled(config, metrics)
     st.dataframe(
         [
             {"measured": title, "test split": figure_cell(x)}

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from mvae import checkpoint
-from mvae.checkpoint import CheckpointError, sha256
+from mvae.files import CheckpointError, sha256
 from mvae.images.tiling import assemble, picture_shape
 from pages.parts.loading import SAMPLES, files_of, load, samples_of, version_of
 from pages.parts.versions import cached_by, one_version, stamps
@@ -58,7 +58,7 @@ def _serve(request: Request) -> Response:
     """Serve an asset; its address changes with its content, so browsers may cache it forever."""
     dataset, model = request.path_params["dataset"], request.path_params["model"]
     what = request.path_params["what"]
-    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    there = checkpoint.available()
     if what not in CONTENTS or model not in there.get(dataset, ()):
         return PlainTextResponse("There is no such asset.", 404)
     content, path = CONTENTS[what]

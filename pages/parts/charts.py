@@ -12,8 +12,8 @@ import torch
 
 from mvae.results.figures import Figure
 from mvae.training.weak_supervision import METHODS, Point
-from pages.parts.figures import DASHES, LINES
 from pages.parts.plain import chart_text
+from pages.parts.plots import DASHES, LINES
 
 __all__ = ["intervals", "rank_histograms", "supervision"]
 

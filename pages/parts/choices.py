@@ -25,10 +25,10 @@ def choose_kind(view: View, name: str, titles: Mapping[str, str], kinds: Collect
     """
     there = [kind for kind in titles if kind in kinds]
     wanted = getattr(view, name)
-    kind: str = st.pills(
+    kind = st.pills(
         "Figure",
         there,
-        format_func=titles.get,
+        format_func=titles.__getitem__,
         key=name,
         required=True,
         on_change=follow(
@@ -36,14 +36,15 @@ def choose_kind(view: View, name: str, titles: Mapping[str, str], kinds: Collect
         ),
         label_visibility="collapsed",
     )
+    assert kind is not None  # as one is required
     return kind
 
 
-def offer_csv(rows: Sequence[Any], file_name: str) -> None:
-    """Offer dataclasses of one type as a CSV file, which is written only when downloaded."""
+def offer_csv(rows: Sequence[Mapping[str, Any]], file_name: str) -> None:
+    """Offer the rows of a table as a CSV file, which is written only when downloaded."""
     st.download_button(
         "Table (CSV)",
-        lambda: pd.DataFrame([vars(row) for row in rows]).to_csv(index=False).encode(),
+        lambda: pd.DataFrame(rows).to_csv(index=False).encode(),
         file_name=file_name,
         mime="text/csv",
         on_click="ignore",

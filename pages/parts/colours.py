@@ -30,7 +30,7 @@ def colours_of(modalities: Iterable[Modality]) -> dict[str, str]:
         >>> colours_of([digit])
         {'digit': '#d55e00'}
     """
-    names = {True: [], False: []}
+    names: dict[bool, list[str]] = {True: [], False: []}
     order = []
     for m in modalities:
         names[m.is_annotation].append(m.name)

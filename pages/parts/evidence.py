@@ -93,12 +93,24 @@ def arranged(modalities: Sequence[Modality]) -> list[list[Modality]]:
 
 
 def evidence_column(
-    view: View, modalities: tuple[Modality, ...], samples: Batch, colours: dict[str, str]
+    view: View,
+    modalities: tuple[Modality, ...],
+    samples: Batch,
+    sample: Batch,
+    colours: dict[str, str],
 ) -> None:
-    """Show the source of the data, and the cards in the order of the model."""
+    """Show the source of the data, and the cards in the order of the model.
+
+    Args:
+        view: what is looked at.
+        modalities: of the model.
+        samples: the test examples.
+        sample: what :func:`gather` made of the view and these.
+        colours: by modality.
+    """
     st.markdown("#### Evidence")
     choose_source(view, modalities, len(samples))
-    sample, own = gather(view, modalities, samples), own_entries(view, modalities, samples)
+    own = own_entries(view, modalities, samples)
     there = dict(zip(sample.names, sample.present[0].tolist(), strict=True))
     _style(modalities, colours)
 

@@ -15,7 +15,7 @@ from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.exact_posterior import ExactInference, ExactPosterior, has_exact_posterior
 from mvae.evaluation.product_check import ProductComparison, compare_products
-from pages.parts.loading import load, version_of
+from pages.parts.loading import load, load_experts, version_of
 from pages.parts.sentences import listing
 from pages.parts.stage.planes import ASPECT, plane_of
 from pages.parts.versions import cached_by
@@ -29,10 +29,10 @@ SHARP = 0.3
 
 
 @cached_by(version_of, max_entries=2)
-def _exact_inference(data: str, name: str) -> ExactInference | None:
+def _exact_inference(dataset: str, model: str) -> ExactInference | None:
     """Decode a model's coarse grid once; each takes about 25 MB, so only a few are cached."""
-    model, _ = load(data, name)
-    return ExactInference(model) if has_exact_posterior(model) else None
+    experts, _ = load_experts(dataset, model)
+    return ExactInference(experts) if has_exact_posterior(experts) else None
 
 
 def _remember(what: str, key: object, work: Callable[[], Any]) -> Any:

@@ -57,8 +57,9 @@ def show_external_models(dataset: str, records: Mapping[str, Record]) -> None:
     st.dataframe(pd.DataFrame(rows), column_config=columns, hide_index=True, placeholder="—")
     if others:
         st.caption(
-            f"Reported by [{others[0].by}]({others[0].link}). Not stated there: "
-            f"{others[0].unknown}. The binarisation of the pixels alone changes log p by many nats."
+            f"Reported by [{others[0].source}]({others[0].link}). Not stated there: "
+            f"{others[0].not_stated}. The binarisation of the pixels alone changes log p by "
+            "many nats."
         )
 
 

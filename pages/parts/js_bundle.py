@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TypedDict
 
 __all__ = ["files_of"]
 
@@ -26,7 +27,15 @@ def script(module: Path, seen: set[Path] | None = None) -> str:
     return before + own
 
 
-def files_of(init: str, name: str) -> dict[str, str]:
+class Files(TypedDict):
+    """What a component is made of."""
+
+    html: str
+    css: str
+    js: str
+
+
+def files_of(init: str, name: str) -> Files:
     """Return the html, css and js of the component in the folder of an ``__init__.py``.
 
     Example:
@@ -35,5 +44,5 @@ def files_of(init: str, name: str) -> dict[str, str]:
         ['css', 'html', 'js']
     """
     folder = Path(init).parent
-    plain = {kind: (folder / f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css")}
-    return {**plain, "js": script((folder / f"{name}.js").resolve())}
+    html, css = ((folder / f"{name}.{kind}").read_text("utf-8") for kind in ("html", "css"))
+    return {"html": html, "css": css, "js": script((folder / f"{name}.js").resolve())}

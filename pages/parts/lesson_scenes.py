@@ -9,6 +9,8 @@ import torch
 from mvae import checkpoint
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
+from mvae.files import CheckpointError
+from mvae.search_path import folder_of
 from pages.parts.lesson import DraggableExpert, DraggableExperts, Scene
 from pages.parts.loading import load, of_models
 from pages.parts.versions import cached_by
@@ -26,17 +28,17 @@ __all__ = [
 @cached_by(lambda scene: of_models("*"), max_entries=8)
 def checkpoints_for(scene: Scene) -> list[tuple[str, str]]:
     """Return (data set, model) for each objective, from the first data set that fits a scene."""
-    for data, names in checkpoint.available(checkpoint.CHECKPOINTS).items():
-        fitting = {}
+    for data, names in checkpoint.available().items():
+        fitting: dict[str, tuple[str, str]] = {}
         for name in names:
             try:
-                config = checkpoint.load_config(checkpoint.CHECKPOINTS / data / name)
+                config = checkpoint.load_config(folder_of(data, name))
                 tiles = any(m.tile is not None for m in config.modalities)
                 if tiles == scene.tiles and (config.latents == 2) == scene.flat:
                     if config.objective.name in scene.objectives:
                         load(data, name)  # raises if the weights are missing or damaged
                     fitting.setdefault(config.objective.name, (data, name))
-            except checkpoint.CheckpointError:
+            except CheckpointError:
                 continue
         if all(objective in fitting for objective in scene.objectives):
             return [fitting[objective] for objective in scene.objectives]

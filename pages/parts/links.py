@@ -11,6 +11,7 @@ import streamlit as st
 from mvae import checkpoint
 from mvae.analysis.theory import DIVERGENCES, NOISE, PAIRS
 from mvae.errors import InputError
+from mvae.files import CheckpointError
 from mvae.images.preprocessing import unpack_bits
 from mvae.images.tiling import picture_shape, pictures
 from mvae.modality import Modality
@@ -76,7 +77,7 @@ def open_view() -> tuple[View, list[str]]:
 
 def checkpoint_missing(view: View) -> bool:
     """Whether a checkpoint of the view no longer exists."""
-    there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
+    there = checkpoint.available().get(view.data, [])
     return not {view.model, *(view.models or ())} <= set(there)
 
 
@@ -103,7 +104,7 @@ def url_of(view: View) -> dict[str, str]:
 def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
     """Read a view from query parameters; invalid values are replaced, with a sentence for each."""
     problems: list[str] = []
-    there = checkpoint.available(checkpoint.CHECKPOINTS)
+    there = checkpoint.available()
     if not there:
         return View("", ""), ["There are no checkpoints; the README explains how to train one."]
     data = _choice(params, "data", list(there), "data set", problems)
@@ -112,7 +113,7 @@ def parse(params: Mapping[str, str]) -> tuple[View, list[str]]:
     try:
         modalities = load(data, model)[1].modalities
         count = len(samples_of(data, model))
-    except checkpoint.CheckpointError:
+    except CheckpointError:
         return view, problems  # the page shows what is wrong with the checkpoint
     latents = load(data, model)[1].latents
 

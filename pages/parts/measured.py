@@ -1,17 +1,64 @@
-"""Measured figures as the text of a table cell, with their error and n."""
+"""Measured figures as text: their titles, and table cells with their error and n."""
 
 from __future__ import annotations
 
-from mvae.evaluation.reliability import DISTRUSTED, EARLIER
-from mvae.results.runs import HeadlineFigure, Spread
-from pages.parts.sentences import with_error
+from collections.abc import Sequence
 
-__all__ = ["IN_PARENTHESES", "figure_cell", "spread_cell"]
+from mvae.checkpoint import Metrics, ModelConfig
+from mvae.evaluation.keys import FigureKey, count_of
+from mvae.evaluation.reliability import DISTRUSTED, EARLIER
+from mvae.images.tiling import tiles
+from mvae.modality import Modality
+from mvae.results.figures import KINDS, kind_of
+from mvae.results.runs import HeadlineFigure, Spread, headline_figures
+from pages.parts.sentences import MAX_NAMED, with_error
+
+__all__ = ["IN_PARENTHESES", "figure_cell", "spread_cell", "title_of", "titled"]
 
 #: The text of a cell without a figure.
 NOTHING = "—"
 #: The note below a table that has figures in parentheses.
 IN_PARENTHESES = f"A figure in parentheses is not reliable: {DISTRUSTED}."
+
+
+def title_of(key: FigureKey, modalities: Sequence[Modality]) -> str:
+    """Return a title that names what a figure is given and asked for.
+
+    Example:
+        >>> from mvae.data import DATASETS
+        >>> mnist, views = DATASETS["mnist"].modalities, DATASETS["views"].modalities
+        >>> title_of(FigureKey("coherence", ("label",), ("image",)), mnist)
+        'label→image coherence'
+        >>> title_of(FigureKey("loglik", (), ("image", "label")), mnist)
+        'log p(image, label)'
+        >>> title_of(FigureKey("loglik", ("1 of 7",), ("the next",)), views)
+        'log p(the next | one)'
+    """
+    given, asked = (_several(names, modalities) for names in (key.given, key.asked))
+    log_p = kind_of("loglik", modalities).title
+    if key.kind == "loglik":
+        return f"{log_p}({asked} | {given})" if given else f"{log_p}({asked})"
+    if key.kind == "predictive":
+        return f"{log_p} of {asked} | {given}"
+    return f"{given}→{asked}" + ("" if key.kind == "accuracy" else f" {KINDS[key.kind].title}")
+
+
+def _several(names: tuple[str, ...], modalities: Sequence[Modality]) -> str:
+    """Return names of modalities, or their number if many; the tiles of a picture are one."""
+    count = count_of(names)
+    if count and count[0] < len(modalities):
+        return {1: "one", len(modalities) - 1: "all others"}.get(count[0], names[0])
+    names = tuple(m.name for m in modalities) if count else names
+    images = [m.name for m, _, _ in tiles(modalities)]
+    if len(images) > 1 and {*images} <= {*names}:
+        names = ("picture", *(name for name in names if name not in images))
+    return ", ".join(names) if len(names) <= MAX_NAMED else f"{len(names)} modalities"
+
+
+def titled(config: ModelConfig, metrics: Metrics | None) -> dict[str, HeadlineFigure | None]:
+    """Return the figures by which models are compared, by their titles."""
+    found = headline_figures(config, metrics)
+    return {title_of(key, config.modalities): x for key, x in found.items()}
 
 
 def figure_cell(x: HeadlineFigure | None) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -12,7 +14,7 @@ import streamlit as st
 from mvae.evaluation.reliability import DISTRUSTED, EARLIER
 from mvae.evaluation.report import REFERENCE
 from mvae.results.figures import KINDS, Figure
-from mvae.results.ranking import TIE, Place, difference, ranking
+from mvae.results.ranking import TIE, RankedFigure, difference, ranking
 from mvae.results.runs import Record, annotation_weight
 from pages.parts.plain import code, plain
 from pages.parts.sentences import listing
@@ -21,7 +23,7 @@ from pages.parts.view import View
 __all__ = ["Columns", "remarks", "show_ranked"]
 
 #: The ranked figures of each column, by its name, the best first.
-Columns = Mapping[str, list[Place]]
+Columns = Mapping[str, list[RankedFigure]]
 #: Colour of figures that are not ranked, legible on either theme.
 GREY = "color: #8b919c"
 BEST, UNPAIRED = "best", "unpaired"
@@ -39,7 +41,7 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
     """
     models = dict.fromkeys(rank.figure.model for ranks in columns.values() for rank in ranks)
     rows = {name: _budget(view, name, records[name]) for name in models}
-    config: dict[str, object] = {
+    config: dict[str, Any] = {
         "model": st.column_config.LinkColumn("model", display_text=r"models=([^,&]*)", pinned=True),
         "λ": st.column_config.TextColumn("λ", help="weight of labels, tags and texts in training"),
         NOTE: st.column_config.TextColumn(NOTE, width=210),
@@ -76,13 +78,18 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
         table = table.drop(columns="seed")
     if NOTE in table and not all(table[NOTE]):  # if it concerns only some rows, show it last
         table = table[[*table.columns.drop(NOTE), NOTE]]
-    counts = [name for name in table.columns if name.startswith("k̂ ")]
+    counts: list[Hashable] = [name for name in table.columns if name.startswith("k̂ ")]
     style = table.style.format("{:.0f}", subset=counts, na_rep="—")
     for (model, name), text in cells.items():
-        style = style.format(lambda _, text=text: text, subset=(model, name))
+        style = style.format(partial(_instead, text), subset=(model, name))
     for model, name in greyed:
         style = style.map(lambda _: GREY, subset=(model, name))
     st.dataframe(style, column_config=config, hide_index=True, placeholder="—")
+
+
+def _instead(text: str, _: object) -> str:
+    """Write a text whatever the value is."""
+    return text
 
 
 #: How differences are computed.
@@ -93,15 +100,17 @@ HOW = (
 )
 
 
-def difference_cell(rank: Place, digits: int) -> str:
+def difference_cell(rank: RankedFigure, digits: int) -> str:
     """Write the difference of a figure to the best one; empty if it is not ranked.
 
     Example:
         >>> from mvae.results.ranking import Difference
-        >>> figure = Figure("mvae", "loglik", "a", "", "a", -71.0, 0.2, 1000, 0, "", "")
-        >>> difference_cell(Place(figure, Difference(-0.913, 0.0571, True), False), 2)
+        >>> from mvae.evaluation.keys import FigureKey
+        >>> key = FigureKey("loglik", asked=("a",))
+        >>> figure = Figure("mvae", key, -71.0, 0.2, 1000, 0, "", "")
+        >>> difference_cell(RankedFigure(figure, Difference(-0.913, 0.0571, True), False), 2)
         '−0.91 ± 0.06'
-        >>> difference_cell(Place(figure, Difference(-0.2, 0.31, False), True), 2)
+        >>> difference_cell(RankedFigure(figure, Difference(-0.2, 0.31, False), True), 2)
         '−0.20 ± 0.31, tied, unpaired'
     """
     if rank.behind is None:
@@ -144,7 +153,7 @@ def remarks(view: View, columns: Columns, records: Mapping[str, Record]) -> Iter
         yield from _budgets(first, ranked, records)
 
 
-def _budgets(name: str, ranks: list[Place], records: Mapping[str, Record]) -> Iterator[str]:
+def _budgets(name: str, ranks: list[RankedFigure], records: Mapping[str, Record]) -> Iterator[str]:
     """Yield sentences on the best model at the most common number of epochs, if epochs differ."""
     epochs = {p.figure.model: records[p.figure.model].config.training.epochs for p in ranks}
     sound = [p.figure for p in ranks if not p.figure.doubt]
@@ -180,7 +189,7 @@ def _names(models: Iterable[str]) -> str:
     return listing([plain(name) for name in models])
 
 
-def _crossed(ranks: list[Place], records: Mapping[str, Record]) -> list[str]:
+def _crossed(ranks: list[RankedFigure], records: Mapping[str, Record]) -> list[str]:
     """Return the models whose lower estimate of log Z exceeds the upper one beyond its error."""
     models = dict.fromkeys(p.figure.model for p in ranks if p.figure.kind.startswith("log"))
     return [
@@ -194,12 +203,12 @@ def _crossed(ranks: list[Place], records: Mapping[str, Record]) -> list[str]:
 def _by_chance(columns: Columns, records: Mapping[str, Record]) -> dict[str, float]:
     """Return the expected score of a random ranking, by column."""
     return {
-        name: metrics.test["average_precision_chance"][rank.figure.what]["mean"]
+        name: metrics.test["average_precision_chance"][str(rank.figure.key)]["mean"]
         for name, ranks in columns.items()
         for rank in ranks
         if rank.figure.kind == "average_precision"
         and (metrics := records[rank.figure.model].metrics)
-        and rank.figure.what in metrics.test.get("average_precision_chance", {})
+        and str(rank.figure.key) in metrics.test.get("average_precision_chance", {})
     }
 
 
@@ -233,6 +242,6 @@ def _cell(figure: Figure, digits: int) -> str:
     return text.replace("-", "−")
 
 
-def _protocols(ranks: list[Place]) -> str:
+def _protocols(ranks: list[RankedFigure]) -> str:
     """Return the distinct protocols of a column."""
     return "  \n".join(dict.fromkeys(plain(rank.figure.protocol) for rank in ranks))

@@ -10,12 +10,14 @@ import torch
 
 from mvae.analysis.inference import Inference, conflict_percentile
 from mvae.distributions.disagreement import UNUSUAL_PERCENTILE
+from mvae.evaluation.keys import joined
 from mvae.modality import Modality
 from pages.parts.kinds.base import probabilities, some_of
 from pages.parts.kinds.registry import VIEWS
 from pages.parts.plain import plain
 
 __all__ = [
+    "MAX_NAMED",
     "NATS",
     "about_conflict",
     "agreement",
@@ -30,7 +32,9 @@ __all__ = [
 ]
 
 #: Largest number of modalities that a headline names; if there are more, it gives their number.
-NAMED = 7
+MAX_IN_HEADLINE = 7
+#: Largest number of things that are named; if there are more, their number is given.
+MAX_NAMED = 4
 #: The meaning of the two figures in nats on the Experts page.
 NATS = (
     "Two figures here are in nats. **Sharper than the prior** is the *entropy reduction* "
@@ -66,7 +70,7 @@ def name_modalities(names: Sequence[str]) -> str:
     """
     if not names:
         return "nothing"
-    few = len(names) <= NAMED
+    few = len(names) <= MAX_IN_HEADLINE
     return listing([f"**{plain(n)}**" for n in names]) if few else f"**{len(names)} modalities**"
 
 
@@ -123,14 +127,14 @@ def headline(inference: Inference) -> str:
     """Describe what is inferred, how sharp the posterior is, and what the last modality added."""
     if not inference.evidence:
         return "Given nothing, the posterior is the prior: the model may generate anything."
-    total = inference.sharpness[-1]
+    total = float(inference.sharpness[-1])
     reads = inferred(inference)
     sentence = f"Given {name_modalities(inference.evidence)}" + (
         f", the model predicts {reads}. The" if reads else ", the"
     )
     sentence += f" posterior is **{nats(total)} nats** sharper than the prior"
     if len(inference.evidence) > 1:
-        brought = total - inference.sharpness[-2]
+        brought = total - float(inference.sharpness[-2])
         last = plain(inference.evidence[-1])
         sentence += f"; **{last}**, supplied last, contributed **{nats(brought)}** of them"
     return sentence + "."
@@ -158,7 +162,7 @@ def agreement(inference: Inference, test: Mapping[str, Any]) -> str:
             "sharp but wrong."
         )
     usual = f"{these} are no more in conflict than usual."
-    detects = test.get("detects", {}).get("+".join(n for n in names if n in inference.evidence), {})
+    detects = test.get("detects", {}).get(joined(n for n in names if n in inference.evidence), {})
     noticed = [f"a wrong {plain(name)} in {100 * x['mean']:.0f} %" for name, x in detects.items()]
     if not noticed:
         return usual

@@ -57,7 +57,7 @@ def choose_source(view: View, modalities: tuple[Modality, ...], count: int) -> N
         st.segmented_control(
             "Picture from",
             there,
-            format_func=SOURCES.get,
+            format_func=SOURCES.__getitem__,
             key="source",
             required=True,
             label_visibility="collapsed",

@@ -9,7 +9,7 @@ from itertools import pairwise
 from mvae.checkpoint import ModelConfig
 from mvae.models.mvae import MVAE
 from mvae.results.runs import HeadlineFigure, Record, annotation_weight, headline_figures
-from pages.parts.measured import figure_cell
+from pages.parts.measured import figure_cell, title_of
 from pages.parts.plain import plain
 from pages.parts.sentences import listing
 
@@ -68,8 +68,9 @@ def figures_of(run: Record) -> dict[str, HeadlineFigure | None]:
     bounds = run.metrics.test.get("elbo", {}) if run.metrics else {}
     x = bounds.get(label.name)
     elbo = None if x is None else HeadlineFigure(x["mean"], x["se"], x["n"], "")
-    across = list(headline_figures(run.config, run.metrics).items())[1:]
-    return {f"ELBO of the {label.name}": elbo, **dict(across)}
+    _, *across = headline_figures(run.config, run.metrics).items()
+    titles = {title_of(key, run.config.modalities): x for key, x in across}
+    return {f"ELBO of the {label.name}": elbo, **titles}
 
 
 def table(found: Sequence[Record], shown: Sequence[str]) -> list[dict[str, object]]:

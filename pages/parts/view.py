@@ -9,12 +9,15 @@ from typing import Any
 import streamlit as st
 
 from mvae import checkpoint
+from mvae.analysis.theory import Divergence
 from mvae.checkpoint import load_config
 from mvae.errors import InputError
+from mvae.files import CheckpointError
 from mvae.images.tiling import picture_shape
 from mvae.kinds.registry import KINDS
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
+from mvae.search_path import folder_of
 from pages.parts.loading import CONFIG, files_of, load
 from pages.parts.manual_values import Entry, tensor_of
 from pages.parts.versions import cached_by, stamps
@@ -108,7 +111,7 @@ class View:
     shade: str = ""
     picture: str = ""
     pair: str = "linear"
-    best: str = "reverse"
+    best: Divergence = "reverse"
     noise: int = 10
     method: str = "sub-sampled"
     count: int = 2
@@ -142,7 +145,7 @@ def compared(view: View) -> tuple[str, ...]:
     """Return the names of the compared models, in order."""
     if view.models is not None:
         return view.models
-    there = checkpoint.available(checkpoint.CHECKPOINTS).get(view.data, [])
+    there = checkpoint.available().get(view.data, [])
     return tuple(dict.fromkeys((view.model, *distinct_kinds_first(view.data, tuple(there)))))[
         :USUAL_MODELS
     ]
@@ -157,11 +160,11 @@ def distinct_kinds_first(data: str, names: tuple[str, ...]) -> list[str]:
     """Sort models: one of each class first; among these and the rest, those with a posterior."""
 
     def kind(name: str) -> type[MultimodalModel]:
-        return load_config(checkpoint.CHECKPOINTS / data / name).objective.network
+        return load_config(folder_of(data, name)).objective.network
 
     try:
         kinds = {name: kind(name) for name in names}
-    except checkpoint.CheckpointError:
+    except CheckpointError:
         return list(names)  # one is damaged; the page shows why
     first = {network: name for name, network in reversed(kinds.items())}
     return sorted(
@@ -203,7 +206,7 @@ def repair(view: View) -> View:
         view = replace(view, pinned="")
     try:
         _, config = load(view.data, view.model)
-    except checkpoint.CheckpointError:
+    except CheckpointError:
         return view
     named = {m.name: m for m in config.modalities}
     names = list(named)

@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from mvae.analysis.comparison import DRAWS, PICTURE_DRAWS, differences, predict
+from mvae.analysis.comparison import PICTURE_DRAWS, differences, predict
+from mvae.analysis.inference import DRAWS
 from mvae.batch import Batch
 from mvae.modality import Modality
 from mvae.models.base import noise

@@ -20,12 +20,9 @@ from mvae.analysis.embedding import (
     write_map,
 )
 from mvae.batch import Batch
-from mvae.checkpoint import (
-    CheckpointError,
-    load_model,
-    load_samples,
-)
+from mvae.checkpoint import load_model, load_samples
 from mvae.cli import app
+from mvae.files import CheckpointError
 from tests.bundled import WITH_EXPERTS
 from tests.checkpoint_edits import edit_tensors
 

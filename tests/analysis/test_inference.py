@@ -233,3 +233,16 @@ def test_what_is_generated_is_decoded_once_and_only_when_asked(toy_model, toy_ba
     assert torch.equal(inference.expected["image"], inference.samples["image"].mean(0))
     assert not inference.samples["image"].requires_grad
     assert decoded == [8]
+
+
+def test_the_product_of_all_evidence_is_computed_once(toy_model, toy_batch, monkeypatch):
+    model, made = toy_model(), []
+    usual = type(model).product
+
+    def counting(self, experts, present):
+        made.append(tuple(present.shape))
+        return usual(self, experts, present)
+
+    monkeypatch.setattr(type(model), "product", counting)
+    infer(model, toy_batch(n=1), ["label", "point"])
+    assert made == [(3, 1, 4)]  # nothing, the label, and both

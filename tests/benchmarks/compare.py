@@ -22,8 +22,9 @@ from streamlit.testing.v1 import AppTest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from mvae import checkpoint
-from mvae.analysis.comparison import DRAWS, predict
+from mvae import search_path
+from mvae.analysis.comparison import predict
+from mvae.analysis.inference import DRAWS
 from mvae.batch import Batch
 from mvae.checkpoint import available, load_model, load_samples, save_model
 from mvae.evaluation.classifier import load_classifier
@@ -52,7 +53,7 @@ def report(name: str, times: list[float]) -> None:
 def six_models(root: Path) -> list[str]:
     """Link the bundled checkpoints into a folder, fill up to six, and give their names."""
     (root / DATASET).mkdir()
-    for path in (checkpoint.CHECKPOINTS / DATASET).iterdir():
+    for path in (search_path.CHECKPOINTS / DATASET).iterdir():
         (root / DATASET / path.name).symlink_to(path)
     names = available(root)[DATASET]
     for name in [name for name in RECIPES if name not in names]:
@@ -86,7 +87,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         names = six_models(Path(folder))
-        checkpoint.CHECKPOINTS = Path(folder)
+        search_path.CHECKPOINTS = Path(folder)
         models = [load_model(DATASET, name, Path(folder))[0] for name in names]
         samples = load_samples(DATASET, models[0].modalities)
         classifier = load_classifier(DATASET, models[0].modalities)

@@ -23,22 +23,17 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from mvae.batch import Batch
-from mvae.checkpoint import (
-    CHECKPOINTS,
-    ModelConfig,
-    load_model,
-    load_tensors,
-    save_model,
-    save_tensors,
-)
+from mvae.checkpoint import ModelConfig, load_model, save_model
 from mvae.csv_files import write_rows
 from mvae.data.dataset import Split, idx_split
 from mvae.data.mnist import MNIST
 from mvae.evaluation.log_likelihood import ESTIMATOR, log_likelihood
+from mvae.files import load_tensors, save_tensors
 from mvae.models.base import MultimodalModel
 from mvae.models.jmvae import JMVAE
 from mvae.models.mvae import MVAE
 from mvae.results.external_models import FILE, ExternalModel
+from mvae.search_path import CHECKPOINTS
 from mvae.training.recipes import config_for
 from mvae.training.trainer import learning_rate_factor
 from mvae.training.zoo import train as train_ours

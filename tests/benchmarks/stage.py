@@ -30,7 +30,8 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from mvae.checkpoint import CHECKPOINTS, load_model  # noqa: E402
+from mvae.checkpoint import load_model  # noqa: E402
+from mvae.search_path import CHECKPOINTS  # noqa: E402
 from tests import toys  # noqa: E402
 from tests.browser.conftest import QUIET  # noqa: E402
 

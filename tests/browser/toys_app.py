@@ -5,10 +5,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from mvae import checkpoint
+from mvae import search_path
 
 # Before anything else asks for it.
-checkpoint.CHECKPOINTS = Path(os.environ["TOYS"])
+search_path.CHECKPOINTS = Path(os.environ["TOYS"])
 
 from app import lifespan, on_script_error  # noqa: E402
 from pages.parts.assets import routes  # noqa: E402

@@ -14,7 +14,7 @@ import torch
 from dicebear import Avatar
 from scipy.stats import chisquare
 
-from mvae import checkpoint
+from mvae import files
 from mvae.data import DatasetError
 from mvae.data import faces as faces_module
 from mvae.data.face_generator import (
@@ -258,8 +258,8 @@ def test_a_damaged_shard_is_named_and_made_again(own_faces, few_faces, damage):
     path = own_faces / "shard-21.safetensors"
     content = path.read_bytes()
     if damage == "faces of another size":
-        tensors = checkpoint.load_tensors(path)
-        checkpoint.save_tensors(path, tensors | {"image": tensors["image"][:, :, :16]})
+        tensors = files.load_tensors(path)
+        files.save_tensors(path, tensors | {"image": tensors["image"][:, :, :16]})
     else:
         path.write_bytes({"cut": content[:-9], "empty": b"", "other": b"\x00" * 99}[damage])
     assert len(FACES.load("train", False)) == 100  # the rest is as good as before

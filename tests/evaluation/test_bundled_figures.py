@@ -25,10 +25,10 @@ def impossible(dataset, root=CHECKPOINTS):
         likelihoods = {m.name: m.likelihood for m in record.config.modalities}
         for f in figures([record]):
             # Where it is counted how many modalities are asked for, it may be any of them.
-            asked = [likelihoods.get(name) for name in f.asked.split("+")]
+            asked = [likelihoods.get(name) for name in f.key.asked]
             asked = list(likelihoods.values()) if None in asked else asked
             if f.kind in LOGARITHMS and f.mean > 0 and DISCRETE.issuperset(asked):
-                found.append((f.model, f.kind, f.what, f.mean))
+                found.append((f.model, f.kind, str(f.key), f.mean))
     return found
 
 
@@ -37,7 +37,7 @@ def uneven(dataset, root=CHECKPOINTS):
     counts = {}
     for f in figures(runs(dataset, root)):
         if f.kind == "loglik" and f.doubt != EARLIER:
-            counts.setdefault(f.what, set()).add(f.n)
+            counts.setdefault(str(f.key), set()).add(f.n)
     return [what for what, n in counts.items() if len(n) > 1]
 
 

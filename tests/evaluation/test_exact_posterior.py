@@ -336,7 +336,7 @@ def test_what_cannot_be_done_is_said(mnist, quadrants, toy_model, toys):
         assert not has_exact_posterior(model)
         with pytest.raises(ValueError, match=r"needs a model with two latents, and Bernoulli"):
             ExactInference(model)
-    with pytest.raises(ValueError, match="of one sample, not of 2"):
+    with pytest.raises(ValueError, match="exactly one sample, not 2"):
         mnist.exact(mnist.samples[slice(0, 2)], ["image"])
     with pytest.raises(ValueError, match="no modality is called 'smell'"):
         mnist.exact(mnist.sample(0), ["smell"])

@@ -12,13 +12,14 @@ from scipy.stats import norm
 from torch.distributions import Distribution, Independent, Normal
 
 from mvae.batch import Batch
-from mvae.checkpoint import CheckpointError, ModelConfig, save_tensors
+from mvae.checkpoint import ModelConfig
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
 from mvae.evaluation.classifier import FILE, Classifier, load_classifier
 from mvae.evaluation.cost import decoder_evaluations
 from mvae.evaluation.importance import LogLikelihood
 from mvae.evaluation.log_likelihood import conditional_log_likelihood, log_likelihood
+from mvae.files import CheckpointError, save_tensors
 from mvae.modality import Modality
 from mvae.models.base import LatentModel
 from mvae.models.objectives import draw_subsets, elbo
@@ -162,7 +163,7 @@ def test_another_seed_gives_another_estimate(toy_model, toy_batch):
 
 @pytest.mark.parametrize("estimate", [log_likelihood, conditional_log_likelihood])
 def test_too_few_draws_for_a_tail_are_refused(toy_model, toy_batch, toys, estimate):
-    asked = {"wanted": ["point"], "given": ["label"]} if estimate is not log_likelihood else {}
+    asked = {"target": ["point"], "given": ["label"]} if estimate is not log_likelihood else {}
     with pytest.raises(ValueError, match="at least 25 draws, not 24"):
         estimate(toy_model(), toy_batch(n=2), k=24, **asked)
 

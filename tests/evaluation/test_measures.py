@@ -244,7 +244,7 @@ def test_with_many_modalities_a_situation_is_how_many_are_supplied(toy_batch):
         for i in range(20)
     ]
     found = conditioning_sets(toy_batch(*many, n=30))
-    assert [s.key for s in found] == ["", *(f"{m} of 20" for m in range(1, 21))]
+    assert [s.given for s in found] == [(), *((f"{m} of 20",) for m in range(1, 21))]
     for m, conditioning_set in enumerate(found):
         assert (conditioning_set.supplied.sum(-1) == m).all()
     assert not (found[3].supplied == found[3].supplied[0]).all()  # each sample its own

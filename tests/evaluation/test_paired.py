@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.checkpoint import write_json
 from mvae.evaluation.measures.base import figure
 from mvae.evaluation.paired import VALUES_FILE, paired_errors, save_values
+from mvae.files import write_json
 
 
 @pytest.fixture
@@ -24,6 +24,7 @@ def measure(root, name, values, kind="loglik", what="a+b"):
     folder.mkdir(parents=True, exist_ok=True)
     test = {kind: {what: figure(values)}}
     kept = save_values(folder, test)
+    write_json(folder / "config.json", {})  # by which a checkpoint is found
     write_json(
         folder / "metrics.json", {"protocol": {"weights_sha256": f"hash of {name}"}, "test": test}
     )

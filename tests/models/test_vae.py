@@ -78,7 +78,7 @@ def test_vaes_joint_log_p_is_the_sum_of_the_marginal_ones(toy_model, toy_batch):
 def test_vae_tells_nothing_of_one_modality_given_another(toy_model, toy_batch, toys):
     model, batch = toy_model(*toys[:2], kind=VAE), toy_batch(*toys[:2])
     refusal = model.cannot(["image"], "label")
-    assert refusal.endswith("nothing about the label.")
+    assert refusal.endswith("no information about the label.")
     assert list(model.generate(batch.supply(["image"]), 2)) == ["image"]
     assert list(model.generate(batch.supply([]), 2)) == ["image", "label"]
     assert list(model.generate(batch, 2)) == ["image", "label"]

@@ -16,7 +16,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 from torch import Tensor
 
-from mvae import checkpoint
+from mvae import search_path
 from mvae.checkpoint import load_model
 from mvae.distributions.gaussian import Gaussian, Product, product_of_experts
 from pages.parts import loading
@@ -133,7 +133,7 @@ class Visit:
         noise = unpack(data["noise"]).reshape(data["draws"], data["latents"])
         draws = q.mean.float() + q.std.float() * noise
         with torch.no_grad():
-            model, _ = load_model(self.url["data"], self.url["model"], checkpoint.CHECKPOINTS)
+            model, _ = load_model(self.url["data"], self.url["model"], search_path.CHECKPOINTS)
             samples = model.expected(draws)
         return Shown(
             sharpness=(-0.5 * product.posterior.logvar[:, 0].sum(-1)).tolist(),
@@ -177,7 +177,7 @@ def toy_pages(toy_root: Path) -> Iterator[Path]:
     caches = (loading._load, loading.samples_of, loading.metrics_of, loading.map_of)
     caches += (loading.records_of, plane_of)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "CHECKPOINTS", toy_root)
+        patch.setattr(search_path, "CHECKPOINTS", toy_root)
         for cache in caches:
             cache.clear()
         yield toy_root

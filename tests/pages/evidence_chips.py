@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mvae import checkpoint
+from mvae import search_path
 
 __all__ = ["click", "expert", "heard", "root", "states_of"]
 
@@ -28,4 +28,4 @@ def expert(page, name: str) -> torch.Tensor:
 
 
 def root():
-    return checkpoint.CHECKPOINTS
+    return search_path.CHECKPOINTS

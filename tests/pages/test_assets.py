@@ -17,8 +17,9 @@ import torch
 import uvicorn
 from starlette.applications import Starlette
 
-from mvae import checkpoint
-from mvae.checkpoint import load_model, load_samples, load_tensors
+from mvae import search_path
+from mvae.checkpoint import load_model, load_samples
+from mvae.files import load_tensors
 from pages.parts import assets, loading
 from tests.bundled import CHECKPOINTS, WITH_EXPERTS
 
@@ -150,7 +151,7 @@ def empty(tmp_path, monkeypatch) -> Iterator[None]:
     (folder / "config.json").write_bytes((original / "config.json").read_bytes())
     content = (original / "weights.safetensors").read_bytes()
     (folder / "weights.safetensors").write_bytes(content[: len(content) // 2])
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     for cached in (loading._load, loading.samples_of):
         cached.clear()
     yield
@@ -178,7 +179,7 @@ def put(root: Path, source: str) -> None:
 
 
 def test_decoders_are_of_the_version_that_infers_and_no_other(get, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     put(tmp_path, "mnist")
     first = assets.decoders_path("mnist", "mvae-2d")
     weights = get("/" + first).content
@@ -201,7 +202,7 @@ def test_decoders_are_of_the_version_that_infers_and_no_other(get, tmp_path, mon
 
 
 def test_pictures_change_their_address_with_the_examples(get, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     put(tmp_path, "mnist")
     first = assets.pictures_path("mnist", "mvae-2d")
     pictures = get("/" + first).content

@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mvae import checkpoint
+from mvae import search_path
 from mvae.analysis.comparison import predict
 from mvae.batch import Batch
-from mvae.checkpoint import load_model, load_samples, save_model
+from mvae.checkpoint import available, load_model, load_samples, save_model
 from mvae.evaluation.classifier import load_classifier
 from mvae.evaluation.reliability import EARLIER
 from mvae.modality import Modality
@@ -43,7 +43,7 @@ def many(tmp_path_factory):
     root = tmp_path_factory.mktemp("checkpoints")
     for data in ("mnist", "quadrants"):
         (root / data).mkdir()
-        for path in (checkpoint.CHECKPOINTS / data).iterdir():
+        for path in (search_path.CHECKPOINTS / data).iterdir():
             if path.name in ("mvae", "mvae-cover", "mvae-2d") or path.is_file():
                 (root / data / path.name).symlink_to(path)
         for name in FRESH if data == "mnist" else ("cvae",):
@@ -51,7 +51,7 @@ def many(tmp_path_factory):
             config = config_for(data, name)
             save_model(root / data / name, config, config.build().state_dict())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "CHECKPOINTS", root)
+        patch.setattr(search_path, "CHECKPOINTS", root)
         for cache in CACHES:
             cache.clear()
         yield root
@@ -83,12 +83,11 @@ def reference(page) -> list[str]:
 
 def test_the_current_model_stands_first_and_is_the_reference(visit):
     page = visit("compare.py", model="mvae-2d", sample="3")
-    there = checkpoint.available(checkpoint.CHECKPOINTS)["mnist"]
+    there = available()["mnist"]
     assert list(cards(page))[:2] == ["mvae-2d", there[0]]
     assert len(cards(page)) == min(4, len(there))
     assert reference(page) == ["mvae-2d"]
-    assert "models" not in page.url
-    assert "pinned" not in page.url
+    assert not page.url.keys() & {"models", "pinned"}
     assert "**image** and **label**" in page.remarks
     assert not page.app.selectbox(key="data").disabled
     assert [box.key for box in page.app.selectbox] == ["data"]
@@ -184,7 +183,7 @@ def test_moving_models_about_computes_nothing_again(visit, monkeypatch):
     page = visit("compare.py", models="mvae,mvae-2d")
     asked = []
     monkeypatch.setattr(
-        "pages.parts.comparison.answers.answer",
+        "pages.parts.comparison.answers.predict",
         lambda model, *rest, **more: asked.append(model) or predict(model, *rest, **more),
     )
     press(page, "arrow_forward mvae")
@@ -254,9 +253,9 @@ def test_chains_are_waited_for_last_and_bring_differences_when_they_are_pinned(
         others.release()
         return result
 
-    monkeypatch.setattr("pages.parts.comparison.answers.answer", slow)
+    monkeypatch.setattr("pages.parts.comparison.answers.predict", slow)
     monkeypatch.setattr("pages.parts.comparison.answers.PATIENCE", 0.001)
-    monkeypatch.setattr(loading.load("mnist", "mvae-2d")[0], "sampler", True, raising=False)
+    monkeypatch.setattr(loading.load("mnist", "mvae-2d")[0], "uses_gibbs_chains", True)
     page = visit("compare.py", models=",".join(names))
     assert cards(page) == usual
     assert asked == [64, 64, 2]

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from mvae.checkpoint import load_metrics, load_model, load_samples
 from mvae.distributions.disagreement import disagreement
 from mvae.images.preprocessing import pack_bits
+from pages.parts import evidence
 from tests.bundled import WITH_EXPERTS
 
 DATASETS = ("mnist", "fashion", "quadrants")
@@ -274,3 +275,14 @@ def test_the_page_says_what_the_model_does_badly(visit):
     page = visit(model="mvae")
     assert "never scores the prediction of one modality from another" in page.remarks
     assert "confident" not in page.remarks  # given a label, its posterior is nearly exact
+
+
+@pytest.mark.parametrize("script", ["experts.py", "compare.py"])
+def test_a_rerun_gathers_the_evidence_once(visit, monkeypatch, script):
+    page, gathered = visit(script), []
+    usual = evidence.gather
+    monkeypatch.setattr(
+        evidence, "gather", lambda *given: gathered.append(given[0].sample) or usual(*given)
+    )
+    page.set("number_input", "sample", 5)
+    assert gathered == [5]

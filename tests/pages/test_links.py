@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mvae import checkpoint
+from mvae import checkpoint, search_path
 from pages.parts import loading
 from pages.parts.links import parse, url_of
 from pages.parts.view import View
@@ -117,9 +117,9 @@ def damaged(tmp_path, monkeypatch):
     folder = tmp_path / "mnist"
     folder.mkdir()
     for name in ("mvae", "mvae-cover"):
-        shutil.copytree(checkpoint.CHECKPOINTS / "mnist" / name, folder / name)
-    shutil.copy(checkpoint.CHECKPOINTS / "mnist" / "samples.safetensors", folder)
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+        shutil.copytree(search_path.CHECKPOINTS / "mnist" / name, folder / name)
+    shutil.copy(search_path.CHECKPOINTS / "mnist" / "samples.safetensors", folder)
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     for cached in (loading._load, loading.samples_of, loading.metrics_of):
         cached.clear()
     yield folder

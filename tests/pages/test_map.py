@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mvae import checkpoint
+from mvae import search_path
 from mvae.analysis.embedding import load_map
 from mvae.images.preprocessing import pack_bits
 from pages.parts import loading
@@ -200,9 +200,9 @@ def test_the_code_shown_gives_the_places_shown(visit, params, capsys):
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     """Put a checkpoint that a test may damage in the place of the bundled ones."""
-    shutil.copytree(checkpoint.CHECKPOINTS / "mnist" / "mvae", tmp_path / "mnist" / "mvae")
-    shutil.copy(checkpoint.CHECKPOINTS / "mnist" / "samples.safetensors", tmp_path / "mnist")
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    shutil.copytree(search_path.CHECKPOINTS / "mnist" / "mvae", tmp_path / "mnist" / "mvae")
+    shutil.copy(search_path.CHECKPOINTS / "mnist" / "samples.safetensors", tmp_path / "mnist")
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     cached = (loading._load, loading.samples_of, loading.metrics_of, loading.map_of)
     for function in cached:
         function.clear()

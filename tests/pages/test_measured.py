@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mvae.checkpoint import load_metrics
+from mvae.training.recipes import config_for
 from pages.parts.about import best_figures
+from pages.parts.measured import titled
 from pages.parts.sentences import with_error
 
 
@@ -33,3 +35,22 @@ def test_no_coherence_and_no_likelihood_is_ranked_beside_a_model(visit):
     assert "coherence" not in line
     assert "log p" not in line
     assert best_figures("mvae", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("data", "titles"),
+    [
+        ("mnist", "log p(image, label); image→label; label→image coherence; label→image diversity"),
+        ("fashion", "score(image, label)"),
+        ("quadrants", "log p(picture, label); picture→label; label→picture coherence"),
+        ("views", "log p(7 modalities); log p(the next | one); one→label; all others→label"),
+        ("clipart", "image→tags average precision; tags→image average precision"),
+        ("vision", "; ".join(f"score of image | {x}" for x in ("grey", "edges", "masked"))),
+        ("translation", "vietnamese→english BLEU; english→vietnamese BLEU"),
+    ],
+)
+def test_titles_say_what_is_given_and_asked_and_tiles_are_one_picture(data, titles):
+    found = list(titled(config_for(data, "mvae"), None))
+    first, *others = titles.split("; ")
+    start = found.index(first)
+    assert found[start : start + 1 + len(others)] == [first, *others]

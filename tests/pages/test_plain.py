@@ -15,15 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mvae import checkpoint
+from mvae import search_path
+from mvae.evaluation.keys import FigureKey
 from mvae.modality import Modality
 from mvae.results.figures import Figure
 from pages.parts import loading
 from pages.parts.charts import intervals
 from pages.parts.comparison import records
-from pages.parts.figures import curves, vectors
 from pages.parts.links import LISTS, SIMPLE
 from pages.parts.plain import plain
+from pages.parts.plots import curves, vectors
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import View, distinct_kinds_first
 from tests.hostile_texts import EVIL, EVIL_HTML, FOLDER, HOSTILE, write_hostile
@@ -129,8 +130,8 @@ def test_names_that_are_written_into_sentences_are_letters():
 
 
 FIGURE = {
-    **{"kind": "loglik", "model": HOSTILE, "given": "", "asked": "", "mean": 0.0, "se": 1.0},
-    **{"n": 1, "unreliable": None, "how": HOSTILE, "what": HOSTILE, "doubt": ""},
+    **{"model": HOSTILE, "key": FigureKey("loglik", asked=(HOSTILE,)), "mean": 0.0, "se": 1.0},
+    **{"n": 1, "unreliable": None, "protocol": HOSTILE, "doubt": ""},
 }
 
 
@@ -143,7 +144,7 @@ def hostile_pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *(loading.records_of, records.history_of, distinct_kinds_first),
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "CHECKPOINTS", root)
+        patch.setattr(search_path, "CHECKPOINTS", root)
         for cache in caches:
             cache.clear()
         yield "toys"
@@ -181,7 +182,7 @@ def test_what_plotly_draws_is_text():
 
 
 def test_an_error_is_read_as_it_stands(hostile_pages, visit):
-    path = checkpoint.CHECKPOINTS / "toys" / "mvae" / "config.json"
+    path = search_path.CHECKPOINTS / "toys" / "mvae" / "config.json"
     before = path.read_text()
     try:
         path.write_text(before.replace('"latents"', f'{json.dumps(HOSTILE)}: 1, "latents"'))

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 
-from mvae import checkpoint
-from mvae.checkpoint import load_metrics, sha256, write_json
+from mvae import search_path
+from mvae.checkpoint import load_metrics
 from mvae.csv_files import write_rows
 from mvae.evaluation.log_likelihood import ESTIMATOR
+from mvae.files import sha256, write_json
 from mvae.results.external_models import FILE, ExternalModel
 from pages.parts import loading
 from tests.bundled import CHECKPOINTS
@@ -79,7 +80,7 @@ def measured(tmp_path, monkeypatch):
     (tmp_path / "mnist" / FILE).unlink(missing_ok=True)
     measure(tmp_path, "mvae", -80.0)
     measure(tmp_path, "jmvae", -79.0)
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     for cached in CACHES:
         cached.clear()
     yield tmp_path
@@ -264,7 +265,7 @@ def test_more_epochs_are_said_and_who_is_best_without_them(visit, measured):
 def test_figures_of_other_weights_are_withheld_and_named(visit, measured):
     shutil.copy(measured / "mnist/mvae/metrics.json", measured / "mnist/vae/metrics.json")
     page = visit("results.py")
-    assert "Figures of vae are withheld" in page.problems
+    assert "figures of vae are withheld" in page.problems
     assert "python -m mvae evaluate mnist/vae" in page.problems
     assert set(drawn(page)["data"][0]["y"]) == {"jmvae", "mvae"}
 

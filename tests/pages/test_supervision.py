@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from mvae import checkpoint
+from mvae import search_path
 from mvae.checkpoint import load_config, load_metrics
 from mvae.csv_files import write_rows
 from mvae.training.weak_supervision import IMAGE_PASSES, LABELLED_PASSES, Point
@@ -27,7 +27,7 @@ def points(tmp_path, monkeypatch):
     """Give the checkpoints of MNIST with a few points that are known."""
     shutil.copytree(CHECKPOINTS / "mnist", tmp_path / "mnist")
     write_rows(tmp_path / "mnist/supervision.csv", POINTS)
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     loading.supervision_of.clear()
     yield tmp_path
     loading.supervision_of.clear()

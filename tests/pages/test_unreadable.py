@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from mvae import checkpoint
+from mvae import search_path
 from tests.bundled import CHECKPOINTS
 
 LONG = "x" * (csv.field_size_limit() + 1)
@@ -30,7 +30,7 @@ def root(tmp_path, monkeypatch):
     shutil.copytree(CHECKPOINTS / "mnist" / "mvae", tmp_path / "mnist" / "mvae")
     for path in (CHECKPOINTS / "mnist").glob("*.*"):
         shutil.copy2(path, tmp_path / "mnist")
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     return tmp_path
 
 

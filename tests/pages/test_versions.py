@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from mvae import checkpoint
+from mvae import search_path
 from mvae.analysis.inference import infer
-from mvae.checkpoint import CheckpointError, load_model
+from mvae.checkpoint import load_model
+from mvae.files import CheckpointError
 from pages.parts import loading
 from pages.parts.versions import one_version
 from tests.bundled import CHECKPOINTS
@@ -35,7 +36,7 @@ def root(tmp_path, monkeypatch) -> Path:
     put(tmp_path, FOLDER)
     shutil.copytree(CHECKPOINTS / "mnist" / "mvae", tmp_path / "mnist" / "mvae")
     shutil.copy2(CHECKPOINTS / "mnist" / "samples.safetensors", tmp_path / "mnist")
-    monkeypatch.setattr(checkpoint, "CHECKPOINTS", tmp_path)
+    monkeypatch.setattr(search_path, "CHECKPOINTS", tmp_path)
     return tmp_path
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mvae.data import DATASETS
-from mvae.results.figures import KINDS, figures, kind_of, split, spoken, stale_runs
+from mvae.evaluation.keys import FigureKey, joined
+from mvae.results.figures import KINDS, figures, kind_of, spoken, stale_runs
 from mvae.results.runs import Record, runs
 from mvae.training.recipes import config_for
 from tests.results.written_runs import write_run
@@ -26,7 +27,10 @@ DIFFERENCE = {"loglik_above": {"mvae": TEST["loglik_above"]["mvae"] | {"weights_
 def test_every_figure_is_a_row_that_says_what_it_is(tmp_path):
     write_run(tmp_path, "mvae", 0, TEST)
     rows = figures(runs("mnist", tmp_path))
-    facts = {(r.kind, r.given, r.asked, r.mean, r.unreliable) for r in rows}
+    facts = {
+        (r.kind, *(joined(names) for names in (r.key.given, r.key.asked)), r.mean, r.unreliable)
+        for r in rows
+    }
     assert facts == {
         ("loglik", "", "image+label", -80.5, 7),
         ("loglik", "label", "image", -78.2, 9),
@@ -70,20 +74,32 @@ def test_the_hash_of_the_reference_is_no_figure(tmp_path):
         ("loglik", "image+label", "", "image+label"),
         ("loglik_above", "label|image", "image", "label"),
         ("elbo", "image", "", "image"),
+        ("variance_of_log_weights", "image|label", "label", "image"),
         ("entropy", "", "", ""),
+        ("entropy", "image+label", "image+label", ""),
         ("coverage_50%", "3 of 20", "3 of 20", ""),
     ],
 )
 def test_a_key_tells_what_is_given_and_what_is_asked(kind, what, given, asked):
-    assert split(kind, what) == (given, asked)
+    key = FigureKey.parse(kind, what)
+    assert (key.kind, joined(key.given), joined(key.asked)) == (kind, given, asked)
+    assert str(key) == what
+
+
+def test_a_figure_is_one_row_of_plain_text_and_numbers(tmp_path):
+    write_run(tmp_path, "mvae", 0, {"loglik": {"image|label": TEST["loglik"]["image|label"]}})
+    (figure,) = figures(runs("mnist", tmp_path))
+    row = figure.row()
+    assert list(row)[:6] == ["model", "kind", "what", "given", "asked", "mean"]
+    assert list(row.values())[:6] == ["mvae", "loglik", "image|label", "label", "image", -78.2]
 
 
 def test_all_tiles_together_are_the_picture():
     quadrants = DATASETS["quadrants"].modalities
-    every = "+".join(m.name for m in quadrants if m.kind == "image")
+    every = [m.name for m in quadrants if m.kind == "image"]
     assert spoken(every, quadrants) == "picture"
-    assert spoken("top left+label", quadrants) == "top left, label"
-    assert spoken("image", DATASETS["mnist"].modalities) == "image"
+    assert spoken(["top left", "label"], quadrants) == "top left, label"
+    assert spoken(["image"], DATASETS["mnist"].modalities) == "image"
 
 
 @pytest.mark.parametrize("key", ["loglik", "loglik_above", "elbo", "predictive"])

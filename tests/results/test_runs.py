@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from mvae.checkpoint import CheckpointError, available, load_metrics, save_model
+from mvae.checkpoint import available, load_metrics, save_model
+from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.reliability import DISTRUSTED
+from mvae.files import CheckpointError
 from mvae.results.runs import Spread, headline_figures, load_history, runs, training_variants
 from mvae.training.recipes import config_for
 from tests.results.written_runs import write_run
 
-TITLES = ["log p(image, label)", "image→label", "label→image coherence", "label→image diversity"]
+JOINT = FigureKey("loglik", asked=("image", "label"))
+INFERRED = FigureKey("accuracy", ("image",), ("label",))
 
 
 def figures(loglik, accuracy=0.9):
@@ -27,13 +30,13 @@ def test_seeds_of_a_way_to_train_are_averaged(tmp_path):
     write_run(tmp_path, "bivcca", 0, figures(-99.0))  # another network
     joint, mvae = sorted(training_variants(runs("mnist", tmp_path)), key=lambda way: len(way.seeds))
     assert mvae.seeds == (0, 1, 2)
-    joint_log_p, accuracy = mvae.figures["log p(image, label)"], mvae.figures["image→label"]
+    joint_log_p, accuracy = mvae.figures[JOINT], mvae.figures[INFERRED]
     assert (joint_log_p.mean, joint_log_p.sd) == pytest.approx((-83.0, 2.0))
     assert (joint_log_p.n, joint_log_p.seeds) == (1000, (0, 1, 2))
     assert (accuracy.mean, accuracy.sd) == pytest.approx((0.9, 0.0))
     assert mvae.evaluations == {}
     assert joint.config.model == "mvae-joint"
-    assert joint.figures["log p(image, label)"] == Spread(-90.0, None, 1000, (0,))
+    assert joint.figures[JOINT] == Spread(-90.0, None, 1000, (0,))
     assert joint.evaluations == {"image": 1.0}
     # They are read, but cannot be chosen: there are no weights.
     assert available(tmp_path) == {}
@@ -50,8 +53,8 @@ def test_figures_of_other_samples_or_estimators_form_no_spread(tmp_path):
     write_run(tmp_path, "mvae", 4, figures(-20.0, 0.6), {"K": 17})
     (way,) = training_variants(runs("mnist", tmp_path))
     assert way.seeds == (0, 1, 2, 3, 4)
-    assert way.figures["log p(image, label)"] == Spread(-82.0, 2.0**0.5, 1000, (1, 2))
-    assert way.figures["image→label"].seeds == (1, 2)
+    assert way.figures[JOINT] == Spread(-82.0, 2.0**0.5, 1000, (1, 2))
+    assert way.figures[INFERRED].seeds == (1, 2)
 
 
 def test_what_its_diagnostics_distrust_is_no_part_of_a_spread(tmp_path):
@@ -60,11 +63,11 @@ def test_what_its_diagnostics_distrust_is_no_part_of_a_spread(tmp_path):
         test["loglik"]["image+label"]["k_hat_over_0.7"] = over
         write_run(tmp_path, "mvae", seed, test)
     (way,) = training_variants(runs("mnist", tmp_path))
-    assert way.figures["log p(image, label)"].seeds == (0, 1)
+    assert way.figures[JOINT].seeds == (0, 1)
     distrusted = next(r for r in runs("mnist", tmp_path) if r.config.training.seed == 2)
     found = headline_figures(distrusted.config, distrusted.metrics)
-    assert found["log p(image, label)"].doubt == DISTRUSTED
-    assert found["image→label"].doubt == ""
+    assert found[JOINT].doubt == DISTRUSTED
+    assert found[INFERRED].doubt == ""
 
 
 def test_runs_of_another_budget_or_objective_are_another_way(tmp_path):
@@ -89,40 +92,36 @@ def test_a_seeds_folder_may_be_named_other_than_its_model(tmp_path):
     assert (run.name, run.config.model, run.config.training.seed) == ("mvae-seed-3", "mvae", 3)
 
 
-def test_what_was_not_measured_is_none_and_tiles_are_one_picture(tmp_path):
+def keys(data):
+    return [f"{key.kind} {key}" for key in headline_figures(config_for(data, "mvae"), None)]
+
+
+def test_what_was_not_measured_is_none(tmp_path):
     config = config_for("mnist", "mvae")
-    assert headline_figures(config, None) == dict.fromkeys(TITLES)
+    assert set(headline_figures(config, None).values()) == {None}
     write_run(tmp_path, "mvae", 0, figures(-85.0))
     found = headline_figures(config, load_metrics("mnist", "mvae", tmp_path))
-    assert [title for title in TITLES if found[title] is None] == TITLES[2:]
-    assert (
-        next(iter(headline_figures(config_for("quadrants", "mvae"), None)))
-        == "log p(picture, label)"
-    )
-    assert (
-        next(iter(headline_figures(config_for("fashion", "mvae"), None))) == "score(image, label)"
-    )
+    assert [key for key, x in found.items() if x] == [JOINT, INFERRED]
+    assert (found[JOINT].mean, found[INFERRED].mean) == (-85.0, 0.9)
 
 
 def test_what_models_are_compared_by_fits_their_data():
+    assert keys("quadrants")[1] == ("accuracy top left+top right+bottom left+bottom right->label")
+    assert keys("views")[1:] == [
+        *("loglik the next|1 of 7", "accuracy 1 of 7->label", "accuracy 6 of 7->label")
+    ]
+    assert keys("translation")[1:] == ["bleu vietnamese->english", "bleu english->vietnamese"]
     views = headline_figures(config_for("views", "mvae"), load_metrics("views", "mvae"))
-    titles = ["log p(7 modalities)", "log p(the next | one)", "one→label", "all others→label"]
-    assert list(views) == titles
-    assert views["one→label"].mean < views["all others→label"].mean
-    assert None not in views.values()
+    one, all_others = (x.mean for key, x in views.items() if key.kind == "accuracy")
+    assert one < all_others
     clipart = headline_figures(config_for("clipart", "mvae"), load_metrics("clipart", "mvae"))
     chance = load_metrics("clipart", "mvae").test["average_precision_chance"]
-    for there, given in (("image→tags", "image->tags"), ("tags→image", "tags->image")):
-        assert clipart[f"{there} average precision"].mean > chance[given]["mean"]
+    for given, asked in (("image", "tags"), ("tags", "image")):
+        key = FigureKey("average_precision", (given,), (asked,))
+        assert clipart[key].mean > chance[str(key)]["mean"]
     vision = headline_figures(config_for("vision", "mvae"), load_metrics("vision", "mvae"))
-    assert list(vision)[1:] == [
-        f"score of image | {name}" for name in ("grey", "edges", "masked", "watermarked")
-    ]
-    assert None not in vision.values()
-    assert list(headline_figures(config_for("translation", "mvae"), None))[1:] == [
-        "vietnamese→english BLEU",
-        "english→vietnamese BLEU",
-    ]
+    assert {key.kind for key in vision} == {"loglik", "predictive"}
+    assert None not in (*views.values(), *vision.values())
 
 
 def test_curves_are_read_by_column_and_a_damaged_file_is_named(tmp_path):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mvae.checkpoint import write_json
 from mvae.evaluation.log_likelihood import ESTIMATOR
+from mvae.files import write_json
 from mvae.training.recipes import config_for
 
 __all__ = ["write_run"]

@@ -12,7 +12,8 @@ import torch
 
 import mvae.training.trainer
 from mvae.batch import Batch
-from mvae.checkpoint import CheckpointError, ModelConfig
+from mvae.checkpoint import ModelConfig
+from mvae.files import CheckpointError
 from mvae.modality import Modality
 from mvae.models.dbm import DBMObjective
 from mvae.models.deep_rbm import DeepRBMObjective

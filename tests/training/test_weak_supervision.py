@@ -106,4 +106,4 @@ def test_the_same_seed_gives_the_same_point(quick, tmp_path):
 def test_a_data_set_of_tiles_is_refused_in_a_sentence(few_digits, tmp_path):
     result = CliRunner().invoke(app, ["supervise", "quadrants", "--root", str(tmp_path)])
     assert result.exit_code == 2
-    assert "an image and its label" in result.stderr
+    assert "one image and its label" in result.stderr

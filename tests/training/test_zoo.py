@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 import mvae.cli
-from mvae.checkpoint import load_config, load_metrics, load_model, sha256
+from mvae.checkpoint import load_config, load_metrics, load_model
 from mvae.cli import app
+from mvae.files import sha256
 from mvae.training.recipes import RECIPES
 from mvae.training.trainer import RESUME
 from mvae.training.zoo import BASELINES, ZOO, Run, state_of

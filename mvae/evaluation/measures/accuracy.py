@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.accuracy import agreement, predict_value
+from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.measures.base import (
     GENERATED_SAMPLES,
     ConditioningSet,
@@ -48,9 +49,9 @@ class Accuracy(Measure):
         by_number: dict[str, list[Tensor]] = {}
         for m, conditioning_set in prediction_tasks(context):
             right = cache.results(f"accuracy {step_name(context, m, conditioning_set)}")["value"]
-            given = set(conditioning_set.key.split("+")) - {""}
+            given = {*conditioning_set.given}
             if conditioning_set.key and (~right.isnan()).sum() > 1:
-                found[f"{conditioning_set.key}->{m.name}"] = figure(right)
+                found[str(FigureKey("accuracy", conditioning_set.given, (m.name,)))] = figure(right)
             if m == context.label and given <= {*context.images}:
                 by_number.setdefault(str(len(given)), []).append(right)
         result: dict[str, Any] = {"accuracy": found} if found else {}
@@ -87,9 +88,9 @@ def n_samples(context: EvaluationContext, m: Modality) -> int:
 def prediction_tasks(context: EvaluationContext) -> Iterator[tuple[Modality, ConditioningSet]]:
     """Yield each annotation with the conditioning sets from which it is predicted."""
     for m in context.annotations:
-        place = context.test.names.index(m.name)
+        column = context.test.names.index(m.name)
         for conditioning_set in context.conditioning_sets:
-            supplied = conditioning_set.supplied[:, place].all()
+            supplied = conditioning_set.supplied[:, column].all()
             if not supplied and context.model.possible_targets(
                 conditioning_set.restrict(context.test), [m.name]
             ):
@@ -98,7 +99,8 @@ def prediction_tasks(context: EvaluationContext) -> Iterator[tuple[Modality, Con
 
 def step_name(context: EvaluationContext, m: Modality, conditioning_set: ConditioningSet) -> str:
     """Return the name of a step, without the name of the label if there is only one."""
-    return conditioning_set.key if m == context.label else f"{conditioning_set.key}->{m.name}"
+    asked = () if m == context.label else (m.name,)
+    return str(FigureKey("accuracy", conditioning_set.given, asked))
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from torch import Tensor
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
 from mvae.evaluation.classifier import Classifier
+from mvae.evaluation.keys import joined
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
@@ -87,12 +88,17 @@ class ConditioningSet:
     """A set of supplied modalities, which may differ between samples.
 
     Args:
-        key: the names, joined by "+", or their number as "m of M"; empty for nothing.
+        given: the names, or their number as "m of M"; empty for nothing.
         supplied: mask of the supplied modalities, bool ``(B, M)``.
     """
 
-    key: str
+    given: tuple[str, ...]
     supplied: Tensor
+
+    @property
+    def key(self) -> str:
+        """Return what is given as one name, by which steps and figures are called."""
+        return joined(self.given)
 
     def restrict(self, batch: Batch) -> Batch:
         """Return a batch with only the supplied modalities."""
@@ -100,7 +106,7 @@ class ConditioningSet:
 
     def __getitem__(self, rows: slice) -> ConditioningSet:
         """Select some of the samples."""
-        return ConditioningSet(self.key, self.supplied[rows])
+        return ConditioningSet(self.given, self.supplied[rows])
 
 
 def conditioning_sets(batch: Batch, seed: int = 0) -> list[ConditioningSet]:
@@ -111,19 +117,19 @@ def conditioning_sets(batch: Batch, seed: int = 0) -> list[ConditioningSet]:
 
     Example:
         >>> digit = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
-        >>> [s.key for s in conditioning_sets(Batch.empty([digit]))]
-        ['', 'label']
+        >>> [s.given for s in conditioning_sets(Batch.empty([digit]))]
+        [(), ('label',)]
     """
     names = batch.names
     if len(names) <= MAX_FOR_ALL_SUBSETS:
-        return [ConditioningSet("+".join(s), batch.mask([s])[0]) for s in subsets_of(names)]
+        return [ConditioningSet(s, batch.mask([s])[0]) for s in subsets_of(names)]
     order = torch.rand(batch.present.shape, generator=torch.Generator().manual_seed(seed))
-    place = order.argsort(-1).argsort(-1)
+    rank = order.argsort(-1).argsort(-1)
     several = [
-        ConditioningSet(f"{m} of {len(names)}", batch.present & (place < m))
+        ConditioningSet((f"{m} of {len(names)}",), batch.present & (rank < m))
         for m in range(1, len(names) + 1)
     ]
-    return [ConditioningSet("", torch.zeros_like(batch.present)), *several]
+    return [ConditioningSet((), torch.zeros_like(batch.present)), *several]
 
 
 @dataclass(frozen=True)

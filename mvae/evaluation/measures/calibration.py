@@ -116,9 +116,9 @@ class Probe(Measure):
         """Yield a step for each conditioning set that does not hold the label itself."""
         if context.label is None:
             return
-        place = context.test.names.index(context.label.name)
+        column = context.test.names.index(context.label.name)
         for conditioning_set in sets_with_posterior(context):
-            if not conditioning_set.supplied[:, place].any():
+            if not conditioning_set.supplied[:, column].any():
                 yield Step(
                     f"probe {conditioning_set.key}",
                     0,
@@ -153,7 +153,7 @@ def measure_probe(
     train_subset = train[torch.randperm(len(train), generator=generator)[:TRAINING_SAMPLES]]
     rows = torch.arange(len(train_subset)) % len(conditioning_set.supplied)
     train_evidence = ConditioningSet(
-        conditioning_set.key, conditioning_set.supplied[rows]
+        conditioning_set.given, conditioning_set.supplied[rows]
     ).restrict(train_subset)
     return {
         "value": linear_probe(

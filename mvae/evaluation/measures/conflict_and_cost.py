@@ -13,6 +13,7 @@ from mvae.batch import Batch
 from mvae.distributions.disagreement import UNUSUAL_PERCENTILE, disagreement
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.cost import decoder_evaluations
+from mvae.evaluation.keys import joined
 from mvae.evaluation.measures.base import (
     MAX_FOR_ALL_SUBSETS,
     EvaluationContext,
@@ -80,8 +81,7 @@ def measure_detection(context: EvaluationContext, generator: torch.Generator) ->
     assert isinstance(context.model, ExpertModel)
     found = detected_swaps(context.model, context.test, generator)
     return {
-        f"{'+'.join(subset)}{SEPARATOR}{name}": detected
-        for (subset, name), detected in found.items()
+        f"{joined(subset)}{SEPARATOR}{name}": detected for (subset, name), detected in found.items()
     }
 
 
@@ -92,7 +92,7 @@ def disagreement_quantiles(model: ExpertModel, batch: Batch) -> dict[str, Tensor
     experts = model.experts(batch)
     levels = torch.linspace(0, 1, QUANTILES, dtype=torch.float64)
     return {
-        "+".join(subset): disagreement(experts, batch.mask([subset])[0])
+        joined(subset): disagreement(experts, batch.mask([subset])[0])
         .between_modalities.double()
         .quantile(levels)
         for subset in subsets_of(batch.names, smallest=2)

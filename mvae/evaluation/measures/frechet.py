@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.frechet import features, pseudo_values
+from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.measures.base import (
     GENERATED_SAMPLES,
     ConditioningSet,
@@ -48,9 +49,8 @@ class Frechet(Measure):
         found = {}
         for conditioning_set in context.conditioning_sets:
             if result := cache.results(f"frechet {conditioning_set.key}"):
-                key = (
-                    f"{conditioning_set.key}->{'+'.join(missing_tiles(context, conditioning_set))}"
-                )
+                asked = tuple(missing_tiles(context, conditioning_set))
+                key = str(FigureKey("frechet", conditioning_set.given, asked))
                 each = result["value"]
                 error = each.std().item() / len(each) ** 0.5
                 found[key] = ScoredFigure(

@@ -14,6 +14,7 @@ from torch.distributions import Distribution
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.accuracy import coherence, most_probable
+from mvae.evaluation.keys import FigureKey, joined, names_of
 from mvae.evaluation.measures.base import ConditioningSet, EvaluationContext, Measure, figure
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.images.tiling import complete_pictures
@@ -59,8 +60,8 @@ class Generation(Measure):
             for name, values in cache.results(f"generated {conditioning_set.key}").items():
                 kind, _, wanted = name.partition(" ")
                 if (~values.isnan()).sum() > 1:
-                    key = f"{conditioning_set.key}->{wanted}" if wanted else conditioning_set.key
-                    result.setdefault(kind, {})[key] = figure(values)
+                    key = FigureKey(kind, conditioning_set.given, names_of(wanted))
+                    result.setdefault(kind, {})[str(key)] = figure(values)
         if accuracy := cache.results("classifier"):
             result["classifier_accuracy"] = figure(accuracy["value"])
         return result
@@ -107,7 +108,7 @@ def measure_generation(
     }
     pictures = complete_pictures(model.modalities, given, means)  # (N, B, C, H, W)
     annotation_draws = {m.name: drawn[m.name] for m in context.annotations if m.name in drawn}
-    tiles = "+".join(missing)
+    tiles = joined(missing)
     agreement = measure_coherence(
         context, conditioning_set, given, samples, pictures, annotation_draws
     )

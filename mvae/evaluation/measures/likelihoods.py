@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.adaptive import FEW_LATENTS
+from mvae.evaluation.boltzmann_likelihood import ANNEALED
 from mvae.evaluation.importance import LogLikelihood
+from mvae.evaluation.keys import FigureKey, joined
 from mvae.evaluation.log_likelihood import (
     ESTIMATOR,
     direction_log_likelihood,
@@ -88,12 +90,12 @@ class Likelihoods(Measure):
             size = len(several) * ROWS * context.k // 500 + 1
             yield Step(ALL_SETS, part, size, partial(score_sets, context, several, rows))
         if isinstance(context.model, CVAE):
-            for _, wanted, evidence in conditional_splits(context):
-                if "+" not in wanted:
+            for _, key in conditional_splits(context):
+                if len(key.asked) == 1:
                     for part, rows in enumerate(context.parts(context.n, ROWS)):
-                        run = partial(score_direction, context, wanted, rows)
+                        run = partial(score_direction, context, key.asked[0], rows)
                         size = ROWS * context.k // 500 + 1
-                        yield Step(f"log p {wanted}|{evidence}", part, size, run)
+                        yield Step(f"log p {key}", part, size, run)
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return log-likelihoods, ELBOs, variances of log weights, and differences."""
@@ -122,7 +124,7 @@ class Likelihoods(Measure):
         """Return how log p is estimated."""
         model = context.model
         facts: dict[str, str | int | float] = {
-            "estimator": ESTIMATOR,
+            "estimator": ANNEALED if isinstance(model, BoltzmannModel) else ESTIMATOR,
             "n_loglik": context.n,
             "K": context.k,
         }
@@ -140,7 +142,7 @@ class Likelihoods(Measure):
             proposal = "q(z|X_S), p(z) and Gaussians around the heaviest draws, round by round"
         return {
             **facts,
-            "proposal": f"{proposal}; {model.proposes}",
+            "proposal": f"{proposal}; {model.proposal_description}",
             "K_labels": LABEL_DRAWS,
             "conditional": "log p(x_A|x_B) is the ratio of two means over the same 2K draws, K of "
             "them made for p(z|x_A, x_B) and K for p(z|x_B); not a bound",
@@ -151,9 +153,8 @@ def estimates(context: EvaluationContext, cache: StepCache) -> dict[str, dict[st
     """Return values and k̂ of the scored samples, by subset and conditional."""
     found: dict[str, dict[str, Tensor]] = {}
     all_sets = cache.results(ALL_SETS)
-    for key in [s.key for s in context.conditioning_sets] + [
-        f"{wanted}|{given}" for _, wanted, given in conditional_splits(context)
-    ]:
+    keys = [s.key for s in context.conditioning_sets]
+    for key in [*keys, *(str(conditional) for _, conditional in conditional_splits(context))]:
         own = {name: all_sets.get(f"{key} {name}") for name in ("value", "k_hat", "variance")}
         # If only labels are supplied, the steps with more draws for each value take precedence.
         each = cache.results(f"log p {key}") or {n: x for n, x in own.items() if x is not None}
@@ -162,12 +163,12 @@ def estimates(context: EvaluationContext, cache: StepCache) -> dict[str, dict[st
     if not isinstance(context.model, BoltzmannModel):
         return found
     differences = {
-        f"{wanted}|{given}": {
+        str(key): {
             "value": found[both]["value"] - found[given]["value"],
             "k_hat": torch.maximum(found[both]["k_hat"], found[given]["k_hat"]),
         }
-        for both, wanted, given in conditional_splits(context)
-        if both in found and given in found
+        for both, key in conditional_splits(context)
+        if both in found and (given := joined(key.given)) in found
     }  # log Z cancels in each difference
     return normalised(found, cache) | differences
 
@@ -184,18 +185,22 @@ def difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict
     return figure_with_k_hat(ours["value"][:rows] - theirs["value"][:rows], worse)
 
 
-def conditional_splits(context: EvaluationContext) -> list[tuple[str, str, str]]:
-    """List the conditionals to be scored as names of the joint set, the targets and the evidence.
+def conditional_splits(context: EvaluationContext) -> list[tuple[str, FigureKey]]:
+    """List the conditionals to be scored, each after the name of its joint set.
 
     These are all splits of the modalities into two sets; with many modalities, the next modality
     given those before it.
     """
-    keys = [s.key for s in context.conditioning_sets]
+    sets = context.conditioning_sets
     if len(context.test.names) > MAX_FOR_ALL_SUBSETS:
-        return [(after, "the next", before) for before, after in pairwise(keys[1:])]
+        return [
+            (after.key, FigureKey("loglik", before.given, ("the next",)))
+            for before, after in pairwise(sets[1:])
+        ]
+    names = context.test.names
     return [
-        (keys[-1], "+".join(n for n in context.test.names if n not in given.split("+")), given)
-        for given in keys[1:-1]
+        (sets[-1].key, FigureKey("loglik", s.given, tuple(n for n in names if n not in s.given)))
+        for s in sets[1:-1]
     ]
 
 
@@ -236,9 +241,9 @@ def score_sets(
     evidence = {s.key: s[rows].restrict(test) for s in several}
     proposals = {key: x for key, e in evidence.items() if (x := matching_posteriors(context, e))}
     pairs = {
-        (both, given): f"{wanted}|{given}"
-        for both, wanted, given in conditional_splits(context)
-        if both in evidence and given in evidence
+        (both, given): str(key)
+        for both, key in conditional_splits(context)
+        if both in evidence and (given := joined(key.given)) in evidence
     }
     found = subset_log_likelihoods(
         context.model, evidence, pairs, context.k, context.seed, proposals

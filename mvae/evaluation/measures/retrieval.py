@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.measures.base import ConditioningSet, EvaluationContext, Measure, figure
 from mvae.evaluation.retrieval import average_precision, expected_by_chance
 from mvae.evaluation.step_cache import Step, StepCache
@@ -41,24 +42,20 @@ class Retrieval(Measure):
         for m, conditioning_set in context.predictable(lambda m: m.is_set):
             size = context.draws * context.steps_per_draw // 4
             run = partial(measure_tag_retrieval, context, m, conditioning_set)
-            yield Step(f"tags {conditioning_set.key}->{m.name}", 0, size, run)
+            yield Step(f"tags {key_of(conditioning_set.given, m.name)}", 0, size, run)
         for m, wanted in tag_queries(context):
             run = partial(measure_retrieval_by_tags, context, m, wanted)
-            yield Step(
-                f"by tags {m.name}->{wanted}", 0, context.draws * context.steps_per_draw, run
-            )
+            size = context.draws * context.steps_per_draw
+            yield Step(f"by tags {key_of((m.name,), wanted)}", 0, size, run)
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return means over tags or queries, and the expectation of a random ranking."""
         found, chance = {}, {}
-        keys = {
-            f"{s.key}->{m.name}": f"tags {s.key}->{m.name}"
-            for m, s in context.predictable(lambda m: m.is_set)
-        }
-        keys |= {f"{m.name}->{t}": f"by tags {m.name}->{t}" for m, t in tag_queries(context)}
-        for key, what in keys.items():
-            result = cache.results(what)
-            if result:
+        predictable = context.predictable(lambda m: m.is_set)
+        steps = {key_of(s.given, m.name): "tags" for m, s in predictable}
+        steps |= {key_of((m.name,), wanted): "by tags" for m, wanted in tag_queries(context)}
+        for key, step in steps.items():
+            if result := cache.results(f"{step} {key}"):
                 found[key] = figure(result["value"])
                 chance[key] = figure(result["chance"])
         return {"average_precision": found, "average_precision_chance": chance} if found else {}
@@ -75,6 +72,11 @@ class Retrieval(Measure):
             f"{context.draws} draws of what is hidden; by chance: the expectation over all orders, "
             "averaged over the tags or queries"
         }
+
+
+def key_of(given: tuple[str, ...], asked: str) -> str:
+    """Return what is given and asked, by which steps and figures are named."""
+    return str(FigureKey("average_precision", given, (asked,)))
 
 
 def tag_queries(context: EvaluationContext) -> Iterator[tuple[Modality, str]]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mvae.distributions.autoregressive import text_mask
 from mvae.evaluation.accuracy import predict_value
+from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.measures.accuracy import TEXT_DRAWS
 from mvae.evaluation.measures.base import (
     GENERATED_SAMPLES,
@@ -46,21 +47,17 @@ class TextQuality(Measure):
     def steps(self, context: EvaluationContext) -> Iterator[Step]:
         """Yield a step for each text, conditioning set and part of the samples."""
         for m, conditioning_set in context.predictable(lambda m: m.is_text):
+            key = FigureKey("bleu", conditioning_set.given, (m.name,))
             for part, rows in enumerate(context.parts(GENERATED_SAMPLES)):
                 run = partial(generate_texts, context, m, conditioning_set, rows, part)
-                yield Step(
-                    f"texts {conditioning_set.key}->{m.name}",
-                    part,
-                    TEXT_DRAWS * context.steps_per_draw,
-                    run,
-                )
+                yield Step(f"texts {key}", part, TEXT_DRAWS * context.steps_per_draw, run)
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return scores of the generated texts, with standard errors by the bootstrap."""
         result: dict[str, Any] = {}
         for m, conditioning_set in context.predictable(lambda m: m.is_text):
-            results = cache.results(f"texts {conditioning_set.key}->{m.name}")
-            key = f"{conditioning_set.key}->{m.name}"
+            key = str(FigureKey("bleu", conditioning_set.given, (m.name,)))
+            results = cache.results(f"texts {key}")
             result.setdefault("per_token", {})[key] = figure(results["per_token"])
             references = [decode(x, m) for x in context.test.values[m.name][: len(results["said"])]]
             generated = [decode(x, m) for x in results["said"]]

@@ -31,7 +31,7 @@ def choose(view: View, names: tuple[str, ...]) -> None:
     """Let a visitor choose the models."""
     st.multiselect(
         f"Models, up to {MAX_MODELS}",
-        checkpoint.available(checkpoint.CHECKPOINTS)[view.data],
+        checkpoint.available()[view.data],
         format_func=lambda name: titles_of(view.data).get(name, name),
         key="models",
         max_selections=MAX_MODELS,

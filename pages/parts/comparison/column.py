@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from functools import cache
 
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -89,8 +90,11 @@ class Column:
 def on_paper(pixels: Tensor, height: int) -> Image.Image:
     """Return a picture in [0, 1] on white, as black ink or in colour, with square pixels."""
     pixels = pixels.clamp(0, 1)
-    colours, opacity = (pixels[:3], pixels[3:]) if len(pixels) > 1 else (0.0, pixels)
-    flat = colours if len(pixels) == 3 else 1 - opacity * (1 - colours)
+    if len(pixels) == 3:
+        flat = pixels
+    else:
+        ink = pixels[:3] if len(pixels) > 1 else torch.zeros_like(pixels)
+        flat = 1 - pixels[-1:] * (1 - ink)
     values = (flat * 255).round().byte().expand(3, -1, -1).permute(1, 2, 0)
     made = Image.fromarray(values.numpy(), "RGB")
     size = (round(made.width * height / made.height), height)

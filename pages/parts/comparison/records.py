@@ -7,21 +7,21 @@ from collections.abc import Hashable, Iterable, Mapping
 import pandas as pd
 import streamlit as st
 
-from mvae import checkpoint
-from mvae.checkpoint import CheckpointError, ModelConfig
+from mvae.checkpoint import ModelConfig
+from mvae.files import CheckpointError
 from mvae.models.base import MultimodalModel
 from mvae.results.runs import (
-    MAX_NAMED,
     TrainingVariant,
     annotation_weight,
-    headline_figures,
+    headline_keys,
     load_history,
     training_variants,
 )
-from pages.parts.figures import curves
 from pages.parts.loading import files_of, metrics_of, records_of
-from pages.parts.measured import IN_PARENTHESES, figure_cell, spread_cell
+from pages.parts.measured import IN_PARENTHESES, figure_cell, spread_cell, title_of, titled
 from pages.parts.plain import plain
+from pages.parts.plots import curves
+from pages.parts.sentences import MAX_NAMED
 from pages.parts.versions import cached_by, stamps
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
@@ -37,7 +37,7 @@ def _of_history(dataset: str, model: str) -> Hashable:
 @cached_by(_of_history, max_entries=32)
 def history_of(dataset: str, model: str) -> dict[str, list[float]]:
     """Return a model's training curves."""
-    return load_history(dataset, model, checkpoint.CHECKPOINTS)
+    return load_history(dataset, model)
 
 
 def records(
@@ -57,7 +57,7 @@ def records(
             }
             | {
                 title: figure_cell(x)
-                for title, x in headline_figures(config, metrics_of(dataset, name)).items()
+                for title, x in titled(config, metrics_of(dataset, name)).items()
             }
             | {CANNOT: " ".join(limitations(model))}
         )
@@ -172,8 +172,8 @@ def _row(way: TrainingVariant) -> dict[str, str | int]:
         "epochs": way.config.training.epochs,
         "seeds": len(way.seeds),
         **{
-            title: spread_cell(way.figures.get(title), len(way.seeds))
-            for title in headline_figures(way.config, None)
+            title_of(key, way.config.modalities): spread_cell(way.figures.get(key), len(way.seeds))
+            for key in headline_keys(way.config)
         },
         "decodings": decodings(way.evaluations),
     }

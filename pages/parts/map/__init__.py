@@ -52,7 +52,7 @@ def shades(modalities: tuple[Modality, ...], samples: Batch) -> dict[str, Shade]
 def nearest_samples(chart: LatentMap, mean: Tensor, count: int, but: int | None) -> Tensor:
     """Return the samples whose posterior means, given all modalities, are nearest to ``(D,)``."""
     known = chart.pool.posteriors.mean[chart.pool.rows[-1]]
-    distances = (known - mean).norm(dim=-1)
+    distances: Tensor = (known - mean).norm(dim=-1)
     if but is not None:
         distances[but] = torch.inf  # an example is not its own neighbour
     return distances.argsort(stable=True)[:count]

@@ -85,7 +85,13 @@ def describe(pair: str, best: Divergence) -> dict[str, Any]:
         return _row(name, log_p, [moments(log_p)[1].sqrt(), entropy(log_p)], colour, **extra)
 
     # its curve is the last one of the first panel
-    target = {"name": "p(z|x₁,x₂)", "colour": None, "values": [], "fill": True, "mute": True}
+    target: dict[str, Any] = {
+        "name": "p(z|x₁,x₂)",
+        "colour": None,
+        "values": [],
+        "fill": True,
+        "mute": True,
+    }
     experts = mixture(q1, q2[0])
     products = mixture(q1, q2[0], product)
     to_joint = ["sd", "KL(q‖p)", "KL(p‖q)"]

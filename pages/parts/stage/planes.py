@@ -8,7 +8,7 @@ from torch import Tensor
 from mvae.analysis.embedding import posterior_means, principal_axes
 from mvae.batch import Batch
 from mvae.modality import Modality
-from pages.parts.loading import MODELS, load, of_samples, samples_of
+from pages.parts.loading import MODELS, load_experts, of_samples, samples_of
 from pages.parts.stage import Plane
 from pages.parts.versions import cached_by
 
@@ -33,7 +33,7 @@ def plane_of(dataset: str, model_name: str, dims: tuple[int, ...]) -> Plane | No
     Returns:
         Plane: the plane, or None for a model with a single latent.
     """
-    model, config = load(dataset, model_name)
+    model, config = load_experts(dataset, model_name)
     samples = samples_of(dataset, model_name)
     if config.latents < 2:
         return None

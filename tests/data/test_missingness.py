@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.data.missing import with_missing
+from mvae.data.missingness import with_missing
 
 
 def missing(batch, name) -> set[int]:
