@@ -145,7 +145,7 @@ def test_what_a_series_is_follows_from_its_kind():
     assert SENSOR.outputs == 2 * 2 * 21
     with pytest.raises(ValueError, match="scored by its log-likelihood alone"):
         annotation_of("series")
-    with pytest.raises(ValueError, match="binary or categories, and sensor is Gaussian"):
+    with pytest.raises(ValueError, match="likelihood of sensor is Gaussian"):
         RBM(SIGNALS, 2)
 
 

@@ -47,7 +47,7 @@ def test_every_page_opens(visit, page):
 
 def test_the_headline_reads_the_event_and_drops_a_series(visit):
     page = visit(data="signals", sample="3")
-    assert "Given sensor, pulse and event it reads" in page.headline
+    assert "Given sensor, pulse and event, the model predicts" in page.headline
     sharp = page.inference.sharpness[-1]
     page.switch("sensor", False)
     assert page.url["supply"] == "pulse,event"
