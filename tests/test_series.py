@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from mvae.analysis.inference import infer
-from mvae.analysis.posterior_summary import tell
+from mvae.analysis.posterior_summary import summary_lines
 from mvae.batch import Batch
 from mvae.checkpoint import (
     ModelConfig,
@@ -145,7 +145,7 @@ def test_what_a_series_is_follows_from_its_kind():
     assert SENSOR.outputs == 2 * 2 * 21
     with pytest.raises(ValueError, match="scored by its log-likelihood alone"):
         annotation_of("series")
-    with pytest.raises(ValueError, match="binary or categories, and sensor is Gaussian"):
+    with pytest.raises(ValueError, match="likelihood of sensor is Gaussian"):
         RBM(SIGNALS, 2)
 
 
@@ -199,7 +199,7 @@ def test_examples_survive_their_file_and_are_described_in_a_terminal(trained, da
     test = load("test", False).values["sensor"]
     assert all((test == x).flatten(1).all(1).any() for x in samples.values["sensor"])
     model, _ = load_model("signals", "mvae", trained)
-    lines = list(tell(infer(model, samples[slice(0, 1)], ["event"])))
+    lines = list(summary_lines(infer(model, samples[slice(0, 1)], ["event"])))
     assert any(line.startswith("generated sensor: mean of (2, 21)") for line in lines)
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mvae.analysis.comparison import answer
+from mvae.analysis.comparison import predict
 from mvae.checkpoint import load_model, load_samples
 from mvae.kinds.registry import KINDS
 from pages.parts.comparison import export
@@ -47,7 +47,7 @@ def test_every_page_opens(visit, page):
 
 def test_the_headline_reads_the_event_and_drops_a_series(visit):
     page = visit(data="signals", sample="3")
-    assert "Given sensor, pulse and event it reads" in page.headline
+    assert "Given sensor, pulse and event, the model predicts" in page.headline
     sharp = page.inference.sharpness[-1]
     page.switch("sensor", False)
     assert page.url["supply"] == "pulse,event"
@@ -67,7 +67,7 @@ def test_its_evidence_is_shown_as_curves_and_comes_from_examples_only(visit):
 
 def test_a_card_draws_the_mean_and_the_samples_own(toy_pages):
     model, sample = model_of(toy_pages)
-    found = answer(model, sample, ["event"])
+    found = predict(model, sample, ["event"])
     colours = {m.name: f"#00000{i}" for i, m in enumerate(model.modalities)}
     shared = Shared(model.modalities, sample, ("event",), colours, 6, (0, 0, 0), "m", found)
     html = card("m", found, shared)
@@ -91,7 +91,7 @@ def test_a_comparison_explains_its_curves_and_is_exported(visit, toy_pages):
     page = visit("compare.py", data="signals", sample="3")
     assert "**Series**: the coloured curve" in page.remarks
     model, sample = model_of(toy_pages)
-    found = {"m": answer(model, sample, [])}
+    found = {"m": predict(model, sample, [])}
     with_series = export.picture(found, model.modalities, "m", "")
     without = export.picture(found, (EVENT,), "m", "")
     sheets = [np.array(Image.open(io.BytesIO(x))) for x in (with_series, without)]
