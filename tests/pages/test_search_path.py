@@ -13,7 +13,7 @@ def test_pages_show_checkpoints_of_the_folders_that_the_environment_lists(
 ):
     folder = shutil.copytree(CHECKPOINTS / "mnist" / "mvae-2d", tmp_path / "mnist" / "own")
     rehash(folder, model="own")
-    assert "which is not here" in visit(data="mnist", model="own").problems
+    assert "which does not exist" in visit(data="mnist", model="own").problems
     monkeypatch.setenv("MVAE_CHECKPOINTS", str(tmp_path))
     page = visit(data="mnist", model="own", sample="3")
     assert page.url["model"] == "own"
