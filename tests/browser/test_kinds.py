@@ -245,7 +245,8 @@ def test_evidence_is_added_one_by_one_the_most_informative_first(open_, toy_root
     entropy = Gaussian.standard((6,)).entropy().item()
     note = page.locator(".of-growth .note")
     expect(note).to_contain_text(f"{entropy:.1f} nats for the prior alone")
-    expect(note).to_contain_text(f"{entropy - sharp[3]:.1f} nats for the posterior".replace("-", "−"))
+    after = f"{entropy - sharp[3]:.1f}".replace("-", "−")
+    expect(note).to_contain_text(f"{after} nats for the posterior")
     # Nobody else has heard of it yet.
     assert len(supplied_in(page.url)) == 19
     expect(shown.headline).to_contain_text("19 modalities")

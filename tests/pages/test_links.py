@@ -170,7 +170,7 @@ def test_a_view_without_anything_unusual_has_a_short_link():
 
 def test_a_link_with_too_many_models_keeps_the_first(monkeypatch):
     names = [f"mvae-{i}" for i in range(8)]
-    monkeypatch.setattr(checkpoint, "available", lambda: {"mnist": ["mvae-cover", *names]})
+    monkeypatch.setattr(checkpoint, "available", lambda *_: {"mnist": ["mvae-cover", *names]})
     view, problems = parse({"models": ",".join(names)})
     assert view.models == tuple(names[:6])
     assert problems == ["The link compares 8 models; only the first 6 are shown."]
