@@ -40,14 +40,16 @@ PROTOCOL = {
 def introduction(config: ModelConfig) -> str:
     """Return Markdown that introduces a model: its title, its paper and its summary.
 
+    Without a link: in the grey of captions one has too little contrast.
+
     Example:
         >>> from mvae.training.recipes import config_for
         >>> introduction(config_for("mnist", "rbm")).split(":")[0]
-        '**Restricted Boltzmann machine** ([Tieleman 2008](https'
+        '**Restricted Boltzmann machine** (Tieleman 2008)'
     """
     network = config.objective.network
-    paper, _, link = network.reference.rpartition(", ")
-    return f"**{plain(network.title)}** ([{plain(paper)}]({link})): {plain(config.summary)}"
+    paper, _, _ = network.reference.rpartition(", ")
+    return f"**{plain(network.title)}** ({plain(paper)}): {plain(config.summary)}"
 
 
 def about(view: View) -> None:
@@ -57,7 +59,8 @@ def about(view: View) -> None:
     except CheckpointError as error:
         st.markdown(plain(error))
         return
-    st.markdown(f"**{plain(view.model)}** · {introduction(config)}")
+    _, _, link = config.objective.network.reference.rpartition(", ")
+    st.markdown(f"**{plain(view.model)}** · {introduction(config)} [Paper]({link})")
     show_figures(view, config)
     likelihoods = grouped_by(config, lambda m: f"{m.distribution.title}, λ = {m.weight:g}")
     settings = "; ".join(

@@ -139,7 +139,7 @@ def test_another_name_than_the_operators_is_refused(serve, monkeypatch):
 @pytest.mark.parametrize("value", ["https://a.test; script-src *", "a,b", "'self'"])
 def test_a_setting_that_is_no_address_is_refused_in_words(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    with pytest.raises(ValueError, match=f"{name} holds .*, which is not an address"):
+    with pytest.raises(ValueError, match=f"{name} contains .*, which is not an address"):
         middleware()
 
 
