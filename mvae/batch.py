@@ -123,7 +123,7 @@ class Batch:
         return Batch(values, torch.zeros(size, len(values), dtype=torch.bool))
 
     def __len__(self) -> int:
-        """Give the number of samples."""
+        """Return the number of samples."""
         return len(self.present)
 
     def __getitem__(self, index: int | slice | Tensor) -> Batch:
@@ -225,7 +225,7 @@ class Batch:
         return torch.where(there, x, torch.zeros((), dtype=x.dtype, device=x.device))
 
     def mask(self, subsets: Sequence[Iterable[str]]) -> Tensor:
-        """Give the masks of several subsets at once, ``(S, B, M)``: in the subset and present.
+        """Return the masks of several subsets at once, ``(S, B, M)``: in the subset and present.
 
         Raises:
             ValueError: if a subset names a modality that is not in the batch.

@@ -80,7 +80,7 @@ def _apply_event(event: Mapping[str, Any]) -> None:
 
 
 def _choose_plane(view: View, inference: Inference) -> None:
-    """Let a visitor choose the two dimensions of the plane."""
+    """Show the chooser of the two dimensions of the plane."""
     nats = inference.posterior.information()
     # One dimension is not yet a plane: it stays in the box until a second one is chosen.
     identity = (view.data, view.model, view.plane)
@@ -103,7 +103,7 @@ def _choose_plane(view: View, inference: Inference) -> None:
 
 
 def _choose_dimensions(view: View, inference: Inference) -> None:
-    """Let a visitor choose the latent dimensions whose densities are drawn."""
+    """Show the chooser of the latent dimensions whose densities are drawn."""
     nats = inference.posterior.information()
     st.multiselect(
         "Latent dimensions, by their KL to the prior",

@@ -47,7 +47,7 @@ def choose_data(there: dict[str, list[str]], data: str) -> None:
 
 
 def chooser(view: View, one_model: bool) -> None:
-    """Let a visitor choose the data set and, on pages about a single model, the model."""
+    """Show the chooser of the data set and, on pages about a single model, of the model."""
     there = checkpoint.available()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.selectbox(

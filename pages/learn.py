@@ -179,7 +179,7 @@ def _show_evidence(
 
 
 def _trainings(view: View, found: list[tuple[str, str]]) -> None:
-    """Let a visitor choose the training objective."""
+    """Show the chooser of the training objective."""
     st.segmented_control(
         "Training",
         range(len(found)),

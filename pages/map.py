@@ -22,7 +22,7 @@ TOGETHER = "all modalities together"
 
 
 def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]) -> Shade | None:
-    """Let a visitor choose which posteriors are shown, and how they are coloured."""
+    """Show the chooser of which posteriors are shown, and how they are coloured."""
     names = [m.name for m in modalities]
     st.selectbox(
         "Posteriors given",

@@ -85,7 +85,7 @@ def choose(
     records: Mapping[str, Record],
     modalities: tuple[Modality, ...],
 ) -> Columns:
-    """Let a visitor choose models and evidence, and return the columns, each ranked.
+    """Show the chooser of models and evidence, and return the columns, each ranked.
 
     Without a choice, all runs of seed 0 and the most informative columns are shown.
 

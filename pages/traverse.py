@@ -144,7 +144,7 @@ def chosen_picture(modalities: Iterable[Modality]) -> tuple[Modality, ...]:
 
 
 def choose_picture(modalities: Iterable[Modality]) -> None:
-    """Let a visitor choose one of several pictures."""
+    """Show the chooser of one of several pictures."""
     groups = pictures(modalities)
     names = {group[0].name: group[0].name if len(group) == 1 else "picture" for group in groups}
     if len(names) > 1:
@@ -160,7 +160,7 @@ def choose_picture(modalities: Iterable[Modality]) -> None:
 
 
 def choose_dimensions(view: View, inference: Inference) -> tuple[int, int | None]:
-    """Let a visitor choose one dimension or two, listed by their KL to the prior."""
+    """Show the chooser of one dimension or two, listed by their KL to the prior."""
     nats = inference.posterior.information()
     order = inference.most_informative()
 

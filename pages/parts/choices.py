@@ -15,7 +15,7 @@ __all__ = ["choose_kind", "offer_csv"]
 
 
 def choose_kind(view: View, name: str, titles: Mapping[str, str], kinds: Collection[str]) -> str:
-    """Let a visitor choose one of the available kinds of figure; the link keeps it.
+    """Show the chooser of one of the available kinds of figure; the link keeps it.
 
     Args:
         view: the current view.

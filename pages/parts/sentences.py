@@ -12,7 +12,7 @@ from mvae.analysis.inference import Inference, conflict_percentile
 from mvae.distributions.disagreement import UNUSUAL_PERCENTILE
 from mvae.evaluation.keys import joined
 from mvae.modality import Modality
-from pages.parts.kinds.base import probabilities, some_of
+from pages.parts.kinds.base import MAX_NAMED, probabilities, some_of
 from pages.parts.kinds.registry import VIEWS
 from pages.parts.plain import plain
 
@@ -33,8 +33,6 @@ __all__ = [
 
 #: Largest number of modalities that a headline names; if there are more, it gives their number.
 MAX_IN_HEADLINE = 7
-#: Largest number of things that are named; if there are more, their number is given.
-MAX_NAMED = 4
 #: The meaning of the two figures in nats on the Experts page.
 NATS = (
     "Two figures here are in nats. **Sharper than the prior** is the *entropy reduction* "

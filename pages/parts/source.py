@@ -51,7 +51,7 @@ def from_picture(data: str, modalities: tuple[Modality, ...], picture: Tensor) -
 
 
 def choose_source(view: View, modalities: tuple[Modality, ...], count: int) -> None:
-    """Let a visitor choose an example, draw a picture or upload one."""
+    """Show the chooser of an example, a drawing or an upload."""
     there = sources(modalities)
     if len(there) > 1:
         st.segmented_control(

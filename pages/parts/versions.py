@@ -22,7 +22,7 @@ _run: ContextVar[dict[Hashable, Any] | None] = ContextVar("run", default=None)
 
 @contextmanager
 def one_version() -> Iterator[None]:
-    """Let all code in the block see the same version of every file, even if one is replaced."""
+    """Hold all code in the block to one version of every file, even if one is replaced."""
     if _run.get() is not None:
         yield
         return

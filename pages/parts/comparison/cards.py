@@ -28,7 +28,7 @@ WAITING = '<div class="answer"><p class="waiting">Its Markov chains are running 
 
 
 def choose(view: View, names: tuple[str, ...]) -> None:
-    """Let a visitor choose the models."""
+    """Show the chooser of the models."""
     titles = titles_of(view.data)
     st.multiselect(
         f"Models, up to {MAX_MODELS}",

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KindView", "probabilities", "some_of", "supply_entry"]
 
-#: Largest number of inferred tags or attributes that a headline names.
-FEW = 4
+#: Largest number of things that are named; if there are more, their number is given.
+MAX_NAMED = 4
 
 
 class KindView(abc.ABC):
@@ -113,5 +113,5 @@ def probabilities(m: Modality, inference: Inference) -> Tensor:
 
 def some_of(names: Sequence[str], none: str) -> str:
     """Return the first few names and the number of the others, or ``none`` if there are none."""
-    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-    return f"**{plain(', '.join(names[:FEW]))}**{more}" if names else none
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return f"**{plain(', '.join(names[:MAX_NAMED]))}**{more}" if names else none
