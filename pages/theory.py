@@ -58,21 +58,20 @@ GRIDS = {
     "an encoder: the gradient of each weight is a statistic under the data minus the same "
     "statistic under the model. The layers are pre-trained one at a time, then trained together.",
 }
+# Each equation is at most as wide as a phone, on several lines where it is longer.
 LOSS = (
     r"\mathcal L = -\Big[ B(X) + \sum_{i=1}^{N} B(x_i) + \sum_{j=1}^{k} B(X_{S_j}) \Big]",
-    r"S_j \subset \{x_i\} \text{ of } 2 \dots N-1 \text{, uniform}",
+    r"\begin{aligned} B(X_S) = {} & E_{q(z|X_S)}\Big[\sum_{i \in R} \lambda_i \log p(x_i|z)\Big]"
+    r" \\ & - \beta\, KL\big(q(z|X_S) \,\|\, p(z)\big) \end{aligned}",
 )
-TERM = (
-    r"B(X_S) = E_{q(z|X_S)}\Big[\sum_{i \in R} \lambda_i \log p(x_i|z)\Big]",
-    r"- \beta\, KL\big(q(z|X_S) \,\|\, p(z)\big)",
-    r"R = ",
-)
-BOUNDS = {
-    "sub-sampled": "With every λ = 1 and β = 1 each B is the ELBO of its own modalities: "
-    "B(X_S) ≤ log p(X_S).",
-    "denoising": "With every λ = 1 and β = 1 each B is a lower bound on the evidence of **all** "
-    "modalities, B(X_S) ≤ log p(X), since q may be any density. It is not a bound on "
-    "log p(X_S), which it can exceed.",
+TERMS = {
+    "sub-sampled": "Each $S_j$ is drawn uniformly among the subsets of 2 to N − 1 modalities. What "
+    "is encoded is reconstructed, $R = S$. With every λ = 1 and β = 1 each B is the ELBO of its "
+    r"own modalities: $B(X_S) \le \log p(X_S)$.",
+    "denoising": "Each $S_j$ is drawn uniformly among the subsets of 2 to N − 1 modalities. All "
+    r"modalities are reconstructed, $R = \{1, \dots, N\}$. With every λ = 1 and β = 1 each B is a "
+    r"lower bound on the evidence of **all** modalities, $B(X_S) \le \log p(X)$, since q may be "
+    r"any density. It is not a bound on $\log p(X_S)$, which it can exceed.",
 }
 REFERENCES = """
 - M. Wu, N. Goodman: [Multimodal generative models for scalable weakly-supervised
@@ -104,27 +103,31 @@ def choose(name: str, title: str, options: dict[Any, str], value: object) -> Non
     )
 
 
-def equations(*lines: str) -> None:
-    """Show equations side by side, or stacked on a phone."""
-    for column, line in zip(st.columns(len(lines)), lines, strict=True):
+def equations(*lines: str, words: tuple[str, ...] = ()) -> None:
+    """Show equations side by side, or stacked on a phone, each below its own words if any."""
+    columns = st.columns(len(lines), gap="medium")
+    for column, sentence in zip(columns, words, strict=False):
+        column.markdown(sentence)
+    for column, line in zip(columns, lines, strict=True):
         column.latex(line)
 
 
 def product(view: View) -> None:
     """Show when the product of the best single Gaussians is the best joint one."""
-    st.markdown(
-        "Given z, the modalities are independent. So the **true** posterior is the product of the "
-        "single posteriors, each of which contains the prior once:"
-    )
     equations(
         r"p(z|x_1, \dots, x_N) \;\propto\; \frac{\prod_i p(z|x_i)}{p(z)^{N-1}}",
         r"q(z|x_1, \dots, x_N) \;\propto\; p(z) \prod_i \tilde q(z|x_i)",
+        words=(
+            "Given z, the modalities are independent. So the **true** posterior is the product of "
+            "the single posteriors, each of which contains the prior once:",
+            "That inspired the form of MVAE’s **approximate** posterior q, a product of experts "
+            "(PoE) that contains the prior once:",
+        ),
     )
     st.markdown(
-        "That inspired the form of MVAE’s q, a product of experts (PoE). It does **not** follow "
-        "that the best q within a family is the product of the best single ones. Here are three "
-        "pairs of modalities that depend on one number z, with the prior $N(0, 1)$, solved by "
-        "quadrature:"
+        "It does **not** follow that the best q within a family is the product of the best single "
+        "ones. Here are three pairs of modalities that depend on one number z, with the prior "
+        "$N(0, 1)$, solved by quadrature:"
     )
     with st.container(horizontal=True, gap="large"):
         choose("pair", "Pair of modalities", {name: TITLES[name] for name in PAIRS}, view.pair)
@@ -143,42 +146,39 @@ def product(view: View) -> None:
         "posterior unless the row says otherwise. Narrow peaks are cut off at the top. The mixture "
         "of products is taken over the three non-empty subsets."
     )
-    st.markdown("#### A further modality always narrows this q")
-    st.markdown(
-        "The precisions of experts are positive and add up, so every further expert narrows MVAE’s "
-        "q, even one that contradicts the rest:"
-    )
+    st.markdown("### A further modality always narrows this q")
     equations(
         r"T = 1 + \sum_i \tilde T_i, \qquad \tilde T_i > 0",
         r"E_{x_2|x_1} H[p(z|x_1, x_2)] \le H[p(z|x_1)]",
-    )
-    st.markdown(
-        "The true posterior narrows only on average (see its entropy H on the right) and can widen "
-        "for a particular x₂: choose *Contradiction* and lower the noise."
+        words=(
+            "The precisions of experts are positive and add up, so every further expert narrows "
+            "MVAE’s q, even one that contradicts the rest:",
+            "The entropy H of the true posterior decreases only on average. For a particular x₂ "
+            "it can increase: choose *Contradiction* above and lower the noise.",
+        ),
     )
 
 
 def step(view: View) -> None:
     """Show the terms of one training step as a table."""
-    st.markdown("#### One training step")
+    st.markdown("### One training step")
     with st.container(horizontal=True, gap="large"):
         choose("method", "Training method", METHODS, view.method)
         choose("count", "Modalities", {2: "2", 3: "3"}, view.count)
     st.markdown(GRIDS[view.method])
     names = ["image", "label", "sound"][: view.count]
     st.html(step_table(view.method, names, [OTHERS[0], LABELS[0], OTHERS[1]][: view.count]))
-    if view.method in BOUNDS:
+    if view.method in TERMS:
         equations(*LOSS)
-        equations(*TERM[:2], TERM[2] + (r"\text{all}" if view.method == "denoising" else "S"))
         st.markdown(
-            f"{BOUNDS[view.method]} With another λ, or while β is annealed, B is in general not "
+            f"{TERMS[view.method]} With another λ, or while β is annealed, B is in general not "
             "such a bound."
         )
 
 
 def relatives() -> None:
     """Distinguish MVAE's product from an RBM's, and describe the MVAE's predecessors."""
-    st.markdown("#### Two products of experts")
+    st.markdown("### Two products of experts")
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**MVAE**: experts over the **latents**, inside the inference network.")
@@ -192,7 +192,7 @@ def relatives() -> None:
             "Here, too, each observed modality adds its evidence to $p(h|x)$; a missing one has to "
             "be summed over."
         )
-    st.markdown("#### Two predecessors")
+    st.markdown("### Two predecessors")
     st.markdown(
         "Both are unsupervised and generative, and both handle missing modalities.\n\n"
         "- **Bimodal deep autoencoder** (Ngiam et al. 2011): pre-trained with RBMs, then trained "
@@ -202,7 +202,7 @@ def relatives() -> None:
         "modalities are sampled from their conditionals. It needs layer-wise pre-training, whereas "
         "MVAE is trained end to end."
     )
-    st.markdown("#### References")
+    st.markdown("### References")
     st.markdown(REFERENCES)
 
 
