@@ -38,6 +38,7 @@ STYLE = """<style>
 }
 .missing th { font-weight: 400; padding: .2rem .5rem; text-align: center; white-space: nowrap; }
 .missing th.row { text-align: right; }
+.missing th.side { padding-bottom: .1rem; border-bottom: 1px solid; font-size: .85rem; }
 .missing td { padding: 0; border-radius: 4px; text-align: center; min-width: 5.2rem; }
 .missing td.dot { min-width: 1.6rem; font-size: 1.1rem; line-height: 1; }
 .missing td a { display: block; padding: .35rem .6rem; color: inherit; text-decoration: none;
@@ -83,12 +84,18 @@ def page() -> None:
     beside = table_of(found, SHOWN_WITH[shown], config.modalities) if shown in SHOWN_WITH else {}
     st.html(STYLE + heat_map(view, cells, conditioning_sets, targets, config.modalities, beside))
     there = {f.kind for f in (*cells.values(), *beside.values())}
+    link_note = "" if is_by_count(conditioning_sets) else LINK_NOTE
     shows = [kind_of(key, config.modalities) for key in KINDS if key in there]
     st.caption(
-        " ".join(f"**{kind.title}**: {kind.explanation}" for kind in shows)
-        + ("" if is_by_count(conditioning_sets) else LINK_NOTE)
-        + f" n = {sample_counts(cells.values())}. Hover over a cell to see its standard error and "
-        "protocol."
+        # A line each: two trailing spaces break it.
+        "  \n".join(
+            [
+                *(f"**{kind.title}**: {kind.explanation}" for kind in shows),
+                "The stronger a cell’s colour, the higher its figure."
+                f"{link_note} n = {sample_counts(cells.values())}. Hover over a cell to see its "
+                "standard error and protocol.",
+            ]
+        )
     )
 
 
@@ -159,6 +166,8 @@ def heat_map(
         else "".join(f'<th class="dot">{escape(n)}</th>' for n in names)
     )
     head += "".join(f"<th>→ {escape(t)}</th>" for t in targets)
+    sides = {"supplied": head.count("<th") - len(targets), "inferred or generated": len(targets)}
+    groups = "".join(f'<th class="side" colspan="{n}">{side}</th>' for side, n in sides.items())
     lines = []
     for given in conditioning_sets:
         if is_by_count(conditioning_sets):
@@ -173,7 +182,8 @@ def heat_map(
             for target in targets
         )
         lines.append(f"<tr>{left}{right}</tr>")
-    return f'<div class="missing"><table><tr>{head}</tr>{"".join(lines)}</table></div>'
+    rows = f"<tr>{groups}</tr><tr>{head}</tr>{''.join(lines)}"
+    return f'<div class="missing"><table>{rows}</table></div>'
 
 
 def limits_of(cells: Cells) -> dict[str, tuple[float, float]]:
