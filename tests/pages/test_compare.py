@@ -168,7 +168,7 @@ def test_a_switch_changes_every_card_and_back_again(visit):
     for name, card in after.items():
         assert card != before[name]
         assert "log p(label | image)" in numbers(card)
-        assert "<b>label</b> missing" in card
+        assert "<b>label</b> generated" in card
         assert "solid" in card
         assert "dashed" not in card
     page.switch("image", False)

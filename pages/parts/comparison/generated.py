@@ -8,7 +8,7 @@ from torch import Tensor
 from mvae.analysis.comparison import Prediction
 from mvae.images.tiling import picture_shape, pictures, tiles
 from mvae.modality import Modality
-from pages.parts.comparison.html import part, png, rows_of, sentence, state
+from pages.parts.comparison.html import made, part, png, rows_of, sentence, state
 from pages.parts.comparison.shared import Shared
 from pages.parts.kinds.registry import VIEWS
 from pages.parts.pictures import framed, visible
@@ -40,10 +40,10 @@ def pictured(answer: Prediction, shared: Shared) -> str:
 
 def _first(group: tuple[Modality, ...], answer: Prediction, shared: Shared) -> str:
     if len(group) == 1:
-        head = part(group[0].name, state(group[0].name, shared))
+        head = part(group[0].name, made(group[0].name, shared))
     else:
         missing = sum(m.name not in shared.evidence for m in group)
-        note = f"{missing} of {len(group)} parts missing" if missing else "supplied"
+        note = f"{missing} of {len(group)} parts missing" if missing else "reconstructed"
         head = part("picture", note)
     # One supplied part stands for all that are supplied, and one missing part for all missing.
     reasons = {
@@ -87,7 +87,7 @@ def rest(answer: Prediction, shared: Shared) -> list[str]:
     for m in shared.modalities:
         if m.is_image or m in together:
             continue
-        head = part(m.name, state(m.name, shared))
+        head = part(m.name, made(m.name, shared))
         if m.name not in answer.expected:
             parts.append(head + sentence(answer.not_generated[m.name]))
         else:

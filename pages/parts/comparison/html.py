@@ -13,7 +13,7 @@ from mvae.modality import Modality
 from pages.parts.comparison.shared import Shared
 from pages.parts.pictures import as_image
 
-__all__ = ["framed_picture", "part", "png", "rows_of", "sentence", "state"]
+__all__ = ["framed_picture", "made", "part", "png", "rows_of", "sentence", "state"]
 
 
 def part(title: str, note: str = "") -> str:
@@ -29,6 +29,11 @@ def sentence(text: str) -> str:
 def state(name: str, shared: Shared) -> str:
     """Return whether a modality is supplied, in a word."""
     return "supplied" if name in shared.evidence else "missing"
+
+
+def made(name: str, shared: Shared) -> str:
+    """Return what a model makes of a modality: a reconstruction if it was supplied."""
+    return "reconstructed" if name in shared.evidence else "generated"
 
 
 def png(picture: Tensor) -> str:
