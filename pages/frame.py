@@ -35,6 +35,13 @@ h4 {
 /* Choices in a multiselect: their white text is illegible on the dark theme's pale blue. */
 [data-tag] { background: none !important; border: 1px solid currentColor; }
 [data-tag], [data-tag] * { color: inherit !important; }
+/* Choices take as many lines as they need, rather than one that scrolls. */
+[data-testid="stMultiSelect"] div:has(> span > [data-tag]) { flex-wrap: wrap; row-gap: .25rem; }
+[data-testid="stMultiSelect"] div:has(> div > span > [data-tag]) {
+  height: auto; max-height: none;
+}
+/* A command in a caption: else three quarters of its size, in a faint green. */
+[data-testid="stCaptionContainer"] code { font-size: .9em; color: inherit; }
 </style>"""
 
 
