@@ -165,11 +165,11 @@ def choose_dimensions(view: View, inference: Inference) -> tuple[int, int | None
     order = inference.most_informative()
 
     def words(d: int | None) -> str:
-        return "none: a strip" if d is None else f"z{d} · {nats[d]:.1f} nats"
+        return "none (a strip)" if d is None else f"z{d} · {nats[d]:.1f} nats"
 
     across = view.across if view.across is not None else order[0]
     down = view.down if view.down != across else None
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         st.segmented_control(
             "Start from",
             list(STARTS),
@@ -190,7 +190,7 @@ def choose_dimensions(view: View, inference: Inference) -> tuple[int, int | None
             "Dimension down",
             [None, *(d for d in order if d != across)],
             format_func=words,
-            placeholder="none: a strip",
+            placeholder="none (a strip)",
             key="down",
             on_change=follow("down", down, lambda d: change(down=d)),
             width=200,
@@ -207,16 +207,16 @@ def page() -> None:
     evidence = supplied(view, sample)
     inference = infer(model, sample, evidence, seed=view.seed)
     q = inference.posterior
-    st.markdown("### Change one latent dimension, or two, and see what follows")
+    st.markdown("### How generated data change along one latent dimension, or two")
     st.markdown(
-        f"The posterior is that of the Experts page, given {name_modalities(evidence)}. All other "
-        "dimensions keep the value of the starting point. Each step shows the means decoded from "
-        "its latent."
+        f"The posterior is given {name_modalities(evidence)}, as on the Experts page. A chosen "
+        f"dimension runs from −{REACH:g} to {REACH:g}, while all others keep their value at the "
+        "starting point. Each step shows the means generated from its latent."
     )
     choose_picture(config.modalities)
     across, down = choose_dimensions(view, inference)
     start = q.mean if view.start == "posterior" else torch.zeros_like(q.mean)
-    ticks = [f"{value:+.2g}" if value else "0" for value in values().tolist()]
+    ticks = [f"{value:+.2g}".replace("-", "−") if value else "0" for value in values().tolist()]
     interval = None
     if down is None:
         unit = (STEPS - 1) / (2 * REACH)

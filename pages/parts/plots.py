@@ -112,6 +112,8 @@ def mosaic(
             "scaleanchor": "x",
             "scaleratio": tiles.shape[-2] / tiles.shape[-1],
             "constrain": "domain",
+            # Where the page is narrow, the figure is too tall: the gap is then below it.
+            "constraintoward": "top",
         },
         "shapes": shapes,
         "showlegend": False,
