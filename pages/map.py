@@ -25,7 +25,7 @@ def choose(view: View, modalities: tuple[Modality, ...], found: dict[str, Shade]
     """Show the chooser of which posteriors are shown, and how they are coloured."""
     names = [m.name for m in modalities]
     st.selectbox(
-        "Posteriors given",
+        "Dots: posteriors given",
         ["", *names],
         format_func=lambda name: name or TOGETHER,
         key="given",
@@ -74,13 +74,13 @@ def page() -> None:
     nearest = nearest_samples(chart, mean, NEAREST, own)
     st.markdown("### Where the examples lie in latent space")
     sentence = st.empty()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         shade = choose(view, config.modalities, shades(config.modalities, samples))
     if label := next((m for m in config.modalities if shade and m.name == shade.name), None):
         known = samples.values[label.name][nearest].tolist()
         sentence.markdown(neighbourhood(evidence, label, known))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("The posterior is given", width="content")
+        st.markdown("Crosshair: the posterior given", width="content")
         switches(view, sample)
     show_number("evidence")
     words = (view.given or TOGETHER, name_modalities(evidence).replace("**", ""))
