@@ -44,9 +44,9 @@ def page() -> None:
     )
     few = min(points, key=lambda p: p.fraction)
     st.markdown(
-        "Early stopping sees the same share of the validation labels and no more: at "
-        f"{few.fraction:.1%}, {few.valid_labels} images decide when to stop, by an accuracy "
-        f"in steps of {100 / few.valid_labels:.0f} %."
+        "Early stopping, too, uses only this share of the validation labels: at "
+        f"{few.fraction:.1%}, {few.valid_labels} images decide when to stop, and their accuracy "
+        f"changes in steps of {100 / few.valid_labels:.0f} %."
     )
     st.markdown("#### How each method uses unlabelled images")
     there = [name for name in METHODS if any(p.method == name for p in points)]

@@ -187,6 +187,8 @@ def supervision(points: Sequence[Point]) -> go.Figure:
             "type": "log",
             "tickvals": ticks,
             "ticktext": [f"{n:,}" for n in ticks],
+            # Upright where they would overlap, as on a phone.
+            "autotickangles": [0, 90],
             "title": {"text": "labelled training images"},
         },
         "yaxis": {"title": {"text": "accuracy of the label"}, "tickformat": ".0%"},

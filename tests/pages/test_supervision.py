@@ -52,7 +52,7 @@ def test_budgets_are_said_and_why_results_has_other_figures(visit, points):
     write_rows(points / "mnist/supervision.csv", [*POINTS, Point("mvae", 1, 9, 9, 0, 0.94, 10)])
     loading.supervision_of.clear()
     told = visit("supervision.py").remarks
-    assert "at 0.1%, 5 images decide when to stop, by an accuracy in steps of 20 %." in told
+    assert "5 images decide when to stop, and their accuracy changes in steps of 20 %." in told
     assert f"ten outputs; {LABELLED_PASSES} passes over the labelled images alone." in told
     assert f"its own ELBO; {IMAGE_PASSES} passes over all images without labels, then" in told
     assert "The budgets are not equal" in told
