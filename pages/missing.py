@@ -49,7 +49,9 @@ STYLE = """<style>
 @media (max-width: 640px) {
   .missing table { border-spacing: 1px; }
   .missing th { white-space: normal; padding: 0; font-size: .68rem; max-width: 3.6rem; }
-  .missing th.dot { writing-mode: vertical-rl; text-align: right; white-space: nowrap; }
+  .missing th.side { font-size: .75rem; max-width: none; padding: 0 .35rem; }
+  .missing th.dot { writing-mode: vertical-rl; text-align: right; white-space: nowrap;
+    padding-top: .4rem; }
   .missing td { min-width: 3rem; font-size: .8rem; }
   .missing td.dot { min-width: 1.2rem; }
   .missing td a { padding: .35rem 0; }
@@ -171,7 +173,7 @@ def heat_map(
     lines = []
     for given in conditioning_sets:
         if is_by_count(conditioning_sets):
-            left = f'<th class="row">{escape(joined(given)) or "nothing"} supplied</th>'
+            left = f'<th class="row">{escape(joined(given)) or "nothing"}</th>'
         else:
             left = "".join(
                 f'<td class="dot" style="color:{colours[n]}">{"●" if n in given else "·"}</td>'
