@@ -144,6 +144,8 @@ class Objective(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: The name by which config.json chooses it: a literal of each subclass, and its default.
+    name: str
     #: The class of model that it trains.
     network: ClassVar[type[MultimodalModel]]
     #: The fraction of training before which no epoch is kept, however high its score.
