@@ -179,10 +179,14 @@ class Annotation(Kind):
     """A kind that describes a sample in words, so that a prediction can be right or wrong."""
 
     axes = ("size",)
+    #: Whether its categories must have names.
+    needs_names: ClassVar[bool] = False
 
     def check(self, m: Modality) -> None:
-        """Check also that either every category has a name or none has."""
+        """Check also that every category has a name, or none if names are optional."""
         super().check(m)
+        if self.needs_names and not m.categories:
+            raise ValueError(f"the categories of a modality of kind {self.name} need names")
         # The last dimension of the probabilities is that of the categories.
         if m.categories and len(m.categories) != (count := self.expected_shape(m)[-1]):
             raise ValueError(f"{len(m.categories)} category names for {count} categories")

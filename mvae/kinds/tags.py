@@ -27,13 +27,8 @@ class Tags(Annotation):
     likelihoods = ("bernoulli",)
     settings = frozenset({"categories"})
     value_type = tuple
+    needs_names = True
     is_set = True
-
-    def check(self, m: Modality) -> None:
-        """Check that the tags have names."""
-        super().check(m)
-        if not m.categories:
-            raise ValueError(f"the categories of a {self.name} modality need names")
 
     def encode(self, m: Modality, value: Any) -> Tensor:
         """Convert the names of the tags present, or a 0 or 1 for each tag, to a tensor."""

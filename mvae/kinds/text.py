@@ -29,14 +29,13 @@ class Text(Annotation):
     likelihoods = ("autoregressive",)
     settings = frozenset({"categories", "dropout"})
     value_type = str
+    needs_names = True
     is_index = True
     is_text = True
 
     def check(self, m: Modality) -> None:
-        """Check that the tokens have names, and that the two directions can halve the width."""
+        """Check also that the two directions can halve the width."""
         super().check(m)
-        if not m.categories:
-            raise ValueError(f"the categories of a {self.name} modality need names")
         if m.hidden[0] % 2:
             raise ValueError(f"the first width of a {self.name} must be even, not {m.hidden[0]}")
 
