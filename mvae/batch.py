@@ -62,7 +62,7 @@ class Batch:
 
         Args:
             modalities: in the order that the batch is to have.
-            values: modality name to a tensor, an array or a list, with one value a sample, within
+            values: modality name to a tensor, an array or a list, with one value per sample, within
                 the modality's support. A category may be given by its name, tags by the list of
                 those that are there, a text as a string. Missing is what is None (a modality or a
                 sample of it) and a sample that is NaN throughout.

@@ -22,31 +22,31 @@ from mvae.kinds.registry import KINDS
 
 __all__ = ["Modality"]
 
-#: The largest number of anything, and the most numbers that describe a sample: what a file asks
-#: for is allocated, so it has bounds.
+#: Upper bounds on any size in a file and on the elements of a sample, since they are allocated.
 LARGEST, MOST = 2**16, 2**22
 Size = Annotated[int, Field(gt=0, le=LARGEST)]
 Place = Annotated[int, Field(ge=0, lt=64)]
 
 
 class Modality(BaseModel):
-    """One kind of evidence, described so that JSON can hold it.
+    """One part of a sample, described by settings that JSON can hold.
 
     Args:
         name: unique within a model, shown to people.
         kind: a key of :data:`mvae.kinds.registry.KINDS`; chooses values, encoder and decoder.
-        shape: of one event; of a label ``(number of categories,)``, of tags how many there are, of
-            a text how many tokens it may have, its end included.
+        shape: the shape of a datum; for a label, the number of categories; for tags, the number of
+            tags; for a text, the maximum number of tokens, including its end.
         likelihood: a key of :data:`mvae.distributions.likelihood.LIKELIHOODS`.
         weight: λ, the factor of log p(x_i|z) in the training objective (never in a reported one).
         hidden: widths of the hidden layers of its encoder and, reversed, of its decoder.
         convolutions: channels of the convolutions of an image's or a series' encoder, before its
             hidden layers, each of which halves all sides; its decoder mirrors them.
-        dropout: share of a text's tokens that its decoder is not told in training.
+        dropout: the fraction of a text's previous tokens that are hidden from its decoder in
+            training.
         categories: names of the categories, of the tags, or of the tokens, in order of their
             index; the first token ends a text.
-        tile: row and column, where the modality is one tile of a larger picture.
-        grid: rows and columns, where a vector's numbers are those of a picture, dark where high.
+        tile: row and column, if the modality is a tile of a larger picture.
+        grid: rows and columns, if the elements of a vector form a picture; high values are dark.
 
     Raises:
         pydantic.ValidationError: if a field is missing, unknown or inconsistent.
@@ -92,7 +92,7 @@ class Modality(BaseModel):
         for setting in sorted(set().union(*(k.settings for k in KINDS.values())) - kind.settings):
             if getattr(self, setting):
                 having = ", ".join(k.name for k in KINDS.values() if setting in k.settings)
-                raise ValueError(f"a {self.kind} has no {setting}: only {having}")
+                raise ValueError(f"a modality of kind {self.kind} has no {setting}: only {having}")
         return self
 
     @property
@@ -102,7 +102,7 @@ class Modality(BaseModel):
 
     @property
     def support(self) -> Constraint:
-        """Which numbers a datum may be made of.
+        """The constraint that every element of a datum satisfies.
 
         Pixels and tags under a Bernoulli likelihood are 0 or 1, grey ones from 0 to 1; categories
         and tokens are indices; everything else is finite.
@@ -131,7 +131,7 @@ class Modality(BaseModel):
 
     @property
     def is_annotation(self) -> bool:
-        """Whether it says in words what something is: a label, tags or a text."""
+        """Whether it describes a sample in words: a label, tags or a text."""
         return isinstance(KINDS[self.kind], Annotation)
 
     @property
@@ -146,7 +146,7 @@ class Modality(BaseModel):
 
     @property
     def is_set(self) -> bool:
-        """Whether a datum is any of ``shape[0]`` categories, each there or not."""
+        """Whether a datum is a subset of ``shape[0]`` categories, each present or absent."""
         return KINDS[self.kind].is_set
 
     @property
@@ -156,11 +156,11 @@ class Modality(BaseModel):
 
     @property
     def outputs(self) -> int:
-        """How many numbers its decoder gives; for a text, for each token."""
+        """Number of outputs of its decoder; for a text, for each token."""
         return KINDS[self.kind].outputs(self)
 
     def encode(self, value: Any) -> Tensor:
-        """Return one person's value as a tensor, ``(*event shape)``.
+        """Convert a user's value to a tensor ``(*event shape)``, and check its support.
 
         Raises:
             ValueError: if it is not of the modality's kind, or outside of its support.
@@ -173,11 +173,11 @@ class Modality(BaseModel):
         """
         x = KINDS[self.kind].encode(self, value)
         if x.shape != self.event_shape or not self.support.check(x).all():
-            raise ValueError(f"{self.name}, a {self.kind}, cannot be {quoted(value)}")
+            raise ValueError(f"{self.name}, of kind {self.kind}, cannot be {quoted(value)}")
         return x.to(self.dtype)
 
     def decode(self, x: Tensor) -> Any:
-        """Return a datum ``(*event shape)`` as people write it, which `encode` reads."""
+        """Convert a datum ``(*event shape)`` to a user's value, the inverse of `encode`."""
         return KINDS[self.kind].decode(self, x)
 
     def category(self, index: int) -> str:

@@ -6,12 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from mvae.analysis.comparison import Prediction
-from mvae.analysis.inference import DRAWS
 from mvae.checkpoint import ModelConfig
 from mvae.evaluation.classifier import Classifier
 from mvae.files import CheckpointError
 from mvae.modality import Modality
-from mvae.models.base import LatentModel, MultimodalModel
+from mvae.models.base import DRAWS, LatentModel, MultimodalModel
 from pages.parts.about import introduction
 from pages.parts.code import compare_code, show_code
 from pages.parts.colours import colours_of

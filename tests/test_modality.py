@@ -41,9 +41,9 @@ def test_empty_batch_has_nothing(toys):
         ({"label": torch.tensor([0, -1])}, "label must be an index from 0 to 2: sample 1 has -1"),
         ({"label": [1, 2, 3]}, "subtract 1"),
         ({"label": [0, 1.7]}, "sample 1 has 1.7, .* an index is a whole number"),
-        ({"label": 1}, "label needs one value a sample, in a list; got 1"),
+        ({"label": 1}, "label needs a list with one value per sample; got 1"),
         ({"label": torch.tensor(1)}, r"label must be of shape \(0,\), not \(\)"),
-        ({"label": "2"}, "label needs one value a sample, in a list; got '2'"),
+        ({"label": "2"}, "label needs a list with one value per sample; got '2'"),
         ({"label": ["2", "cat"]}, "sample 1 of label: there is no 'cat', only 0, 1, 2"),
         ({"label": [[0], [1]]}, r"label must be of shape \(2,\), not \(2, 1\)"),
         ({"label": [1j]}, "label must be real numbers, not torch.complex128"),
@@ -52,8 +52,8 @@ def test_empty_batch_has_nothing(toys):
         ({"point": [[0.0, 1.0], {}]}, "sample 1 of point: {} is not a number or an array"),
         ({"point": ["high"]}, "sample 0 of point: 'high' is a string"),
         ({"label": torch.tensor([0, 1]), "point": torch.zeros(1, 2)}, "point has 1 samples, and"),
-        ({"point": torch.tensor([[math.nan, 0.0]])}, "point must be finite, and sample 0 has nan"),
-        ({"image": torch.full((1, 1, 2, 2), math.inf)}, "image must be finite, and sample 0 has"),
+        ({"point": torch.tensor([[math.nan, 0.0]])}, "point must be finite, but sample 0 has nan"),
+        ({"image": torch.full((1, 1, 2, 2), math.inf)}, "image must be finite, but sample 0 has"),
     ],
 )
 def test_batch_refuses_values_that_do_not_fit(toys, values, message):
@@ -93,8 +93,8 @@ ANIMAL = Modality(
         (0, 255, "divide by 255"),
         (0, 3, "divide by 255"),
         (-1, 1, r"take \(x \+ 1\) / 2"),
-        (-3, 3, "scale it to between 0 and 1"),
-        (0, 1000, "scale it to between 0 and 1"),
+        (-3, 3, "rescale it to between 0 and 1"),
+        (0, 1000, "rescale it to between 0 and 1"),
     ],
 )
 def test_pixels_outside_of_a_bernoullis_support_are_refused_with_the_remedy(
@@ -129,12 +129,12 @@ def test_greys_are_no_data_of_a_bernoulli_but_of_its_cross_entropy(toys):
 @pytest.mark.parametrize(
     ("m", "values", "message"),
     [
-        (TAGS, [[0, 1, 5]], "tags must be 0 or 1: sample 0 has 5, .*; a tag is there, 1, or not"),
+        (TAGS, [[0, 1, 5]], "tags must be 0 or 1: sample 0 has 5, .*; use 1 for a tag that"),
         (TAGS, [["sea", "fox"]], "sample 0 of tags: there is no 'fox', only sea, sky, dog"),
         (ANIMAL, ["cow"], "sample 0 of animal: there is no 'cow', only cat, dog"),
         (TEXT, [[1, 2, 11, 0]], "text must be tokens, each an index from 0 to 10: sample 0 has 11"),
         (TEXT, ["12", "1a"], "sample 1 of text: 'a' is not in the vocabulary of text"),
-        (TEXT, ["12345"], "sample 0 of text: This text takes 5 tokens, and text has 3 at most"),
+        (TEXT, ["12345"], "sample 0 of text: This text has 5 tokens, but text may have 3 at most"),
     ],
 )
 def test_words_that_are_not_the_modalitys_are_refused(m, values, message):
@@ -144,7 +144,7 @@ def test_words_that_are_not_the_modalitys_are_refused(m, values, message):
 
 def test_a_number_too_large_for_the_type_is_not_finite(toys):
     torch.set_default_dtype(torch.float32)
-    with pytest.raises(ValueError, match=r"point must be finite, and sample 1 has 1e\+300"):
+    with pytest.raises(ValueError, match=r"point must be finite, but sample 1 has 1e\+300"):
         Batch.of(toys, {"point": np.array([[0.0, 1.0], [1e300, 0.0]])})
 
 
@@ -206,7 +206,7 @@ def test_a_sample_that_is_nan_throughout_is_missing_whatever_its_shape(toys):
     assert batch.there("image").tolist() == [True, False, True]
     assert batch.values["image"].isfinite().all()
     x[2, 0, 0, 0] = math.nan
-    with pytest.raises(ValueError, match="image must be finite, and sample 2 has nan"):
+    with pytest.raises(ValueError, match="image must be finite, but sample 2 has nan"):
         Batch.of(toys, {"image": x})
 
 
@@ -229,7 +229,7 @@ def test_a_mask_says_what_is_missing_and_values_there_are_not_looked_at(toys, ki
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        ({"sound": [True]}, "the mask names 'sound', and there are only image, label"),
+        ({"sound": [True]}, "the mask names 'sound', but the modalities are image, label"),
         ({"label": [True]}, r"the mask of label must be bool of shape \(2,\), not torch.bool of"),
         ({"label": [1, 0]}, "the mask of label must be bool of shape .*, not torch.int64"),
         ({"label": ["yes", "no"]}, "the mask of label must be bool"),

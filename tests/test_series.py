@@ -111,9 +111,9 @@ def test_numbers_become_a_series_and_a_series_becomes_numbers():
     ("value", "sentence"),
     [
         (torch.zeros(1, 21), r"sensor must be of shape \(1, 2, 21\), not \(1, 21\)"),
-        (torch.full((1, 2, 21), math.inf), "sensor must be finite, and sample 0 has inf"),
-        (["loud"], "sample 0 of sensor: 'loud' is a string, and sensor is made of numbers"),
-        ([[[1.0], [2.0, 3.0]]], "sample 0 of sensor: .* is not a number or an array of them"),
+        (torch.full((1, 2, 21), math.inf), "sensor must be finite, but sample 0 has inf"),
+        (["loud"], "sample 0 of sensor: 'loud' is a string, but sensor consists of numbers"),
+        ([[[1.0], [2.0, 3.0]]], "sample 0 of sensor: .* is not a number or an array of numbers"),
     ],
 )
 def test_what_is_no_series_is_refused_with_a_sentence(value, sentence):
@@ -124,12 +124,12 @@ def test_what_is_no_series_is_refused_with_a_sentence(value, sentence):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"shape": (21,)}, r"series is \(channels, length\), not \(21,\)"),
-        ({"likelihood": "bernoulli"}, "series is Gaussian, not Bernoulli"),
-        ({"dropout": 0.1}, "a series has no dropout: only text"),
-        ({"grid": (6, 7)}, "a series has no grid: only vector"),
-        ({"categories": ("a", "b")}, "a series has no categories: only label, tags, text"),
-        ({"tile": (0, 1)}, "a series has no tile: only image"),
+        ({"shape": (21,)}, r"series must be \(channels, length\), not \(21,\)"),
+        ({"likelihood": "bernoulli"}, "series must be Gaussian, not Bernoulli"),
+        ({"dropout": 0.1}, "of kind series has no dropout: only text"),
+        ({"grid": (6, 7)}, "of kind series has no grid: only vector"),
+        ({"categories": ("a", "b")}, "of kind series has no categories: only label, tags, text"),
+        ({"tile": (0, 1)}, "of kind series has no tile: only image"),
         ({"kind": "sound"}, "no kind of modality is called 'sound', only image"),
     ],
 )

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from mvae.analysis.inference import DRAWS
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
@@ -20,7 +19,7 @@ from mvae.evaluation.classifier import Classifier
 from mvae.images.tiling import assemble
 from mvae.kinds.tokens import tally
 from mvae.modality import Modality
-from mvae.models.base import LatentModel, MultimodalModel, noise
+from mvae.models.base import DRAWS, LatentModel, MultimodalModel, noise
 
 __all__ = ["MAX_LABELS", "PICTURE_DRAWS", "Prediction", "differences", "predict"]
 

@@ -14,12 +14,9 @@ from mvae.batch import Batch
 from mvae.distributions.disagreement import disagreement
 from mvae.distributions.gaussian import Gaussian, Product, conflict
 from mvae.evaluation.keys import joined
-from mvae.models.base import ExpertModel, noise
+from mvae.models.base import DRAWS, ExpertModel, noise
 
-__all__ = ["DRAWS", "Inference", "conflict_percentile", "infer", "percentile"]
-
-#: Number of draws of z for every expectation.
-DRAWS = 64
+__all__ = ["Inference", "conflict_percentile", "infer", "percentile"]
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def pairs(
 
     Of all pairs, 5 % are for validation and 5 % for testing, chosen with a fixed seed. No sentence
     is in two splits, in either language, comparing only letters and digits. Pairs are left out if
-    a text is too long or has a character that is not in its vocabulary; a warning says how many,
+    a text is too long or has a character that is not in its vocabulary; a warning states how many,
     and for which reason.
 
     Args:

@@ -71,7 +71,7 @@ class TextDecoder(nn.Module):
         self.start = nn.Linear(latents, width)
         self.embed = nn.Embedding(vocabulary, width // 2)
         self.units = nn.GRU(width // 2 + latents, width, batch_first=True)
-        self.say = nn.Linear(width, vocabulary)
+        self.say = nn.Linear(width, vocabulary)  # the output layer, by its name in weights files
 
     def forward(self, z: Tensor) -> tuple[TextDecoder, Tensor]:
         """Return this network and z, from which `Autoregressive` makes p(x|z)."""

@@ -7,7 +7,6 @@ import torch
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
 from mvae.kinds.networks import Decoder
-from mvae.models.objectives import Objective
 
 __all__ = ["decoder_evaluations"]
 
@@ -45,6 +44,5 @@ def decoder_evaluations(config: ModelConfig, batch: Batch) -> dict[str, float]:
     for part in model.modules():
         if isinstance(part, Decoder):
             part.register_forward_hook(count)
-    objective: Objective = config.objective
-    objective(model, batch, 1.0, torch.Generator().manual_seed(0))
+    config.objective(model, batch, 1.0, torch.Generator().manual_seed(0))
     return {name: n / len(batch) for name, n in rows.items()}

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "MAX_K_HAT",
     "MIN_DRAWS",
+    "OVER_MAX_K_HAT",
     "Draws",
     "LogLikelihood",
     "Proposal",
@@ -21,6 +23,10 @@ __all__ = [
     "pareto_k",
 ]
 
+#: Pareto shape above which an estimate is unreliable, and the name of the number of such estimates
+#: among the entries of a figure in metrics.json.
+MAX_K_HAT = 0.7
+OVER_MAX_K_HAT = f"k_hat_over_{MAX_K_HAT}"
 #: Smallest number of draws for which the tail of the weights has enough points.
 MIN_DRAWS = 25
 #: Range of the largest log weights, in nats, below which they count as equal.

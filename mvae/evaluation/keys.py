@@ -1,4 +1,4 @@
-"""What a figure is of: its kind, what is given and what is asked, as metrics.json writes it."""
+"""Keys of figures in metrics.json: the kind, the evidence, and the modalities asked for."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 __all__ = ["LIKELIHOODS", "FigureKey", "count_of", "joined", "names_of"]
 
-#: Kinds of figures of log p(asked|given), or of an estimate of it.
+#: Kinds of figures about log p(asked|given) or an estimate of it.
 LIKELIHOODS = ("loglik", "loglik_above", "variance_of_log_weights", "elbo", "log_partition")
 
 
 def joined(names: Iterable[str]) -> str:
-    """Return names of modalities as one, joined by "+"; empty for none."""
+    """Join names of modalities by "+"; empty for none."""
     return "+".join(names)
 
 
 def names_of(text: str) -> tuple[str, ...]:
-    """Return the names that :func:`joined` has joined."""
+    """Split a text into the names that :func:`joined` joined."""
     return tuple(text.split("+")) if text else ()
 
 
 def count_of(given: tuple[str, ...]) -> tuple[int, int] | None:
-    """Return how many modalities of how many are given; None where it is known which.
+    """Return (m, M) if only the number m of given modalities out of M is known, else None.
 
     Example:
         >>> count_of(("3 of 20",)), count_of(("image", "label")), count_of(())
@@ -35,16 +35,15 @@ def count_of(given: tuple[str, ...]) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class FigureKey:
-    """What a measured figure is of.
+    """The key of a measured figure.
 
-    As text it is the key below its kind in metrics.json: ``asked|given`` of a likelihood,
-    ``given->asked`` of what is generated, and what is given of a posterior.
+    Its text is the key of the figure among those of its kind in metrics.json: ``asked|given`` for a
+    likelihood, ``given->asked`` for generated modalities, and ``given`` for a posterior.
 
     Args:
-        kind: of figure, the key in metrics.json that it stands below.
-        given: names of the modalities that are supplied; "3 of 20" where their number stands for
-            them.
-        asked: names of what is scored or generated; empty for a figure of the posterior.
+        kind: the kind of figure, a key of metrics.json.
+        given: the names of the supplied modalities, or their number in the form "3 of 20".
+        asked: the names of the modalities that are scored or generated; empty for a posterior.
 
     Example:
         >>> str(FigureKey("coherence", ("label",), ("image",)))
@@ -63,7 +62,7 @@ class FigureKey:
 
     @staticmethod
     def parse(kind: str, text: str) -> FigureKey:
-        """Return the key that is written as a text."""
+        """Parse the text of a key."""
         if kind in LIKELIHOODS:
             asked, _, given = text.partition("|")
         else:
@@ -71,7 +70,7 @@ class FigureKey:
         return FigureKey(kind, names_of(given), names_of(asked))
 
     def __str__(self) -> str:
-        """Return the key below its kind in metrics.json."""
+        """Return the text of the key."""
         given, asked = joined(self.given), joined(self.asked)
         if self.kind in LIKELIHOODS:
             return f"{asked}|{given}" if given else asked

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mvae.evaluation.boltzmann_likelihood import ANNEALED
+from mvae.evaluation.importance import MAX_K_HAT, OVER_MAX_K_HAT
 from mvae.evaluation.log_likelihood import ESTIMATOR
 
 __all__ = ["DISTRUSTED", "EARLIER", "ESTIMATED", "reason_for_doubt"]
@@ -14,7 +15,7 @@ __all__ = ["DISTRUSTED", "EARLIER", "ESTIMATED", "reason_for_doubt"]
 ESTIMATED = ("loglik", "loglik_above", "variance_of_log_weights", "log_partition")
 #: Reasons why a figure is not reliable.
 EARLIER = "scored by an earlier estimator"
-DISTRUSTED = "k̂ > 0.7 for more than a tenth of its points"
+DISTRUSTED = f"k̂ > {MAX_K_HAT} for more than a tenth of its points"
 #: Largest fraction of points with k̂ above 0.7 in a reliable figure.
 TOLERATED = 0.1
 
@@ -40,5 +41,5 @@ def reason_for_doubt(
     """
     if kind in ESTIMATED and protocol.get("estimator") not in (ESTIMATOR, ANNEALED):
         return EARLIER
-    over = figure.get("k_hat_over_0.7") or 0
+    over = figure.get(OVER_MAX_K_HAT) or 0
     return DISTRUSTED if over > TOLERATED * figure["n"] else ""

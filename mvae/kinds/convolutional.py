@@ -1,4 +1,4 @@
-"""What kinds have in common whose data lie on a grid: channels, and one side or more."""
+"""The base of kinds whose data lie on a grid: channels, and one side or more."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["Convolutional"]
 
 
 class Convolutional(Kind):
-    """A kind of shape (channels, sides…), read by convolutions if the modality asks for any."""
+    """A kind of shape (channels, *sides), encoded by convolutions if the modality has any."""
 
     settings = frozenset({"convolutions"})
 
     def first_layer(self, m: Modality, width: int) -> nn.Module:
-        """Make convolutions and a linear layer, or a linear layer alone."""
+        """Return convolutions and a linear layer, or a linear layer alone."""
         return ConvEncoder(m, width) if m.convolutions else super().first_layer(m, width)
 
     def decoder(self, m: Modality, latents: int) -> nn.Module:
-        """Mirror the encoder."""
+        """Return the mirror image of the encoder."""
         return ConvDecoder(m, latents) if m.convolutions else super().decoder(m, latents)
 
     def fan_in(self, m: Modality) -> tuple[int, int]:
-        """Return what is left after the convolutions, and their weights."""
+        """Return the outputs of the last convolution, and the weights of all of them."""
         sizes = convolved(m.shape, m.convolutions)
-        # Kernels have at most 4 × 4 places.
+        # An upper bound: no kernel has more than 4 × 4 weights per pair of channels.
         return elements(sizes[-1]), 16 * sum(a[0] * b[0] for a, b in pairwise(sizes))

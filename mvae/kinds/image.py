@@ -1,4 +1,4 @@
-"""Images: pixels of one channel or several, shown as a picture or as a tile of one."""
+"""Images: pixels in one or several channels, shown as a picture or as a tile of a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Image"]
 
 
 class Image(Convolutional):
-    """Pixels, of shape (channels, height, width), from 0 to 1 unless they are Gaussian."""
+    """Pixels of shape (channels, height, width), from 0 to 1 unless the likelihood is Gaussian."""
 
     name = "image"
     likelihoods = ("bernoulli", "bernoulli-cross-entropy", "gaussian")
@@ -20,9 +20,9 @@ class Image(Convolutional):
     is_image = True
 
     def store(self, x: Tensor) -> Tensor:
-        """Return pixels as bytes."""
+        """Convert pixels to bytes."""
         return (x * 255).round().to(torch.uint8)
 
     def restore(self, x: Tensor) -> Tensor:
-        """Return bytes as pixels from 0 to 1."""
+        """Convert bytes to pixels from 0 to 1."""
         return x.float() / 255

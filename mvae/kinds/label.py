@@ -1,4 +1,4 @@
-"""Labels: one of some categories, as an index."""
+"""Labels: one of several categories, stored as an index."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Label"]
 
-#: Categories that are named in a terminal, the most probable first.
+#: Number of categories listed in a terminal, the most probable first.
 N_DESCRIBED = 3
 
 
 class Label(Annotation):
-    """One of ``shape[0]`` categories; a datum is its index, of shape ``()``."""
+    """One of ``shape[0]`` categories; a datum is an index, of shape ``()``."""
 
     name = "label"
     likelihoods = ("categorical",)
@@ -29,17 +29,17 @@ class Label(Annotation):
     is_category = True
 
     def event_shape(self, m: Modality) -> tuple[int, ...]:
-        """Return that of an index."""
+        """Return the shape of an index."""
         return ()
 
     def encode(self, m: Modality, value: Any) -> Tensor:
-        """Return the index of a category, given by its name or its index."""
+        """Convert the name or the index of a category to an index."""
         if isinstance(value, str):
             return torch.tensor(self.index_of(m, value))
         return super().encode(m, value)
 
     def decode(self, m: Modality, x: Tensor) -> int:
-        """Return the index."""
+        """Convert a tensor to an index."""
         return int(x)
 
     def required(self, m: Modality) -> str:
@@ -47,7 +47,7 @@ class Label(Annotation):
         return f"an index from 0 to {self.outputs(m) - 1}"
 
     def remedy(self, m: Modality, known: Tensor) -> str:
-        """Return how an index may be mistaken."""
+        """Return advice on how to number the categories."""
         return remedy_of_index(known, self.outputs(m))
 
     def first_layer(self, m: Modality, width: int) -> nn.Module:
@@ -55,7 +55,7 @@ class Label(Annotation):
         return nn.Embedding(m.shape[0], width)
 
     def agreement(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return whether two are the same category."""
+        """Return 1 where two categories are the same, else 0."""
         return (first == second).float()
 
     def groupings(self, m: Modality, x: Tensor) -> dict[str, Grouping]:
@@ -72,7 +72,7 @@ class Label(Annotation):
 
 
 def remedy_of_index(known: Tensor, count: int) -> str:
-    """Return how indices below a count may be mistaken, by what values look like."""
+    """Return advice on values that should be indices from 0 to ``count`` − 1."""
     if (known != known.round()).any():
         return "an index is a whole number"
     low, high = known.min().item(), known.max().item()
@@ -80,6 +80,6 @@ def remedy_of_index(known: Tensor, count: int) -> str:
 
 
 def most_probable_of(m: Modality, p: Tensor, count: int) -> str:
-    """Return the most probable categories with their probabilities ``(n,)``."""
+    """Name the most probable categories, given probabilities ``(n,)``, at most ``count``."""
     order = p.argsort(descending=True)[:count]
     return ", ".join(f"{m.category(int(c))} {p[c]:.1%}" for c in order)

@@ -1,4 +1,4 @@
-"""Layers that several kinds of modalities share: linear ones and convolutions."""
+"""Layers shared by several kinds of modalities: linear layers and convolutions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ConvDecoder", "ConvEncoder", "convolved", "mlp"]
 
-#: Side of a convolution's kernel; each halves all sides, rounded up.
-KERNEL, HALVE = 3, 2
-#: By the number of sides: convolutions, and transposed ones.
+#: Kernel size and stride of a convolution, which thus halves all sides, rounding up.
+KERNEL, STRIDE = 3, 2
+#: Convolutions and transposed convolutions, by the number of sides.
 CONVOLUTIONS: dict[int, Callable[..., nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d}
 TRANSPOSED: dict[int, Callable[..., nn.Module]] = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d}
 
@@ -34,7 +34,7 @@ def mlp(*widths: int) -> nn.Sequential:
 
 
 def convolved(shape: tuple[int, ...], channels: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Return channels and sides of data before the first convolution and after each.
+    """Return channels and sides before the first convolution and after each one.
 
     Example:
         >>> convolved((1, 50, 50), (16, 32, 64))
@@ -42,16 +42,16 @@ def convolved(shape: tuple[int, ...], channels: tuple[int, ...]) -> list[tuple[i
     """
     sizes = [shape]
     for n in channels:
-        sizes.append((n, *(-(-side // HALVE) for side in sizes[-1][1:])))
+        sizes.append((n, *(-(-side // STRIDE) for side in sizes[-1][1:])))
     return sizes
 
 
 class ConvEncoder(nn.Sequential):
-    """Convolutions with SiLU behind each, then a linear layer, ``(B, C, *sides)`` to ``(B, W)``.
+    """Convolutions, each followed by SiLU, and a linear layer: ``(B, C, *sides)`` to ``(B, W)``.
 
     Args:
-        modality: with convolutions.
-        width: W.
+        modality: a modality with convolutions.
+        width: W, the number of outputs.
     """
 
     def __init__(self, modality: Modality, width: int) -> None:
@@ -59,16 +59,18 @@ class ConvEncoder(nn.Sequential):
         convolution = CONVOLUTIONS[len(modality.shape) - 1]
         layers: list[nn.Module] = []
         for (fan_in, *_), (fan_out, *_) in pairwise(sizes):
-            layers += [convolution(fan_in, fan_out, KERNEL, HALVE, 1), nn.SiLU()]
+            layers += [convolution(fan_in, fan_out, KERNEL, STRIDE, 1), nn.SiLU()]
         super().__init__(*layers, nn.Flatten(), nn.Linear(elements(sizes[-1]), width))
 
 
 class ConvDecoder(nn.Module):
-    """Linear layers, then transposed convolutions, each of which makes all sides twice as large.
+    """Linear layers and transposed convolutions, each of which doubles all sides.
+
+    They are the layers of `ConvEncoder` in reverse.
 
     Args:
-        modality: with convolutions; the encoder's layers in reverse.
-        latents: D.
+        modality: a modality with convolutions.
+        latents: D, the number of latents.
     """
 
     def __init__(self, modality: Modality, latents: int) -> None:
@@ -80,16 +82,17 @@ class ConvDecoder(nn.Module):
         transposed = TRANSPOSED[len(modality.shape) - 1]
         layers: list[nn.Module] = []
         for source, target in pairwise((small, *reversed(larger))):
-            # Two sizes become the same one by a convolution; choose the one that is wanted.
-            more = tuple(t - HALVE * s + 1 for s, t in zip(source[1:], target[1:], strict=True))
-            layers += [nn.SiLU(), transposed(source[0], target[0], KERNEL, HALVE, 1, more)]
+            # A convolution maps two input sizes to the same output size, so the padding of the
+            # transposed convolution determines which of them it restores.
+            padding = tuple(t - STRIDE * s + 1 for s, t in zip(source[1:], target[1:], strict=True))
+            layers += [nn.SiLU(), transposed(source[0], target[0], KERNEL, STRIDE, 1, padding)]
         self.grow = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return the parameters of the likelihood, ``(..., D)`` to ``(..., outputs)``."""
         small = self.dense(z).view(-1, *self.small)
         if small.ndim == 4:
-            # With channels last, an image takes a quarter to a third less time.
+            # With channels last, decoding an image takes a quarter to a third less time.
             small = small.to(memory_format=torch.channels_last)
-        numbers: Tensor = self.grow(small).reshape(*z.shape[:-1], -1)
-        return numbers
+        parameters: Tensor = self.grow(small).reshape(*z.shape[:-1], -1)
+        return parameters

@@ -1,4 +1,4 @@
-"""An encoder q̃(z|x_i) and a decoder p(x_i|z) of one modality, of whichever kind it is."""
+"""The encoder q̃(z|x_i) and the decoder p(x_i|z) of one modality of any kind."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["Decoder", "Encoder", "Pathway"]
 
 
 class Pathway(nn.Module):
-    """Layers that read one modality, as many as there are widths, with SiLU between them.
+    """Layers that encode one modality, one for each width, with SiLU between them.
 
     Args:
-        modality: what it reads.
-        widths: of the layers after an image's convolutions; the last is how many numbers it gives.
+        modality: the modality to encode.
+        widths: widths of the layers, after any convolutions; the last is the number of outputs.
     """
 
     def __init__(self, modality: Modality, widths: tuple[int, ...]) -> None:
@@ -32,17 +32,17 @@ class Pathway(nn.Module):
         self.rest = nn.Sequential(nn.SiLU(), mlp(first, *rest)) if rest else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Read ``(B, *event shape)``."""
-        numbers: Tensor = self.rest(self.first(x))
-        return numbers
+        """Encode ``(B, *event shape)`` as features ``(B, outputs)``."""
+        features: Tensor = self.rest(self.first(x))
+        return features
 
 
 class Encoder(Pathway):
-    """An expert's network: one modality's data to a diagonal Gaussian over the latents.
+    """The network of an expert: from one modality's data to a diagonal Gaussian over the latents.
 
     Args:
-        modality: what it encodes.
-        latents: D.
+        modality: the modality to encode.
+        latents: D, the number of latents.
     """
 
     def __init__(self, modality: Modality, latents: int) -> None:
@@ -56,11 +56,11 @@ class Encoder(Pathway):
 
 
 class Decoder(nn.Module):
-    """One modality's likelihood network: latents to p(x|z).
+    """The network of a likelihood: from latents to p(x|z).
 
     Args:
-        modality: what it decodes.
-        latents: D.
+        modality: the modality to decode.
+        latents: D, the number of latents.
     """
 
     def __init__(self, modality: Modality, latents: int) -> None:

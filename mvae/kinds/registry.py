@@ -1,4 +1,4 @@
-"""All kinds of modalities by name."""
+"""All kinds of modalities, by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mvae.kinds.base import Annotation, Kind
 
 __all__ = ["KINDS", "annotation_of"]
 
-#: The name that a modality gives as its kind, and the kind itself.
+#: Every kind, by the name that a modality stores.
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -22,7 +22,7 @@ KINDS: dict[str, Kind] = {
 
 
 def annotation_of(name: str) -> Annotation:
-    """Return a kind that describes a sample in words.
+    """Return the kind of that name, which must describe a sample in words.
 
     Raises:
         ValueError: if the kind is scored by its log-likelihood alone.

@@ -1,4 +1,4 @@
-"""Series: real numbers in time order, in one channel or several, read by 1-D convolutions."""
+"""Series: real numbers in time order, in one or several channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tags: any of some categories, each present or absent."""
+"""Tags: a subset of several categories, each present or absent."""
 
 from __future__ import annotations
 
@@ -16,27 +16,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Tags"]
 
-#: Tags that are named in a terminal, the most probable first.
+#: Number of tags listed in a terminal, the most probable first.
 N_DESCRIBED = 5
 
 
 class Tags(Annotation):
-    """Which of ``shape[0]`` tags are present: 1 for each that is, else 0."""
+    """A subset of ``shape[0]`` tags; a datum has a 1 for each tag present, else 0."""
 
     name = "tags"
     likelihoods = ("bernoulli",)
     settings = frozenset({"categories"})
     value_type = tuple
+    needs_names = True
     is_set = True
 
-    def check(self, m: Modality) -> None:
-        """Check that the tags have names."""
-        super().check(m)
-        if not m.categories:
-            raise ValueError(f"the categories of a {self.name} modality need names")
-
     def encode(self, m: Modality, value: Any) -> Tensor:
-        """Return a 1 for each tag that is present, given by their names or as numbers."""
+        """Convert the names of the tags present, or a 0 or 1 for each tag, to a tensor."""
         names = isinstance(value, list | tuple | set | frozenset)
         if names and all(isinstance(tag, str) for tag in value):
             indices = torch.tensor([self.index_of(m, tag) for tag in value], dtype=torch.long)
@@ -44,15 +39,15 @@ class Tags(Annotation):
         return super().encode(m, value)
 
     def decode(self, m: Modality, x: Tensor) -> tuple[str, ...]:
-        """Return the names of the tags that are present, in their order."""
+        """Return the names of the tags present, in the order of the modality."""
         return tuple(tag for tag, on in zip(m.categories, x > 0.5, strict=True) if on)
 
     def remedy(self, m: Modality, known: Tensor) -> str:
-        """Return what a tag is."""
-        return "a tag is there, 1, or not, 0"
+        """Return what the values mean."""
+        return "use 1 for a tag that is present and 0 for one that is absent"
 
     def store(self, x: Tensor) -> Tensor:
-        """Return tags as bytes."""
+        """Convert tags to bytes."""
         return x.round().to(torch.uint8)
 
     def most_probable(self, expected: Tensor) -> Tensor:
@@ -64,11 +59,11 @@ class Tags(Annotation):
         return self.most_probable(logits.sigmoid())
 
     def classification_loss(self, logits: Tensor, known: Tensor) -> Tensor:
-        """Return the mean over the tags."""
+        """Return the mean binary cross-entropy of the tags."""
         return binary_cross_entropy_with_logits(logits, known)
 
     def agreement(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the share of the tags that are the same in both."""
+        """Return the fraction of the tags that are equal in both."""
         return ((first > 0.5) == (second > 0.5)).float().mean(-1)
 
     def groupings(self, m: Modality, x: Tensor) -> dict[str, Grouping]:
@@ -77,7 +72,7 @@ class Tags(Annotation):
         return {tag: (("no", "yes"), present) for tag, present in each}
 
     def grouped_by(self, m: Modality) -> tuple[str, ...]:
-        """Return the tags."""
+        """Return the names of the tags."""
         return m.categories
 
     def describe(self, m: Modality, samples: Tensor) -> list[str]:

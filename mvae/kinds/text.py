@@ -1,4 +1,4 @@
-"""Texts: sequences of tokens of a vocabulary, decoded token by token."""
+"""Texts: sequences of tokens from a vocabulary, decoded token by token."""
 
 from __future__ import annotations
 
@@ -18,30 +18,29 @@ if TYPE_CHECKING:
 
 __all__ = ["Text"]
 
-#: Texts that are written in a terminal, the most frequent first.
+#: Number of texts listed in a terminal, the most frequent first.
 N_DESCRIBED = 3
 
 
 class Text(Annotation):
-    """A text of up to ``shape[0]`` tokens, its end included; a datum is their indices."""
+    """A text of up to ``shape[0]`` tokens, including its end; a datum is their indices."""
 
     name = "text"
     likelihoods = ("autoregressive",)
     settings = frozenset({"categories", "dropout"})
     value_type = str
+    needs_names = True
     is_index = True
     is_text = True
 
     def check(self, m: Modality) -> None:
-        """Check that the tokens have names, and that two directions share the first width."""
+        """Check also that the two directions can halve the width."""
         super().check(m)
-        if not m.categories:
-            raise ValueError(f"the categories of a {self.name} modality need names")
         if m.hidden[0] % 2:
-            raise ValueError(f"the first width of a {self.name} is even, not {m.hidden[0]}")
+            raise ValueError(f"the first width of a {self.name} must be even, not {m.hidden[0]}")
 
     def expected_shape(self, m: Modality) -> tuple[int, ...]:
-        """Return that of a probability for each token of the vocabulary at each place."""
+        """Return the shape of the probabilities of each token at each position."""
         return (*m.shape, len(m.categories))
 
     def outputs(self, m: Modality) -> int:
@@ -49,11 +48,11 @@ class Text(Annotation):
         return len(m.categories)
 
     def encode(self, m: Modality, value: Any) -> Tensor:
-        """Return the tokens of a string."""
+        """Convert a string to tokens."""
         return encode(value, m) if isinstance(value, str) else super().encode(m, value)
 
     def decode(self, m: Modality, x: Tensor) -> str:
-        """Return the string."""
+        """Convert tokens to a string."""
         return decode(x, m)
 
     def required(self, m: Modality) -> str:
@@ -61,28 +60,28 @@ class Text(Annotation):
         return f"tokens, each an index from 0 to {self.outputs(m) - 1}"
 
     def remedy(self, m: Modality, known: Tensor) -> str:
-        """Return how an index may be mistaken."""
+        """Return advice on how to number the tokens."""
         return remedy_of_index(known, self.outputs(m))
 
     def first_layer(self, m: Modality, width: int) -> nn.Module:
-        """Return recurrent units that read in both directions."""
+        """Return a recurrent network that reads in both directions."""
         return TextEncoder(len(m.categories), width)
 
     def decoder(self, m: Modality, latents: int) -> nn.Module:
-        """Return recurrent units that write token by token."""
+        """Return a recurrent network that generates token by token."""
         return TextDecoder(latents, m.hidden[0], len(m.categories), m.dropout)
 
     def fan_in(self, m: Modality) -> tuple[int, int]:
-        """Return the size of the vocabulary, and the weights of the recurrent units."""
+        """Return the size of the vocabulary, and the weights of the recurrent network."""
         return len(m.categories), 8 * m.hidden[0] ** 2
 
     def agreement(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return whether two texts are the same."""
+        """Return 1 where two texts are the same, else 0."""
         # Tokens after the end of a text are not part of it.
         return ((first == second) | ~text_mask(second)).all(-1).float()
 
     def predict(self, m: Modality, p: Distribution) -> Tensor:
-        """Predict the most probable of those texts that are the most probable ones of a draw."""
+        """Predict the most probable text, out of the most probable one of each draw."""
         texts = self.most_probable(m.distribution.expected(p))  # (N, B, L)
         scores = torch.stack([p.log_prob(text).logsumexp(0) for text in texts])  # (N, B)
         best = scores.argmax(0)
@@ -91,4 +90,4 @@ class Text(Annotation):
     def describe(self, m: Modality, samples: Tensor) -> list[str]:
         """Return the most frequent texts of the draws."""
         counts = tally(samples, m)[:N_DESCRIBED]
-        return [f"{text or '(nothing)'} ({share:.0%} of the draws)" for text, share in counts]
+        return [f"{text or '(empty)'} ({share:.0%} of the draws)" for text, share in counts]

@@ -1,4 +1,4 @@
-"""Texts as people write them, and as tokens of a modality's vocabulary."""
+"""Conversion between texts and the tokens of a modality's vocabulary."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ if TYPE_CHECKING:
 
 __all__ = ["UNKNOWN", "WORD", "TooLongError", "decode", "encode", "split", "tally"]
 
-#: The first character of tokens that begin a word, where a vocabulary marks them (U+2581).
+#: The first character of tokens that begin a word, in vocabularies that mark them (U+2581).
 WORD = "▁"
-#: The token of every character that has none, where a vocabulary has it; it is read as "�".
+#: The token of all characters outside the vocabulary, if there is one; it is decoded as "�".
 UNKNOWN = "<unk>"
 
 
 class TooLongError(InputError):
-    """A text takes more tokens than a modality has room for."""
+    """A text has more tokens than a modality allows."""
 
 
 def split(text: str, modality: Modality) -> list[str]:
-    """Cut a text into tokens: from left to right, the longest that fits, as WordPiece does.
+    """Split a text into tokens, from left to right, always taking the longest match.
 
-    Wu et al. 2016, https://arxiv.org/abs/1609.08144. Beforehand characters are composed
-    (Unicode's NFC) and white space becomes one space, or nothing if no token begins a word or
-    holds a space. Where words are marked, a "▁" of the text is white space.
+    This is the algorithm of WordPiece (Wu et al. 2016, https://arxiv.org/abs/1609.08144). Before
+    that, characters are composed (Unicode's NFC), and white space is replaced by a single space, or
+    removed if no token begins a word or contains a space. In vocabularies that mark words, a "▁" in
+    the text counts as white space.
 
     Args:
-        text: any.
-        modality: a text; its categories are the vocabulary, composed likewise.
+        text: any string.
+        modality: a text; its categories are the vocabulary, whose characters are composed.
 
     Raises:
-        InputError: if a character can't be written in this vocabulary.
+        InputError: if a character is not in the vocabulary.
 
     Example:
         >>> from mvae.modality import Modality
@@ -53,19 +54,19 @@ def split(text: str, modality: Modality) -> list[str]:
         >>> split(" them  theme met ", m)
         ['▁them', '▁them', 'e', '▁', 'm', 'e', 't']
     """
-    return [modality.categories[token] for token in _cut(text, modality)]
+    return [modality.categories[token] for token in _token_ids(text, modality)]
 
 
 def encode(text: str, modality: Modality) -> Tensor:
-    """Write a text as token ids, its end after them, ``(L,)``.
+    """Encode a text as token ids, followed by the end token, ``(L,)``.
 
     Args:
-        text: any.
+        text: any string.
         modality: a text.
 
     Raises:
-        TooLongError: if the text takes more tokens than there is room for.
-        InputError: if a character can't be written in this vocabulary.
+        TooLongError: if the text has more tokens than the modality allows.
+        InputError: if a character is not in the vocabulary.
 
     Example:
         >>> from mvae.modality import Modality
@@ -79,21 +80,21 @@ def encode(text: str, modality: Modality) -> Tensor:
         >>> encode("307", m).tolist()
         [4, 1, 8, 0, 0]
     """
-    tokens, room = _cut(text, modality), modality.shape[0]
-    if len(tokens) >= room:
+    tokens, length = _token_ids(text, modality), modality.shape[0]
+    if len(tokens) >= length:
         raise TooLongError(
-            f"This text takes {len(tokens)} tokens, and {modality.name} has {room - 1} at most: "
-            f"shorten it."
+            f"This text has {len(tokens)} tokens, but {modality.name} may have {length - 1} at "
+            f"most: shorten it."
         )
-    return torch.tensor(tokens + [END] * (room - len(tokens)))
+    return torch.tensor(tokens + [END] * (length - len(tokens)))
 
 
 def decode(tokens: Tensor, modality: Modality) -> str:
-    """Read token ids ``(L,)`` as a text, up to its end.
+    """Decode token ids ``(L,)`` up to the first end token.
 
-    What `encode` wrote is read as it was, but composed and spaced as for `split`, and with "�" for
-    each unknown character. A model may also say what `encode` never writes: a text in other
-    tokens, or one that fills its places and has no end.
+    This inverts `encode`, except that characters and white space are normalised as described at
+    `split`, and that unknown characters become "�". A model may also generate sequences that
+    `encode` never returns: another tokenisation of a text, or a text without an end token.
 
     Example:
         >>> from mvae.modality import Modality
@@ -112,10 +113,12 @@ def decode(tokens: Tensor, modality: Modality) -> str:
 
 
 def tally(p: Tensor, modality: Modality) -> list[tuple[str, float]]:
-    """Count what draws say, each its likeliest tokens: texts and their shares, the largest first.
+    """Return the distinct texts of N draws with their frequencies, the most frequent first.
+
+    The text of a draw consists of its most probable tokens.
 
     Args:
-        p: probabilities of each draw's tokens, ``(N, L, V)``.
+        p: probabilities of the tokens of each draw, ``(N, L, V)``.
         modality: a text.
 
     Example:
@@ -135,7 +138,7 @@ def tally(p: Tensor, modality: Modality) -> list[tuple[str, float]]:
 
 
 class _Vocabulary(NamedTuple):
-    ids: dict[str, int]  # of what a text can be cut into: neither the end nor the unknown
+    ids: dict[str, int]  # without the end token and the unknown token
     longest: int
     marked: bool
     space: str
@@ -150,11 +153,11 @@ def _vocabulary(words: tuple[str, ...]) -> _Vocabulary:
 
 
 def _spaced(text: str, space: str) -> str:
-    """Put the same between all words, and compose characters."""
+    """Separate all words by ``space``, and compose characters."""
     return unicodedata.normalize("NFC", space.join(text.split()))
 
 
-def _cut(text: str, modality: Modality) -> list[int]:
+def _token_ids(text: str, modality: Modality) -> list[int]:
     ids, longest, marked, space = _vocabulary(modality.categories)
     text = _spaced(text.replace(WORD, " ") if marked else text, space)
     if marked and text:
@@ -171,14 +174,14 @@ def _cut(text: str, modality: Modality) -> list[int]:
             character = text[place:].lstrip(WORD if marked else "")[0]
             raise InputError(
                 f"{character!r} is not in the vocabulary of {modality.name}: "
-                f"use {_listed(word.removeprefix(WORD) for word in ids)}."
+                f"use {_as_ranges(word.removeprefix(WORD) for word in ids)}."
             )
         place = end
     return tokens
 
 
-def _listed(words: Iterable[str]) -> str:
-    """List those of some words that are characters, from a–z where it can; else the words."""
+def _as_ranges(words: Iterable[str]) -> str:
+    """List the single characters, in ranges such as a–z; all words if there are none."""
     words = sorted(set(words) - {""})
     characters = enumerate(word for word in words if len(word) == 1)
     listed: list[str] = []

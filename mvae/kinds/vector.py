@@ -1,4 +1,4 @@
-"""Vectors: numbers that have no order, or the values of a small picture on a grid."""
+"""Vectors: unordered numbers, or the values of a small picture on a grid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Vector"]
 
 
 class Vector(Kind):
-    """Numbers of any shape."""
+    """Real numbers of any shape."""
 
     name = "vector"
     likelihoods = ("gaussian", "bernoulli", "bernoulli-cross-entropy")
@@ -23,4 +23,4 @@ class Vector(Kind):
         """Check that the numbers fill the grid, if there is one."""
         super().check(m)
         if m.grid and m.shape != (m.grid[0] * m.grid[1],):
-            raise ValueError(f"{m.shape} numbers of a {self.name} don't fill a grid {m.grid}")
+            raise ValueError(f"{m.shape} numbers of a {self.name} do not fill a grid {m.grid}")

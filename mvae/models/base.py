@@ -16,7 +16,10 @@ from mvae.distributions.mixture import Mixture
 from mvae.kinds.networks import Decoder, Encoder
 from mvae.modality import Modality
 
-__all__ = ["DecodingModel", "ExpertModel", "LatentModel", "MultimodalModel", "noise"]
+__all__ = ["DRAWS", "DecodingModel", "ExpertModel", "LatentModel", "MultimodalModel", "noise"]
+
+#: Usual number of draws of the hidden variables that an expectation is estimated from.
+DRAWS = 64
 
 
 def noise(draws: int, samples: int, latents: int, seed: int) -> Tensor:

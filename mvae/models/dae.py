@@ -105,4 +105,4 @@ class DAEObjective(Objective):
         """Compute Σ λ_i log p(x_i|c) of everything present, with the code c of ``given``."""
         batch = batch.align(model.modalities)
         code = model.code(Batch(batch.values, given))
-        return log_likelihoods(model, code[None], batch.present[None], batch, weighted)[0]
+        return log_likelihoods(model, code, batch.present, batch, weighted)

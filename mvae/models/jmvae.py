@@ -110,6 +110,6 @@ class JMVAEObjective(Objective):
         q, single = model.joint_posterior(batch), model.encode(batch)
         z = q.sample(generator=generator)
         wanted = batch.present & complete.unsqueeze(-1)
-        log_p = log_likelihoods(model, z[None], wanted[None], batch, weighted=True)[0]
+        log_p = log_likelihoods(model, z, wanted, batch, weighted=True)
         divergence = q.kl_to_prior() + self.alpha * q.kl(single).sum(0)
         return torch.where(complete, beta * divergence - log_p, 0.0).mean()

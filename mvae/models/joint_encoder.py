@@ -1,4 +1,4 @@
-"""One network that reads several modalities together."""
+"""A network that encodes several modalities together."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["JointEncoder"]
 
 
 class JointEncoder(nn.Module):
-    """One network that reads several modalities together: a pathway each, then a shared layer.
+    """A network that encodes several modalities together: one pathway each, and a shared layer.
 
     Args:
-        modalities: what it reads.
-        outputs: how many numbers it gives.
+        modalities: the modalities to encode.
+        outputs: the number of outputs.
     """
 
     def __init__(self, modalities: Iterable[Modality], outputs: int) -> None:
@@ -31,10 +31,10 @@ class JointEncoder(nn.Module):
         )
 
     def forward(self, batch: Batch) -> Tensor:
-        """Read samples, ``(B, outputs)``; where a modality is missing its pathway gives zeros."""
+        """Encode samples, ``(B, outputs)``; the pathway of a missing modality outputs zeros."""
         parts = []
         for name, pathway in self.pathways.items():
-            there = batch.there(name).unsqueeze(-1)
-            parts.append(torch.where(there, pathway(batch.filled(name)), 0.0))
-        numbers: Tensor = self.shared(torch.cat(parts, -1))
-        return numbers
+            present = batch.there(name).unsqueeze(-1)
+            parts.append(torch.where(present, pathway(batch.filled(name)), 0.0))
+        features: Tensor = self.shared(torch.cat(parts, -1))
+        return features

@@ -83,7 +83,7 @@ class MoPoEObjective(Objective):
         batch = batch.align(model.modalities)
         q = model.posterior(batch)
         z = q.sample(generator=generator)
-        log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=True)[0]
+        log_p = log_likelihoods(model, z, batch.present, batch, weighted=True)
         used = q.present.T  # (2^M − 1, B)
         divergence = torch.where(used, q.components.kl_to_prior(), 0.0).sum(0)
         return (beta * divergence / used.sum(0).clamp(min=1) - log_p).mean()

@@ -61,7 +61,7 @@ class MVTCAEObjective(Objective):
         q = model.product(model.experts(batch), subsets).posterior  # (1 + M, B, D)
         joint, single = q[0], q[1:]
         z = joint.sample(generator=generator)
-        log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=True)[0]
+        log_p = log_likelihoods(model, z, batch.present, batch, weighted=True)
         count = batch.present.sum(-1).clamp(min=1)
         kl_to_singles = torch.where(batch.present.T, joint.kl(single), 0.0).sum(0)
         divergence = (1 - self.alpha) * joint.kl_to_prior() + self.alpha * kl_to_singles / count

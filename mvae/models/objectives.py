@@ -36,13 +36,13 @@ def log_likelihoods(
 
     Args:
         model: the model that decodes.
-        z: latents ``(S, B, D)``.
-        wanted: the modalities to reconstruct, bool ``(S, B, M)``, in the order of the model.
+        z: latents ``(..., B, D)``.
+        wanted: the modalities to reconstruct, bool ``(..., B, M)``, in the order of the model.
         batch: the data x_i, ``(B, ...)``.
         weighted: whether to apply each modality's λ; otherwise λ = 1.
 
     Returns:
-        Tensor: ``(S, B)`` in nats.
+        Tensor: ``(..., B)`` in nats.
 
     Raises:
         ValueError: if ``wanted`` is not a mask of this shape, or a sample lacks a wanted modality.
@@ -57,13 +57,12 @@ def log_likelihoods(
         raise ValueError("a sample lacks a modality whose log-likelihood is wanted")
     total = z.new_zeros(z.shape[:-1])
     for i, m in enumerate(model.modalities):
-        terms, samples = wanted[..., i].nonzero(as_tuple=True)
+        index = wanted[..., i].nonzero(as_tuple=True)
+        samples = index[-1]
         if len(samples):
-            p = model.decode(z[terms, samples], m.name)
-            log_p = p.log_prob(batch.values[m.name][samples])
-            total = total.index_put(
-                (terms, samples), (m.weight if weighted else 1.0) * log_p, accumulate=True
-            )
+            log_p = model.decode(z[index], m.name).log_prob(batch.values[m.name][samples])
+            weight = m.weight if weighted else 1.0
+            total = total.index_put(index, weight * log_p, accumulate=True)
     return total
 
 
@@ -78,7 +77,7 @@ def elbo(model: LatentModel, batch: Batch, generator: torch.Generator | None = N
     batch = batch.align(model.modalities)
     q = model.posterior(batch)
     z = q.sample(generator=generator)
-    log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=False)[0]
+    log_p = log_likelihoods(model, z, batch.present, batch, weighted=False)
     if isinstance(q, Gaussian):
         return log_p - q.kl_to_prior()
     # A mixture's divergence has no closed form; it is estimated from the same draw.
@@ -144,6 +143,8 @@ class Objective(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: The name by which config.json chooses it: a literal of each subclass, and its default.
+    name: str
     #: The class of model that it trains.
     network: ClassVar[type[MultimodalModel]]
     #: The fraction of training before which no epoch is kept, however high its score.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -17,31 +19,43 @@ from mvae.models.mmvae import MMVAEObjective
 from mvae.models.mopoe import MoPoEObjective
 from mvae.models.mvae_q import MVAEQObjective
 from mvae.models.mvtcae import MVTCAEObjective
-from mvae.models.objectives import Covering, Denoising, Joint, Singles, SubSampled
+from mvae.models.objectives import (
+    Covering,
+    Denoising,
+    Joint,
+    Objective,
+    Singles,
+    SubSampled,
+)
 from mvae.models.rbm import RBMObjective
 from mvae.models.vae import VAEObjective
 
-__all__ = ["AnyObjective"]
+__all__ = ["OBJECTIVES", "AnyObjective"]
 
-#: The objectives that config.json may contain, distinguished by their names.
-AnyObjective = Annotated[
-    Joint
-    | Singles
-    | SubSampled
-    | Denoising
-    | Covering
-    | VAEObjective
-    | CVAEObjective
-    | BiVCCAObjective
-    | EncoderDecoderObjective
-    | JMVAEObjective
-    | MVAEQObjective
-    | MMVAEObjective
-    | MoPoEObjective
-    | MVTCAEObjective
-    | DAEObjective
-    | RBMObjective
-    | DBMObjective
-    | DeepRBMObjective,
-    Field(discriminator="name"),
-]
+#: All objectives. Each has a name of its own, by which config.json chooses it.
+OBJECTIVES: tuple[type[Objective], ...] = (
+    Joint,
+    Singles,
+    SubSampled,
+    Denoising,
+    Covering,
+    VAEObjective,
+    CVAEObjective,
+    BiVCCAObjective,
+    EncoderDecoderObjective,
+    JMVAEObjective,
+    MVAEQObjective,
+    MMVAEObjective,
+    MoPoEObjective,
+    MVTCAEObjective,
+    DAEObjective,
+    RBMObjective,
+    DBMObjective,
+    DeepRBMObjective,
+)
+
+if TYPE_CHECKING:
+    # To a type checker a union that is computed is no type; the members' base class is one.
+    AnyObjective = Objective
+else:
+    AnyObjective = Annotated[reduce(or_, OBJECTIVES), Field(discriminator="name")]

@@ -93,5 +93,5 @@ class VAEObjective(Objective):
         batch = batch.align(model.modalities)
         q = model.posterior(batch)
         z = q.sample(generator=generator)
-        log_p = log_likelihoods(model, z[None], batch.present[None], batch, weighted=True)[0]
+        log_p = log_likelihoods(model, z, batch.present, batch, weighted=True)
         return (beta * q.kl_to_prior() - log_p).mean()

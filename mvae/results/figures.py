@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mvae.evaluation.importance import OVER_MAX_K_HAT
 from mvae.evaluation.keys import FigureKey, joined
 from mvae.evaluation.reliability import reason_for_doubt
 from mvae.modality import Modality
@@ -273,7 +274,7 @@ def figures(records: Iterable[Record]) -> list[Figure]:
                             x["mean"],
                             x["se"],
                             x["n"],
-                            x.get("k_hat_over_0.7"),
+                            x.get(OVER_MAX_K_HAT),
                             description,
                             reason_for_doubt(key, x, protocol),
                         )

@@ -9,7 +9,7 @@ __all__ = ["BUDGETS", "Budget"]
 
 @dataclass(frozen=True)
 class Budget:
-    """The settings shared by all models of a data set; docs/training.md says how they were chosen.
+    """The settings shared by all models of a data set; see docs/training.md for their choice.
 
     Args:
         epochs: passes over the training split.

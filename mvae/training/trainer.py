@@ -160,10 +160,8 @@ class Trainer:
         self.model.load_state_dict(self.best)
 
     def _not_finite(self, what: str, value: float, batch: Batch) -> FloatingPointError:
-        objective: Objective = self.config.objective
-
         def loss(part: Batch) -> Tensor:
-            return objective(self.model, part, 1.0, self.generator)
+            return self.config.objective(self.model, part, 1.0, self.generator)
 
         cause = diagnose(self.config.modalities, batch, loss, self.config.training.learning_rate)
         return FloatingPointError(f"The {what} is {value} in epoch {self.epoch + 1}. {cause}")
@@ -171,7 +169,7 @@ class Trainer:
     def _run_epoch(self) -> tuple[float, float]:
         """Train for one epoch; return its mean loss and its last β."""
         settings, loss_sum, beta = self.config.training, torch.zeros(()), 1.0
-        objective: Objective = self.config.objective
+        objective = self.config.objective
         order = torch.randperm(len(self.data), generator=self.generator)
         batches = order.split(settings.batch)
         total = settings.epochs * len(batches)

@@ -18,7 +18,7 @@ from mvae.evaluation.probe import linear_probe
 from mvae.files import save_tensors, writing
 from mvae.kinds.networks import Pathway
 from mvae.modality import Modality
-from mvae.models.base import MultimodalModel
+from mvae.models.base import DRAWS, MultimodalModel
 from mvae.models.mvae import MVAE
 from mvae.models.objectives import Joint
 from mvae.training.recipes import config_for
@@ -58,7 +58,6 @@ VALIDATION_INTERVAL = 86
 #: The fraction of the samples of a pass that are image–label pairs.
 PAIRED = 0.5
 BATCH, LEARNING_RATE = 128, 1e-3
-DRAWS = 64
 
 
 @dataclass(frozen=True)

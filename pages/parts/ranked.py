@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pandas as pd
 import streamlit as st
 
+from mvae.evaluation.importance import MAX_K_HAT
 from mvae.evaluation.reliability import DISTRUSTED, EARLIER
 from mvae.evaluation.report import REFERENCE
 from mvae.results.figures import KINDS, Figure
@@ -70,7 +71,7 @@ def show_ranked(view: View, columns: Columns, records: Mapping[str, Record]) -> 
             "to the best", help=HOW, width=max(7 * wide + 24, 110)
         )
         config[f"k̂ {name}"] = st.column_config.NumberColumn(
-            "k̂ > 0.7", help="number of points whose estimates are unreliable"
+            f"k̂ > {MAX_K_HAT}", help="number of points whose estimates are unreliable"
         )
     table = pd.DataFrame.from_dict(rows, orient="index")
     table = table.loc[:, (table.notna() & (table != "")).any() | table.columns.isin(columns)]

@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from mvae.analysis.comparison import PICTURE_DRAWS, differences, predict
-from mvae.analysis.inference import DRAWS
 from mvae.batch import Batch
 from mvae.modality import Modality
-from mvae.models.base import noise
+from mvae.models.base import DRAWS, noise
 from mvae.models.bivcca import BiVCCA
 from mvae.models.cvae import CVAE
 from mvae.models.dae import DAE

@@ -118,13 +118,13 @@ def test_reading_back_takes_turns_among_what_is_said_in_words():
         ({"kind": "tags", "likelihood": "gaussian"}, "Bernoulli"),
         ({"kind": "tags", "categories": ()}, "need names"),
         ({"kind": "tags", "categories": ("one",)}, "1 category names for 2"),
-        ({"kind": "text"}, "is autoregressive, not Bernoulli"),
+        ({"kind": "text"}, "must be autoregressive, not Bernoulli"),
         ({"kind": "tags", "shape": (1, 2)}, "one number"),
         (
             {"kind": "vector", "convolutions": (4,), "categories": ()},
             "has no convolutions: only",
         ),
-        ({"grid": (1, 2)}, "a tags has no grid: only vector"),
+        ({"grid": (1, 2)}, "of kind tags has no grid: only vector"),
     ],
 )
 def test_modalities_that_make_no_sense_are_refused_with_a_sentence(change, sentence):

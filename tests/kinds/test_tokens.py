@@ -122,7 +122,7 @@ def test_digits(text):
             text_of("▁red", "▁blue"),
             "'g' is not in the vocabulary of words: use blue, red.",
         ),
-        ("1 2 345", DIGITS, "This text takes 5 tokens, and words has 4 at most: shorten it."),
+        ("1 2 345", DIGITS, "This text has 5 tokens, but words may have 4 at most: shorten it."),
     ],
 )
 def test_what_cannot_be_written_is_said(text, modality, sentence):

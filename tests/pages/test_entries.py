@@ -68,7 +68,7 @@ def test_what_is_said_survives_a_link(said):
         ({"data": "clips", "set-mood": "x" * 999}, f"a tag “{'x' * 40}” of mood", ""),
         ({"data": "clips", "set-mood": ",,%,"}, "a tag “%” of mood", ""),
         ({"data": "spoken", "set-text": "4x"}, "'x' is not in the vocabulary of text", None),
-        ({"data": "spoken", "set-text": "123456"}, "text has 5 at most", None),
+        ({"data": "spoken", "set-text": "123456"}, "text may have 5 at most", None),
         ({"data": "spoken", "set-text": "1" * 10**4}, "has 10,000 characters", None),
         ({"data": "traits", "set-trait 3": "2"}, "trait 3 “2”, which does not exist", None),
         (

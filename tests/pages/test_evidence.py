@@ -181,7 +181,7 @@ def tokens(page, which: int = 0) -> str:
     ("typed", "words"),
     [
         ("4x", "'x' is not in the vocabulary of text: use 0–9"),
-        ("1234567", "takes 7 tokens, and text has 5 at most"),
+        ("1234567", "has 7 tokens, but text may have 5 at most"),
         ("1" * 100_000, "has 100,000 characters"),
         ("<script>", "'<' is not in the vocabulary"),
     ],

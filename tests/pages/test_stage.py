@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.analysis.inference import DRAWS
 from mvae.checkpoint import load_model, load_samples
-from mvae.models.base import noise
+from mvae.models.base import DRAWS, noise
 from pages.parts.stage.planes import ASPECT
 
 # What it is given

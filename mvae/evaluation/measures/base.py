@@ -19,7 +19,7 @@ from mvae.evaluation.keys import joined
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
-from mvae.models.base import LatentModel, MultimodalModel
+from mvae.models.base import DRAWS, LatentModel, MultimodalModel
 
 __all__ = [
     "ConditioningSet",
@@ -42,8 +42,8 @@ MAX_FOR_ALL_SUBSETS = 5
 MAX_FULLY_SCORED = 4
 #: Number of test samples for figures that take many draws of each.
 GENERATED_SAMPLES = 1000
-#: Number of draws of the hidden variables; and of chains, for models with a Gibbs sampler.
-DRAWS, CHAINS = 64, 8
+#: Number of draws of the hidden variables of a model with a Gibbs sampler, each from its own chain.
+CHAINS = 8
 
 
 def subsets_of(names: tuple[str, ...], smallest: int = 0) -> list[tuple[str, ...]]:

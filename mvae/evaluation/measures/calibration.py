@@ -97,7 +97,7 @@ class CalibrationMeasure(Measure):
 def measure_ranks(
     context: EvaluationContext, conditioning_set: ConditioningSet, _: torch.Generator
 ) -> dict[str, Tensor]:
-    """Rank simulated latents within the posterior that their own data give."""
+    """Rank simulated latents within the posterior given their own data."""
     assert isinstance(context.model, LatentModel)
     # Simulated sample n has the same modalities supplied as test sample n, cyclically.
     supplied = conditioning_set.supplied[torch.arange(SIMULATED) % len(conditioning_set.supplied)]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mvae.evaluation.adaptive import FEW_LATENTS
 from mvae.evaluation.boltzmann_likelihood import ANNEALED
-from mvae.evaluation.importance import LogLikelihood
+from mvae.evaluation.importance import MAX_K_HAT, OVER_MAX_K_HAT, LogLikelihood
 from mvae.evaluation.keys import FigureKey, joined
 from mvae.evaluation.log_likelihood import (
     ESTIMATOR,
@@ -43,8 +43,6 @@ from mvae.models.objectives import elbo
 
 __all__ = ["Likelihoods", "estimates"]
 
-#: Pareto shape above which an estimate is unreliable.
-MAX_K_HAT = 0.7
 #: Number of samples in a step, and the name of the steps that score all sets together.
 ROWS, ALL_SETS = 25, "log p"
 #: Number of draws for each distinct value of the labels. It is large because all samples share a
@@ -175,7 +173,7 @@ def estimates(context: EvaluationContext, cache: StepCache) -> dict[str, dict[st
 
 def figure_with_k_hat(values: Tensor, k_hat: Tensor) -> dict[str, Any]:
     """Return a figure, with the number of its points whose Pareto shape exceeds 0.7."""
-    return figure(values) | {f"k_hat_over_{MAX_K_HAT}": int((k_hat > MAX_K_HAT).sum())}
+    return figure(values) | {OVER_MAX_K_HAT: int((k_hat > MAX_K_HAT).sum())}
 
 
 def difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> dict[str, Any]:

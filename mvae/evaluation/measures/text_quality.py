@@ -50,17 +50,18 @@ class TextQuality(Measure):
             key = FigureKey("bleu", conditioning_set.given, (m.name,))
             for part, rows in enumerate(context.parts(GENERATED_SAMPLES)):
                 run = partial(generate_texts, context, m, conditioning_set, rows, part)
-                yield Step(f"texts {key}", part, TEXT_DRAWS * context.steps_per_draw, run)
+                yield Step(f"text quality {key}", part, TEXT_DRAWS * context.steps_per_draw, run)
 
     def figures(self, context: EvaluationContext, cache: StepCache) -> dict[str, Any]:
         """Return scores of the generated texts, with standard errors by the bootstrap."""
         result: dict[str, Any] = {}
         for m, conditioning_set in context.predictable(lambda m: m.is_text):
             key = str(FigureKey("bleu", conditioning_set.given, (m.name,)))
-            results = cache.results(f"texts {key}")
+            results = cache.results(f"text quality {key}")
             result.setdefault("per_token", {})[key] = figure(results["per_token"])
-            references = [decode(x, m) for x in context.test.values[m.name][: len(results["said"])]]
-            generated = [decode(x, m) for x in results["said"]]
+            generated = [decode(x, m) for x in results["generated"]]
+            own = context.test.values[m.name][: len(generated)]
+            references = [decode(x, m) for x in own]
             words = any(" " in text for text in references)
             for kind, x in corpus_scores(generated, references, context.seed).items():
                 if kind != "bleu" or words:
@@ -97,7 +98,7 @@ def generate_texts(
     )[m.name]
     targets = samples.values[m.name]
     log_p = p.log_prob(targets).logsumexp(0) - math.log(TEXT_DRAWS)
-    return {"said": predict_value(m, p), "per_token": log_p / text_mask(targets).sum(-1)}
+    return {"generated": predict_value(m, p), "per_token": log_p / text_mask(targets).sum(-1)}
 
 
 def corpus_scores(

@@ -1,4 +1,4 @@
-"""What pages ask of a kind of modality."""
+"""The interface by which pages show a kind of modality."""
 
 from __future__ import annotations
 
@@ -23,38 +23,39 @@ if TYPE_CHECKING:
 
 __all__ = ["KindView", "probabilities", "some_of", "supply_entry"]
 
-#: Largest number of things that are named; if there are more, their number is given.
+#: Largest number of names that are listed; of the others, only the number is given.
 MAX_NAMED = 4
 
 
 class KindView(abc.ABC):
-    """How pages show a kind of modality, and how a visitor supplies it.
+    """How pages show a modality of some kind, and how a visitor supplies it.
 
-    Pictures are put together of all image modalities, and many labels of two categories are shown
-    at once; these are not asked for one by one.
+    A picture is assembled from all image modalities, and many labels with two categories are shown
+    together; the parts are then not shown one by one.
     """
 
-    #: Of the kind.
+    #: The name of the kind.
     name: ClassVar[str]
-    #: How to read a generated modality of this kind on the page that compares models.
+    #: A legend for generated modalities of this kind on the page that compares models.
     legend: ClassVar[str] = ""
 
     @abc.abstractmethod
     def described(self, m: Modality) -> str:
-        """Return what kind of data a modality is, in a few words."""
+        """Describe the data of a modality in a few words."""
 
     @abc.abstractmethod
     def show_input(
         self, m: Modality, view: View, value: Tensor | None, own: Entry | None, small: bool
     ) -> None:
-        """Show what is known of a modality, and a way to change it where there is one.
+        """Show the value of a modality, with a widget to change it if there is one.
 
         Args:
             m: the modality.
-            view: what is looked at.
-            value: what is known of it, ``(*event shape)``, supplied or dropped; None if nothing is.
-            own: what the test example's own is, in words.
-            small: whether there is little room.
+            view: the current view.
+            value: the value, ``(*event shape)``, whether it is supplied or dropped; None if it is
+                unknown.
+            own: the value of the test example itself, as an entry.
+            small: whether there is little space.
         """
 
     def read(self, text: str, m: Modality, problems: list[str]) -> Entry | None:
@@ -63,12 +64,12 @@ class KindView(abc.ABC):
         return None
 
     def inferred(self, m: Modality, inference: Inference, several: bool) -> str:
-        """Return what is inferred of it for a headline; empty where that takes no words.
+        """Return the inferred value for a headline; empty if it cannot be put into words.
 
         Args:
             m: the modality.
             inference: the posterior.
-            several: whether the model has several modalities in words.
+            several: whether the model has several modalities that are described in words.
         """
         return ""
 
@@ -81,20 +82,20 @@ class KindView(abc.ABC):
         column.write(f"{m.name}: {self.words(m, answer.expected[m.name])}")
 
     def words(self, m: Modality, p: Tensor) -> str:
-        """Return what is likeliest by the mean ``(*expected shape)``, or what it is."""
+        """Describe the most probable value, given the mean ``(*expected shape)``."""
         return self.described(m)
 
     def notes(self, m: Modality, p: Tensor, strip: bool) -> list[str]:
-        """Return what is likeliest as lines below a picture, short ones unless it is in a strip."""
+        """Return lines for below a picture with the most probable value, longer ones in a strip."""
         return []
 
     def curves(self, m: Modality, path: Tensor) -> dict[str, Tensor]:
-        """Return what is drawn as lines along a path of S steps, by title ``(S, n)``."""
+        """Return the lines to draw for a path of S steps, by title, ``(S, n)`` each."""
         return {}
 
 
 def supply_entry(m: Modality, entry: Entry, own: Entry | None) -> None:
-    """Set a modality to a visitor's entry, and supply it."""
+    """Set a modality to the visitor's entry, and supply it."""
     view: View = st.session_state["view"]
     entries = {name: other for name, other in view.entries.items() if name != m.name}
     if entry != own:
@@ -104,14 +105,14 @@ def supply_entry(m: Modality, entry: Entry, own: Entry | None) -> None:
 
 
 def probabilities(m: Modality, inference: Inference) -> Tensor:
-    """Return the mean over the posterior's draws, ``(*expected shape)``.
+    """Return the expected value over the draws of the posterior, ``(*expected shape)``.
 
-    Decode single modalities only: the browser decodes the pictures.
+    Only this modality is decoded on the server, since the browser decodes the pictures.
     """
     return m.distribution.expected(inference.model.decode(inference.draws, m.name)).mean(0)
 
 
 def some_of(names: Sequence[str], none: str) -> str:
-    """Return the first few names and the number of the others, or ``none`` if there are none."""
+    """Return the first names and the number of the others, or ``none`` if there are no names."""
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     return f"**{plain(', '.join(names[:MAX_NAMED]))}**{more}" if names else none

@@ -1,4 +1,4 @@
-"""Numbers as curves."""
+"""Curves of sequences of numbers, as SVG."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Sequence
 
 __all__ = ["curves_of"]
 
-#: Width and height of a curve, in its own units; and how far it stays from the edges.
+#: Width and height of a curve, and its distance from the edges, in units of the drawing.
 WIDTH, HEIGHT, EDGE = 240, 48, 4
-#: Curves of at most so many numbers have a dot for each.
-DOTTED = 12
+#: Largest length of a sequence whose points are marked by dots.
+MAX_DOTS = 12
 
 
 def curves_of(rows: Sequence[Sequence[float]], ink: tuple[int, int, int]) -> str:
-    """Draw rows of numbers below each other as an SVG, each on a scale of its own.
+    """Draw rows of numbers as curves, one below the other, each with its own vertical scale.
 
     Args:
-        rows: equally many numbers each.
-        ink: colour as red, green and blue.
+        rows: sequences of equal length.
+        ink: the colour, as red, green and blue.
+
+    Returns:
+        str: an SVG.
 
     Example:
         >>> curves_of([[0.0, 1.0], [3.0, 2.0]], (0, 0, 0)).count("<polyline")
@@ -39,6 +42,6 @@ def _curve(numbers: Sequence[float], top: int, colour: str) -> str:
         (EDGE + i * step, top + HEIGHT - EDGE - (x - low) * scale) for i, x in enumerate(numbers)
     ]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    few = places if len(numbers) <= DOTTED else []
+    few = places if len(numbers) <= MAX_DOTS else []
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in few)
     return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>{dots}'

@@ -1,4 +1,4 @@
-"""Images on pages; the stage and the cards put them together to pictures."""
+"""Images on pages; the stage and the cards assemble them into pictures."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pages.parts.view import View
 
 __all__ = ["ImageView", "show_picture"]
 
-#: Width of a card's picture, of a small card's, and of a tile's, in pixels.
+#: Width of the picture on a card, on a small card, and of a tile, in pixels.
 WHOLE, SMALL, TILE = 140, 100, 70
 
 
 class ImageView(KindView):
-    """An image: looked at on its card, drawn or uploaded above it."""
+    """An image, shown on its card, and drawn or uploaded above it."""
 
     name = "image"
     legend = (
@@ -30,7 +30,7 @@ class ImageView(KindView):
     )
 
     def described(self, m: Modality) -> str:
-        """Return its size and its colours."""
+        """Describe the size and the colours."""
         channels, height, width = m.shape
         grey = "black and white" if m.distribution.binary else "grey"
         return f"a picture of {width} × {height}, {grey if channels == 1 else 'in colour'}"
@@ -43,7 +43,7 @@ class ImageView(KindView):
             show_picture(m, value, small)
 
     def generated(self, m: Modality, answer: Prediction, shared: Shared) -> str:
-        """Show the mean of a picture that is not the first."""
+        """Return the mean of a picture other than the first."""
         return framed_picture(m, visible(answer.expected[m.name], m, shared.modalities), shared)
 
 

@@ -1,4 +1,4 @@
-"""Labels on pages: categories to choose from, and bars of their probabilities."""
+"""Labels on pages: buttons for the categories, and bars of their probabilities."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class LabelView(KindView):
     name = "label"
 
     def described(self, m: Modality) -> str:
-        """Return how many categories there are."""
+        """Describe the number of categories."""
         return "no or yes" if is_attribute(m) else f"one of {m.shape[0]} categories"
 
     def show_input(
         self, m: Modality, view: View, value: Tensor | None, own: Entry | None, small: bool
     ) -> None:
-        """Show the categories, with the known one selected."""
+        """Show the categories, with the label's own selected."""
         chosen = None if value is None else int(value)
         key = f"label {m.name}"
         st.pills(
@@ -51,12 +51,12 @@ class LabelView(KindView):
         return read_index(text, m.shape[0], m.name, problems)
 
     def inferred(self, m: Modality, inference: Inference, several: bool) -> str:
-        """Name the likeliest category."""
+        """Return the most probable category with its probability."""
         p = probabilities(m, inference)
         return f"**{plain(m.category(int(p.argmax())))}**, {100 * p.max():.0f}\u00a0%"
 
     def generated(self, m: Modality, answer: Prediction, shared: Shared) -> str:
-        """Draw a bar for each category, and name the likeliest."""
+        """Return a bar for each category, below the names of the most probable ones."""
         own, p = shared.own(m), answer.expected[m.name]
         short = all(len(m.category(c)) <= 2 for c in range(len(p)))
         columns = "".join(
@@ -74,13 +74,13 @@ class LabelView(KindView):
         )
 
     def export(self, column: Column, m: Modality, answer: Prediction) -> None:
-        """Write the two likeliest categories."""
+        """Write the most probable categories."""
         column.write(f"{m.name}: {likeliest(m, answer.expected[m.name])}")
 
     def words(self, m: Modality, p: Tensor) -> str:
-        """Return the likeliest category with its probability."""
+        """Return the most probable category with its probability."""
         return f"{m.category(int(p.argmax()))} {p.max():.0%}"
 
     def notes(self, m: Modality, p: Tensor, strip: bool) -> list[str]:
-        """Return the likeliest category, in a strip with its probability."""
+        """Return the most probable category; in a strip, with its probability."""
         return [self.words(m, p) if strip else m.category(int(p.argmax()))]

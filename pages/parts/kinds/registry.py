@@ -1,4 +1,4 @@
-"""What pages know of a kind, by its name."""
+"""How pages show each kind of modality, by the name of the kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pages.parts.kinds.base import KindView
 
 __all__ = ["VIEWS"]
 
-#: The name that a modality gives as its kind, and how pages show it.
+#: The view of every kind, by the name that a modality stores.
 VIEWS: dict[str, KindView] = {
     view.name: view
     for view in (

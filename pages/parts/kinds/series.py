@@ -1,4 +1,4 @@
-"""Series on pages: curves, one below the other for each channel."""
+"""Series on pages: a curve for each channel, one below the other."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from pages.parts.view import View
 
 __all__ = ["SeriesView"]
 
-#: Height of a channel on a card, in units of its drawing, and how much of it is a gap.
+#: Height of a channel on a card, and the part of it that is a gap, in units of the drawing.
 HEIGHT, GAP = 100, 10
 
 
 class SeriesView(KindView):
-    """A series; its evidence comes from examples."""
+    """A series, which can be supplied from examples only."""
 
     name = "series"
     legend = (
@@ -34,10 +34,10 @@ class SeriesView(KindView):
     )
 
     def described(self, m: Modality) -> str:
-        """Return its length and its channels."""
+        """Describe the length and the number of channels."""
         channels, length = m.shape
-        many = f", {channels} channels" if channels > 1 else ""
-        return f"a series of {length} numbers{many}"
+        suffix = f", {channels} channels" if channels > 1 else ""
+        return f"a series of {length} numbers{suffix}"
 
     def show_input(
         self, m: Modality, view: View, value: Tensor | None, own: Entry | None, small: bool
@@ -48,7 +48,7 @@ class SeriesView(KindView):
             st.image(curves_of(value.tolist(), ink()), width="stretch", alt=words)
 
     def generated(self, m: Modality, answer: Prediction, shared: Shared) -> str:
-        """Draw the curves of the mean, and behind them the sample's own."""
+        """Return the curves of the mean, together with those of the sample itself."""
         mean, own = answer.expected[m.name], shared.own(m)
         dark = f"rgb{shared.ink}".replace(" ", "")
         paths = []

@@ -1,4 +1,4 @@
-"""Tags on pages: chips or a search, and bars of the likeliest."""
+"""Tags on pages: chips or a search box, and bars of the most probable tags."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from pages.parts.widget_sync import follow
 
 __all__ = ["TagsView"]
 
-#: With more tags than this, a search box replaces the chips.
-MANY_TAGS = 24
+#: Largest number of tags shown as chips; if there are more, a search box replaces the chips.
+MAX_CHIPS = 24
 #: Largest number of generated tags shown.
 SHOWN = 8
 
 
 class TagsView(KindView):
-    """Tags."""
+    """Tags: chips, or a search box."""
 
     name = "tags"
     legend = "**Tags**: the likeliest; the example’s own are underlined. "
 
     def described(self, m: Modality) -> str:
-        """Return how many tags there are."""
+        """Describe the number of tags."""
         return f"any of {m.shape[0]} tags"
 
     def show_input(
         self, m: Modality, view: View, value: Tensor | None, own: Entry | None, small: bool
     ) -> None:
-        """Show all tags as chips if they are few, otherwise those present in a search box."""
+        """Show all tags as chips if there are few, otherwise the tags present in a search box."""
         on: tuple[str, ...] = () if value is None else m.decode(value)
-        if len(m.categories) > MANY_TAGS:
+        if len(m.categories) > MAX_CHIPS:
             key = f"tags {m.name}"
             st.multiselect(
                 m.name,
@@ -67,7 +67,7 @@ class TagsView(KindView):
         chips(f"tags {view.data} {m.name}", m.name, row, apply_event, dropped=dropped)
 
     def read(self, text: str, m: Modality, problems: list[str]) -> Entry | None:
-        """Read the names of the tags that are on."""
+        """Read the names of the tags present, separated by commas."""
         wanted = {tag.replace("%2C", ",").replace("%25", "%") for tag in text.split(",") if tag}
         problems += [
             f"The link sets a tag “{tag[:40]}” of {m.name}, which does not exist."
@@ -76,12 +76,12 @@ class TagsView(KindView):
         return _in_order(m, wanted)
 
     def inferred(self, m: Modality, inference: Inference, several: bool) -> str:
-        """Name the tags of probability above ½."""
+        """Return the tags with a probability above ½."""
         p = probabilities(m, inference)
         return some_of(_likely(m, p), f"none of the {len(p)} {plain(m.name)}")
 
     def generated(self, m: Modality, answer: Prediction, shared: Shared) -> str:
-        """Return bars of the likeliest tags."""
+        """Return bars of the most probable tags."""
         own, p = shared.own(m), answer.expected[m.name]
         best = p.topk(min(SHOWN, len(p))).indices.tolist()
         rows = [
@@ -91,15 +91,15 @@ class TagsView(KindView):
         return rows_of(rows, f"{m.name}: {likeliest(m, p, SHOWN)}")
 
     def export(self, column: Column, m: Modality, answer: Prediction) -> None:
-        """Write the likeliest tags."""
+        """Write the most probable tags."""
         column.write(f"{m.name}: {likeliest(m, answer.expected[m.name], SHOWN)}")
 
     def words(self, m: Modality, p: Tensor) -> str:
-        """Return the tags there are."""
+        """Return the tags with a probability above ½, separated by commas."""
         return ", ".join(_likely(m, p)) or "none"
 
     def notes(self, m: Modality, p: Tensor, strip: bool) -> list[str]:
-        """Return the tags there are, one a line."""
+        """Return the tags with a probability above ½, one per line."""
         return _likely(m, p)
 
 
@@ -108,5 +108,5 @@ def _in_order(m: Modality, tags: Sequence[str] | set[str]) -> tuple[str, ...]:
 
 
 def _likely(m: Modality, p: Tensor) -> list[str]:
-    """List the tags of probability above ½, the likeliest first."""
+    """List the tags with a probability above ½, the most probable first."""
     return [m.category(int(i)) for i in p.argsort(descending=True) if p[i] > 0.5]

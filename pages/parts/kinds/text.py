@@ -1,4 +1,4 @@
-"""Texts on pages: a box to type in, the tokens, and the texts among the draws."""
+"""Texts on pages: a text box, the tokens, and the most frequent texts of the draws."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ SHOWN = 3
 
 
 class TextView(KindView):
-    """A text."""
+    """A text: a text box, and its tokens."""
 
     name = "text"
     legend = "**Texts**: the most frequent among the draws, with their shares. "
 
     def described(self, m: Modality) -> str:
-        """Return how long it may be, and the size of its vocabulary."""
+        """Describe the maximum length and the size of the vocabulary."""
         return f"a text of up to {m.shape[0] - 1} tokens out of {len(m.categories) - 1:,}"
 
     def show_input(
@@ -42,14 +42,14 @@ class TextView(KindView):
     ) -> None:
         """Show a text box, and below it the tokens that the model receives."""
         key, kept = f"text {m.name}", f"refused {m.name}"
-        there = view.entries.get(m.name, own)
+        current = view.entries.get(m.name, own)
         # A refused text stays in the box until the evidence changes.
-        identity = (view.data, view.model, view.source, view.sample, view.drawing, there)
+        identity = (view.data, view.model, view.source, view.sample, view.drawing, current)
         refused = st.session_state.get(kept)
         if refused is not None and refused[0] != identity:
             refused = None
 
-        def take(typed: str) -> None:
+        def apply_text(typed: str) -> None:
             try:
                 tensor_of(typed, m)
             except InputError as error:
@@ -64,7 +64,7 @@ class TextView(KindView):
             placeholder="Type a text",
             label_visibility="collapsed",
             autocomplete="off",
-            on_change=follow(key, refused[1] if refused else there or "", take),
+            on_change=follow(key, refused[1] if refused else current or "", apply_text),
         )
         if refused:
             known = "" if value is None else " The previous text is kept."
@@ -73,7 +73,7 @@ class TextView(KindView):
             _tokens(m, value)
 
     def read(self, text: str, m: Modality, problems: list[str]) -> Entry | None:
-        """Read the text as it was typed."""
+        """Read the text as the visitor typed it."""
         try:
             tensor_of(text, m)
         except InputError as error:
@@ -82,14 +82,14 @@ class TextView(KindView):
         return text
 
     def inferred(self, m: Modality, inference: Inference, several: bool) -> str:
-        """Return the text at the posterior's mean."""
-        at = inference.model.decode(inference.posterior.mean, m.name)
-        text = m.decode(m.distribution.expected(at).argmax(-1))
-        which = f"{plain(m.name)} " if several else ""
-        return f"{which}**{plain(text)}**" if text else f"{which}nothing"
+        """Return the text decoded from the posterior's mean."""
+        p = inference.model.decode(inference.posterior.mean, m.name)
+        text = m.decode(m.distribution.expected(p).argmax(-1))
+        prefix = f"{plain(m.name)} " if several else ""
+        return f"{prefix}**{plain(text)}**" if text else f"{prefix}nothing"
 
     def generated(self, m: Modality, answer: Prediction, shared: Shared) -> str:
-        """Return the most frequent texts among the draws."""
+        """Return the most frequent texts of the draws."""
         items = "".join(
             f'<li style="--share:{100 * share:.0f}%"><span>{escape(text) or "(empty)"}</span>'
             f"<span>{share:.0%}</span></li>"
@@ -98,22 +98,22 @@ class TextView(KindView):
         return f'<ol class="texts" style="--colour:{shared.colours[m.name]}">{items}</ol>'
 
     def export(self, column: Column, m: Modality, answer: Prediction) -> None:
-        """Write the most frequent texts among the draws."""
+        """Write the most frequent texts of the draws."""
         column.write(f"{m.name}:")
         for text, share in answer.texts[m.name][:SHOWN]:
             column.write(f"“{text}” ({share:.0%})")
 
     def words(self, m: Modality, p: Tensor) -> str:
-        """Return the text of the likeliest tokens."""
+        """Return the text of the most probable tokens."""
         return m.decode(p.argmax(-1)) or "(empty)"
 
     def notes(self, m: Modality, p: Tensor, strip: bool) -> list[str]:
-        """Return the text of the likeliest tokens."""
+        """Return the text of the most probable tokens."""
         return [self.words(m, p)]
 
 
 def _tokens(m: Modality, value: Tensor) -> None:
-    """Show the tokens of a text in boxes, and how many more fit if the text is long."""
+    """Show the tokens of a text in boxes and, if it is long, how many more are allowed."""
     tokens = [m.categories[token] for token in value[text_mask(value)].tolist() if token]
     marked = any(token.startswith(WORD) for token in tokens)
     boxes = "".join(

@@ -1,4 +1,4 @@
-"""Vectors on pages: numbers as a line or as bars, or on their grid as a picture."""
+"""Vectors on pages: a line, bars, or a picture if the modality has a grid."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from pages.parts.view import View
 
 __all__ = ["VectorView"]
 
-#: Length of the longest vector that is written out.
-WRITTEN = 6
+#: Largest length of a vector whose numbers are also written out.
+MAX_WRITTEN = 6
 
 
 class VectorView(KindView):
-    """A vector, on a grid or not."""
+    """A vector, with or without a grid."""
 
     name = "vector"
     legend = "**Vectors**: bars show the mean of the draws, the line the example’s own values. "
 
     def described(self, m: Modality) -> str:
-        """Return how many numbers there are."""
+        """Describe the number of elements."""
         return f"{m.shape[0]} numbers"
 
     def show_input(
         self, m: Modality, view: View, value: Tensor | None, own: Entry | None, small: bool
     ) -> None:
-        """Show the picture on the grid, or the numbers as a line."""
+        """Show a picture if there is a grid, otherwise the numbers as a line."""
         if value is None:
             return
         if m.grid:
@@ -52,7 +52,7 @@ class VectorView(KindView):
         st.image(curves_of([numbers], ink()), width="stretch", alt=f"{m.name}: {words}")
 
     def generated(self, m: Modality, answer: Prediction, shared: Shared) -> str:
-        """Draw the mean as bars and the sample's own as a line; or the picture on the grid."""
+        """Return the mean as bars and the sample itself as a line, or a picture of the mean."""
         mean = answer.expected[m.name]
         return (
             framed_picture(m, vector_as_image(m, mean), shared)
@@ -61,7 +61,7 @@ class VectorView(KindView):
         )
 
     def export(self, column: Column, m: Modality, answer: Prediction) -> None:
-        """Draw the mean as bars, or the picture on the grid."""
+        """Draw the mean as bars, or as a picture if there is a grid."""
         mean = answer.expected[m.name]
         column.write(m.name)
         if m.grid:
@@ -75,7 +75,7 @@ class VectorView(KindView):
 
 
 def _bars(m: Modality, mean: Tensor, shared: Shared) -> str:
-    """Return a vector as bars, with the sample's own as a line; short ones are also written out."""
+    """Draw a vector as bars and the sample itself as a line; write short vectors out."""
     own, values = shared.own(m), mean.flatten()
     every = values if own is None else torch.cat((values, own.flatten()))
     low, high = min(every.min().item(), 0.0), max(every.max().item(), 1e-6)
@@ -96,7 +96,7 @@ def _bars(m: Modality, mean: Tensor, shared: Shared) -> str:
     words = f"{len(values)} numbers, from {number(values.min().item())} to " + number(
         values.max().item()
     )
-    written = ", ".join(map(number, values.tolist())) if len(values) <= WRITTEN else ""
+    written = ", ".join(map(number, values.tolist())) if len(values) <= MAX_WRITTEN else ""
     return (
         f'<img class="vector" alt="{escape(m.name)}: {words}" '
         f'src="data:image/svg+xml,{quote(svg)}">' + (written and f"<p>{written}</p>")

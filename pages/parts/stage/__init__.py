@@ -10,11 +10,11 @@ from typing import Any
 import streamlit as st
 from torch import Tensor
 
-from mvae.analysis.inference import DRAWS, Inference
+from mvae.analysis.inference import Inference
 from mvae.distributions.gaussian import Gaussian
 from mvae.images.tiling import SPAN, picture_shape, pictures, tiles
 from mvae.modality import Modality
-from mvae.models.base import ExpertModel, noise
+from mvae.models.base import DRAWS, ExpertModel, noise
 from pages.parts.colours import PRIOR, colours_of
 from pages.parts.js_bundle import files_of
 from pages.parts.lesson import DraggableExperts
