@@ -14,6 +14,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from mvae import search_path
+from tests.bundled import CHECKPOINTS
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 
@@ -75,7 +78,10 @@ def tour() -> Any:
     notebook = nbformat.read(EXAMPLES / "tour.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)  # none is committed
     resources = {"metadata": {"path": str(ROOT)}}
-    return NotebookClient(notebook, timeout=300, resources=resources).execute()
+    with pytest.MonkeyPatch.context() as patch:
+        # Not those of the same name that a user has trained.
+        patch.setenv(search_path.VARIABLE, str(CHECKPOINTS))
+        return NotebookClient(notebook, timeout=300, resources=resources).execute()
 
 
 def test_the_tour_shows_a_picture_and_a_prediction_for_its_evidence(tour):
