@@ -43,6 +43,7 @@ def test_every_program_is_short(path):
     assert len(path.read_text("utf-8").splitlines()) < 80
 
 
+@pytest.mark.slow
 def test_a_model_of_own_data_predicts_better_from_both_halves_than_from_one(tmp_path):
     printed = output_of("train_own_data.py", tmp_path)
     accuracy = {
@@ -54,6 +55,7 @@ def test_a_model_of_own_data_predicts_better_from_both_halves_than_from_one(tmp_
     assert accuracy["left and right"] > max(accuracy["left"], accuracy["right"])
 
 
+@pytest.mark.slow
 def test_every_further_modality_narrows_the_posterior_and_helps_to_predict(tmp_path):
     header, *lines = output_of("condition_on_subsets.py", tmp_path).splitlines()
     assert header.split() == ["given", "entropy", "x", "y", "quadrant"]
@@ -84,6 +86,7 @@ def tour() -> Any:
         return NotebookClient(notebook, timeout=300, resources=resources).execute()
 
 
+@pytest.mark.slow
 def test_the_tour_shows_a_picture_and_a_prediction_for_its_evidence(tour):
     outputs = [out for cell in tour.cells for out in cell.get("outputs", [])]
     printed = "".join(out.get("text", "") for out in outputs)
