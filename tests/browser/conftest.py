@@ -274,7 +274,7 @@ def stage() -> type[Stage]:
 
 def _await(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
     """Wait until a server answers; fail with what it wrote if it ends or takes too long."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < end:
         try:
             with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:
