@@ -71,6 +71,7 @@ def test_training_leaves_a_checkpoint_its_history_and_nothing_else(trained_root)
     assert float(row["validation_score"]) < 0
 
 
+@pytest.mark.slow
 def test_training_reports_the_joint_likelihood_and_takes_settings(few_digits, tmp_path):
     out = succeed(
         "train quadrants --model mvae-2d --epochs 1 --label-weight 50 --gamma 0.25 --kappa 3 "
@@ -92,6 +93,7 @@ def test_the_same_command_gives_the_same_weights(few_digits, trained_root, tmp_p
     assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.slow
 def test_an_interrupted_command_goes_on_where_it_was(few_digits, tmp_path, monkeypatch):
     command, run_epoch = "train mnist --model mvae-2d --epochs 2", Trainer._run_epoch
 

@@ -14,6 +14,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from mvae import search_path
+from tests.bundled import CHECKPOINTS
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 
@@ -40,6 +43,7 @@ def test_every_program_is_short(path):
     assert len(path.read_text("utf-8").splitlines()) < 80
 
 
+@pytest.mark.slow
 def test_a_model_of_own_data_predicts_better_from_both_halves_than_from_one(tmp_path):
     printed = output_of("train_own_data.py", tmp_path)
     accuracy = {
@@ -51,6 +55,7 @@ def test_a_model_of_own_data_predicts_better_from_both_halves_than_from_one(tmp_
     assert accuracy["left and right"] > max(accuracy["left"], accuracy["right"])
 
 
+@pytest.mark.slow
 def test_every_further_modality_narrows_the_posterior_and_helps_to_predict(tmp_path):
     header, *lines = output_of("condition_on_subsets.py", tmp_path).splitlines()
     assert header.split() == ["given", "entropy", "x", "y", "quadrant"]
@@ -75,9 +80,13 @@ def tour() -> Any:
     notebook = nbformat.read(EXAMPLES / "tour.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)  # none is committed
     resources = {"metadata": {"path": str(ROOT)}}
-    return NotebookClient(notebook, timeout=300, resources=resources).execute()
+    with pytest.MonkeyPatch.context() as patch:
+        # Not those of the same name that a user has trained.
+        patch.setenv(search_path.VARIABLE, str(CHECKPOINTS))
+        return NotebookClient(notebook, timeout=300, resources=resources).execute()
 
 
+@pytest.mark.slow
 def test_the_tour_shows_a_picture_and_a_prediction_for_its_evidence(tour):
     outputs = [out for cell in tour.cells for out in cell.get("outputs", [])]
     printed = "".join(out.get("text", "") for out in outputs)

@@ -139,6 +139,7 @@ def test_the_library_needs_no_page():
             assert not roots & {"streamlit", "plotly", "pages", "app", "tests"}, path
 
 
+@pytest.mark.slow
 def test_importing_all_of_the_library_loads_no_torchvision():
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, cwd=ROOT, check=False

@@ -49,12 +49,14 @@ def without_extras(*command: str, **environment: str) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.slow
 def test_the_library_alone_infers():
     done = without_extras("infer", "quadrants/mvae-cover", "--supply", "top left,label")
     assert done.returncode == 0, done.stderr
     assert "+ top left" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "library", "extra"),
     [("app", "streamlit", "app"), ("map quadrants/mvae-2d", "umap", "train")],

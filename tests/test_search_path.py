@@ -114,6 +114,7 @@ def test_folders_that_cannot_be_read_get_a_sentence_each(bundled, listed, tmp_pa
     ]
 
 
+@pytest.mark.slow
 def test_new_checkpoints_go_where_they_are_found(
     bundled, listed, users, few_digits, tmp_path, monkeypatch
 ):

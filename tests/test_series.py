@@ -203,6 +203,7 @@ def test_examples_survive_their_file_and_are_described_in_a_terminal(trained, da
     assert any(line.startswith("generated sensor: mean of (2, 21)") for line in lines)
 
 
+@pytest.mark.slow
 def test_it_is_evaluated_as_any_other_kind_is(trained, dataset):
     for _ in evaluate("signals", "mvae", n=30, k=50, root=trained):
         pass

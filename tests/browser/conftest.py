@@ -35,8 +35,12 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from mvae import search_path
 from tests.browser.javascript import Call, evaluator
+from tests.bundled import CHECKPOINTS
 
+#: The bundled checkpoints come before what a user has trained in this checkout.
+FOUND = {search_path.VARIABLE: str(CHECKPOINTS)}
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = [
     "--headless",
@@ -121,6 +125,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
                         *("--browser.gatherUsageStats", "false", *options),
                     ],
                     cwd=ROOT,  # which is then where mvae and pages are imported from
+                    env=os.environ | FOUND if app == "app.py" else None,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                 )
@@ -269,7 +274,7 @@ def stage() -> type[Stage]:
 
 def _await(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
     """Wait until a server answers; fail with what it wrote if it ends or takes too long."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < end:
         try:
             with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:

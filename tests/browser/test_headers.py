@@ -47,22 +47,18 @@ def test_every_answer_says_what_a_browser_may_do(serve, path):
     assert "http" not in headers["content-security-policy"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+def test_no_page_asks_for_what_is_refused(visitor):
+    visitor.page.add_init_script(WATCH)
+    for path in (
         *("/?plane=0,1&at=1,1", "/?source=drawing", "/?source=upload", "/?data=translation"),
         *("/?data=mnist&model=mvae-2d", "/traverse", "/map", "/compare", "/results"),
         *("/supervision", "/missing", "/learn", "/learn?step=8", "/theory"),
-    ],
-)
-def test_no_page_asks_for_what_is_refused(guest, path):
-    visitor = guest()
-    visitor.page.add_init_script(WATCH)
-    page = visitor.open(path)
-    for box in page.get_by_test_id("stExpander").locator("summary").all():
-        box.click()
-        visitor.settled(page)
-    assert page.evaluate("window.refused") == []
+    ):
+        page = visitor.open(path)
+        for box in page.get_by_test_id("stExpander").locator("summary").all():
+            box.click()
+            visitor.settled(page)
+        assert page.evaluate("window.refused") == [], path
 
 
 def test_a_script_that_somebody_slips_in_does_not_run(serve, context, settled):

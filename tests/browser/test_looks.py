@@ -43,7 +43,7 @@ PATHS = [
 TOYS = [
     "/?data=traits&sample=3&supply=image,trait 3",
     "/?data=sentences&sample=3&at=0.5,-1",
-    "/?data=measured&sample=3",
+    *(f"/?data={data}&sample=2" for data in ("spoken", "scenes", "clips", "measured", "signals")),
     "/compare?data=scenes&sample=3&supply=grey",
     "/map?data=clips&sample=3",
 ]
@@ -92,5 +92,8 @@ def look(guest, address: str | None, path: str) -> None:
         box = plane.bounding_box()
         assert 0 <= box["x"] < box["x"] + box["width"] <= 390
         assert box["width"] > 300
+    for part in page.locator("[class*=card-], .chips button, .tokens").all():
+        box = part.bounding_box()
+        assert 0 <= box["x"] < box["x"] + box["width"] <= 390
     for formula in page.locator(".katex-display").all():
         assert formula.evaluate("e => e.scrollWidth <= e.clientWidth + 1")

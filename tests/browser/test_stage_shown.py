@@ -62,7 +62,6 @@ def compare(shown, inference: Inference, modalities) -> None:
     ("data", "first", "dropped"),
     [
         ("mnist", ["label", "image"], "label"),
-        ("fashion", ["image", "label"], "image"),
         ("quadrants", ["top left", "label", "bottom right"], "label"),
     ],
 )

@@ -34,36 +34,6 @@ def test_dropping_the_label_widens_the_posterior_and_supplying_it_sharpens_it(vi
     expect(curves).to_have_count(6)
 
 
-def test_what_is_generated_is_painted(visitor):
-    page = visitor.open("/?sample=3")
-    canvas = page.get_by_label("mean generated image")
-    expect(canvas).to_be_visible()
-    expect(page.locator(".made[data-draws='64']")).to_be_visible()  # the decoders are there
-    opaque = canvas.evaluate(
-        "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data"
-        ".filter((v, i) => i % 4 === 3 && v > 128).length"
-    )
-    assert 20 < opaque < 400
-    expect(page.get_by_label("generated image, sample 6")).to_be_visible()
-
-
-def test_the_posterior_in_the_browser_is_a_curve_for_every_factor(visitor):
-    page = visitor.open("/?data=quadrants&sample=4")
-    first = page.locator(".curves svg[role=img]").first
-    expect(first.locator("path.curve")).to_have_count(1 + 1 + 5)
-    switch(page, "top left").click()
-    expect(first.locator("path.curve")).to_have_count(1 + 1 + 4)
-
-
-def test_a_reload_restores_the_view(visitor):
-    page = visitor.open("/?data=fashion&model=mvae&sample=12&supply=label")
-    expect(headline(page)).to_contain_text("Given label")
-    sentence = headline(page).inner_text()
-    page.reload()
-    visitor.settled(page)
-    expect(headline(page)).to_have_text(sentence)
-
-
 def test_a_deep_link_on_a_fresh_server(guest, serve):
     """The first request that a server ever gets is for a page of its own, not for the root."""
     fresh = guest(address=serve("app.py", "--server.maxMessageSize", "199"))
@@ -114,12 +84,6 @@ def test_an_uploaded_picture_is_evidence_and_a_text_file_is_explained(visitor, t
     supply_file(page, tmp_path / "text.png")
     expect(page.get_by_test_id("stAlert")).to_be_visible()
     expect(headline(page)).to_contain_text("Given image")
-
-
-def test_a_link_that_cannot_be_followed_gets_a_sentence(visitor):
-    page = visitor.open("/?data=imagenet&sample=99999")
-    expect(page.get_by_text("a data set called “imagenet”")).to_be_visible()
-    expect(headline(page)).to_contain_text("Given image and label")
 
 
 def test_a_row_of_pictures_stays_readable_on_a_phone(guest):

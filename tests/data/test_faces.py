@@ -200,6 +200,7 @@ def test_progress_counts_the_faces(few_faces):
     assert [done for done, _ in progress] == sorted({done for done, _ in progress})
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_bytes(few_faces, tmp_path):
     code = (
         "from mvae.data import faces; faces.SHARD = 5; made = faces.make(); next(made); next(made)"

@@ -252,6 +252,7 @@ def test_with_many_modalities_a_situation_is_how_many_are_supplied(toy_batch):
         assert (after.supplied | ~before.supplied).all()  # one more, and those before
 
 
+@pytest.mark.slow
 def test_every_measure_takes_twenty_modalities(measured, toy_batch, toy_model):
     many = [
         Modality(name=f"spot {i}", kind="vector", shape=(1,), likelihood="gaussian", hidden=(4,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -34,9 +35,10 @@ def test_there_are_six_to_eight_steps_of_different_titles():
 
 
 @pytest.mark.parametrize("number", NUMBERS)
-def test_every_answer_of_every_step_is_checked(visit, number):
+def test_every_step_drives_the_stage_and_every_answer_is_checked(visit, number):
     page = visit("learn.py", step=str(number))
     step = STEPS[number - 1]
+    check_stage(page.stage, step.scene)
     assert page.headline == f"### {step.title}"
     assert not page.problems
     assert not page.app.success
@@ -47,10 +49,8 @@ def test_every_answer_of_every_step_is_checked(visit, number):
         assert bool(page.app.success) == option.right
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_every_step_drives_the_stage(visit, number):
-    data = visit("learn.py", step=str(number)).stage
-    scene = STEPS[number - 1].scene
+def check_stage(data: dict[str, Any], scene: Scene | DraggableExperts) -> None:
+    """Compare what the stage is given with what the step has to show."""
     if isinstance(scene, DraggableExperts):
         assert [w["name"] for w in data["experts"]] == [w.name for w in scene.experts]
         assert (data["prior"], data["mixture"]) == (scene.prior, scene.mixture)

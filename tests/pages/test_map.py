@@ -226,6 +226,7 @@ def test_a_damaged_map_gets_a_sentence(visit, own):
     assert "damaged" in visit("map.py").problems
 
 
+@pytest.mark.slow
 def test_the_server_never_imports_what_maps_are_fitted_with():
     code = """
 import sys

@@ -16,7 +16,7 @@ def axes_of(page) -> torch.Tensor:
     return torch.stack([page.unpack(axis) for axis in page.stage["plane"]["axes"]])
 
 
-@pytest.mark.parametrize("data", ["mnist", "fashion", "quadrants"])
+@pytest.mark.parametrize("data", ["mnist", "quadrants"])
 def test_without_a_wish_the_plane_follows_the_directions_in_which_the_examples_vary(visit, data):
     page = visit(data=data)
     plane = page.stage["plane"]

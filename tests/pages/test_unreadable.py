@@ -54,11 +54,6 @@ def test_a_file_that_may_not_be_read(visit, root, file):
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.endswith(".csv")])
-@pytest.mark.parametrize(
-    "content",
-    [f"a,b\n{LONG},1\n".encode(), b"\xff\xfe\x00a,b\n1,2\n"],
-    ids=["a field too long", "no UTF-8"],
-)
-def test_a_table_that_is_none(visit, root, file, content):
-    (root / file).write_bytes(content)
+def test_a_table_that_is_none(visit, root, file):
+    (root / file).write_text(f"a,b\n{LONG},1\n")  # other damage is that of test_csv_files.py
     check(visit(FILES[file]), file)
