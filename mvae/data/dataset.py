@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.data import torchvision_datasets
+from mvae.data import torchvision_import
 from mvae.images.tiling import Framing
 from mvae.modality import Modality
 
@@ -149,7 +149,7 @@ def idx_split(
     """
     folder = data_folder()
     try:
-        load = getattr(torchvision_datasets.datasets(), name)
+        load = getattr(torchvision_import.datasets(), name)
         raw = load(folder, train=split != "test", download=download)
     # torchvision's parser raises errors of many kinds on damaged files.
     except (RuntimeError, OSError, ValueError, AssertionError, KeyError) as error:
