@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from mvae.distributions.saturation import (
+from mvae.distributions.saturating_exp import (
     bounded,
     saturate,
     standard_cdf,
