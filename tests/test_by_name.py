@@ -28,7 +28,7 @@ from mvae.checkpoint import ModelConfig, Training, load_model, load_samples
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
 from mvae.evaluation.boltzmann_likelihood import ZERO_LOG_PARTITION, boltzmann_log_likelihood
-from mvae.evaluation.cost import decoder_evaluations
+from mvae.evaluation.decoder_evaluations import decoder_evaluations
 from mvae.evaluation.exact_posterior import ExactInference
 from mvae.evaluation.log_likelihood import (
     conditional_log_likelihood,

@@ -12,7 +12,7 @@ from torch import Tensor
 from mvae.batch import Batch
 from mvae.distributions.disagreement import UNUSUAL_PERCENTILE, disagreement
 from mvae.distributions.gaussian import Gaussian
-from mvae.evaluation.cost import decoder_evaluations
+from mvae.evaluation.decoder_evaluations import decoder_evaluations
 from mvae.evaluation.keys import joined
 from mvae.evaluation.measures.base import (
     MAX_FOR_ALL_SUBSETS,
