@@ -28,6 +28,7 @@ from mvae.checkpoint import ModelConfig, Training, load_model, load_samples
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
 from mvae.evaluation.boltzmann_likelihood import ZERO_LOG_PARTITION, boltzmann_log_likelihood
+from mvae.evaluation.context import EvaluationContext
 from mvae.evaluation.decoder_evaluations import decoder_evaluations
 from mvae.evaluation.exact_posterior import ExactInference
 from mvae.evaluation.log_likelihood import (
@@ -35,7 +36,6 @@ from mvae.evaluation.log_likelihood import (
     direction_log_likelihood,
     log_likelihood,
 )
-from mvae.evaluation.measures.base import EvaluationContext
 from mvae.evaluation.measures.conflict_and_cost import detected_swaps, disagreement_quantiles
 from mvae.evaluation.measures.matching_proposals import matching_posteriors
 from mvae.evaluation.probe import linear_probe

@@ -10,14 +10,11 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.calibration import MIN_INFORMATION, Calibration, calibrate
-from mvae.evaluation.measures.base import (
-    MAX_FULLY_SCORED,
-    ConditioningSet,
-    EvaluationContext,
-    Measure,
-    figure,
-)
+from mvae.evaluation.conditioning_sets import ConditioningSet
+from mvae.evaluation.context import MAX_FULLY_SCORED, EvaluationContext
+from mvae.evaluation.measures.base import Measure
 from mvae.evaluation.probe import linear_probe
+from mvae.evaluation.scored_figure import figure
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.base import LatentModel
 
