@@ -127,6 +127,10 @@ class EvaluationContext:
             return False
         return True
 
+    def sets_with_posterior(self) -> list[ConditioningSet]:
+        """List the non-empty conditioning sets for which the model has a posterior."""
+        return [s for s in self.conditioning_sets if s.key and self.has_posterior(s)]
+
     def predictable(
         self, wanted: Callable[[Modality], bool]
     ) -> Iterator[tuple[Modality, ConditioningSet]]:

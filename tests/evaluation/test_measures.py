@@ -21,10 +21,11 @@ from mvae.evaluation.importance import LogLikelihood
 from mvae.evaluation.measures import OTHERS, Likelihoods
 from mvae.evaluation.measures.accuracy import Accuracy
 from mvae.evaluation.measures.base import Measure
-from mvae.evaluation.measures.calibration import CalibrationMeasure, Probe
+from mvae.evaluation.measures.calibration import CalibrationMeasure
 from mvae.evaluation.measures.conflict_and_cost import detected_swaps, disagreement_quantiles
 from mvae.evaluation.measures.frechet import Frechet
 from mvae.evaluation.measures.generation import Generation
+from mvae.evaluation.measures.probe import Probe
 from mvae.evaluation.scored_figure import figure
 from mvae.evaluation.step_cache import StepCache
 from mvae.modality import Modality
