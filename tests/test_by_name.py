@@ -36,8 +36,8 @@ from mvae.evaluation.log_likelihood import (
     direction_log_likelihood,
     log_likelihood,
 )
+from mvae.evaluation.matching_proposals import matching_posteriors
 from mvae.evaluation.measures.conflict_and_cost import detected_swaps, disagreement_quantiles
-from mvae.evaluation.measures.matching_proposals import matching_posteriors
 from mvae.evaluation.probe import linear_probe
 from mvae.evaluation.product_check import compare_products
 from mvae.images.tiling import complete_pictures
