@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mvae.batch import Batch
 from mvae.data import torchvision_import
-from mvae.data.attributes import as_labels, as_tags
+from mvae.data.annotations import as_labels, as_tags
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, first_few
 from mvae.modality import Modality
 
