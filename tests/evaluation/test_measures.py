@@ -11,7 +11,7 @@ import torch
 from mvae.analysis.inference import percentile
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
-from mvae.distributions.disagreement import disagreement
+from mvae.distributions.conflict import disagreement
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.likelihood import LIKELIHOODS
 from mvae.evaluation.classifier import Classifier

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.distributions.disagreement import UNUSUAL_PERCENTILE, disagreement
+from mvae.distributions.conflict import UNUSUAL_PERCENTILE, disagreement
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.conditioning_sets import MAX_FOR_ALL_SUBSETS, subsets_of
 from mvae.evaluation.context import EvaluationContext
