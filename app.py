@@ -12,9 +12,9 @@ import streamlit as st
 import torch
 
 import mvae.analysis.inference  # noqa: F401  imported at startup, so that no visitor waits
-from pages.parts.allocator import return_freed_memory
-from pages.parts.assets import routes
-from pages.parts.headers import middleware
+from pages.parts.server.allocator import return_freed_memory
+from pages.parts.server.assets import routes
+from pages.parts.server.security_headers import middleware
 
 logger = logging.getLogger("mvae")
 return_freed_memory()

@@ -25,18 +25,8 @@ from mvae.checkpoint import (
     load_model,
     load_samples,
 )
-from mvae.cli_arguments import (
-    CheckpointName,
-    Commands,
-    DatasetName,
-    Root,
-    Seed,
-    Threads,
-    fail,
-    finite,
-    lacking,
-    one_of,
-)
+from mvae.cli_arguments import CheckpointName, DatasetName, Root, Seed, Threads, finite, one_of
+from mvae.cli_errors import Commands, fail, lacking
 from mvae.data import DATASETS, DatasetError, data_folder
 from mvae.data.samples import write_samples
 from mvae.evaluation.classifier import FILE, train_classifier

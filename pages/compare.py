@@ -22,10 +22,10 @@ from pages.parts.comparison.shared import Shared
 from pages.parts.comparison.spread import AXIS
 from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.kinds.registry import VIEWS
-from pages.parts.loading import classifier_of, load, samples_of
 from pages.parts.pictures import ink
 from pages.parts.plain import plain
 from pages.parts.sentences import name_modalities
+from pages.parts.server.loading import classifier_of, load, samples_of
 from pages.parts.view import View, compared
 
 PROTOCOL = f"{DRAWS} draws, the same random numbers for every model"

@@ -9,13 +9,13 @@ import streamlit as st
 
 from mvae.analysis.inference import Inference, infer
 from pages.parts.about import best_figures, show_limitations
-from pages.parts.assets import decoders_path
 from pages.parts.code import experts_code, show_code
 from pages.parts.colours import colours_of
 from pages.parts.evidence import evidence_column, gather, supplied
 from pages.parts.exact_posterior import exact_of, show_products
-from pages.parts.loading import load, load_experts, metrics_of, records_of, samples_of
 from pages.parts.sentences import NATS, about_conflict, agreement, headline, what_changed
+from pages.parts.server.assets import decoders_path
+from pages.parts.server.loading import load, load_experts, metrics_of, records_of, samples_of
 from pages.parts.stage import describe, show_stage
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import MAX_DIMS, View, change, read_coordinates

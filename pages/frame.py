@@ -12,9 +12,9 @@ from mvae.data import DATASETS
 from mvae.files import CheckpointError
 from pages.parts.about import about, best_figures, introduction, show_limitations
 from pages.parts.links import open_view
-from pages.parts.loading import load, records_of, titles_of
 from pages.parts.plain import plain
-from pages.parts.versions import one_version
+from pages.parts.server.loading import load, records_of, titles_of
+from pages.parts.server.versions import one_version
 from pages.parts.view import View, change, show
 from pages.parts.widget_sync import follow, number_run, show_number
 

@@ -12,7 +12,6 @@ from mvae.analysis.inference import Inference, infer
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
 from mvae.images.tiling import assemble, picture_shape
-from pages.parts.assets import decoders_path
 from pages.parts.code import draggable_experts_code, experts_code, show_code
 from pages.parts.colours import OTHERS
 from pages.parts.exact_posterior import exact_of
@@ -25,10 +24,11 @@ from pages.parts.lesson_scenes import (
     supplied,
     write_experts,
 )
-from pages.parts.loading import load, load_experts, metrics_of, records_of, samples_of
 from pages.parts.pictures import as_image
 from pages.parts.plain import plain
 from pages.parts.sentences import agreement, listing
+from pages.parts.server.assets import decoders_path
+from pages.parts.server.loading import load, load_experts, metrics_of, records_of, samples_of
 from pages.parts.stage import describe, describe_experts, show_stage
 from pages.parts.stage.planes import plane_of
 from pages.parts.trainings import best_elbo, comparable, differences, table

@@ -9,10 +9,10 @@ from mvae.batch import Batch
 from mvae.modality import Modality
 from pages.parts.code import map_code, show_code
 from pages.parts.evidence import gather, supplied, switch
-from pages.parts.loading import load_experts, map_of, samples_of
 from pages.parts.map import Shade, describe, nearest_samples, shades, show_map
 from pages.parts.plain import plain
 from pages.parts.sentences import name_modalities, neighbourhood
+from pages.parts.server.loading import load_experts, map_of, samples_of
 from pages.parts.view import COLOURINGS, View, change
 from pages.parts.widget_sync import follow, show_number
 

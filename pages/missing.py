@@ -18,8 +18,8 @@ from mvae.results.runs import Record
 from pages.parts.choices import choose_kind
 from pages.parts.colours import colours_of
 from pages.parts.links import url_of
-from pages.parts.loading import load, metrics_of
 from pages.parts.plain import code, plain
+from pages.parts.server.loading import load, metrics_of
 from pages.parts.view import View
 
 #: The figure of each conditioning set and target.

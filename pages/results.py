@@ -27,9 +27,9 @@ from mvae.results.runs import Record
 from pages.parts.charts import intervals, rank_histograms
 from pages.parts.choices import choose_kind, offer_csv
 from pages.parts.external_models import show_external_models
-from pages.parts.loading import records_of
 from pages.parts.plain import code, plain
 from pages.parts.ranked import Columns, remarks, show_ranked
+from pages.parts.server.loading import records_of
 from pages.parts.view import View
 
 #: Number of columns shown until a visitor chooses.

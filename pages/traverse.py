@@ -15,11 +15,11 @@ from mvae.models.base import ExpertModel
 from pages.parts.code import REACH, STEPS, show_code, traverse_code
 from pages.parts.evidence import gather, supplied
 from pages.parts.kinds.registry import VIEWS
-from pages.parts.loading import load_experts, samples_of
 from pages.parts.pictures import visible
 from pages.parts.plain import chart_text
 from pages.parts.plots import mosaic, vectors
 from pages.parts.sentences import decided, name_modalities
+from pages.parts.server.loading import load_experts, samples_of
 from pages.parts.view import STARTS, View, change
 from pages.parts.widget_sync import follow
 

@@ -20,7 +20,7 @@ from mvae import search_path
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, Training
 from mvae.cli import app
-from mvae.data import dataset as dataset_module
+from mvae.data import idx_files
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
 from mvae.evaluation import boltzmann_likelihood, classifier
@@ -222,7 +222,7 @@ def digits(_full_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def few_digits(_small_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Set the data folder to 400 training pictures, 100 of them held out, and 60 test ones."""
     monkeypatch.setenv("MVAE_DATA", str(_small_folder))
-    monkeypatch.setattr(dataset_module, "VALIDATION_PER_CLASS", 10)
+    monkeypatch.setattr(idx_files, "VALIDATION_PER_CLASS", 10)
     return _small_folder
 
 
@@ -232,7 +232,7 @@ def trained_root(_small_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     root = tmp_path_factory.mktemp("checkpoints")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MVAE_DATA", str(_small_folder))
-        patch.setattr(dataset_module, "VALIDATION_PER_CLASS", 10)
+        patch.setattr(idx_files, "VALIDATION_PER_CLASS", 10)
         patch.setattr(classifier, "STEPS", 24)
         for command in (
             "train mnist --model mvae --epochs 1",

@@ -28,16 +28,16 @@ from mvae.checkpoint import ModelConfig, Training, load_model, load_samples
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
 from mvae.evaluation.boltzmann_likelihood import ZERO_LOG_PARTITION, boltzmann_log_likelihood
-from mvae.evaluation.cost import decoder_evaluations
+from mvae.evaluation.context import EvaluationContext
+from mvae.evaluation.decoder_evaluations import decoder_evaluations
 from mvae.evaluation.exact_posterior import ExactInference
 from mvae.evaluation.log_likelihood import (
     conditional_log_likelihood,
     direction_log_likelihood,
     log_likelihood,
 )
-from mvae.evaluation.measures.base import EvaluationContext
+from mvae.evaluation.matching_proposals import matching_posteriors
 from mvae.evaluation.measures.conflict_and_cost import detected_swaps, disagreement_quantiles
-from mvae.evaluation.measures.matching_proposals import matching_posteriors
 from mvae.evaluation.probe import linear_probe
 from mvae.evaluation.product_check import compare_products
 from mvae.images.tiling import complete_pictures

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from mvae.analysis.inference import infer
 from mvae.checkpoint import load_metrics, load_model, load_samples
 from mvae.cli import app
-from mvae.data import DATASETS, multimnist, torchvision_datasets
+from mvae.data import DATASETS, multimnist, torchvision_import
 from mvae.evaluation.classifier import load_classifier
 from mvae.evaluation.report import evaluate
 from mvae.evaluation.step_cache import CACHE_FILE, StepCache
@@ -338,7 +338,7 @@ def test_data_that_cannot_be_fetched_are_answered_with_one_line(tmp_path, monkey
     def offline(*_, **__):
         raise URLError("Network is unreachable")
 
-    mnist = torchvision_datasets.datasets().mnist
+    mnist = torchvision_import.datasets().mnist
     monkeypatch.setattr(mnist, "download_and_extract_archive", offline)
     monkeypatch.setenv("MVAE_DATA", str(tmp_path))
     assert_fails(run("data mnist"), "MVAE_DATA")

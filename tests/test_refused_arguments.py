@@ -9,7 +9,7 @@ from mvae.analysis.embedding import place, pool_posteriors, principal_axes
 from mvae.batch import Batch
 from mvae.csv_files import write_rows
 from mvae.evaluation.accuracy import coherence
-from mvae.evaluation.cost import decoder_evaluations
+from mvae.evaluation.decoder_evaluations import decoder_evaluations
 from mvae.evaluation.probe import linear_probe
 from mvae.evaluation.retrieval import average_precision
 from mvae.images.tiling import complete_pictures

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.distributions.disagreement import disagreement
-from mvae.distributions.gaussian import Gaussian, Product, conflict
+from mvae.distributions.conflict import conflict, disagreement
+from mvae.distributions.gaussian import Gaussian, Product
 from mvae.evaluation.keys import joined
 from mvae.models.base import DRAWS, ExpertModel, noise
 
@@ -35,7 +35,7 @@ class Inference:
             ``(D,)`` each.
         sharpness: entropy of the prior minus that of the posterior, in nats, given the first 0, 1,
             … supplied modalities.
-        conflict: conflict between all factors, see :func:`mvae.distributions.gaussian.conflict`.
+        conflict: conflict between all factors, see :func:`mvae.distributions.conflict.conflict`.
         disagreement: the part of the conflict that is between modalities, without the prior.
         draws: z ~ q(z|X_S), ``(draws, D)``.
         model: the model.

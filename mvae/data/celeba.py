@@ -11,8 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.data import torchvision_datasets
-from mvae.data.attributes import as_labels, as_tags
+from mvae.data import torchvision_import
+from mvae.data.annotations import as_labels, as_tags
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, first_few
 from mvae.modality import Modality
 
@@ -202,7 +202,7 @@ def split_of(split: Split, download: bool) -> tuple[Tensor, dict[str, Tensor]]:
     folder = data_folder() / "celeba"
     if download and not ((folder / LIST).exists() and (folder / IMAGES).is_dir()):
         try:
-            torchvision_datasets.datasets().CelebA(data_folder(), download=True)
+            torchvision_import.datasets().CelebA(data_folder(), download=True)
         # gdown and torchvision raise errors of many kinds.
         except Exception as error:
             raise _missing(" ".join(str(error).split()).rstrip(".")) from None

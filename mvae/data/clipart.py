@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from mvae.batch import Batch
-from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, first_occurrences, tags
+from mvae.data.annotations import tags
+from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, first_occurrences
 from mvae.data.tagged import PICTURE, split_mask, tagged_batch, warn_left_out
 
 __all__ = ["CLIPART"]

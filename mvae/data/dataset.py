@@ -1,9 +1,9 @@
-"""The description of a data set, and the loader of those in torchvision's MNIST format."""
+"""What describes a data set, and what the files of all data sets share."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.data import torchvision_datasets
 from mvae.images.tiling import Framing
 from mvae.modality import Modality
 
@@ -24,14 +23,10 @@ __all__ = [
     "data_folder",
     "first_few",
     "first_occurrences",
-    "idx_split",
-    "label",
-    "tags",
 ]
 
 Split = Literal["train", "valid", "test"]
 
-VALIDATION_PER_CLASS = 500
 #: The seed of every random split, so that splits are the same on every machine.
 SEED = 20181205
 
@@ -68,19 +63,6 @@ class Dataset:
     derive: Callable[[Tensor], dict[str, Tensor]] | None = None
 
 
-def label(categories: Iterable[str]) -> Modality:
-    """Return the label modality of a data set, given the names of its categories."""
-    names = tuple(categories)
-    return Modality(
-        name="label",
-        kind="label",
-        shape=(len(names),),
-        likelihood="categorical",
-        hidden=(128, 128),
-        categories=names,
-    )
-
-
 def first_occurrences(samples: Tensor) -> Tensor:
     """Mark the samples that are not identical to an earlier one, ``(B, ...)`` to bool ``(B,)``.
 
@@ -99,19 +81,6 @@ def first_occurrences(samples: Tensor) -> Tensor:
     return torch.tensor(first, dtype=torch.bool)
 
 
-def tags(name: str, words: Iterable[str]) -> Modality:
-    """Return a modality of tags: which of the given words apply to a sample."""
-    words = tuple(words)
-    return Modality(
-        name=name,
-        kind="tags",
-        shape=(len(words),),
-        likelihood="bernoulli",
-        hidden=(128, 128),
-        categories=words,
-    )
-
-
 def first_few(problems: Sequence[str], mark: str = ", ") -> str:
     """Join the first five problems, and append how many more there are.
 
@@ -126,56 +95,3 @@ def first_few(problems: Sequence[str], mark: str = ", ") -> str:
 def data_folder() -> Path:
     """Return the folder of the raw data: ``$MVAE_DATA``, or ``~/.cache/mvae``."""
     return Path(os.environ.get("MVAE_DATA", "~/.cache/mvae")).expanduser()
-
-
-def idx_split(
-    name: Literal["MNIST", "FashionMNIST"], split: Split, download: bool
-) -> tuple[Tensor, Tensor]:
-    """Load one split of a torchvision data set: grey images in [0, 1] and labels.
-
-    Of the 60,000 training images, 500 of each class (stratified, with a fixed seed) form the
-    validation split; the 10,000 test images are for reporting only.
-
-    Args:
-        name: the name of torchvision's class, and of the folder inside the data folder.
-        split: train, valid or test.
-        download: whether torchvision may download missing files.
-
-    Returns:
-        tuple: images ``(B, 1, 28, 28)`` and labels ``(B,)``.
-
-    Raises:
-        DatasetError: if the files are missing and could not be downloaded.
-    """
-    folder = data_folder()
-    try:
-        load = getattr(torchvision_datasets.datasets(), name)
-        raw = load(folder, train=split != "test", download=download)
-    # torchvision's parser raises errors of many kinds on damaged files.
-    except (RuntimeError, OSError, ValueError, AssertionError, KeyError) as error:
-        reason = " ".join(str(error).split()) or "its files are damaged"
-        raise DatasetError(
-            f"{name} is not in the data folder ({reason}). With a network connection, "
-            f"`python -m mvae data` downloads it; otherwise set MVAE_DATA to the folder that "
-            f"contains {name}/raw."
-        ) from None
-    images, labels = raw.data.unsqueeze(1).float() / 255, raw.targets
-    if split != "test":
-        held_out = validation_indices(labels)
-        keep = torch.zeros(len(labels), dtype=torch.bool)
-        keep[held_out] = True
-        keep = keep if split == "valid" else ~keep
-        images, labels = images[keep], labels[keep]
-    return images, labels
-
-
-def validation_indices(labels: Tensor) -> Tensor:
-    """Choose 500 samples of each class, the same on every machine."""
-    generator = torch.Generator().manual_seed(SEED)
-    chosen = []
-    for c in range(int(labels.max()) + 1):
-        members = (labels == c).nonzero().squeeze(-1)
-        chosen.append(
-            members[torch.randperm(len(members), generator=generator)[:VALIDATION_PER_CLASS]]
-        )
-    return torch.cat(chosen)

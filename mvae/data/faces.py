@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.data.attributes import as_tags
+from mvae.data.annotations import as_tags
 from mvae.data.dataset import Dataset, DatasetError, Split, data_folder
 from mvae.data.face_generator import ATTRIBUTES, attributes, draw_traits, render
 from mvae.files import CheckpointError, load_tensors, save_tensors

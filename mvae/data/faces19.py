@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mvae.batch import Batch
-from mvae.data.attributes import as_labels
+from mvae.data.annotations import as_labels
 from mvae.data.dataset import Dataset, Split
 from mvae.data.face_generator import ATTRIBUTES
 from mvae.data.faces import FACE, FACE_FACTS, FACES_SOURCE, face_split, make

@@ -10,7 +10,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.data.dataset import Dataset, DatasetError, Split, data_folder, tags
+from mvae.data.annotations import tags
+from mvae.data.dataset import Dataset, DatasetError, Split, data_folder
 from mvae.data.tagged import PICTURE, split_mask, tagged_batch, warn_left_out
 
 __all__ = ["MIRFLICKR"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from mvae.batch import Batch
-from mvae.data.dataset import Dataset, Split, idx_split, label
+from mvae.data.annotations import label
+from mvae.data.dataset import Dataset, Split
+from mvae.data.idx_files import idx_split
 from mvae.modality import Modality
 
 __all__ = ["DIGIT", "DIGIT_FACTS", "MNIST", "MNIST_SOURCE"]

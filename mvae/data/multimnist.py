@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mvae.batch import Batch
-from mvae.data.dataset import Dataset, Split, idx_split
+from mvae.data.dataset import Dataset, Split
+from mvae.data.idx_files import idx_split
 from mvae.data.mnist import MNIST_SOURCE
 from mvae.modality import Modality
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mvae.batch import Batch
-from mvae.data.dataset import Dataset, Split, idx_split
+from mvae.data.dataset import Dataset, Split
+from mvae.data.idx_files import idx_split
 from mvae.data.mnist import DIGIT, DIGIT_FACTS, MNIST_SOURCE
 from mvae.modality import Modality
 

@@ -56,7 +56,7 @@ def tagged_batch(
     """Make a batch of the pictures that have any word of a vocabulary.
 
     Args:
-        modalities: :data:`PICTURE`, and one or several made by :func:`mvae.data.dataset.tags`.
+        modalities: :data:`PICTURE`, and one or several made by :func:`mvae.data.annotations.tags`.
         pictures: pictures in [0, 1], ``(N, 3, 32, 32)``.
         words_of: the words of each picture, by modality. Case, spaces around a word, repetitions,
             and words outside the vocabulary are ignored.
@@ -66,7 +66,7 @@ def tagged_batch(
         DatasetError: if no picture has any word of a vocabulary.
 
     Example:
-        >>> from mvae.data.dataset import tags
+        >>> from mvae.data.annotations import tags
         >>> modalities = (PICTURE, tags("tags", ["sea", "sky"]))
         >>> words = {"tags": [["Sky "], ["my holiday"], ["sea", "sky", "sky"]]}
         >>> batch = tagged_batch(modalities, torch.rand(3, 3, 32, 32), words, "a camera")

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from mvae.distributions.saturation import (
+from mvae.distributions.saturating_exp import (
     bounded,
     saturate,
     standard_cdf,
@@ -20,7 +20,7 @@ from mvae.distributions.saturation import (
     variance_kl,
 )
 
-__all__ = ["Gaussian", "Product", "conflict", "divide_out_prior", "product_of_experts"]
+__all__ = ["Gaussian", "Product", "divide_out_prior", "product_of_experts"]
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -317,61 +317,3 @@ def _gap(mean: Tensor, other: Tensor, log_w: Tensor, a: Tensor) -> Tensor:
     return torch.where(
         a > 0.5, -times_std(mean, log_inverse) - times_std(other - mean, 2.0 * log_w), near
     )
-
-
-def conflict(experts: Gaussian, product: Product) -> Tensor:
-    r"""Measure how far apart the factors of a product are, in units of their own widths.
-
-    .. math:: \sum_d \Big[\sum_{i \in S} T_{i}\,(\mu_{i} - \mu)^2 + \mu^2\Big]
-
-    The last term is the prior's. The width of a product never shows whether its experts disagree,
-    because it depends on the precisions alone; this quantity does. It equals −2 log of the ratio of
-    the product's normaliser to the one it would have if all the means coincided.
-
-    Args:
-        experts: ``(M, B, D)``.
-        product: the product of these experts, for one or several subsets.
-
-    Returns:
-        Tensor: ``(B,)`` or ``(S, B)``, dimensionless.
-
-    Example:
-        >>> experts = Gaussian(torch.tensor([[[3.0]], [[-3.0]]]), torch.zeros(2, 1, 1))
-        >>> conflict(experts, product_of_experts(experts, torch.ones(1, 2, dtype=torch.bool)))
-        tensor([18.])
-    """
-    mean, logvar = saturate(experts.mean, torch.float64), saturate(experts.logvar, torch.float64)
-    mask = product.present.transpose(-1, -2).unsqueeze(-1)  # (..., M, B, 1)
-    log_precision = torch.where(mask, -logvar, -torch.inf)
-    mean = torch.where(mask, mean, 0.0)  # (..., M, B, D)
-    prior = mean.new_zeros((*mean.shape[:-3], 1, *mean.shape[-2:]))
-    factors = torch.cat((prior, mean), -3), torch.cat((prior, log_precision), -3)
-    distance: Tensor = _Conflict.apply(*factors)  # type: ignore[no-untyped-call]
-    return saturate(distance, experts.mean.dtype)
-
-
-class _Conflict(Function):
-    """Sum of the squared distances of factors ``(..., M + 1, B, D)`` from their product's mean."""
-
-    @staticmethod
-    def forward(ctx: Any, mean: Tensor, log_precision: Tensor) -> Tensor:
-        log_total = log_precision.logsumexp(-3, keepdim=True)
-        # √T_i (μ_i − μ) = Σ_j √T_i T_j/T (μ_i − μ_j): subtracting μ itself would lose the digits
-        # of a sharp expert's deviation.
-        deviations = torch.zeros_like(mean)
-        for j in range(mean.shape[-3]):
-            other = slice(j, j + 1)
-            log_share = log_precision[..., other, :, :] - log_total
-            weight = (0.5 * log_precision + log_share).exp()
-            deviations += weight * (mean - mean[..., other, :, :])
-        ctx.save_for_backward(deviations, log_precision)
-        return bounded(deviations.square().sum((-3, -1)))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        # μ minimises the sum of squares, so no gradient passes through it.
-        deviations, log_precision = ctx.saved_tensors
-        weighted = grad[..., None, :, None] * deviations
-        grad_mean = bounded(2.0 * weighted * (0.5 * log_precision).exp())
-        return grad_mean, bounded(weighted * deviations)

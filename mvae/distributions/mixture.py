@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mvae.distributions.gaussian import Gaussian
-from mvae.distributions.saturation import saturate
+from mvae.distributions.saturating_exp import saturate
 
 __all__ = ["Mixture"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from mvae.checkpoint import load_metrics
-from mvae.evaluation.measures.base import ScoredFigure
+from mvae.evaluation.scored_figure import ScoredFigure
 from mvae.files import CheckpointError, load_tensors, save_tensors
 from mvae.search_path import checkpoint_folders
 

@@ -15,8 +15,8 @@ from mvae.batch import Batch
 from mvae.checkpoint import load_metrics, load_model
 from mvae.data import dataset_of
 from mvae.evaluation.classifier import FILE, load_classifier
-from mvae.evaluation.measures import OTHERS, EvaluationContext, Likelihoods, Measure, estimates
-from mvae.evaluation.measures.base import is_costly
+from mvae.evaluation.context import EvaluationContext, is_costly
+from mvae.evaluation.measures import OTHERS, Likelihoods, Measure, estimates
 from mvae.evaluation.paired import PAIRED, merge_kept_errors, paired_errors, save_values
 from mvae.evaluation.step_cache import CACHE_FILE, Step, StepCache
 from mvae.files import CheckpointError, sha256, write_json

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from mvae.batch import Batch
 from mvae.checkpoint import Metrics, ModelConfig, load_config, load_metrics
+from mvae.evaluation.conditioning_sets import conditioning_sets
 from mvae.evaluation.keys import FigureKey, count_of
-from mvae.evaluation.measures.base import conditioning_sets
 from mvae.evaluation.reliability import reason_for_doubt
 from mvae.files import CheckpointError, read_if_there
 from mvae.images.tiling import tiles

@@ -14,10 +14,10 @@ from mvae.files import CheckpointError
 from mvae.images.tiling import tiles
 from mvae.modality import Modality
 from mvae.results.runs import Record, headline_figures
-from pages.parts.loading import load, metrics_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell, title_of, titled
 from pages.parts.plain import code, plain
 from pages.parts.sentences import MAX_NAMED, described, listing, name_modalities, with_error
+from pages.parts.server.loading import load, metrics_of
 from pages.parts.view import View
 
 __all__ = ["about", "best_figures", "introduction", "show_limitations"]

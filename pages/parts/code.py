@@ -136,7 +136,8 @@ def draggable_experts_code(scene: DraggableExperts) -> str:
     if scene.prior:
         lines += [
             "",
-            "from mvae.distributions.gaussian import Gaussian, conflict, product_of_experts",
+            "from mvae.distributions.conflict import conflict",
+            "from mvae.distributions.gaussian import Gaussian, product_of_experts",
             "",
             "experts = Gaussian(mean.unsqueeze(1), -precision.log().unsqueeze(1))  # (M, 1, D)",
             "product = product_of_experts(experts, torch.ones(1, len(mean), dtype=torch.bool))",

@@ -15,10 +15,10 @@ from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.exact_posterior import ExactInference, ExactPosterior, has_exact_posterior
 from mvae.evaluation.product_check import ProductComparison, compare_products
-from pages.parts.loading import load, load_experts, version_of
 from pages.parts.sentences import listing
+from pages.parts.server.loading import load, load_experts, version_of
+from pages.parts.server.versions import cached_by
 from pages.parts.stage.planes import ASPECT, plane_of
-from pages.parts.versions import cached_by
 
 __all__ = ["exact_of", "show_products"]
 

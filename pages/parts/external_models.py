@@ -11,7 +11,7 @@ from mvae.evaluation.log_likelihood import ESTIMATOR
 from mvae.evaluation.reliability import EARLIER
 from mvae.results.external_models import REPORTED, ExternalModel
 from mvae.results.runs import Record, annotation_weight, headline_figures
-from pages.parts.loading import external_models_of
+from pages.parts.server.loading import external_models_of
 
 __all__ = ["show_external_models"]
 

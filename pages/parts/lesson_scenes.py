@@ -12,8 +12,8 @@ from mvae.checkpoint import ModelConfig
 from mvae.files import CheckpointError
 from mvae.search_path import folder_of
 from pages.parts.lesson import DraggableExpert, DraggableExperts, Scene
-from pages.parts.loading import load, of_models
-from pages.parts.versions import cached_by
+from pages.parts.server.loading import load, of_models
+from pages.parts.server.versions import cached_by
 
 __all__ = [
     "checkpoints_for",

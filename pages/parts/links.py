@@ -18,8 +18,8 @@ from mvae.modality import Modality
 from mvae.results.figures import HEAT_MAP_KINDS, KINDS
 from pages.parts.kinds.registry import VIEWS
 from pages.parts.lesson import STEPS
-from pages.parts.loading import load, samples_of
 from pages.parts.manual_values import Entry, read_index, write
+from pages.parts.server.loading import load, samples_of
 from pages.parts.source import uploaded
 from pages.parts.training_step_table import METHODS
 from pages.parts.view import (

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mvae.analysis.inference import Inference, conflict_percentile
-from mvae.distributions.disagreement import UNUSUAL_PERCENTILE
+from mvae.distributions.conflict import UNUSUAL_PERCENTILE
 from mvae.evaluation.keys import joined
 from mvae.modality import Modality
 from pages.parts.kinds.base import MAX_NAMED, probabilities, some_of

@@ -18,9 +18,9 @@ from mvae.kinds.registry import KINDS
 from mvae.modality import Modality
 from mvae.models.base import MultimodalModel
 from mvae.search_path import folder_of
-from pages.parts.loading import CONFIG, files_of, load
 from pages.parts.manual_values import Entry, tensor_of
-from pages.parts.versions import cached_by, stamps
+from pages.parts.server.loading import CONFIG, files_of, load
+from pages.parts.server.versions import cached_by, stamps
 
 __all__ = [
     "COLOURINGS",

@@ -11,8 +11,7 @@ import torch
 from mvae.analysis.inference import conflict_percentile, infer, percentile
 from mvae.analysis.posterior_summary import as_dict, summary_lines
 from mvae.batch import Batch
-from mvae.distributions.disagreement import disagreement
-from mvae.distributions.gaussian import conflict
+from mvae.distributions.conflict import conflict, disagreement
 
 pytestmark = pytest.mark.usefixtures("float64")
 

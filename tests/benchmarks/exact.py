@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mvae.analysis.inference import infer
 from mvae.batch import Batch
 from mvae.checkpoint import available, load_model, load_samples
+from mvae.evaluation.conditioning_sets import subsets_of
 from mvae.evaluation.exact_posterior import ExactInference, has_exact_posterior
-from mvae.evaluation.measures.base import subsets_of
 
 WARM_UP, REPEATS = 20, 150
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from mvae.batch import Batch
-from mvae.data import torchvision_datasets
+from mvae.data import torchvision_import
 from mvae.kinds.networks import Decoder, Encoder
 from mvae.models.jmvae import JMVAE
 from mvae.models.mvae import MVAE
 
 # A torchvision that does not fit torch is mended before it is imported.
-torchvision_datasets.datasets()
+torchvision_import.datasets()
 import multivae.models
 from multivae.data.datasets import DatasetOutput, MultimodalBaseDataset
 from multivae.models.base import BaseDecoder, BaseEncoder, ModelOutput

@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig, load_model, save_model
 from mvae.csv_files import write_rows
-from mvae.data.dataset import Split, idx_split
+from mvae.data.dataset import Split
+from mvae.data.idx_files import idx_split
 from mvae.data.mnist import MNIST
 from mvae.evaluation.log_likelihood import ESTIMATOR, log_likelihood
 from mvae.files import load_tensors, save_tensors

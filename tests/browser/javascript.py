@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import Browser
 
 from mvae.distributions.gaussian import Gaussian
-from pages.parts.js_bundle import script
+from pages.parts.server.js_bundle import script
 
 __all__ = ["Call", "evaluator", "plain"]
 

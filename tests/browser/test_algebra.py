@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mvae.distributions.disagreement import disagreement
-from mvae.distributions.gaussian import Gaussian, conflict, product_of_experts
+from mvae.distributions.conflict import conflict, disagreement
+from mvae.distributions.gaussian import Gaussian, product_of_experts
 from tests.browser.javascript import Call, plain
 
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from mvae.analysis.embedding import LatentMap, load_map
 from mvae.checkpoint import load_samples
-from pages.parts.loading import load
+from pages.parts.server.loading import load
 
 APP = "app.py"
 CHART = Path(__file__).resolve().parents[2] / "pages/parts/map/chart.js"

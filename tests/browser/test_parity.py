@@ -18,7 +18,7 @@ from mvae.checkpoint import load_model
 from mvae.distributions.autoregressive import text_mask
 from mvae.modality import Modality
 from mvae.models.mvae import MVAE
-from pages.parts import assets
+from pages.parts.server import assets
 from tests import toys
 from tests.browser.javascript import Call
 from tests.bundled import WITH_EXPERTS

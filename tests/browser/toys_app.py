@@ -11,8 +11,8 @@ from mvae import search_path
 search_path.CHECKPOINTS = Path(os.environ["TOYS"])
 
 from app import lifespan, on_script_error  # noqa: E402
-from pages.parts.assets import routes  # noqa: E402
-from pages.parts.headers import middleware  # noqa: E402
+from pages.parts.server.assets import routes  # noqa: E402
+from pages.parts.server.security_headers import middleware  # noqa: E402
 
 app = st.App(
     Path(__file__).parents[2] / "pages" / "frame.py",

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mvae.data import DatasetError, celeba, torchvision_datasets
+from mvae.data import DatasetError, celeba, torchvision_import
 from mvae.data.celeba import CELEBA, CELEBA19, COLUMNS
 
 #: The official second line.
@@ -110,7 +110,7 @@ def test_torchvision_reads_the_same_attributes(folder, monkeypatch):
         ("list_landmarks_align_celeba.txt", "12\nlefteye_x lefteye_y\n"),
     ):
         (folder / name).write_text(header + "".join(f"{image} 1 1\n" for image in IMAGES))
-    theirs = torchvision_datasets.datasets().CelebA
+    theirs = torchvision_import.datasets().CelebA
     monkeypatch.setattr(theirs, "_check_integrity", lambda self: True)
     for split in ("train", "valid", "test"):
         raw = theirs(folder.parent, split=split)
@@ -315,7 +315,7 @@ def test_torchvision_fetches_only_what_is_not_there_and_only_when_allowed(folder
         fetched.append((root, download))
         folder.with_name("elsewhere").rename(folder)
 
-    monkeypatch.setattr(torchvision_datasets, "datasets", lambda: SimpleNamespace(CelebA=fetch))
+    monkeypatch.setattr(torchvision_import, "datasets", lambda: SimpleNamespace(CelebA=fetch))
     assert len(CELEBA.load("train", True)) == 8
     assert fetched == []
     folder.rename(folder.with_name("elsewhere"))
@@ -330,7 +330,7 @@ def test_why_nothing_could_be_fetched_is_said(tmp_path, monkeypatch):
         raise RuntimeError("'gdown' is required.\nInstall it.")
 
     monkeypatch.setenv("MVAE_DATA", str(tmp_path))
-    monkeypatch.setattr(torchvision_datasets, "datasets", lambda: SimpleNamespace(CelebA=fetch))
+    monkeypatch.setattr(torchvision_import, "datasets", lambda: SimpleNamespace(CelebA=fetch))
     with pytest.raises(
         DatasetError,
         match=r"\('gdown' is required\. Install it\).*`pip install gdown`.*https://.*MVAE_DATA",

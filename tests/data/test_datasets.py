@@ -10,7 +10,7 @@ import torch
 
 import mvae
 from mvae.checkpoint import load_samples
-from mvae.data import DATASETS, DatasetError, data_folder, torchvision_datasets
+from mvae.data import DATASETS, DatasetError, data_folder, torchvision_import
 from mvae.data.samples import write_samples
 from mvae.images.tiling import assemble, cut, picture_shape
 from mvae.modality import Modality
@@ -172,7 +172,7 @@ def test_every_data_set_names_its_source_and_licence():
 def test_torchvision_has_one_door():
     package = Path(mvae.__file__).parent
     for path in package.rglob("*.py"):
-        if path == package / "data/torchvision_datasets.py":
+        if path == package / "data/torchvision_import.py":
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -184,6 +184,6 @@ def test_the_door_hides_no_other_failure(monkeypatch):
     def fail(_):
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(torchvision_datasets, "import_module", fail)
+    monkeypatch.setattr(torchvision_import, "import_module", fail)
     with pytest.raises(RuntimeError, match="out of luck"):
-        torchvision_datasets.datasets.__wrapped__()
+        torchvision_import.datasets.__wrapped__()

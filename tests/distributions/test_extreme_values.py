@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from mpmath import mpf
 from torch import Tensor
 
-from mvae.distributions.gaussian import Gaussian, conflict, divide_out_prior, product_of_experts
+from mvae.distributions.conflict import conflict
+from mvae.distributions.gaussian import Gaussian, divide_out_prior, product_of_experts
 from mvae.distributions.mixture import Mixture
 
 pytestmark = pytest.mark.slow

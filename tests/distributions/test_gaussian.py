@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import integrate
 from torch import Tensor
 
-from mvae.distributions.gaussian import Gaussian, conflict, divide_out_prior, product_of_experts
+from mvae.distributions.conflict import conflict
+from mvae.distributions.gaussian import Gaussian, divide_out_prior, product_of_experts
 
 pytestmark = pytest.mark.usefixtures("float64")
 DOUBLE = torch.float64

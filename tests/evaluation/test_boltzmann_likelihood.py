@@ -9,7 +9,8 @@ import pytest
 
 from mvae.checkpoint import ModelConfig
 from mvae.evaluation import boltzmann_likelihood
-from mvae.evaluation.measures import EvaluationContext, Likelihoods
+from mvae.evaluation.context import EvaluationContext
+from mvae.evaluation.measures import Likelihoods
 from mvae.evaluation.step_cache import StepCache
 from mvae.models.dbm import DBM
 from mvae.models.rbm import RBM

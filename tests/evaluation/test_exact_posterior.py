@@ -12,8 +12,8 @@ from torch.nn.functional import logsigmoid
 from mvae.batch import Batch
 from mvae.checkpoint import load_model, load_samples
 from mvae.distributions.gaussian import Gaussian
+from mvae.evaluation.conditioning_sets import subsets_of
 from mvae.evaluation.exact_posterior import ExactInference, has_exact_posterior
-from mvae.evaluation.measures.base import subsets_of
 from mvae.evaluation.product_check import compare_products
 from mvae.models.base import MultimodalModel
 from mvae.models.mvae import MVAE

@@ -16,7 +16,7 @@ from mvae.checkpoint import ModelConfig
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
 from mvae.evaluation.classifier import FILE, Classifier, load_classifier
-from mvae.evaluation.cost import decoder_evaluations
+from mvae.evaluation.decoder_evaluations import decoder_evaluations
 from mvae.evaluation.importance import LogLikelihood
 from mvae.evaluation.log_likelihood import conditional_log_likelihood, log_likelihood
 from mvae.files import CheckpointError, save_tensors

@@ -11,18 +11,22 @@ import torch
 from mvae.analysis.inference import percentile
 from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
-from mvae.distributions.disagreement import disagreement
+from mvae.distributions.conflict import disagreement
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.likelihood import LIKELIHOODS
 from mvae.evaluation.classifier import Classifier
+from mvae.evaluation.conditioning_sets import conditioning_sets, subsets_of
+from mvae.evaluation.context import EvaluationContext
 from mvae.evaluation.importance import LogLikelihood
-from mvae.evaluation.measures import OTHERS, EvaluationContext, Likelihoods
+from mvae.evaluation.measures import OTHERS, Likelihoods
 from mvae.evaluation.measures.accuracy import Accuracy
-from mvae.evaluation.measures.base import Measure, conditioning_sets, figure, subsets_of
-from mvae.evaluation.measures.calibration import CalibrationMeasure, Probe
+from mvae.evaluation.measures.base import Measure
+from mvae.evaluation.measures.calibration import CalibrationMeasure
 from mvae.evaluation.measures.conflict_and_cost import detected_swaps, disagreement_quantiles
 from mvae.evaluation.measures.frechet import Frechet
 from mvae.evaluation.measures.generation import Generation
+from mvae.evaluation.measures.probe import Probe
+from mvae.evaluation.scored_figure import figure
 from mvae.evaluation.step_cache import StepCache
 from mvae.modality import Modality
 from mvae.models.base import ExpertModel, MultimodalModel

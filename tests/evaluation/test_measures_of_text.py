@@ -9,7 +9,7 @@ from mvae.batch import Batch
 from mvae.checkpoint import ModelConfig
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.likelihood import LIKELIHOODS
-from mvae.evaluation.measures import EvaluationContext
+from mvae.evaluation.context import EvaluationContext
 from mvae.evaluation.measures.accuracy import Accuracy
 from mvae.evaluation.measures.retrieval import Retrieval
 from mvae.evaluation.measures.text_quality import TextQuality, corpus_scores

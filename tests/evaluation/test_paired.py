@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mvae.evaluation.measures.base import figure
 from mvae.evaluation.paired import VALUES_FILE, paired_errors, save_values
+from mvae.evaluation.scored_figure import figure
 from mvae.files import write_json
 
 

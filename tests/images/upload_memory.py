@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mvae.errors import InputError
 from mvae.images.preprocessing import picture_from_upload
-from pages.parts.allocator import return_freed_memory
+from pages.parts.server.allocator import return_freed_memory
 from tests.drawings import FRAME, file_of, five
 
 SHAPES = (FRAME, (3, 64, 64))

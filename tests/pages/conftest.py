@@ -19,8 +19,8 @@ from torch import Tensor
 from mvae import search_path
 from mvae.checkpoint import load_model
 from mvae.distributions.gaussian import Gaussian, Product, product_of_experts
-from pages.parts import loading
 from pages.parts.plain import JOINER
+from pages.parts.server import loading
 from pages.parts.stage.planes import plane_of
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from mvae import search_path
 from mvae.checkpoint import load_model, load_samples
 from mvae.files import load_tensors
-from pages.parts import assets, loading
+from pages.parts.server import assets, loading
 from tests.bundled import CHECKPOINTS, WITH_EXPERTS
 
 EVER = "public, max-age=31536000, immutable"

@@ -23,11 +23,11 @@ from mvae.modality import Modality
 from mvae.models.mvae import MVAE
 from mvae.results.runs import annotation_weight
 from mvae.training.recipes import config_for
-from pages.parts import loading
 from pages.parts.comparison import export, records
 from pages.parts.comparison.card import card as write_card
 from pages.parts.comparison.shared import Shared, number
 from pages.parts.comparison.spread import spread
+from pages.parts.server import loading
 from tests.checkpoint_edits import rehash
 
 THREE, FRESH = "mvae-cover,mvae,mvae-2d", ("bivcca", "cvae", "dae", "vae", "mmvae")

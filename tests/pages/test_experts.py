@@ -9,7 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from mvae.checkpoint import load_metrics, load_model, load_samples
-from mvae.distributions.disagreement import disagreement
+from mvae.distributions.conflict import disagreement
 from mvae.images.preprocessing import pack_bits
 from pages.parts import evidence
 from tests.bundled import WITH_EXPERTS

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pages.parts import chips, js_bundle, pad, quadrature, stage
+from pages.parts import chips, pad, quadrature, stage
 from pages.parts import map as map_
+from pages.parts.server import js_bundle
 
 COMPONENTS = {
     name: Path(module.__file__)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mvae import checkpoint, search_path
-from pages.parts import loading
 from pages.parts.links import parse, url_of
+from pages.parts.server import loading
 from pages.parts.view import View
 from tests.checkpoint_edits import edit_tensors
 from tests.drawings import file_of

@@ -14,8 +14,8 @@ import torch
 from mvae import search_path
 from mvae.analysis.embedding import load_map
 from mvae.images.preprocessing import pack_bits
-from pages.parts import loading
 from pages.parts.links import parse, url_of
+from pages.parts.server import loading
 from pages.parts.view import View
 
 

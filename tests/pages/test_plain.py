@@ -19,12 +19,12 @@ from mvae import search_path
 from mvae.evaluation.keys import FigureKey
 from mvae.modality import Modality
 from mvae.results.figures import Figure
-from pages.parts import loading
 from pages.parts.charts import intervals
 from pages.parts.comparison import records
 from pages.parts.links import LISTS, SIMPLE
 from pages.parts.plain import plain
 from pages.parts.plots import curves, vectors
+from pages.parts.server import loading
 from pages.parts.stage.planes import plane_of
 from pages.parts.view import View, distinct_kinds_first
 from tests.hostile_texts import EVIL, EVIL_HTML, FOLDER, HOSTILE, write_hostile

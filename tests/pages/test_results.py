@@ -16,7 +16,7 @@ from mvae.csv_files import write_rows
 from mvae.evaluation.log_likelihood import ESTIMATOR
 from mvae.files import sha256, write_json
 from mvae.results.external_models import FILE, ExternalModel
-from pages.parts import loading
+from pages.parts.server import loading
 from tests.bundled import CHECKPOINTS
 
 CACHES = (

@@ -11,7 +11,7 @@ from mvae import search_path
 from mvae.checkpoint import load_config, load_metrics
 from mvae.csv_files import write_rows
 from mvae.training.weak_supervision import IMAGE_PASSES, LABELLED_PASSES, Point
-from pages.parts import loading
+from pages.parts.server import loading
 from tests.bundled import CHECKPOINTS
 
 POINTS = [

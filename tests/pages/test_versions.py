@@ -14,8 +14,8 @@ from mvae import search_path
 from mvae.analysis.inference import infer
 from mvae.checkpoint import load_model
 from mvae.files import CheckpointError
-from pages.parts import loading
-from pages.parts.versions import one_version
+from pages.parts.server import loading
+from pages.parts.server.versions import one_version
 from tests.bundled import CHECKPOINTS
 
 FOLDER = "mnist/mvae-2d"

@@ -10,14 +10,11 @@ import torch
 from torch import Tensor
 
 from mvae.evaluation.accuracy import agreement, predict_value
+from mvae.evaluation.conditioning_sets import ConditioningSet
+from mvae.evaluation.context import GENERATED_SAMPLES, EvaluationContext
 from mvae.evaluation.keys import FigureKey
-from mvae.evaluation.measures.base import (
-    GENERATED_SAMPLES,
-    ConditioningSet,
-    EvaluationContext,
-    Measure,
-    figure,
-)
+from mvae.evaluation.measures.base import Measure
+from mvae.evaluation.scored_figure import figure
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.modality import Modality
 

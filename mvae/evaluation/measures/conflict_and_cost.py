@@ -10,17 +10,14 @@ import torch
 from torch import Tensor
 
 from mvae.batch import Batch
-from mvae.distributions.disagreement import UNUSUAL_PERCENTILE, disagreement
+from mvae.distributions.conflict import UNUSUAL_PERCENTILE, disagreement
 from mvae.distributions.gaussian import Gaussian
-from mvae.evaluation.cost import decoder_evaluations
+from mvae.evaluation.conditioning_sets import MAX_FOR_ALL_SUBSETS, subsets_of
+from mvae.evaluation.context import EvaluationContext
+from mvae.evaluation.decoder_evaluations import decoder_evaluations
 from mvae.evaluation.keys import joined
-from mvae.evaluation.measures.base import (
-    MAX_FOR_ALL_SUBSETS,
-    EvaluationContext,
-    Measure,
-    figure,
-    subsets_of,
-)
+from mvae.evaluation.measures.base import Measure
+from mvae.evaluation.scored_figure import figure
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.base import ExpertModel
 

@@ -9,15 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mvae.evaluation.conditioning_sets import ConditioningSet
+from mvae.evaluation.context import GENERATED_SAMPLES, EvaluationContext
 from mvae.evaluation.frechet import features, pseudo_values
 from mvae.evaluation.keys import FigureKey
-from mvae.evaluation.measures.base import (
-    GENERATED_SAMPLES,
-    ConditioningSet,
-    EvaluationContext,
-    Measure,
-    ScoredFigure,
-)
+from mvae.evaluation.measures.base import Measure
+from mvae.evaluation.scored_figure import ScoredFigure
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.images.tiling import complete_pictures
 

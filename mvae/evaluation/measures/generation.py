@@ -14,8 +14,11 @@ from torch.distributions import Distribution
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.evaluation.accuracy import coherence, most_probable
+from mvae.evaluation.conditioning_sets import ConditioningSet
+from mvae.evaluation.context import EvaluationContext
 from mvae.evaluation.keys import FigureKey, joined, names_of
-from mvae.evaluation.measures.base import ConditioningSet, EvaluationContext, Measure, figure
+from mvae.evaluation.measures.base import Measure
+from mvae.evaluation.scored_figure import figure
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.images.tiling import complete_pictures
 from mvae.models.base import LatentModel

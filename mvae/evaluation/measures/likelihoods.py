@@ -12,6 +12,15 @@ from torch import Tensor
 
 from mvae.evaluation.adaptive import FEW_LATENTS
 from mvae.evaluation.boltzmann_likelihood import ANNEALED
+from mvae.evaluation.boltzmann_steps import (
+    ANNEALING,
+    annealing_steps,
+    conditional_protocol,
+    log_partition,
+    normalised,
+)
+from mvae.evaluation.conditioning_sets import MAX_FOR_ALL_SUBSETS, ConditioningSet
+from mvae.evaluation.context import EvaluationContext
 from mvae.evaluation.importance import MAX_K_HAT, OVER_MAX_K_HAT, LogLikelihood
 from mvae.evaluation.keys import FigureKey, joined
 from mvae.evaluation.log_likelihood import (
@@ -20,21 +29,9 @@ from mvae.evaluation.log_likelihood import (
     log_likelihood,
     subset_log_likelihoods,
 )
-from mvae.evaluation.measures.annealed_likelihoods import (
-    ANNEALING,
-    annealing_steps,
-    conditional_protocol,
-    log_partition,
-    normalised,
-)
-from mvae.evaluation.measures.base import (
-    MAX_FOR_ALL_SUBSETS,
-    ConditioningSet,
-    EvaluationContext,
-    Measure,
-    figure,
-)
-from mvae.evaluation.measures.matching_proposals import matching_posteriors
+from mvae.evaluation.matching_proposals import matching_posteriors
+from mvae.evaluation.measures.base import Measure
+from mvae.evaluation.scored_figure import figure
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.base import LatentModel
 from mvae.models.boltzmann.model import BoltzmannModel

@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mvae.evaluation.conditioning_sets import ConditioningSet
+from mvae.evaluation.context import EvaluationContext
 from mvae.evaluation.keys import FigureKey
-from mvae.evaluation.measures.base import ConditioningSet, EvaluationContext, Measure, figure
+from mvae.evaluation.measures.base import Measure
 from mvae.evaluation.retrieval import average_precision, expected_by_chance
+from mvae.evaluation.scored_figure import figure
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.modality import Modality
 

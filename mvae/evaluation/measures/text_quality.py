@@ -12,16 +12,12 @@ from torch import Tensor
 
 from mvae.distributions.autoregressive import text_mask
 from mvae.evaluation.accuracy import predict_value
+from mvae.evaluation.conditioning_sets import ConditioningSet
+from mvae.evaluation.context import GENERATED_SAMPLES, EvaluationContext
 from mvae.evaluation.keys import FigureKey
 from mvae.evaluation.measures.accuracy import TEXT_DRAWS
-from mvae.evaluation.measures.base import (
-    GENERATED_SAMPLES,
-    ConditioningSet,
-    EvaluationContext,
-    Measure,
-    ScoredFigure,
-    figure,
-)
+from mvae.evaluation.measures.base import Measure
+from mvae.evaluation.scored_figure import ScoredFigure, figure
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.kinds.tokens import decode
 from mvae.modality import Modality

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import streamlit as st
 
-from pages.parts.js_bundle import files_of
+from pages.parts.server.js_bundle import files_of
 
 __all__ = ["NO", "OFF", "YES", "Chip", "chips"]
 

@@ -14,8 +14,8 @@ from mvae import checkpoint
 from mvae.analysis.comparison import Prediction
 from pages.parts.comparison.card import card
 from pages.parts.comparison.shared import Shared
-from pages.parts.loading import titles_of
 from pages.parts.plain import identifier, plain
+from pages.parts.server.loading import titles_of
 from pages.parts.view import MAX_MODELS, View, change
 from pages.parts.widget_sync import follow, show_number
 

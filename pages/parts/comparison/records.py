@@ -17,12 +17,12 @@ from mvae.results.runs import (
     load_history,
     training_variants,
 )
-from pages.parts.loading import files_of, metrics_of, records_of
 from pages.parts.measured import IN_PARENTHESES, figure_cell, spread_cell, title_of, titled
 from pages.parts.plain import plain
 from pages.parts.plots import curves
 from pages.parts.sentences import MAX_NAMED
-from pages.parts.versions import cached_by, stamps
+from pages.parts.server.loading import files_of, metrics_of, records_of
+from pages.parts.server.versions import cached_by, stamps
 
 __all__ = ["records", "show_curves", "show_records", "show_ways"]
 

@@ -14,9 +14,9 @@ from mvae.batch import Batch
 from mvae.images.tiling import picture_shape, pictures
 from mvae.kinds.registry import KINDS
 from mvae.modality import Modality
-from pages.parts.assets import pictures_path
-from pages.parts.js_bundle import files_of
 from pages.parts.pictures import inked
+from pages.parts.server.assets import pictures_path
+from pages.parts.server.js_bundle import files_of
 from pages.parts.view import View
 
 __all__ = ["Shade", "describe", "nearest_samples", "shades", "show_map"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mvae.images.tiling import Framing
-from pages.parts.js_bundle import files_of
+from pages.parts.server.js_bundle import files_of
 
 __all__ = ["pad"]
 

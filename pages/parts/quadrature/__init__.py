@@ -22,7 +22,6 @@ from mvae.analysis.theory import (
 )
 from mvae.distributions.gaussian import Gaussian
 from pages.parts.colours import LABELS, OTHERS, PRIOR
-from pages.parts.js_bundle import files_of
 from pages.parts.quadrature.captions import (
     MIXTURES,
     announce,
@@ -31,6 +30,7 @@ from pages.parts.quadrature.captions import (
     precision,
     widening,
 )
+from pages.parts.server.js_bundle import files_of
 from pages.parts.view import change
 
 __all__ = ["describe", "show_quadrature"]

@@ -16,9 +16,9 @@ from mvae.images.tiling import SPAN, picture_shape, pictures, tiles
 from mvae.modality import Modality
 from mvae.models.base import DRAWS, ExpertModel, noise
 from pages.parts.colours import PRIOR, colours_of
-from pages.parts.js_bundle import files_of
 from pages.parts.lesson import DraggableExperts
 from pages.parts.pictures import inked
+from pages.parts.server.js_bundle import files_of
 
 __all__ = ["Plane", "describe", "describe_experts", "show_stage"]
 

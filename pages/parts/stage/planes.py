@@ -8,9 +8,9 @@ from torch import Tensor
 from mvae.analysis.embedding import posterior_means, principal_axes
 from mvae.batch import Batch
 from mvae.modality import Modality
-from pages.parts.loading import MODELS, load_experts, of_samples, samples_of
+from pages.parts.server.loading import MODELS, load_experts, of_samples, samples_of
+from pages.parts.server.versions import cached_by
 from pages.parts.stage import Plane
-from pages.parts.versions import cached_by
 
 __all__ = ["plane_of"]
 

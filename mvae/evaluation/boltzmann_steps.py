@@ -18,7 +18,8 @@ from mvae.evaluation.boltzmann_likelihood import (
     anneal_both_ways,
     boltzmann_log_likelihood,
 )
-from mvae.evaluation.measures.base import ConditioningSet, EvaluationContext
+from mvae.evaluation.conditioning_sets import ConditioningSet
+from mvae.evaluation.context import EvaluationContext
 from mvae.evaluation.step_cache import Step, StepCache
 from mvae.models.boltzmann.model import BoltzmannModel
 

@@ -21,7 +21,7 @@ from mvae.results.external_models import ExternalModel, load_external_models
 from mvae.results.runs import Record, runs
 from mvae.search_path import checkpoint_folders, find, folder_of
 from mvae.training.weak_supervision import Point, read_points
-from pages.parts.versions import cached_by, stamps
+from pages.parts.server.versions import cached_by, stamps
 
 __all__ = [
     "classifier_of",

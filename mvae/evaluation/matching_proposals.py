@@ -8,7 +8,7 @@ from torch import Tensor
 from mvae.batch import Batch
 from mvae.distributions.gaussian import Gaussian
 from mvae.distributions.mixture import Mixture
-from mvae.evaluation.measures.base import EvaluationContext
+from mvae.evaluation.context import EvaluationContext
 from mvae.models.base import LatentModel
 
 __all__ = ["matching_posteriors"]

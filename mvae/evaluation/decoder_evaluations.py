@@ -1,4 +1,4 @@
-"""The cost of a training step, counted rather than timed."""
+"""Decoder evaluations per training step: its cost, counted rather than timed."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import expect
 
-from pages.parts.headers import middleware, policy
+from pages.parts.server.security_headers import middleware, policy
 
 #: Collects what a policy refused, from the first script on.
 WATCH = """

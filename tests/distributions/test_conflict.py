@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from mvae.distributions.disagreement import disagreement
-from mvae.distributions.gaussian import Gaussian, conflict, product_of_experts
+from mvae.distributions.conflict import conflict, disagreement
+from mvae.distributions.gaussian import Gaussian, product_of_experts
 
 number = st.floats(-3, 3)
 expert = st.tuples(number, st.floats(-2, 2))

@@ -10,8 +10,8 @@ from starlette.routing import Route
 from mvae import checkpoint
 from mvae.files import CheckpointError, sha256
 from mvae.images.tiling import assemble, picture_shape
-from pages.parts.loading import SAMPLES, files_of, load, samples_of, version_of
-from pages.parts.versions import cached_by, one_version, stamps
+from pages.parts.server.loading import SAMPLES, files_of, load, samples_of, version_of
+from pages.parts.server.versions import cached_by, one_version, stamps
 
 __all__ = ["decoders_path", "pictures_path", "routes"]
 

@@ -1,0 +1,1 @@
+"""What serves the pages: files loaded and cached, headers, and the scripts of components."""
