@@ -15,8 +15,8 @@ from mvae.images.tiling import tiles
 from mvae.modality import Modality
 from mvae.results.figures import HEAT_MAP_KINDS, KINDS, SHOWN_WITH, Figure, figures, kind_of, spoken
 from mvae.results.runs import Record
-from pages.parts.choices import choose_kind
 from pages.parts.colours import colours_of
+from pages.parts.figure_widgets import choose_kind
 from pages.parts.links import url_of
 from pages.parts.plain import code, plain
 from pages.parts.server.loading import load, metrics_of

@@ -25,8 +25,8 @@ from mvae.results.figures import (
 from mvae.results.ranking import ranking
 from mvae.results.runs import Record
 from pages.parts.charts import intervals, rank_histograms
-from pages.parts.choices import choose_kind, offer_csv
 from pages.parts.external_models import show_external_models
+from pages.parts.figure_widgets import choose_kind, offer_csv
 from pages.parts.plain import code, plain
 from pages.parts.ranked import Columns, remarks, show_ranked
 from pages.parts.server.loading import records_of

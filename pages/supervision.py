@@ -11,7 +11,7 @@ from mvae.data import DATASETS
 from mvae.results.runs import Record
 from mvae.training.weak_supervision import LEARNING_RATE, METHODS, PASSES, Point
 from pages.parts.charts import supervision
-from pages.parts.choices import offer_csv
+from pages.parts.figure_widgets import offer_csv
 from pages.parts.plain import code, plain
 from pages.parts.server.loading import records_of, supervision_of
 from pages.parts.view import View

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mvae.kinds.convolutional import Convolutional
+from mvae.kinds.grid import Convolutional
 
 __all__ = ["Image"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mvae.kinds.convolutional import Convolutional
+from mvae.kinds.grid import Convolutional
 
 __all__ = ["Series"]
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from mvae.analysis.comparison import Prediction, differences
 from mvae.images.tiling import pictures
 from mvae.modality import Modality
-from pages.parts.comparison.column import (
+from pages.parts.comparison.export_column import (
     COLUMN,
     DRAW,
     GREY,

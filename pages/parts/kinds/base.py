@@ -19,7 +19,7 @@ from pages.parts.plain import plain
 from pages.parts.view import View, change
 
 if TYPE_CHECKING:
-    from pages.parts.comparison.column import Column
+    from pages.parts.comparison.export_column import Column
 
 __all__ = ["KindView", "probabilities", "some_of", "supply_entry"]
 

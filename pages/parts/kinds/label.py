@@ -10,7 +10,7 @@ from torch import Tensor
 from mvae.analysis.comparison import Prediction
 from mvae.analysis.inference import Inference
 from mvae.modality import Modality
-from pages.parts.comparison.column import Column
+from pages.parts.comparison.export_column import Column
 from pages.parts.comparison.shared import Shared, likeliest
 from pages.parts.kinds.base import KindView, probabilities, supply_entry
 from pages.parts.manual_values import Entry, is_attribute, read_index

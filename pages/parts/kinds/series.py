@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mvae.analysis.comparison import Prediction
 from mvae.modality import Modality
-from pages.parts.comparison.column import Column
+from pages.parts.comparison.export_column import Column
 from pages.parts.comparison.shared import Shared, number
 from pages.parts.kinds.base import KindView
 from pages.parts.kinds.curves import curves_of

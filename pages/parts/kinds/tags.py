@@ -11,7 +11,7 @@ from mvae.analysis.comparison import Prediction
 from mvae.analysis.inference import Inference
 from mvae.modality import Modality
 from pages.parts.chips import NO, YES, Chip, chips
-from pages.parts.comparison.column import Column
+from pages.parts.comparison.export_column import Column
 from pages.parts.comparison.html import rows_of
 from pages.parts.comparison.shared import Shared, likeliest
 from pages.parts.kinds.base import KindView, probabilities, some_of, supply_entry

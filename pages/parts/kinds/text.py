@@ -13,7 +13,7 @@ from mvae.distributions.autoregressive import text_mask
 from mvae.errors import InputError
 from mvae.kinds.tokens import WORD
 from mvae.modality import Modality
-from pages.parts.comparison.column import Column
+from pages.parts.comparison.export_column import Column
 from pages.parts.comparison.shared import Shared
 from pages.parts.kinds.base import KindView, supply_entry
 from pages.parts.manual_values import Entry, tensor_of

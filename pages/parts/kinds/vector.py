@@ -12,7 +12,7 @@ from torch import Tensor
 from mvae.analysis.comparison import Prediction
 from mvae.images.tiling import vector_as_image
 from mvae.modality import Modality
-from pages.parts.comparison.column import DRAW, Column, on_paper
+from pages.parts.comparison.export_column import DRAW, Column, on_paper
 from pages.parts.comparison.html import framed_picture
 from pages.parts.comparison.shared import Shared, number
 from pages.parts.kinds.base import KindView

@@ -5,7 +5,7 @@
 import { conflict, density, disagreement, product, sharpness } from "./algebra.js";
 import { draw, light, make, number } from "../web/dom.js";
 import { arrowKeys } from "../web/keys.js";
-import { bar } from "./panels.js";
+import { bar } from "./posterior_panels.js";
 
 /** The height of a line in pixels and of an area relative to its width; the range of z of each. */
 const LINE = { height: 300, range: 5 }, AREA = { aspect: 0.7, range: 4.5 };

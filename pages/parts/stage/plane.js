@@ -3,7 +3,7 @@
  * map, the prior, experts and product as ellipses, and a handle for the latent.
  */
 import { ellipse, slice } from "./algebra.js";
-import { MANY } from "./panels.js";
+import { MANY } from "./posterior_panels.js";
 import { make, number } from "../web/dom.js";
 import { arrowKeys } from "../web/keys.js";
 import { paintInk } from "../web/picture.js";

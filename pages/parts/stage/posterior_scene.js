@@ -6,7 +6,7 @@
 import { beside, between, information, lift, mostInformative, product, project, sharpness } from "./algebra.js";
 import { decoders } from "./decoder.js";
 import { generated } from "./generated.js";
-import { curves, growth, legend, MANY, shares } from "./panels.js";
+import { curves, growth, legend, MANY, shares } from "./posterior_panels.js";
 import { heatMap, plane } from "./plane.js";
 import { player } from "./player.js";
 import { asset } from "../web/assets.js";

@@ -2,7 +2,7 @@
 import { largest } from "./activations.js";
 import { averaged } from "./average.js";
 import { percent, title } from "./column_headings.js";
-import { bar } from "./panels.js";
+import { bar } from "./posterior_panels.js";
 import { make } from "../web/dom.js";
 
 /** Largest number of categories that are all shown; number of likeliest ones shown otherwise. */
