@@ -68,6 +68,9 @@ class Training(BaseModel):
         learning_rate: of Adam; multiplied by 0.1 after 70 % of training and by 0.03 after 90 %.
         energy_learning_rate: of stochastic gradient descent with momentum ½, which trains the
             weights of a Boltzmann machine's energy; None where there is none.
+        averaging: decay per step of the exponential average of the weights, which is what is
+            validated and kept; 0 keeps the weights themselves. Polyak & Juditsky 1992,
+            https://doi.org/10.1137/0330046.
         warmup: fraction of the steps over which β rises linearly from 0 to 1.
         missing: share of the training samples that lack their labels, tags or texts.
         seed: of weights, order and draws, and of which samples lack something.
@@ -86,6 +89,7 @@ class Training(BaseModel):
         le=100,
         validation_alias=AliasChoices("energy_learning_rate", "energy_rate"),
     )
+    averaging: float = Field(default=0.0, ge=0, lt=1)
     warmup: float = Field(default=0.2, ge=0, le=1)
     missing: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=0, ge=0, le=LARGEST_SEED)

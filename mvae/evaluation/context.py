@@ -90,7 +90,7 @@ class EvaluationContext:
     @property
     def steps_per_draw(self) -> int:
         """Approximate number of network evaluations that a draw takes."""
-        return 200 if self.model.uses_gibbs_chains else 1
+        return 50 if self.model.uses_gibbs_chains else 1
 
     @cached_property
     def conditioning_sets(self) -> list[ConditioningSet]:

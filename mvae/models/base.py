@@ -105,12 +105,12 @@ class MultimodalModel(nn.Module, abc.ABC):
     ) -> dict[str, Distribution]:
         """Draw hidden states and decode the named modalities, at least one."""
 
-    def energy_weights(self) -> dict[float, list[nn.Parameter]]:
-        """Return the parameters of its energy function by factors of their learning rate.
+    def energy_weights(self) -> list[nn.Parameter]:
+        """Return the parameters of its energy function; empty for a model without one.
 
-        They are trained by an optimiser of their own; empty for a model without an energy.
+        They are trained by an optimiser of their own.
         """
-        return {}
+        return []
 
     def modality(self, name: str) -> Modality:
         """Find a modality by its name.

@@ -1,4 +1,23 @@
-"""The multimodal deep Boltzmann machine of Srivastava & Salakhutdinov (2012)."""
+"""The multimodal deep Boltzmann machine of Srivastava & Salakhutdinov (2012).
+
+What training it took to make it predict labels, found on MNIST (1,000 or 2,000 validation images):
+
+- The gradients are right: on machines that can be enumerated they are those of the exact log p.
+- *A label needs no pathway of its own.* Behind two hidden layers, ten units among hundreds are
+  lost: 65 % of labels were right. Joined to the top layer, 80 %.
+- *Pre-training is needed*, with the doubled weights of Salakhutdinov & Hinton (2009): without it
+  the weights between hidden layers stay near their random start (standard deviation 0.034 to 0.037
+  in six epochs). After eight epochs for each pair of layers, 90 % are right before any joint
+  training.
+- *Persistent chains alone lose that again*: 77 % after two epochs of joint training, 89 % after
+  ten. Predicting the label through unrolled mean-field sweeps, as a second term, reaches 95 % in
+  six epochs; averaging the weights over steps removes the noise of the chains.
+- *Chains mix badly.* From random units, 200 sweeps lead to the label's class in 28 % of pictures;
+  from states of the persistent chains, weighed by how well they explain the evidence, in 72 % at
+  the same epoch. Annealing to the conditional instead finds modes that training never visited.
+- No help: a learning rate per layer, fast weights for the chains (Tieleman & Hinton 2009), and
+  annealed restarts, which improve pictures but not predictions.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +25,22 @@ from collections.abc import Iterable
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mvae.batch import Batch
 from mvae.modality import Modality
-from mvae.models.boltzmann.machine import CODE_SCALE, State
+from mvae.models.boltzmann.machine import State
 from mvae.models.boltzmann.model import BoltzmannModel, BoltzmannObjective
 
 __all__ = ["DBM", "DBMObjective"]
 
-#: The factors, by pair of layers, by which weights are multiplied in pre-training, upwards and
-#: downwards: an inner unit has input from only one layer then, but from two in the joint machine.
-UP_SCALE, DOWN_SCALE = (2.0, 2.0, 1.0), (1.0, 2.0, 2.0)
+#: The factors, by pair of layers, by which upward weights are multiplied in pre-training; downward
+#: ones are doubled for hidden units. An inner unit has input from only one layer then, but from two
+#: in the joint machine.
+UP_SCALE, DOWN_SCALE = (2.0, 2.0, 1.0), 2.0
 #: Standard deviation of the initial weights between hidden layers: random projections, which pass
 #: a layer's information on from the start. Smaller weights decay before they become useful.
 HIDDEN_SCALE = 0.03
-#: The initial gain with which each layer of a label's pathway passes its code to the next. From 0.7
-#: on, the layers would lock one another into a single state, whatever the data.
-CODE_GAIN = 0.5
-#: The learning rate of weights and biases not connected to the data, relative to those that are.
-HIDDEN_RATE = 0.25
 #: Probabilities are clamped to [ε, 1 − ε] before they are converted to biases.
 EPSILON = 1e-3
 #: Gibbs sweeps that take the persistent chains from a random start to the pre-trained machine.
@@ -35,22 +50,24 @@ PRETRAINING_SCORE = -1e6
 
 
 class DBM(BoltzmannModel):
-    r"""Deep Boltzmann machine: two hidden layers per modality, and a top layer that they share.
+    r"""Deep Boltzmann machine: a pathway of two hidden layers per image, and a shared top layer.
 
-    .. math:: p(x, h) = \frac1Z \exp\sum_i \big(x_i^\top W_i h^1_i + {h^1_i}^\top V_i h^2_i
-              + {h^2_i}^\top U_i h^3 + \text{biases}\big)
+    .. math:: p(x, h) = \frac1Z \exp\Big(\sum_i \big(x_i^\top W_i h^1_i + {h^1_i}^\top V_i h^2_i
+              + {h^2_i}^\top U_i h^3\big) + \sum_j y_j^\top R_j h^3 + \text{biases}\Big)
 
-    x and h² form the even side, h¹ and h³ the odd side. log p is bounded by mean field, with log Z
-    estimated. Srivastava & Salakhutdinov, *Multimodal Learning with Deep Boltzmann Machines*,
-    NeurIPS 2012, https://papers.nips.cc/paper/4683.
+    Labels and tags y are joined to the top layer directly. x, h² and y form the even side, h¹ and
+    h³ the odd side. log p is bounded by mean field, with log Z estimated. Srivastava &
+    Salakhutdinov, *Multimodal Learning with Deep Boltzmann Machines*, NeurIPS 2012,
+    https://papers.nips.cc/paper/4683.
 
     Args:
-        modalities: the modalities it models, binary or categorical, each with two hidden widths.
+        modalities: the modalities it models, binary or categorical; those that are not labels or
+            tags with two hidden widths each.
         latents: the number of units of the joint layer h³.
 
     Raises:
-        ValueError: for a modality that is neither binary nor categorical, or that does not have two
-            hidden widths.
+        ValueError: for a modality that is neither binary nor categorical, for one with a pathway
+            that does not have two hidden widths, and if all are labels or tags.
     """
 
     title = "Multimodal deep Boltzmann machine"
@@ -65,59 +82,33 @@ class DBM(BoltzmannModel):
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
         modalities = tuple(modalities)
-        if bad := [m for m in modalities if len(m.hidden) != 2]:
+        deep = [m for m in modalities if not m.is_annotation]
+        if not deep:
+            raise ValueError(
+                "a deep Boltzmann machine of labels and tags alone has no pathway: use an RBM"
+            )
+        if bad := [m for m in deep if len(m.hidden) != 2]:
             raise ValueError(
                 "a pathway of this deep Boltzmann machine has two hidden layers: give "
                 f"{bad[0].name} two widths, not {len(bad[0].hidden)}"
             )
-        first = {f"h1 {m.name}": m.hidden[0] for m in modalities}
-        second = {f"h2 {m.name}": m.hidden[1] for m in modalities}
-        edges = []
-        for v, h1, h2 in zip((f"v {m.name}" for m in modalities), first, second, strict=True):
+        visible = tuple(f"v {m.name}" for m in deep)
+        annotations = tuple(f"v {m.name}" for m in modalities if m.is_annotation)
+        first = {f"h1 {m.name}": m.hidden[0] for m in deep}
+        second = {f"h2 {m.name}": m.hidden[1] for m in deep}
+        edges = [(name, "h3") for name in annotations]
+        for v, h1, h2 in zip(visible, first, second, strict=True):
             edges += [(v, h1), (h2, h1), (h2, "h3")]
         super().__init__(modalities, latents, second, first | {"h3": latents}, edges)
-        names = [f"v {m.name}" for m in modalities]
         #: Names of the groups of each layer, from the data up.
-        self.layers = (tuple(names), tuple(first), tuple(second), ("h3",))
-        self._initialise_hidden_weights()
+        self.layers = (visible, tuple(first), (*second, *annotations), ("h3",))
+        with torch.no_grad():
+            for a, b in edges:
+                if a in second:
+                    weight = self.machine.weight(a, b)
+                    weight.copy_(HIDDEN_SCALE * torch.randn(weight.shape))
         #: Whether joint training has begun.
         self.register_buffer("pretrained", torch.tensor(False))
-
-    @torch.no_grad()
-    def _initialise_hidden_weights(self) -> None:
-        """Initialise the weights between hidden layers: to pass on a label's code, or at random.
-
-        Each category of a label has a random code in every layer of its pathway, and the weights
-        map each to the next. Otherwise a label, a few nats among hundreds, would remain unconnected
-        to the layers above it.
-        """
-        weights = self.machine.weights
-        for m in self.modalities:
-            h1, h2 = f"h1 {m.name}", f"h2 {m.name}"
-            up, across = weights[f"{h2} - {h1}"], weights[f"{h2} - h3"]
-            if m.is_category:
-                code = weights[f"v {m.name} - {h1}"]
-                code = _propagate_code(code, up.T)
-                _propagate_code(code, across)
-            else:
-                for weight in (up, across):
-                    weight.copy_(HIDDEN_SCALE * torch.randn(weight.shape))
-
-    def energy_weights(self) -> dict[float, list[nn.Parameter]]:
-        """Return the parameters by factors of the learning rate; inner ones learn slowly."""
-        parameters = list(self.machine.named_parameters())
-        return {
-            1.0: [w for name, w in parameters if "v " in name],
-            HIDDEN_RATE: [w for name, w in parameters if "v " not in name],
-        }
-
-
-def _propagate_code(code: Tensor, weight: Tensor) -> Tensor:
-    """Set a weight to map codes ``(K, below)`` to random new ones, returned as ``(K, above)``."""
-    above: Tensor = CODE_SCALE / weight.shape[1] ** 0.5 * torch.randn(len(code), weight.shape[1])
-    # Near 0 a unit's mean changes by a quarter of its field, the slope of the sigmoid.
-    weight.copy_(CODE_GAIN * torch.linalg.pinv(code / 4) @ above)
-    return above
 
 
 class DBMObjective(BoltzmannObjective):
@@ -126,12 +117,12 @@ class DBMObjective(BoltzmannObjective):
     .. math:: -\nabla \log p(x) \approx E_{q(h|x)}[\nabla E(x,h)] - E_{p(x,h)}[\nabla E(x,h)]
 
     While β is in [0, ⅓), the weights between x and h¹ are trained; in [⅓, ⅔) those between h¹ and
-    h²; and in [⅔, 1) those between h² and h³. Each pair of layers is trained as an RBM by one step
-    of contrastive divergence, with doubled weights where a layer will later have input from two:
-    Salakhutdinov & Hinton 2009, https://proceedings.mlr.press/v5/salakhutdinov09a.html. From β = 1
-    on, all weights are trained together: draws of q start at the mean-field solution and take a few
-    Gibbs sweeps, and draws of p come from persistent chains. Only complete samples are used; the
-    weights λ are ignored.
+    h²; and in [⅔, 1) those between h³ and both h² and the labels and tags. Each pair of layers is
+    trained as an RBM by one step of contrastive divergence, with doubled weights where a layer will
+    later have input from two: Salakhutdinov & Hinton 2009,
+    https://proceedings.mlr.press/v5/salakhutdinov09a.html. From β = 1 on, all weights are trained
+    together: draws of q start at the mean-field solution and take a few Gibbs sweeps, and draws of
+    p come from persistent chains. Only complete samples are used; the weights λ are ignored.
     """
 
     network = DBM
@@ -156,24 +147,27 @@ class DBMObjective(BoltzmannObjective):
             for _ in range(BURN_IN_SWEEPS):
                 machine.advance_chains(generator)
             model.pretrained.fill_(True)
-        means = machine.mean_field(data)
+        with torch.no_grad():
+            means = machine.mean_field(data)
         machine.update_offsets({name: x for name, x in means.items() if name not in data})
         posterior = machine.draw_posterior(data, means, generator)
-        return machine.contrastive_loss(posterior, machine.advance_chains(generator))
+        loss = machine.contrastive_loss(posterior, machine.advance_chains(generator))
+        return loss + self.prediction_loss(model, data)
 
     def pretraining_loss(
         self, model: DBM, data: State, stage: int, generator: torch.Generator | None = None
     ) -> Tensor:
         """Compute the loss of a pair of layers, for its weights and the upper layer's biases.
 
-        The lower layer's biases were learned with the pair below it, if there is one; here
-        temporary ones are used that match its mean activations.
+        The biases of a lower hidden layer were learned with the pair below it; here temporary ones
+        are used that match its mean activations. The offsets of the upper layer follow its means.
         """
         machine = model.machine
         observed, reconstructed = self.reconstruct(model, data, stage, generator)
+        machine.update_offsets({n: observed[n] for n in model.layers[stage + 1] if n not in data})
         loss = machine.contrastive_loss(observed, reconstructed)
-        # Cancel the gradient of the lower layer's biases, which are not trained here.
-        for name in model.layers[stage] if stage else ():
+        # Cancel the gradient of the lower hidden layer's biases, which are not trained here.
+        for name in set(model.layers[stage]) - set(data):
             difference = observed[name] - reconstructed[name]
             loss = loss + machine.biases[name] @ (difference.sum(0) / max(len(difference), 1))
         return loss
@@ -189,22 +183,23 @@ class DBMObjective(BoltzmannObjective):
             fields = {
                 n: machine.biases[n] + UP_SCALE[i] * machine.inputs(n, below)
                 for n in model.layers[i + 1]
+                if n not in data
             }
             return {n: field.sigmoid() for n, field in fields.items()}
 
-        below = data
-        for i in range(stage):
-            below = up(below, i)
+        below: State = {}
+        for i in range(stage + 1):
+            below = up(below, i - 1) if i else {}
+            below |= {n: data[n] for n in model.layers[i] if n in data}
         above = up(below, stage)
         drawn = {n: torch.bernoulli(p, generator=generator) for n, p in above.items()}
-        biases = {
-            n: below[n].mean(0).logit(EPSILON) if stage else machine.biases[n]
-            for n in model.layers[stage]
-        }
-        reconstruction = {
-            n: machine.mean(n, bias + DOWN_SCALE[stage] * machine.inputs(n, drawn))
-            for n, bias in biases.items()
-        }
+        reconstruction = {}
+        for n, x in below.items():
+            if n in data:
+                field = machine.field(n, drawn)
+            else:
+                field = x.mean(0).logit(EPSILON) + DOWN_SCALE * machine.inputs(n, drawn)
+            reconstruction[n] = machine.mean(n, field)
         return below | above, reconstruction | up(reconstruction, stage)
 
     def score(

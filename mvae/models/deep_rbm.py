@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -21,6 +22,10 @@ __all__ = ["DeepRBM", "DeepRBMObjective"]
 
 #: The number of hidden units of the RBM over the codes.
 HIDDEN = 256
+#: The smallest probability of a code's bit.
+EPSILON = 1e-5
+#: The number of mean-field sweeps of a prediction through which gradients pass.
+PREDICTION_SWEEPS = 3
 
 
 class DeepRBM(MultimodalModel):
@@ -32,19 +37,19 @@ class DeepRBM(MultimodalModel):
 
     The networks f_i and p(x_i|c_i) are as deep and wide as those of the MVAE, so the two differ in
     what couples the modalities: here it is an RBM with 256 hidden units instead of Gaussian
-    experts. To generate, the codes of the evidence are drawn and clamped, Gibbs chains draw the
-    other codes and the hidden units, and every code is decoded. The codes are learned first and
-    then held fixed, which couples the modalities poorly. After Ngiam et al., *Multimodal Deep
-    Learning*, ICML 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf, whose RBM joins the
-    pathways in the same place.
+    experts. It is a VAE whose prior is the RBM, and all parts are trained together on its bound. To
+    generate, the codes of the evidence are drawn and clamped, Gibbs chains draw the other codes and
+    the hidden units, and every code is decoded. After Ngiam et al., *Multimodal Deep Learning*,
+    ICML 2011, https://icml.cc/2011/papers/399_icmlpaper.pdf, whose RBM joins the pathways in the
+    same place.
 
     Args:
         modalities: the modalities it models, of any kind.
         latents: the number of bits in each modality's code.
     """
 
-    #: The number of Gibbs sweeps from a random start to a draw.
-    GIBBS_SWEEPS: ClassVar[int] = 200
+    #: The number of Gibbs sweeps from a state of the persistent chains to a draw.
+    GIBBS_SWEEPS: ClassVar[int] = 50
 
     uses_gibbs_chains = True
     title = "RBM over binary codes"
@@ -60,8 +65,7 @@ class DeepRBM(MultimodalModel):
     )
     no_likelihood = (
         "Its log p is a sum over all binary codes, weighed by a machine whose normaliser is "
-        "unknown, and its parts are never trained together on it: only a bound is estimated, to "
-        "choose an epoch."
+        "unknown: only a bound is estimated, to choose an epoch."
     )
 
     def __init__(self, modalities: Iterable[Modality], latents: int) -> None:
@@ -73,15 +77,18 @@ class DeepRBM(MultimodalModel):
             dict.fromkeys(codes, latents), {"h": HIDDEN}, [(code, "h") for code in codes]
         )
 
-    def energy_weights(self) -> dict[float, list[nn.Parameter]]:
-        """Return the weights and biases of the machine, all with the same learning rate."""
-        return {1.0: list(self.machine.parameters())}
+    def energy_weights(self) -> list[nn.Parameter]:
+        """Return the weights and biases of the machine."""
+        return list(self.machine.parameters())
 
     def encode(self, batch: Batch) -> State:
-        """Compute q(c_i = 1|x_i) for each code, ``(B, D)``; meaningless where x_i is missing."""
+        """Compute q(c_i = 1|x_i) for each code, ``(B, D)``; meaningless where x_i is missing.
+
+        Probabilities are clamped to [ε, 1 − ε], where their entropy has a finite gradient.
+        """
         batch = batch.align(self.modalities)
         return {
-            f"c {m.name}": encoder(batch.filled(m.name)).sigmoid()
+            f"c {m.name}": encoder(batch.filled(m.name)).sigmoid().clamp(EPSILON, 1 - EPSILON)
             for m, encoder in zip(self.modalities, self.encoders, strict=True)
         }
 
@@ -104,7 +111,8 @@ class DeepRBM(MultimodalModel):
             for name, q in self.encode(batch).items()
         }
         given = {f"c {n}": batch.there(n).unsqueeze(-1) for n in batch.names}
-        state = self.machine.gibbs(codes, given, (draws, len(batch)), self.GIBBS_SWEEPS, generator)
+        start = self.machine.draw_persistent(codes, given, (draws, len(batch)), generator)
+        state = self.machine.gibbs(codes, given, start, self.GIBBS_SWEEPS, generator)
         return {
             m.name: decoder(state[f"c {m.name}"])
             for m, decoder in zip(self.modalities, self.decoders, strict=True)
@@ -113,19 +121,30 @@ class DeepRBM(MultimodalModel):
 
 
 class DeepRBMObjective(Objective):
-    r"""The autoencoders alone while β < 1; then the RBM alone, with the autoencoders held fixed.
+    r"""The bound of a VAE with binary codes and an RBM as its prior, all parts trained together.
 
-    .. math:: -\sum_i \lambda_i \log p(x_i|c_i), \quad c_i \sim q(c_i|x_i); \qquad
-              -\nabla\log p(c) = E_{p(h|c)}[\nabla E(c,h)] - E_{p(c,h)}[\nabla E(c,h)]
+    .. math:: -\sum_i \lambda_i \log p(x_i|c_i) + \beta\,\Big(F(c) + \log Z - H(q(c|x))
+              - \gamma\sum_{i\in A}\log p(x_i|c_i(x_{\setminus i}))\Big), \qquad c_i \sim q(c_i|x_i)
 
-    The gradient passes through the drawn codes as if they were their probabilities (the
-    straight-through estimator: Bengio et al. 2013, https://arxiv.org/abs/1308.3432). The RBM is
-    trained on the codes of complete samples by persistent contrastive divergence.
+    F is the RBM's free energy, whose gradient trains encoders and RBM alike; the gradient of log Z
+    is estimated from persistent chains. Gradients pass through the drawn bits as if they were their
+    probabilities (the straight-through estimator: Bengio et al. 2013,
+    https://arxiv.org/abs/1308.3432). It is biased, but REINFORCE was not needed: its variance grows
+    with the number of bits, and wake-sleep would not train the encoders on the bound.
+
+    The last term predicts labels, tags and texts A from the codes of all other modalities, through
+    mean-field sweeps of the RBM: without it, the bound is dominated by pixels and the RBM relates
+    the codes only loosely. Samples that lack a modality train the networks only.
+
+    Args:
+        discriminative: γ.
     """
 
     network = DeepRBM
+    keep_after = 0.5
 
     name: Literal["deep-rbm"] = "deep-rbm"
+    discriminative: float = Field(default=0.0, ge=0)
 
     def __call__(
         self,
@@ -135,21 +154,38 @@ class DeepRBMObjective(Objective):
         generator: torch.Generator | None = None,
         progress: float = 1.0,
     ) -> Tensor:
-        """Compute the loss, a scalar, in nats per sample."""
-        batch = batch.align(model.modalities)
-        if beta < 1:
-            q = model.encode(batch)
-            codes = {name: straight_through(p, generator) for name, p in q.items()}
-            weights = torch.tensor([m.weight for m in model.modalities])
-            return -(weights @ model.log_likelihoods(codes, batch)).mean()
-        with torch.no_grad():
-            q = model.encode(batch[batch.present.all(-1)])
-        codes = {name: torch.bernoulli(p, generator=generator) for name, p in q.items()}
-        machine = model.machine
-        machine.initialise_from(codes)
-        return machine.contrastive_loss(
-            machine.mean_field(codes), machine.advance_chains(generator)
+        """Compute the loss, a scalar, in nats per sample, up to log Z and its gradient."""
+        batch, machine = batch.align(model.modalities), model.machine
+        q = model.encode(batch)
+        codes = {name: straight_through(p, generator) for name, p in q.items()}
+        weights = torch.tensor([m.weight for m in model.modalities])
+        fit = (weights @ model.log_likelihoods(codes, batch)).mean()
+        complete = batch.present.all(-1)
+        if not complete.any():
+            return -fit
+        codes, q = ({n: x[complete] for n, x in state.items()} for state in (codes, q))
+        machine.initialise_from({name: c.detach() for name, c in codes.items()})
+        chains = machine.advance_chains(generator)
+        free_energy = (
+            machine.free_energy(codes).mean()
+            - machine.free_energy({name: chains[name] for name in machine.even}).mean()
         )
+        prior = free_energy - bernoulli_entropy(q.values()).mean()
+        predicted = self._prediction_loss(model, codes, batch[complete], generator)
+        return beta * (prior + predicted) - fit
+
+    def _prediction_loss(
+        self, model: DeepRBM, codes: State, batch: Batch, generator: torch.Generator | None
+    ) -> Tensor:
+        """Compute −γ Σ log p(x_i|code from all other codes), a scalar, in nats per sample."""
+        total = torch.zeros(())
+        for m, decoder in zip(model.modalities, model.decoders, strict=True):
+            if self.discriminative and m.is_annotation and len(model.modalities) > 1:
+                others = {name: c for name, c in codes.items() if name != f"c {m.name}"}
+                means = model.machine.mean_field(others, PREDICTION_SWEEPS)
+                code = straight_through(means[f"c {m.name}"], generator)
+                total = total - decoder(code).log_prob(batch.values[m.name]).mean()
+        return self.discriminative * total
 
     def score(
         self, model: DeepRBM, batch: Batch, generator: torch.Generator | None = None
@@ -157,8 +193,6 @@ class DeepRBMObjective(Objective):
         r"""Bound log p of complete samples as in a VAE whose prior is the RBM, ``(B,)``.
 
         .. math:: \sum_i\log p(x_i|c_i) + \log p(c) + H(q(c|x)), \qquad c \sim q(c|x)
-
-        Before the RBM is trained, p(c) is uniform, so no epoch of pre-training is chosen.
 
         Raises:
             ValueError: if a sample lacks a modality.

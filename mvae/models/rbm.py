@@ -83,5 +83,7 @@ class RBMObjective(BoltzmannObjective):
         machine, complete = model.machine, batch[batch.present.all(-1)]
         visible = model.visible(complete)
         machine.initialise_from(visible)
-        data = machine.mean_field(visible)
-        return machine.contrastive_loss(data, machine.advance_chains(generator))
+        with torch.no_grad():
+            data = machine.mean_field(visible)
+        loss = machine.contrastive_loss(data, machine.advance_chains(generator))
+        return loss + self.prediction_loss(model, visible)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator
@@ -81,15 +82,14 @@ def optimisers(model: MultimodalModel, settings: Training) -> list[torch.optim.O
     The gradient of an energy is noisy because it is estimated from chains; Adam, which normalises
     step sizes, would follow that noise as readily as the signal in the data.
     """
-    energy = model.energy_weights() if settings.energy_learning_rate else {}
-    energy_ids = {id(w) for weights in energy.values() for w in weights}
+    energy = model.energy_weights() if settings.energy_learning_rate else []
+    energy_ids = {id(w) for w in energy}
     networks = [w for w in model.parameters() if id(w) not in energy_ids]
     result: list[torch.optim.Optimizer] = []
     if networks:
         result.append(torch.optim.Adam(networks, settings.learning_rate, fused=True))
     if settings.energy_learning_rate:
-        groups = [{"params": w, "lr_factor": factor} for factor, w in energy.items()]
-        result.append(torch.optim.SGD(groups, settings.energy_learning_rate, momentum=0.5))
+        result.append(torch.optim.SGD(energy, settings.energy_learning_rate, momentum=0.5))
     return result
 
 
@@ -129,6 +129,8 @@ class Trainer:
         torch.manual_seed(config.training.seed)
         self.generator = torch.Generator().manual_seed(config.training.seed)
         self.model = config.build()
+        #: The model that is validated and kept: the one that is trained, or its average.
+        self.kept = copy.deepcopy(self.model) if config.training.averaging else self.model
         self.optimisers = optimisers(self.model, config.training)
         self.epoch, self.seconds = 0, 0.0
         self.score = self.best_score = -float("inf")
@@ -145,14 +147,14 @@ class Trainer:
         while self.epoch < epochs:
             started = time.monotonic()
             loss, beta = self._run_epoch()
-            self.score = validation_score(self.config.objective, self.model, self.valid)
+            self.score = validation_score(self.config.objective, self.kept, self.valid)
             if not math.isfinite(self.score):
                 raise self._not_finite("validation score", self.score, self.valid)
             self.epoch, self.seconds = self.epoch + 1, self.seconds + time.monotonic() - started
             eligible = self.epoch >= self.config.objective.keep_after * epochs
             if best := eligible and self.score > self.best_score:
                 self.best_score = self.score
-                self.best = {n: w.clone() for n, w in self.model.state_dict().items()}
+                self.best = {n: w.clone() for n, w in self.kept.state_dict().items()}
             self.history.append((self.epoch, loss, self.score, beta, self.seconds))
             if self.folder is not None:
                 save_tensors(self.folder / RESUME, self._state())
@@ -177,8 +179,7 @@ class Trainer:
             beta = min(1.0, (step + 1) / max(settings.warmup * total, 1.0))
             for optimiser in self.optimisers:
                 for group in optimiser.param_groups:
-                    initial = optimiser.defaults["lr"] * group.get("lr_factor", 1.0)
-                    group["lr"] = initial * learning_rate_factor(step / total)
+                    group["lr"] = optimiser.defaults["lr"] * learning_rate_factor(step / total)
             batch = self.data[index]
             loss = objective(self.model, batch, beta, self.generator, step / total)
             if not loss.isfinite():
@@ -187,13 +188,27 @@ class Trainer:
             loss.backward()
             for optimiser in self.optimisers:
                 optimiser.step()
+            if self.kept is not self.model:
+                self._average()
             loss_sum += loss.detach() * len(index) / len(self.data)
         return loss_sum.item(), beta
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the average of the weights towards the weights of this step."""
+        current = self.model.state_dict()
+        for name, average in self.kept.state_dict().items():
+            if average.is_floating_point():
+                average.lerp_(current[name], 1 - self.config.training.averaging)
+            else:  # states of chains and flags
+                average.copy_(current[name])
 
     def _state(self) -> dict[str, Tensor]:
         """Return everything that a resumed run needs to continue as if it had never stopped."""
         numbers = [self.epoch, self.seconds, self.score, self.best_score]
         tensors = {f"model/{name}": w for name, w in self.model.state_dict().items()}
+        if self.kept is not self.model:
+            tensors |= {f"average/{name}": w for name, w in self.kept.state_dict().items()}
         tensors |= {f"best/{name}": w for name, w in self.best.items()}
         for number, optimiser in enumerate(self.optimisers):
             for index, moments in optimiser.state_dict()["state"].items():
@@ -223,6 +238,8 @@ class Trainer:
             return {n.removeprefix(prefix): w for n, w in tensors.items() if n.startswith(prefix)}
 
         self.model.load_state_dict(part("model/"))
+        if self.kept is not self.model:
+            self.kept.load_state_dict(part("average/"))
         self.best = part("best/")
         for number, optimiser in enumerate(self.optimisers):
             moments: dict[int, dict[str, Tensor]] = {}

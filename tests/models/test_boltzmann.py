@@ -16,6 +16,7 @@ from mvae.models.rbm import RBM
 from tests.models.boltzmann_toys import (
     LABEL,
     PAIR,
+    STROKE,
     Enumeration,
     dbm,
     pairs,
@@ -143,7 +144,7 @@ def test_draws_of_the_hidden_units_vary_together_as_in_the_posterior():
     np.testing.assert_allclose(found, exact, atol=0.02)
 
 
-def test_a_label_is_heard_in_the_top_layer_before_any_training():
+def test_the_top_layer_depends_on_a_label_before_any_training():
     torch.manual_seed(0)
     wide = [m.model_copy(update={"hidden": (32, 32)}) for m in PAIR]
     model = DBM(wide, 64)
@@ -162,8 +163,10 @@ def test_an_rbm_needs_one_pass_of_mean_field_for_the_exact_gradient():
     log_p = machine.bound(data) - machine.energy(states).neg().logsumexp(0)
     exact = torch.autograd.grad(-log_p.mean(), list(machine.parameters()))
     p = torch.from_numpy(every.p)
+    with torch.no_grad():
+        means = machine.mean_field(data)
     estimate = torch.autograd.grad(
-        machine.energy(machine.mean_field(data)).mean() - p @ machine.energy(states),
+        machine.energy(means).mean() - p @ machine.energy(states),
         list(machine.parameters()),
     )
     for one, other in zip(estimate, exact, strict=True):
@@ -255,7 +258,8 @@ def test_clamped_chains_follow_the_exact_conditionals(make, evidence):
     given = {name: torch.tensor([[name in evidence]]) for name in values}
     chains = 20_000
     held = {name: x.unsqueeze(0) for name, x in values.items()}
-    state = machine.gibbs(held, given, (chains, 1), 60, seeded())
+    start = machine.draw_persistent(held, given, (chains, 1), seeded())
+    state = machine.gibbs(held, given, start, 60, seeded())
     for name in evidence:
         assert (state[name] == values[name]).all()
     chosen = every.where({n: values[n] for n in evidence}) if evidence else every.p > 0
@@ -266,6 +270,38 @@ def test_clamped_chains_follow_the_exact_conditionals(make, evidence):
         error = x.mean((0, 1)) - mean
         se = (mean * (1 - mean).clamp(min=0) / chains).sqrt()
         assert (error.abs() < 4 * se + 1e-9).all(), name
+
+
+def with_chains_of_one_label(model, category):
+    """Set all persistent chains to states with this label, and any stroke."""
+    machine = model.machine
+    chains = {n: torch.rand(len(x), x.shape[1]).round() for n, x in machine.chain_states().items()}
+    chains["v label"] = torch.eye(3)[torch.full((len(chains["v label"]),), category)]
+    machine.chains.copy_(torch.cat([chains[n] for n in machine.even], -1))
+    return model
+
+
+@pytest.mark.parametrize("kind", [RBM, DBM])
+def test_a_picture_s_label_does_not_depend_on_where_training_left_the_chains(kind, monkeypatch):
+    monkeypatch.setattr(kind, "GIBBS_SWEEPS", 1)
+    torch.manual_seed(0)
+    model = with_large_weights(kind((STROKE, LABEL), 3), 0.7)
+    batch = pairs()[slice(0, 48, 3)].supply(["stroke"])  # every stroke once
+    first, second = (
+        with_chains_of_one_label(model, category).generate(batch, 2000)["label"].probs.mean(0)
+        for category in (0, 2)
+    )
+    torch.testing.assert_close(first, second, atol=0.05, rtol=0)
+
+
+def test_chains_start_where_they_explain_the_evidence():
+    torch.manual_seed(0)
+    machine = with_large_weights(rbm(), 2.0)
+    values = {"v label": torch.eye(3)}
+    given = {"v label": torch.ones(3, 1, dtype=torch.bool)}
+    start = machine.draw_persistent(values, given, (3000, 3), seeded())
+    agreeing = (start["v label"] * values["v label"]).sum(-1).mean(0)
+    assert (agreeing > 1.2 * machine.chain_states()["v label"].mean(0)).all()
 
 
 @pytest.mark.parametrize("kind", [RBM, DBM, DeepRBM])

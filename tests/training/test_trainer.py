@@ -148,21 +148,6 @@ def test_resuming_a_machine_keeps_its_chains_and_both_optimisers(
     assert same(weights_of(resumed), weights_of(whole))
 
 
-@pytest.mark.slow
-def test_weights_inside_a_deep_machine_learn_slowly(toy_config, toys, toy_batch):
-    modalities = [m.model_copy(update={"hidden": (4, 4)}) for m in toys[:2]]
-    config = toy_config(DBMObjective(), epochs=2, warmup=0.0, energy_learning_rate=0.1)
-    config = config.model_copy(update={"modalities": tuple(modalities)})
-    data = toy_batch(*modalities, n=40)
-    trainer = Trainer(config, data, data)
-    groups = trainer.optimisers[0].param_groups
-    for _ in trainer:
-        assert groups[0]["lr"] == pytest.approx(4 * groups[1]["lr"])
-    assert 0 < groups[0]["lr"] < 0.1
-    found = {id(w) for group in groups for w in group["params"]}
-    assert found == {id(w) for w in trainer.model.parameters()}
-
-
 def test_resuming_an_epoch_cut_short_changes_no_bit(toy_config, data, valid, tmp_path, monkeypatch):
     config = toy_config(epochs=4)
     whole = Trainer(config, data, valid)

@@ -28,7 +28,7 @@ RESTART_PROBABILITY = 0.01
 OFFSET_RATE = 0.03
 #: The number of Gibbs sweeps from mean field to a draw of the hidden units given data.
 POSTERIOR_SWEEPS = 2
-#: The number of mean-field updates of the layers of a deep machine.
+#: The number of mean-field updates of the groups that depend on each other.
 MEAN_FIELD_SWEEPS = 10
 
 
@@ -192,19 +192,22 @@ class BoltzmannMachine(nn.Module):
             total = total + (field - self.biases[name]) @ self.offset(name)
         return total
 
-    @torch.no_grad()
-    def mean_field(self, visible: State) -> State:
-        """Compute the means of a factorial q of all hidden groups; return those of all groups.
+    def mean_field(self, visible: State, sweeps: int = MEAN_FIELD_SWEEPS) -> State:
+        """Compute the means of a factorial q of all other groups; return those of all groups.
 
-        If only the odd side is hidden, q is the exact posterior.
+        If only the odd side is hidden, q is the exact posterior. Gradients pass through the sweeps.
+
+        Args:
+            visible: the values of some even groups.
+            sweeps: the number of updates of the hidden even groups, if there are any.
         """
         hidden_even = [name for name in self.even if name not in visible]
         from_visible = {name: self.field(name, visible) for name in (*hidden_even, *self.odd)}
-        even = {name: from_visible[name].sigmoid() for name in hidden_even}
+        even = {name: self.mean(name, from_visible[name]) for name in hidden_even}
         odd: State = {}
-        for _ in range(MEAN_FIELD_SWEEPS if hidden_even else 1):
+        for _ in range(sweeps if hidden_even else 1):
             odd = {n: (from_visible[n] + self.inputs(n, even)).sigmoid() for n in self.odd}
-            even = {n: (from_visible[n] + self.inputs(n, odd)).sigmoid() for n in hidden_even}
+            even = {n: self.mean(n, from_visible[n] + self.inputs(n, odd)) for n in hidden_even}
         return visible | even | odd
 
     @torch.no_grad()
@@ -236,7 +239,8 @@ class BoltzmannMachine(nn.Module):
 
         .. math:: E_q[-E(v,h)] + H(q) \le \log p(v) + \log Z
         """
-        state = self.mean_field(visible)
+        with torch.no_grad():
+            state = self.mean_field(visible)
         hidden = [q for name, q in state.items() if name not in visible]
         return bernoulli_entropy(hidden) - self.energy(state)
 
@@ -245,16 +249,16 @@ class BoltzmannMachine(nn.Module):
         self,
         evidence: State,
         given: Mapping[str, Tensor],
-        shape: tuple[int, int],
+        start: State,
         steps: int,
         generator: torch.Generator | None = None,
     ) -> State:
-        """Run Gibbs chains from a random start, with the evidence clamped.
+        """Run Gibbs chains with the evidence clamped.
 
         Args:
             evidence: values of some even groups, ``(B, units)`` or ``(N, B, units)``.
             given: for each of these groups, which samples have this evidence, bool ``(B, 1)``.
-            shape: (N, B), for N chains for each of B samples.
+            start: the even groups' first states, ``(N, B, units)``: N chains for each of B samples.
             steps: how many times both sides are drawn.
             generator: the source of randomness.
 
@@ -266,13 +270,44 @@ class BoltzmannMachine(nn.Module):
             clamped = {n: torch.where(given[n], x, drawn[n]) for n, x in evidence.items()}
             return drawn | clamped
 
-        start = {name: torch.zeros(*shape, n) for name, n in self.even.items()}
-        even = clamp({name: self.draw(name, x, generator) for name, x in start.items()})
+        even = clamp(start)
         odd: State = {}
         for _ in range(steps):
             odd = self.draw_groups(self.odd, even, generator)
             even = clamp(self.draw_groups(self.even, odd, generator))
         return even | odd
+
+    @torch.no_grad()
+    def draw_persistent(
+        self,
+        evidence: State,
+        given: Mapping[str, Tensor],
+        shape: tuple[int, int],
+        generator: torch.Generator | None,
+    ) -> State:
+        """Draw persistent chains in proportion to p(evidence|odd side), ``(N, B, units)`` each.
+
+        Chains that start at random units may need thousands of sweeps to reach a mode.
+
+        Args:
+            evidence: as for `gibbs`.
+            given: as for `gibbs`.
+            shape: (N, B).
+            generator: the source of randomness.
+        """
+        chains = self.chain_states()
+        odd = self.draw_groups(self.odd, chains, generator)
+        log_p = torch.zeros(*shape, N_CHAINS)
+        for name, x in evidence.items():
+            field = self.field(name, odd)  # (C, units)
+            log_z = (
+                field.logsumexp(-1)
+                if name in self.categorical
+                else functional.softplus(field).sum(-1)
+            )
+            log_p = log_p + torch.where(given[name], x @ field.T - log_z, 0.0)
+        rows = torch.multinomial(log_p.softmax(-1).flatten(0, 1), 1, generator=generator)
+        return {name: x[rows.view(shape)] for name, x in chains.items()}
 
     @torch.no_grad()
     def advance_chains(self, generator: torch.Generator | None = None) -> State:
