@@ -26,6 +26,8 @@ h4 {
   font-size: .8rem !important; letter-spacing: .06em; text-transform: uppercase;
   padding: 0 0 .3rem !important;
 }
+/* Without it, tall and wide equations scroll by a pixel or two. */
+[data-testid="stMain"] .katex-display { padding: .3rem !important; }
 /* On a phone a row of pictures scrolls sideways rather than shrinking beyond recognition. */
 @media (max-width: 640px) {
   [class*="st-key-pictures"] { overflow-x: auto; display: block; }

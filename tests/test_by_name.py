@@ -220,6 +220,7 @@ def assert_by_name(call: Callable[..., Any], model: nn.Module, batch: Batch, of:
         assert_same(right, more, (of, "evidence that the model does not know"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_method_of_every_model_and_objective_goes_by_names(name, toy_batch):
     model, calls = model_of(name), every_call(name)

@@ -38,7 +38,7 @@ def test_a_deep_link_on_a_fresh_server(guest, serve):
     """The first request that a server ever gets is for a page of its own, not for the root."""
     fresh = guest(address=serve("app.py", "--server.maxMessageSize", "199"))
     page = fresh.open("/traverse?data=quadrants&sample=9&supply=label")
-    expect(page.get_by_text("The posterior is that of the Experts page")).to_be_visible()
+    expect(page.get_by_text("The posterior is given label, as on the Experts page")).to_be_visible()
     expect(page.locator(".js-plotly-plot, [data-testid=stPlotlyChart]").first).to_be_visible()
     page.get_by_role("link", name="Experts").click()
     expect(headline(page)).to_contain_text("Given label")

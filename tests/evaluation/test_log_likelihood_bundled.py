@@ -12,19 +12,19 @@ from mvae.evaluation.log_likelihood import conditional_log_likelihood, log_likel
 
 pytestmark = pytest.mark.slow
 
-POINTS, DRAWS = 200, 5000
+POINTS, DRAWS = 100, 5000
 # Quadrature itself is exact to a hundredth of a nat: see test_exact.
 
 
 @pytest.fixture(scope="module")
 def both():
-    """Give the exact log p and its estimate for every subset, of 200 test examples."""
+    """Give the exact log p and its estimate for every subset, of 100 test examples."""
     model, _ = load_model("mnist", "mvae-2d")
     samples = load_samples("mnist", model.modalities)[slice(0, POINTS)]
     inference, found = ExactInference(model), {}
     for subset in (("image",), ("label",), ("image", "label")):
         rows = torch.arange(POINTS)
-        if subset == ("label",):  # ten values, each of them twenty times
+        if subset == ("label",):  # ten values, each of them ten times
             values, rows = samples.values["label"].unique(return_inverse=True)
             first = torch.stack([(samples.values["label"] == v).nonzero()[0, 0] for v in values])
         else:
