@@ -197,9 +197,10 @@ def _show_measured(found: list[tuple[str, str]]) -> None:
     for sentence in differences(runs, shown):
         st.markdown(sentence)
     st.dataframe(table(runs, shown), hide_index=True)
+    label = next(m for m in runs[0].config.modalities if m.is_category)
     protocols = {plain(run.metrics.protocol["coherence"]) for run in runs if run.metrics}
     st.caption(
-        f"● shown on the stage. Compare rows with equal epochs and λ. {best_elbo(runs[0].config)} "
+        f"● shown on the stage. Compare rows with equal epochs and λ. {best_elbo(label)} "
         "Means ± standard error on the test split. "
         f"Coherence and diversity: {'; '.join(sorted(protocols))}."
     )

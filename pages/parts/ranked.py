@@ -108,7 +108,7 @@ def difference_cell(rank: RankedFigure, digits: int) -> str:
         >>> from mvae.results.ranking import Difference
         >>> from mvae.evaluation.keys import FigureKey
         >>> key = FigureKey("loglik", asked=("a",))
-        >>> figure = Figure("mvae", key, -71.0, 0.2, 1000, 0, "", "")
+        >>> figure = Figure("a model", key, -71.0, 0.2, 1000, 0, "", "")
         >>> difference_cell(RankedFigure(figure, Difference(-0.913, 0.0571, True), False), 2)
         '−0.91 ± 0.06'
         >>> difference_cell(RankedFigure(figure, Difference(-0.2, 0.31, False), True), 2)

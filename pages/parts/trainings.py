@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from mvae.checkpoint import ModelConfig
+from mvae.modality import Modality
 from mvae.models.mvae import MVAE
 from mvae.results.runs import HeadlineFigure, Record, annotation_weight, headline_figures
 from pages.parts.measured import figure_cell, title_of
@@ -137,15 +138,14 @@ def value(figure: HeadlineFigure) -> str:
     return f"{mean:.{3 if abs(mean) <= 1 else 2}f}".replace("-", "−")
 
 
-def best_elbo(config: ModelConfig) -> str:
+def best_elbo(label: Modality) -> str:
     """Return a sentence about the highest ELBO of a label, which is minus its entropy.
 
     Example:
-        >>> from mvae.training.recipes import config_for
-        >>> best_elbo(config_for("mnist", "mvae"))
+        >>> m = Modality(name="label", kind="label", shape=(10,), likelihood="categorical")
+        >>> best_elbo(m)
         'With 10 equally frequent categories, the ELBO of the label cannot exceed −2.30 nats.'
     """
-    label = next(m for m in config.modalities if m.is_category)
     n = label.shape[0]
     return (
         f"With {n} equally frequent categories, the ELBO of the {plain(label.name)} cannot exceed "

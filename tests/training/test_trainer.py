@@ -129,6 +129,18 @@ def test_words_are_missing_for_the_share_of_the_samples_that_a_run_asks_for(toy_
     assert present == {"image": 1, "label": 0.75, "point": 1, "colour": 0.75}
 
 
+def test_what_is_validated_and_kept_is_the_average_of_the_weights(toy_config, toy_batch):
+    data, config = toy_batch(n=8), toy_config(epochs=1, batch=8, averaging=0.75)
+    torch.manual_seed(config.training.seed)
+    first = config.build().state_dict()
+    trainer = Trainer(config, data, data)
+    next(iter(trainer))  # one step
+    last = trainer.model.state_dict()
+    for name, kept in trainer.best.items():
+        torch.testing.assert_close(kept, 0.75 * first[name] + 0.25 * last[name])
+    assert any(not torch.equal(first[name], last[name]) for name in first)
+
+
 @pytest.mark.usefixtures("brief_chains")
 @pytest.mark.parametrize("objective", [RBMObjective(), DBMObjective(), DeepRBMObjective()])
 def test_resuming_a_machine_keeps_its_chains_and_both_optimisers(
@@ -136,7 +148,7 @@ def test_resuming_a_machine_keeps_its_chains_and_both_optimisers(
 ):
     modalities = [m.model_copy(update={"hidden": (4, 4)}) for m in toys[:2]]
     data = toy_batch(*modalities, n=40)
-    config = toy_config(objective, epochs=4, warmup=0.3, energy_learning_rate=0.1)
+    config = toy_config(objective, epochs=4, warmup=0.3, energy_learning_rate=0.1, averaging=0.9)
     config = config.model_copy(update={"modalities": tuple(modalities)})
     whole = Trainer(config, data, data)
     list(whole)

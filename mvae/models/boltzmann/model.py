@@ -62,7 +62,7 @@ class BoltzmannModel(MultimodalModel):
         ValueError: for a modality that is neither binary nor categorical.
     """
 
-    #: The number of Gibbs sweeps from a state of the persistent chains to a draw.
+    #: The number of Gibbs sweeps from the first state of a chain to a draw.
     GIBBS_SWEEPS: ClassVar[int] = 50
 
     uses_gibbs_chains = True
@@ -193,14 +193,16 @@ class BoltzmannObjective(Objective):
                 continue
             name = f"v {m.name}"
             others = {n: x for n, x in data.items() if n != name}
+            if not others:
+                continue
             means = machine.mean_field(others, PREDICTION_SWEEPS)
             field = machine.field(name, {n: means[n] for n in machine.odd})
-            log_q = data[name] * (
-                field.log_softmax(-1) if m.is_category else functional.logsigmoid(field)
+            loss = (
+                functional.cross_entropy
+                if m.is_category
+                else functional.binary_cross_entropy_with_logits
             )
-            if not m.is_category:
-                log_q = log_q + (1 - data[name]) * functional.logsigmoid(-field)
-            total = total - log_q.sum() / max(len(log_q), 1)
+            total = total + loss(field, data[name], reduction="sum") / max(len(field), 1)
         return self.discriminative * total
 
     def score(
